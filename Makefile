@@ -1,0 +1,30 @@
+# `make train`: install, train Leduc on this machine's CPU, print its exploitability.
+# `make test`: install, lint, type-check, test.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: train test lint clean
+
+train: $(INSTALLED)
+	$(BIN)/python -m pokerlab.train experiment=leduc
+
+test: lint
+	$(BIN)/python -m pytest -n 2
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Reinstalls only when what is to be installed has changed. The pins in constraints.txt also choose the
+# torch build; a range alone would fetch the newest.
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV)

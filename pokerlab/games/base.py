@@ -1,0 +1,182 @@
+"""What a game is: two players, one private hand each, everything else public.
+
+A game file states rules and nothing else. Trees, forests, CFR, best response, self-play, evaluation
+and export are generic and know a game only through :class:`Game`.
+
+Conventions
+-----------
+* Players are 0 and 1. A *hand* is a player's private state, an index ``0..H-1``; both players draw
+  from the same set of hands.
+* A *public state* is a hashable, immutable value that holds everything both players have seen. Equal
+  values mean the same public history (perfect recall).
+* An *action* is an index ``0..A-1`` into the game's own list ``action_labels``: the column of the
+  policy network. A public state offers a subset of them.
+* Chance acts publicly, and every outcome is equally likely for all pairs of hands that it leaves
+  possible: its probability is ``chance_probability`` if it blocks neither hand, else 0.
+* Payoffs are zero-sum, in chips.
+
+How the games to come fit
+-------------------------
+**Hold'em** (river, turn, full): ``H = 1326`` two-card hands. A public state holds board, both players'
+commitments and stacks, whose turn and the raises so far; an action is one of a fixed list of sizes
+(fold, call, 0.5 pot, pot, all-in, …), so ``actions`` returns those that the stack allows and
+``next_state`` turns a size into chips. ``chance_outcomes`` deals the next card (probability 1/44 for a
+river: 52 less 4 on the board and 4 held), ``possible_hands`` is false for hands that hold a board card.
+A terminal's ``kernel`` is an index of (board, fold or showdown or run-out) in a table that the game
+fills as boards appear, and ``payoff_operator`` works with prefix sums over strength-sorted hands in
+place of a matrix; ``mass_operator`` is inclusion-exclusion over two cards. Subgames end where a card is
+about to be dealt (``is_leaf``).
+
+**Liar's Dice**: a hand is a roll (a multiset of dice), ``deal`` the product of the two rolls'
+probabilities; no chance after the root, so no hand is ever blocked. An action is a bid or "liar"; a
+terminal's kernel is the challenged bid (``payoff_matrices[k][h, h']`` = probability weight where the
+bid holds, minus where it does not), and ``is_leaf`` is true two actions below the subgame's root.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+State = TypeVar("State", bound=Hashable)
+"""A game's public states."""
+
+CHANCE = 2
+TERMINAL = 3
+
+PayoffOperator = Callable[[Tensor], Tensor]
+"""Maps opponent reach ``[..., M, K, H]`` to the mass-weighted outcome of each own hand, same shape.
+
+``M`` indexes payoff kernels, ``K`` the terminals that share one. Linear in its argument.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """The end of a game.
+
+    For player p the counterfactual value is ``chips[p] · kernel(reach of the opponent)``: a fold is
+    ``(+stake, -stake)`` on a kernel that counts compatible hands, a showdown ``(stake, stake)`` on a
+    kernel that counts hands beaten minus hands that beat.
+    """
+
+    kernel: int
+    chips: tuple[float, float]
+
+
+class Game(ABC, Generic[State]):
+    """A two-player zero-sum game with public actions and public chance. Instances are immutable."""
+
+    name: ClassVar[str]
+    """Short name, as in ``game=leduc``."""
+    openspiel_name: ClassVar[str | None] = None
+    """The same game in OpenSpiel, where it has one."""
+    num_hands: int
+    """``H``."""
+    action_labels: tuple[str, ...]
+    """One label an action index; its length is ``A``."""
+    num_features: int
+    """``F``, the length of :meth:`features`."""
+    deal: NDArray[np.float64]
+    """``[H, H]`` joint probability of (player 0's hand, player 1's hand); sums to 1."""
+
+    @abstractmethod
+    def root(self) -> State:
+        """The public state after the hands are dealt."""
+
+    @abstractmethod
+    def actor(self, state: State) -> int:
+        """Who acts: 0, 1, ``CHANCE`` or ``TERMINAL``."""
+
+    @abstractmethod
+    def actions(self, state: State) -> tuple[int, ...]:
+        """Legal actions of the player to act, ascending."""
+
+    @abstractmethod
+    def next_state(self, state: State, action: int) -> State:
+        """The public state after a legal action."""
+
+    def chance_outcomes(self, state: State) -> tuple[State, ...]:
+        """The public states that chance can lead to."""
+        raise NotImplementedError(f"{self.name} has no public chance")
+
+    def chance_probability(self, state: State) -> float:
+        """Probability of one outcome of ``state``, given two hands that it leaves possible."""
+        raise NotImplementedError(f"{self.name} has no public chance")
+
+    def possible_hands(self, state: State) -> NDArray[np.bool_]:
+        """``[H]`` true for hands that the public cards do not block."""
+        return np.ones(self.num_hands, dtype=bool)
+
+    @abstractmethod
+    def terminal(self, state: State) -> Terminal:
+        """The payoff of a terminal state."""
+
+    @abstractmethod
+    def payoff_operator(self, kernels: Sequence[int], like: Tensor) -> PayoffOperator:
+        """The payoff kernels ``kernels`` (length ``M``) as one batched operator.
+
+        Weighs each pair of hands by ``deal``; zero for hands that the public cards block.
+
+        Args:
+            kernels: kernel indices as in :class:`Terminal`.
+            like: a tensor with the device and dtype to work in.
+        """
+
+    def mass_operator(self, like: Tensor) -> PayoffOperator:
+        """The operator ``Σ_h' deal(h, h')·reach(h')`` for each own hand ``h``, ``[..., H] → [..., H]``."""
+        transposed = torch.as_tensor(self.deal.T.copy(), device=like.device, dtype=like.dtype)
+        return lambda reach: torch.matmul(reach, transposed)
+
+    @abstractmethod
+    def pot(self, state: State) -> float:
+        """Chips in the pot: the unit of the value network."""
+
+    @abstractmethod
+    def features(self, state: State) -> list[float]:
+        """``[F]`` what a network sees of a public state beside the beliefs, each about -1..1."""
+
+    @abstractmethod
+    def is_leaf(self, root: State, state: State, depth: int) -> bool:
+        """Whether a subgame that starts at ``root`` ends at ``state``, ``depth`` moves below it.
+
+        Asked for states that are not terminal and not the root. The game's depth limit, from its
+        config.
+        """
+
+    def information_state(self, state: State, hand: int) -> str:
+        """OpenSpiel's information state string of the player to act holding ``hand``."""
+        raise NotImplementedError(f"{self.name} is not in OpenSpiel")
+
+    @property
+    def num_actions(self) -> int:
+        """``A``."""
+        return len(self.action_labels)
+
+    @property
+    def initial_beliefs(self) -> NDArray[np.float64]:
+        """``[2, H]`` each player's marginal of ``deal``."""
+        return np.stack([self.deal.sum(1), self.deal.sum(0)])
+
+
+def matrix_payoffs(matrices: NDArray[np.float64], kernels: Sequence[int], like: Tensor) -> PayoffOperator:
+    """Payoff kernels as dense matrices, for games with few hands.
+
+    Args:
+        matrices: ``[kernels in the game, H, H]``, own hand first, weighted by ``deal``.
+        kernels: which of them, length ``M``.
+        like: a tensor with the device and dtype to work in.
+    """
+    chosen = torch.as_tensor(matrices[list(kernels)], device=like.device, dtype=like.dtype)
+    transposed = chosen.transpose(1, 2).contiguous()  # reach is a row vector
+
+    def operator(reach: Tensor) -> Tensor:
+        # [..., M, K, H] @ [M, H, H]
+        return torch.matmul(reach, transposed)
+
+    return operator

@@ -1,0 +1,1 @@
+"""Solving public subgames: trees, forests, CFR, best response."""

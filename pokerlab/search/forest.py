@@ -1,0 +1,256 @@
+"""A forest: many subgames of different shapes, boards and pots in one set of tensors.
+
+Axes: ``B`` subgames, ``D`` decision nodes of all of them, ``A`` the widest node, ``H`` hands,
+``R = 2B + A·D`` sequence rows, ``L`` depth-limit leaves, terminals as ``[M, K]`` (payoff kernels ×
+terminals that share one, padded).
+
+A *sequence row* is one player's last own edge: rows ``p·B + b`` are the empty sequence of player p in
+subgame b, row ``2B + a·D + d`` is the action in position a at decision node d. Everything above a node
+that matters to a player is one row, so a pass gathers rows, multiplies, and adds rows up.
+
+Decision nodes are sorted by (actor, own depth, subgame): a player's nodes are one slice, and so is each
+step of a pass. Edges are stored action-major, ``[A, D, H]``, so that sums over actions add whole slices.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pokerlab.games.base import Game, PayoffOperator, State
+from pokerlab.search.tree import Ints, PublicNodes, PublicTree
+
+
+@dataclass(frozen=True, slots=True)
+class ForestNodes:
+    """Nodes of one kind across the forest, ``n`` of them, sorted by subgame."""
+
+    subgame: Tensor
+    """``[n]`` which subgame a node belongs to."""
+    row: Tensor
+    """``[2, n]`` each player's sequence row."""
+    chance: Tensor
+    """``[n]`` probability of the chance moves on the way."""
+    possible: Tensor
+    """``[n, H]`` 1 for hands that the board leaves possible, else 0."""
+    features: Tensor
+    """``[n, F]``."""
+    pot: Tensor
+    """``[n]`` chips."""
+    tree: Ints
+    """``[n]`` index into the forest's ``trees``."""
+    node: Ints
+    """``[n]`` index of the node within its tree."""
+
+    def __len__(self) -> int:
+        return len(self.node)
+
+
+class Forest(Generic[State]):
+    """Lays out the trees of ``B`` subgames. Immutable.
+
+    Args:
+        game: the rules.
+        trees: the different trees that occur.
+        tree_of: ``[B]`` which tree each subgame has; null: one subgame a tree.
+        device: where the tensors live.
+        dtype: float32 in training, float64 for exact evaluation.
+    """
+
+    def __init__(
+        self,
+        game: Game[State],
+        trees: Sequence[PublicTree[State]],
+        tree_of: Ints | None = None,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.game, self.trees = game, tuple(trees)
+        self.tree_of = np.arange(len(trees)) if tree_of is None else np.asarray(tree_of)
+        self.device, self.dtype = torch.device(device), dtype
+        self.num_subgames = len(self.tree_of)
+        self.width = max(tree.width for tree in self.trees)
+        self._lay_out_decisions()
+        self.decisions = self._nodes([tree.decisions for tree in self.trees], self._order)
+        self.terminals = self._nodes([tree.terminals for tree in self.trees])
+        self.leaves = self._nodes([tree.leaves for tree in self.trees])
+        self._lay_out_terminals()
+        possible = np.stack([tree.root_possible for tree in self.trees])
+        self.root_possible = self._floats(possible[self.tree_of])
+        self.mass: PayoffOperator = game.mass_operator(self._like)
+
+    # Layout
+
+    @property
+    def num_decisions(self) -> int:
+        """``D``."""
+        return len(self._order)
+
+    @property
+    def num_rows(self) -> int:
+        """``R``."""
+        return 2 * self.num_subgames + self.width * self.num_decisions
+
+    @property
+    def edge_shape(self) -> tuple[int, int, int]:
+        """``(A, D, H)``."""
+        return self.width, self.num_decisions, self.game.num_hands
+
+    @property
+    def _like(self) -> Tensor:
+        return torch.empty(0, device=self.device, dtype=self.dtype)
+
+    def _floats(self, values: np.ndarray) -> Tensor:
+        return torch.as_tensor(np.ascontiguousarray(values), device=self.device).to(self.dtype)
+
+    def _ints(self, values: Ints) -> Tensor:
+        return torch.as_tensor(np.ascontiguousarray(values), device=self.device)
+
+    def _spread(self, lengths: Sequence[int]) -> tuple[Ints, Ints]:
+        """For nodes that number ``lengths`` in each tree: (subgame, node within its tree) of all."""
+        counts = np.asarray(lengths, dtype=np.int64)[self.tree_of]
+        subgame = np.repeat(np.arange(self.num_subgames), counts)
+        return subgame, np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+
+    def _lay_out_decisions(self) -> None:
+        sizes = [len(tree.decisions) for tree in self.trees]
+        offsets = np.cumsum(sizes) - sizes
+        subgame, node = self._spread(sizes)
+        flat = offsets[self.tree_of[subgame]] + node
+        actor = np.concatenate([tree.actor for tree in self.trees])[flat]
+        own_depth = np.concatenate([tree.own_depth for tree in self.trees])[flat]
+        fanout = np.array([len(actions) for tree in self.trees for actions in tree.actions], dtype=np.int64)[
+            flat
+        ]
+        self._order = np.lexsort((np.arange(len(flat)), own_depth, actor))
+        # where (subgame, node of its tree) went
+        counts = np.asarray(sizes, dtype=np.int64)[self.tree_of]
+        self._first_node = np.cumsum(counts) - counts
+        self._position = np.empty(len(flat), dtype=np.int64)
+        self._position[self._order] = np.arange(len(flat))
+
+        actor, own_depth, fanout = actor[self._order], own_depth[self._order], fanout[self._order]
+        self.actor = self._ints(actor)
+        legal = np.arange(self.width)[:, None] < fanout
+        self.legal = torch.as_tensor(legal, device=self.device)[:, :, None]
+        """``[A, D, 1]`` which positions exist."""
+        self.uniform = self._floats(legal / np.maximum(fanout, 1))[:, :, None]
+        """``[A, D, 1]`` the uniform strategy."""
+        self.player_nodes = tuple(slice(*np.searchsorted(actor, [p, p + 1]).tolist()) for p in (0, 1))
+        """Each player's slice of the decision nodes."""
+        self.steps = tuple(self._steps(own_depth, nodes) for nodes in self.player_nodes)
+        """Each player's nodes by own depth, from the root down: slices of the decision nodes."""
+
+    @staticmethod
+    def _steps(own_depth: Ints, nodes: slice) -> tuple[slice, ...]:
+        depths = own_depth[nodes]
+        bounds = nodes.start + np.searchsorted(depths, np.arange(depths.max(initial=-1) + 2))
+        return tuple(slice(int(a), int(b)) for a, b in itertools.pairwise(bounds))
+
+    def _nodes(self, kinds: Sequence[PublicNodes[State]], order: Ints | None = None) -> ForestNodes:
+        subgame, node = self._spread([len(nodes) for nodes in kinds])
+        if order is not None:
+            subgame, node = subgame[order], node[order]
+        tree = self.tree_of[subgame]
+        offsets = np.cumsum([len(nodes) for nodes in kinds]) - [len(nodes) for nodes in kinds]
+        flat = offsets[tree] + node
+        edge = np.concatenate([nodes.last_edge for nodes in kinds], axis=1)[:, flat]
+        players = np.arange(2)[:, None]
+        row = self._rows(np.broadcast_to(subgame, edge.shape[:2]), players, edge)
+        return ForestNodes(
+            subgame=self._ints(subgame),
+            row=self._ints(row),
+            chance=self._floats(np.concatenate([nodes.chance for nodes in kinds])[flat]),
+            possible=self._floats(np.concatenate([nodes.possible for nodes in kinds])[flat]),
+            features=self._floats(np.concatenate([nodes.features for nodes in kinds])[flat]),
+            pot=self._floats(np.concatenate([nodes.pot for nodes in kinds])[flat]),
+            tree=tree,
+            node=node,
+        )
+
+    def _rows(self, subgame: Ints, player: Ints, edge: Ints) -> Ints:
+        """Sequence rows of last own edges ``[..., 2]``."""
+        node, position = edge[..., 0], edge[..., 1]
+        if self.num_decisions == 0:
+            return player * self.num_subgames + subgame
+        decision = self._position[self._first_node[subgame] + np.maximum(node, 0)]
+        on_edge = 2 * self.num_subgames + position * self.num_decisions + decision
+        return np.where(node < 0, player * self.num_subgames + subgame, on_edge)
+
+    def _lay_out_terminals(self) -> None:
+        """Terminals by payoff kernel, as ``[M, K]`` with padding that pays nothing."""
+        sizes = [len(tree.terminals) for tree in self.trees]
+        flat = (np.cumsum(sizes) - sizes)[self.terminals.tree] + self.terminals.node
+        kernel = np.concatenate([tree.kernel for tree in self.trees])[flat]
+        payoff = np.concatenate([tree.payoff for tree in self.trees], axis=1)[:, flat]
+        kernels, which, counts = np.unique(kernel, return_inverse=True, return_counts=True)
+        by_kernel = np.argsort(which, kind="stable")
+        column = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)
+        most = counts.max(initial=0)
+        slot = which[by_kernel] * most + column
+
+        def pad(values: np.ndarray) -> np.ndarray:
+            padded = np.zeros((*values.shape[:-1], len(kernels) * most), dtype=values.dtype)
+            padded[..., slot] = values[..., by_kernel]
+            return padded.reshape(*values.shape[:-1], len(kernels), most)
+
+        self.terminal_row = self._ints(pad(self.terminals.row.cpu().numpy()))
+        """``[2, M, K]`` each player's sequence row."""
+        self.terminal_subgame = self._ints(pad(self.terminals.subgame.cpu().numpy()))
+        """``[M, K]``."""
+        self.payoff = self._floats(pad(payoff))[..., None]
+        """``[2, M, K, 1]`` chips × chance probability; 0 in the padding."""
+        self.outcome: PayoffOperator = self.game.payoff_operator(kernels.tolist(), self._like)
+        """``[..., M, K, H]`` opponent reach → mass won less mass lost."""
+
+    # Passes that search, self-play and evaluation share
+
+    def reach(self, strategy: Tensor, *, belief: Tensor | None = None) -> Tensor:
+        """Each sequence's own reach, starting from 1 at the subgames' roots.
+
+        Args:
+            strategy: ``[A, D, H]``.
+            belief: ``[2, B, H]``; if given, an action that no believed hand takes leaves the reach as it
+                was, so that a belief made from it is the last defined one.
+
+        Returns:
+            ``[R, H]``.
+        """
+        reach = strategy.new_ones(self.num_rows, self.game.num_hands)
+        edges = self.edge_rows(reach)
+        for player in (0, 1):
+            for step in self.steps[player]:
+                above = reach[self.decisions.row[player, step]]
+                below = strategy[:, step] * above
+                if belief is not None:
+                    believed = belief[player, self.decisions.subgame[step]]
+                    below = torch.where((below * believed).sum(-1, keepdim=True) > 0, below, above)
+                edges[:, step] = below
+        return reach
+
+    def edge_rows(self, rows: Tensor) -> Tensor:
+        """The edges' part of sequence rows ``[R, H]``, as a view ``[A, D, H]``."""
+        return rows[2 * self.num_subgames :].view(self.edge_shape)
+
+    def root_rows(self, rows: Tensor) -> Tensor:
+        """The empty sequences' part of sequence rows ``[R, H]``, as a view ``[2, B, H]``."""
+        return rows[: 2 * self.num_subgames].view(2, self.num_subgames, -1)
+
+    def beliefs_at(self, nodes: ForestNodes, reach: Tensor, belief: Tensor) -> Tensor:
+        """Beliefs at nodes, ``[2, n, H]``.
+
+        Args:
+            nodes: which nodes.
+            reach: ``[R, H]`` from :meth:`reach` with ``belief``.
+            belief: ``[2, B, H]`` at the subgames' roots.
+        """
+        unnormalised = reach[nodes.row] * belief[:, nodes.subgame] * nodes.possible
+        total = unnormalised.sum(-1, keepdim=True)
+        # a board can block every hand that was believed in: then all possible hands are
+        unnormalised = torch.where(total > 0, unnormalised, nodes.possible.expand_as(unnormalised))
+        return unnormalised / unnormalised.sum(-1, keepdim=True)

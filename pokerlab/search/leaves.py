@@ -1,0 +1,22 @@
+"""What a depth-limit leaf is worth."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from torch import Tensor
+
+LeafValues = Callable[[Tensor], Tensor]
+"""Beliefs ``[2, L, H]`` of fixed leaves → infostate values ``[2, L, H]`` in pots."""
+
+
+class LeafEvaluator(Protocol):
+    """Knows the value of public belief states."""
+
+    def at(self, features: Tensor, possible: Tensor) -> LeafValues:
+        """Prepares the evaluation of ``L`` leaves whose beliefs will change at every iteration.
+
+        Args:
+            features: ``[L, F]``, see :meth:`Game.features`.
+            possible: ``[L, H]`` 1 for hands that the board leaves possible.
+        """
+        ...
