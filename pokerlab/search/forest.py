@@ -49,6 +49,20 @@ class ForestNodes:
     def __len__(self) -> int:
         return len(self.node)
 
+    def select(self, index: Tensor) -> "ForestNodes":
+        """The nodes at ``index``, ``[m]`` on the CPU."""
+        there, here = index.to(self.row.device), index.numpy()
+        return ForestNodes(
+            subgame=self.subgame[there],
+            row=self.row[:, there],
+            chance=self.chance[there],
+            possible=self.possible[there],
+            features=self.features[there],
+            pot=self.pot[there],
+            tree=self.tree[here],
+            node=self.node[here],
+        )
+
 
 class Forest(Generic[State]):
     """Lays out the trees of ``B`` subgames. Immutable.
@@ -141,6 +155,11 @@ class Forest(Generic[State]):
         """``[A, D, 1]`` which positions exist."""
         self.uniform = self._floats(legal / np.maximum(fanout, 1))[:, :, None]
         """``[A, D, 1]`` the uniform strategy."""
+        actions = np.full((sum(sizes), self.width), self.game.num_actions, dtype=np.int64)
+        for row, legal_here in zip(actions, (a for tree in self.trees for a in tree.actions), strict=True):
+            row[: len(legal_here)] = legal_here
+        self.action_of = self._ints(actions[flat[self._order]].T)
+        """``[A, D]`` the game's action at each position; the number of actions where there is none."""
         self.player_nodes = tuple(slice(*np.searchsorted(actor, [p, p + 1]).tolist()) for p in (0, 1))
         """Each player's slice of the decision nodes."""
         self.steps = tuple(self._steps(own_depth, nodes) for nodes in self.player_nodes)
@@ -178,7 +197,7 @@ class Forest(Generic[State]):
         node, position = edge[..., 0], edge[..., 1]
         if self.num_decisions == 0:
             return player * self.num_subgames + subgame
-        decision = self._position[self._first_node[subgame] + np.maximum(node, 0)]
+        decision = self.decision_index(subgame, np.maximum(node, 0))
         on_edge = 2 * self.num_subgames + position * self.num_decisions + decision
         return np.where(node < 0, player * self.num_subgames + subgame, on_edge)
 
@@ -240,6 +259,20 @@ class Forest(Generic[State]):
     def root_rows(self, rows: Tensor) -> Tensor:
         """The empty sequences' part of sequence rows ``[R, H]``, as a view ``[2, B, H]``."""
         return rows[: 2 * self.num_subgames].view(2, self.num_subgames, -1)
+
+    def by_action(self, edges: Tensor) -> Tensor:
+        """Puts a quantity of edges ``[A, D, H]`` in the game's order of actions, 0 where illegal.
+
+        Returns:
+            ``[D, actions of the game, H]``.
+        """
+        columns = edges.new_zeros(self.num_decisions, self.game.num_actions + 1, edges.shape[-1])
+        columns[torch.arange(self.num_decisions, device=edges.device), self.action_of] = edges
+        return columns[:, :-1]
+
+    def decision_index(self, subgame: Ints, node: Ints) -> Ints:
+        """Where decision ``node`` of its tree stands among the forest's decision nodes, elementwise."""
+        return self._position[self._first_node[subgame] + node]
 
     def beliefs_at(self, nodes: ForestNodes, reach: Tensor, belief: Tensor) -> Tensor:
         """Beliefs at nodes, ``[2, n, H]``.

@@ -62,6 +62,8 @@ class PublicTree(Generic[State]):
     """``[D]`` who acts."""
     own_depth: Ints
     """``[D]`` how many own decisions lie above."""
+    depth: Ints
+    """``[D]`` how many moves of anybody lie above."""
     actions: tuple[tuple[int, ...], ...]
     """Legal actions of each decision node; a *position* is an index into one of these."""
     terminals: PublicNodes[State]
@@ -90,6 +92,7 @@ def build_tree(game: Game[State], root: State, *, depth_limited: bool) -> Public
     leaves: list[tuple[State, tuple[Edge, Edge], float]] = []
     actors: list[int] = []
     own_depths: list[int] = []
+    depths: list[int] = []
     actions: list[tuple[int, ...]] = []
 
     def walk(state: State, depth: int, last: tuple[Edge, Edge], chance: float) -> None:
@@ -107,6 +110,7 @@ def build_tree(game: Game[State], root: State, *, depth_limited: bool) -> Public
             decisions.append((state, last, chance))
             actors.append(actor)
             own_depths.append(0 if above == NO_EDGE else own_depths[above[0]] + 1)
+            depths.append(depth)
             actions.append(game.actions(state))
             for position, action in enumerate(actions[node]):
                 edge = (node, position)
@@ -123,6 +127,7 @@ def build_tree(game: Game[State], root: State, *, depth_limited: bool) -> Public
         decisions=_public_nodes(game, decisions),
         actor=np.array(actors, dtype=np.int64),
         own_depth=np.array(own_depths, dtype=np.int64),
+        depth=np.array(depths, dtype=np.int64),
         actions=tuple(actions),
         terminals=terminal_nodes,
         kernel=np.array([end.kernel for end in ends], dtype=np.int64),

@@ -1,0 +1,189 @@
+"""Policies on the whole game: from a policy network, from search, to OpenSpiel's form.
+
+A policy is a forest of one tree, the whole game, with a strategy ``[A, D, H]`` on it, so that its
+exploitability is exact.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic
+
+import torch
+from torch import Tensor
+
+from pokerlab.games.base import Game, State
+from pokerlab.learning.networks import PolicyNetwork
+from pokerlab.search.best_response import Exploitability, exploitability
+from pokerlab.search.forest import Forest
+from pokerlab.search.leaves import LeafEvaluator
+from pokerlab.search.solver import Solver
+from pokerlab.search.subgames import BeliefStates, Subgames
+from pokerlab.search.tree import build_tree
+
+
+class WholeGame(Generic[State]):
+    """The complete public tree, in float64.
+
+    Args:
+        game: the rules; small enough to enumerate.
+    """
+
+    def __init__(self, game: Game[State]) -> None:
+        self.game = game
+        self.tree = build_tree(game, game.root(), depth_limited=False)
+        self.forest = Forest(game, [self.tree], dtype=torch.float64)
+        self.belief = torch.as_tensor(game.initial_beliefs)[:, None]
+        self.states = [self.tree.decisions.states[node] for node in self.forest.decisions.node]
+        """The public state of each decision node, in the forest's order."""
+        self.index = {state: d for d, state in enumerate(self.states)}
+
+    def exploitability(self, strategy: Tensor) -> Exploitability:
+        """Of ``strategy`` ``[A, D, H]``; batch size 1."""
+        return exploitability(self.forest, strategy, self.belief)
+
+    def export(self, strategy: Tensor) -> dict[str, dict[int, float]]:
+        """``strategy`` ``[A, D, H]`` as OpenSpiel's information state string → {action: probability}."""
+        policy = {}
+        for d, state in enumerate(self.states):
+            actions, possible = self.game.actions(state), self.game.possible_hands(state)
+            for hand in possible.nonzero()[0].tolist():
+                chances = strategy[: len(actions), d, hand].tolist()
+                policy[self.game.information_state(state, hand)] = dict(zip(actions, chances, strict=True))
+        return policy
+
+
+@torch.no_grad()
+def network_policy(whole: WholeGame, network: PolicyNetwork) -> Tensor:
+    """``[A, D, H]`` what the policy network plays without search.
+
+    Beliefs follow from what it played before: it is asked from the root down.
+    """
+    forest, like = whole.forest, next(network.parameters())
+    strategy = forest.uniform.expand(forest.edge_shape).contiguous()
+    depth = torch.as_tensor(whole.tree.depth)[torch.as_tensor(forest.decisions.node)]
+    legal = forest.by_action(forest.legal)[:, :, 0]
+    for level in depth.unique().tolist():
+        index = (depth == level).nonzero()[:, 0]
+        nodes = forest.decisions.select(index)
+        beliefs = forest.beliefs_at(nodes, forest.reach(strategy, belief=whole.belief), whole.belief)
+        log_policy = network(nodes.features.to(like), beliefs.transpose(0, 1).to(like), legal[index].to(like.device))
+        by_action = torch.cat([log_policy.exp().double().cpu(), torch.zeros(len(index), 1, forest.game.num_hands)], 1)
+        here = by_action[torch.arange(len(index)), forest.action_of[:, index]]
+        strategy[:, index] = here / here.sum(0)
+    return strategy
+
+
+@dataclass(frozen=True, slots=True)
+class _Reached:
+    """Belief states where search continues, and how likely each hand's player is to be in them."""
+
+    at: BeliefStates
+    weight: Tensor
+    """``[2, n, H]`` own reach of each hand, times the share of play-throughs."""
+    draws: list[int]
+    """How many iterations each subgame is continued from."""
+
+
+@torch.no_grad()
+def search_policy(
+    whole: WholeGame,
+    solver: Solver,
+    leaf_evaluator: LeafEvaluator,
+    *,
+    iterations: int,
+    play_throughs: int,
+    generator: torch.Generator,
+    like: Tensor,
+) -> Tensor:
+    """``[A, D, H]`` what an agent plays that searches at every public belief state it comes to.
+
+    In a subgame it plays the average strategy. It goes on from the belief state of one iteration t* that
+    it draws with the averaging weights, as ReBeL does: the subgame's values hold for the beliefs of the
+    iterations, not for those of their average. The policy returned is the exact mixture over
+    ``play_throughs`` draws, spread evenly over the iterations.
+
+    Args:
+        whole: the game.
+        solver: the CFR variant.
+        leaf_evaluator: the value network.
+        iterations: CFR iterations a subgame.
+        play_throughs: number of draws; 0: go on from the average strategy's beliefs instead.
+        generator: source of the draws' offsets.
+        like: a tensor with the device and dtype to search in.
+    """
+    game, forest = whole.game, whole.forest
+    subgames = Subgames(game)
+    played = torch.zeros(forest.edge_shape, dtype=torch.float64)  # Σ weight · own reach · strategy
+    unweighted = torch.zeros_like(played)
+    start = BeliefStates([game.root()], torch.as_tensor(game.initial_beliefs).to(like)[:, None])
+    frontier = _Reached(start, torch.ones_like(start.beliefs), [max(play_throughs, 1)])
+    while frontier.at.states:
+        search = subgames.forest(frontier.at.states, like)
+        cfr = solver.start(search, frontier.at.beliefs, leaf_evaluator)
+        steps = iterations if search.num_decisions else 1
+        draws = frontier.draws if search.num_decisions else [1] * len(frontier.draws)
+        due = _draw_iterations(draws, steps, solver, generator) if play_throughs else {}
+        reached: list[_Reached] = []
+        for t in range(1, steps + 1):
+            if t in due:
+                reached.append(_continue(search, cfr.strategy, frontier, *due[t]))
+            cfr.step()
+        average = cfr.average_strategy()
+        if not play_throughs:
+            everywhere = torch.arange(search.num_subgames)
+            reached.append(_continue(search, average, frontier, everywhere, torch.ones(len(everywhere))))
+        _add_played(whole, search, average, frontier.weight, played, unweighted)
+        frontier = _join(reached)
+    total = played.sum(0)
+    mixture = torch.where(total > 0, played, unweighted)
+    return mixture / mixture.sum(0)
+
+
+def _draw_iterations(
+    draws: list[int], iterations: int, solver: Solver, generator: torch.Generator
+) -> dict[int, tuple[Tensor, Tensor]]:
+    """Iteration → (subgames that go on from it, the share of each one's play-throughs that does)."""
+    weights = torch.tensor([solver.rule.weight(t) for t in range(1, iterations + 1)], dtype=torch.float64)
+    cumulative = weights.cumsum(0) / weights.sum()
+    subgame = torch.repeat_interleave(torch.arange(len(draws)), torch.tensor(draws))
+    rank = torch.cat([torch.arange(n) for n in draws])
+    offset = torch.rand(len(draws), dtype=torch.float64, generator=generator)[subgame]
+    share = 1 / torch.tensor(draws, dtype=torch.float64)[subgame]
+    t = torch.searchsorted(cumulative, (rank + offset) * share).clamp_max(iterations - 1) + 1
+    keys, inverse = torch.stack([t, subgame]).unique(dim=1, return_inverse=True)
+    shares = torch.zeros(keys.shape[1], dtype=torch.float64).index_add_(0, inverse, share)
+    return {int(i): (keys[1][keys[0] == i], shares[keys[0] == i]) for i in keys[0].unique()}
+
+
+def _continue(search: Forest, strategy: Tensor, come_from: _Reached, subgame: Tensor, share: Tensor) -> _Reached:
+    """The leaves of some subgames under one iteration's strategy."""
+    share_of = torch.zeros(search.num_subgames, dtype=torch.float64).index_copy_(0, subgame, share.double())
+    of_leaf = share_of[search.leaves.subgame.cpu()]
+    leaves = search.leaves.select(of_leaf.nonzero()[:, 0])
+    if not len(leaves):
+        return _Reached(BeliefStates([], come_from.at.beliefs[:, :0]), come_from.weight[:, :0], [])
+    beliefs = search.beliefs_at(leaves, search.reach(strategy, belief=come_from.at.beliefs), come_from.at.beliefs)
+    own = search.reach(strategy)[leaves.row] * share_of.to(strategy)[leaves.subgame][:, None]
+    states = [search.trees[t].leaves.states[i] for t, i in zip(leaves.tree, leaves.node, strict=True)]
+    return _Reached(BeliefStates(states, beliefs), come_from.weight[:, leaves.subgame] * own, [1] * len(states))
+
+
+def _join(parts: Sequence[_Reached]) -> _Reached:
+    if not parts:
+        return _Reached(BeliefStates([], torch.empty(2, 0, 0)), torch.empty(2, 0, 0), [])
+    states = [state for part in parts for state in part.at.states]
+    beliefs = torch.cat([part.at.beliefs for part in parts], 1)
+    weight = torch.cat([part.weight for part in parts], 1)
+    return _Reached(BeliefStates(states, beliefs), weight, [d for part in parts for d in part.draws])
+
+
+def _add_played(
+    whole: WholeGame, search: Forest, average: Tensor, weight: Tensor, played: Tensor, unweighted: Tensor
+) -> None:
+    """Adds what the subgames' average strategies play to the whole game's policy."""
+    nodes = search.decisions
+    states = [search.trees[t].decisions.states[i] for t, i in zip(nodes.tree, nodes.node, strict=True)]
+    there = torch.tensor([whole.index[state] for state in states], dtype=torch.int64)
+    own = search.edge_rows(search.reach(average)) * weight[search.actor, nodes.subgame]
+    played[: search.width].index_add_(1, there, own.double().cpu())
+    unweighted[: search.width].index_add_(1, there, average.double().cpu())

@@ -1,0 +1,118 @@
+"""Value and policy networks over public belief states.
+
+Both see a public state's features (``[n, F]``) and both players' beliefs (``[n, 2, H]``), scaled so that
+a uniform belief is all ones. Hidden layers are Linear, LayerNorm, GELU, as in ReBeL (arXiv 2007.13544,
+appendix).
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pokerlab.games.base import Game, PayoffOperator
+from pokerlab.search.leaves import LeafValues
+
+ILLEGAL_LOGIT = -1e9
+
+
+class BeliefMLP(nn.Module):
+    """A multi-layer perceptron of a public belief state.
+
+    Args:
+        game: gives ``F`` and ``H``.
+        outputs: width of the last layer.
+        hidden: width of the hidden layers.
+        layers: number of hidden layers.
+    """
+
+    def __init__(self, game: Game, outputs: int, hidden: int, layers: int) -> None:
+        super().__init__()
+        if hidden < 1 or layers < 1:
+            raise ValueError(f"a network needs hidden >= 1 and layers >= 1, got hidden={hidden}, layers={layers}")
+        self.from_features = nn.Linear(game.num_features, hidden)
+        self.from_beliefs = nn.Linear(2 * game.num_hands, hidden, bias=False)
+        blocks: list[nn.Module] = [nn.LayerNorm(hidden), nn.GELU()]
+        for _ in range(layers - 1):
+            blocks += [nn.Linear(hidden, hidden), nn.LayerNorm(hidden), nn.GELU()]
+        self.rest = nn.Sequential(*blocks, nn.Linear(hidden, outputs))
+
+    def embed_features(self, features: Tensor) -> Tensor:
+        """``[n, F]`` → ``[n, hidden]``: the part that beliefs do not change."""
+        return self.from_features(features)
+
+    def forward(self, embedded: Tensor, beliefs: Tensor) -> Tensor:
+        """``[n, hidden]`` embedded features, ``[n, 2, H]`` beliefs → ``[n, outputs]``."""
+        return self.rest(embedded + self.from_beliefs(beliefs.flatten(1) * beliefs.shape[-1]))
+
+
+class ValueNetwork(nn.Module):
+    """Infostate values of both players at a public belief state, in pots.
+
+    Args:
+        game: the rules.
+        hidden: width of the hidden layers.
+        layers: number of hidden layers.
+        zero_sum: shift each state's values so that the two players' expectations add up to 0 under the
+            joint belief.
+    """
+
+    def __init__(self, game: Game, hidden: int, layers: int, *, zero_sum: bool = True) -> None:
+        super().__init__()
+        self.mlp = BeliefMLP(game, 2 * game.num_hands, hidden, layers)
+        self.zero_sum = zero_sum
+        self._game = game
+        self._mass: tuple[torch.device, torch.dtype, PayoffOperator] | None = None
+
+    def forward(self, features: Tensor, beliefs: Tensor) -> Tensor:
+        """``[n, F]``, ``[n, 2, H]`` → ``[n, 2, H]``; what it says of impossible hands means nothing."""
+        return self._values(self.mlp.embed_features(features), beliefs)
+
+    def _values(self, embedded: Tensor, beliefs: Tensor) -> Tensor:
+        values = self.mlp(embedded, beliefs).view_as(beliefs)
+        if not self.zero_sum:
+            return values
+        joint = beliefs * self._mass_operator(beliefs)(beliefs.flip(1))  # marginals of the joint belief
+        total = joint.sum((1, 2), keepdim=True)
+        return values - (joint * values).sum((1, 2), keepdim=True) / total.clamp_min(1e-30)
+
+    def _mass_operator(self, like: Tensor) -> PayoffOperator:
+        if self._mass is None or self._mass[:2] != (like.device, like.dtype):
+            self._mass = (like.device, like.dtype, self._game.mass_operator(like))
+        return self._mass[2]
+
+    def at(self, features: Tensor, possible: Tensor) -> LeafValues:
+        """The network as a :class:`LeafEvaluator`."""
+        with torch.no_grad():
+            embedded = self.mlp.embed_features(features)
+
+        def values(beliefs: Tensor) -> Tensor:
+            with torch.no_grad():
+                return self._values(embedded, beliefs.transpose(0, 1)).transpose(0, 1)
+
+        return values
+
+
+class PolicyNetwork(nn.Module):
+    """The strategy of the player to act, for every hand, at a public belief state.
+
+    Args:
+        game: the rules.
+        hidden: width of the hidden layers.
+        layers: number of hidden layers.
+    """
+
+    def __init__(self, game: Game, hidden: int, layers: int) -> None:
+        super().__init__()
+        self.mlp = BeliefMLP(game, game.num_actions * game.num_hands, hidden, layers)
+        self._shape = (game.num_actions, game.num_hands)
+
+    def forward(self, features: Tensor, beliefs: Tensor, legal: Tensor) -> Tensor:
+        """Log-probabilities ``[n, A, H]``.
+
+        Args:
+            features: ``[n, F]``.
+            beliefs: ``[n, 2, H]``.
+            legal: ``[n, A]`` bool; other actions get probability 0.
+        """
+        logits = self.mlp(self.mlp.embed_features(features), beliefs).unflatten(1, self._shape)
+        return functional.log_softmax(logits.masked_fill(~legal[:, :, None], ILLEGAL_LOGIT), dim=1)

@@ -1,0 +1,38 @@
+"""A choice of CFR variant, ready to be applied to any forest."""
+
+from torch import Tensor
+
+from pokerlab.search.cfr import CFR
+from pokerlab.search.forest import Forest
+from pokerlab.search.leaves import LeafEvaluator
+from pokerlab.search.rules import update_rule
+
+
+class Solver:
+    """Builds :class:`CFR` for a forest; the settings that experiments compose as ``solver``.
+
+    Args:
+        rule: ``cfr``, ``cfr_plus``, ``linear_cfr``, ``dcfr`` or ``pcfr_plus``.
+        averaging: ``uniform``, ``linear`` or ``quadratic``; null: the rule's own.
+        alternating: players update in turn instead of at once.
+        alpha: DCFR's exponent for positive regrets; null: 1.5.
+        beta: DCFR's exponent for negative regrets; null: 0.
+        gamma: DCFR's exponent of the average; null: 2.
+    """
+
+    def __init__(
+        self,
+        rule: str = "dcfr",
+        averaging: str | None = None,
+        *,
+        alternating: bool = True,
+        alpha: float | None = None,
+        beta: float | None = None,
+        gamma: float | None = None,
+    ) -> None:
+        self.rule = update_rule(rule, averaging, alpha=alpha, beta=beta, gamma=gamma)
+        self.alternating = alternating
+
+    def start(self, forest: Forest, belief: Tensor, leaf_evaluator: LeafEvaluator | None = None) -> CFR:
+        """A solver at iteration 0; see :class:`CFR`."""
+        return CFR(forest, belief, self.rule, alternating=self.alternating, leaf_evaluator=leaf_evaluator)

@@ -1,0 +1,186 @@
+"""Self-play: from public belief states to examples (ReBeL, arXiv 2007.13544, algorithm 1).
+
+All trajectories run in lockstep. What they share is solved once: the belief state after the same
+subgame, the same sampled iteration and the same leaf is the same, and every trajectory of a batch starts
+at the root of the game.
+"""
+
+from typing import Generic
+
+import torch
+from torch import Tensor
+
+from pokerlab.games.base import Game, State
+from pokerlab.search.cfr import CFR
+from pokerlab.search.forest import Forest
+from pokerlab.search.leaves import LeafEvaluator
+from pokerlab.search.solver import Solver
+from pokerlab.search.subgames import BeliefStates, Subgames
+from pokerlab.selfplay.examples import PolicyExamples, ValueExamples, concatenate
+
+
+class SelfPlay(Generic[State]):
+    """Generates trajectories.
+
+    Args:
+        game: the rules.
+        solver: the CFR variant that solves subgames.
+        search_iterations: CFR iterations a subgame, ``T``.
+        exploration: probability ε that the exploring player acts at random at a step.
+    """
+
+    def __init__(
+        self, game: Game[State], solver: Solver, *, search_iterations: int, exploration: float = 0.25
+    ) -> None:
+        if search_iterations < 1:
+            raise ValueError(f"selfplay.search_iterations must be at least 1, got {search_iterations}")
+        if not 0 <= exploration <= 1:
+            raise ValueError(f"selfplay.exploration must lie between 0 and 1, got {exploration}")
+        self.game, self.solver = game, solver
+        self.search_iterations, self.exploration = search_iterations, exploration
+        self._subgames = Subgames(game)
+
+    @torch.no_grad()
+    def generate(
+        self, leaf_evaluator: LeafEvaluator, trajectories: int, generator: torch.Generator, like: Tensor
+    ) -> tuple[ValueExamples, PolicyExamples]:
+        """Plays ``trajectories`` games from the root to a terminal state.
+
+        Args:
+            leaf_evaluator: the value network.
+            trajectories: how many.
+            generator: source of all randomness, on the CPU.
+            like: a tensor with the device and dtype to search in.
+
+        Returns:
+            One value example and, for each decision node, one policy example for every different subgame.
+        """
+        root_beliefs = torch.as_tensor(self.game.initial_beliefs).to(like)[:, None]
+        frontier = BeliefStates([self.game.root()], root_beliefs)
+        subgame_of = torch.zeros(trajectories, dtype=torch.int64)
+        values, policies = [ValueExamples.none(self.game)], [PolicyExamples.none(self.game)]
+        while frontier.states:
+            subgames = self._subgames.forest(frontier.states, like)
+            sampled = _SampledIterations(subgames, subgame_of, self.search_iterations, generator)
+            cfr = self.solver.start(subgames, frontier.beliefs, leaf_evaluator)
+            # a deal has no decisions: its value needs one iteration
+            for t in range(1, self.search_iterations + 1 if subgames.num_decisions else 2):
+                sampled.record(t, cfr.strategy)
+                cfr.step()
+            values.append(self._value_examples(cfr))
+            policies.append(self._policy_examples(cfr))
+            frontier, subgame_of = sampled.play_on(frontier.beliefs, self.exploration, generator)
+        return concatenate(values), concatenate(policies)
+
+    def _value_examples(self, cfr: CFR) -> ValueExamples:
+        roots = [tree.root for tree in cfr.forest.trees]
+        tree_of = torch.as_tensor(cfr.forest.tree_of)
+        features = torch.tensor([self.game.features(root) for root in roots])[tree_of]
+        pot = torch.tensor([self.game.pot(root) for root in roots])[tree_of]
+        return ValueExamples(
+            features=features,
+            beliefs=cfr.belief.transpose(0, 1).float().cpu(),
+            possible=cfr.forest.root_possible.bool().cpu(),
+            values=cfr.root_infostate_values().transpose(0, 1).float().cpu() / pot[:, None, None],
+        )
+
+    def _policy_examples(self, cfr: CFR) -> PolicyExamples:
+        forest, nodes = cfr.forest, cfr.forest.decisions
+        strategy = cfr.average_strategy()
+        reach = forest.reach(strategy, belief=cfr.belief)
+        return PolicyExamples(
+            features=nodes.features.float().cpu(),
+            beliefs=forest.beliefs_at(nodes, reach, cfr.belief).transpose(0, 1).float().cpu(),
+            possible=nodes.possible.bool().cpu(),
+            legal=forest.by_action(forest.legal)[:, :, 0].cpu(),
+            strategy=forest.by_action(strategy).float().cpu(),
+        )
+
+
+class _SampledIterations(Generic[State]):
+    """Keeps, for every trajectory, the strategy of one iteration t* ~ uniform{1..T}, and plays it.
+
+    Trajectories with the same subgame, iteration and exploring player share one *copy* of the subgame.
+    """
+
+    def __init__(
+        self, subgames: Forest[State], subgame_of: Tensor, iterations: int, generator: torch.Generator
+    ) -> None:
+        self.subgames = subgames
+        n = len(subgame_of)
+        iteration = torch.randint(1, (iterations if subgames.num_decisions else 1) + 1, (n,), generator=generator)
+        explorer = torch.randint(0, 2, (n,), generator=generator)
+        keys, self.copy_of = torch.stack([subgame_of, iteration, explorer]).unique(dim=1, return_inverse=True)
+        self.subgame, self.iteration, self.explorer = keys
+        self.copies = Forest(
+            subgames.game,
+            subgames.trees,
+            subgames.tree_of[self.subgame.numpy()],
+            device=subgames.device,
+            dtype=subgames.dtype,
+        )
+        self.strategy = self.copies.uniform.expand(self.copies.edge_shape).contiguous()
+        # decision nodes of the copies by iteration, and where each stands among the subgames' nodes
+        copy = self.copies.decisions.subgame.cpu()
+        order = self.iteration[copy].argsort(stable=True)
+        source = subgames.decision_index(self.subgame[copy].numpy(), self.copies.decisions.node)
+        self._to = order.to(subgames.device)
+        self._from = torch.as_tensor(source).to(subgames.device)[self._to]
+        self._until = torch.searchsorted(
+            self.iteration[copy][order], torch.arange(iterations + 1), right=True
+        ).tolist()
+
+    def record(self, t: int, strategy: Tensor) -> None:
+        """Keeps iteration ``t``'s strategy ``[A, D, H]`` for the copies that sampled it."""
+        due = slice(self._until[t - 1], self._until[t])
+        if due.start < due.stop:
+            self.strategy[:, self._to[due]] = strategy[:, self._from[due]]
+
+    def play_on(
+        self, root_beliefs: Tensor, exploration: float, generator: torch.Generator
+    ) -> tuple[BeliefStates[State], Tensor]:
+        """Samples where each trajectory leaves its subgame.
+
+        Args:
+            root_beliefs: ``[2, B, H]`` of the subgames.
+            exploration: ε of the exploring player.
+            generator: source of randomness.
+
+        Returns:
+            The different belief states where the next subgames start, and for every trajectory that goes
+            on, which of them it is in.
+        """
+        copies = self.copies
+        beliefs = root_beliefs[:, self.subgame.to(root_beliefs.device)]
+        leaf = self._sample_ends(beliefs, exploration, generator) - len(copies.terminals)
+        leaf, copy = leaf[leaf >= 0], copies.leaves.subgame.cpu()
+        # the exploring player's random actions stay out of the beliefs, so copies that differ in it agree
+        node = torch.as_tensor(copies.leaves.node)
+        keys = torch.stack([self.subgame[copy], self.iteration[copy], node])[:, leaf]
+        distinct, subgame_of = keys.unique(dim=1, return_inverse=True)
+        first = torch.zeros(distinct.shape[1], dtype=torch.int64).scatter_(0, subgame_of, leaf)
+        reach = copies.reach(self.strategy, belief=beliefs)
+        chosen = copies.leaves.select(first)
+        states = [copies.trees[t].leaves.states[i] for t, i in zip(chosen.tree, chosen.node, strict=True)]
+        return BeliefStates(states, copies.beliefs_at(chosen, reach, beliefs)), subgame_of
+
+    def _sample_ends(self, beliefs: Tensor, exploration: float, generator: torch.Generator) -> Tensor:
+        """``[trajectories]`` an index into terminals, then leaves, of the copies."""
+        copies = self.copies
+        explores = self.explorer.to(copies.device)[copies.decisions.subgame] == copies.actor
+        rate = exploration * explores[:, None].to(self.strategy.dtype)
+        reach = copies.reach(torch.lerp(self.strategy, copies.uniform.expand_as(self.strategy), rate))
+        weights, subgames = [], []
+        for nodes in (copies.terminals, copies.leaves):
+            hands = reach[nodes.row] * beliefs[:, nodes.subgame] * nodes.possible
+            weights.append((hands[0] * copies.mass(hands[1])).sum(-1) * nodes.chance)
+            subgames.append(nodes.subgame)
+        by_copy = torch.cat(subgames).argsort(stable=True)
+        cumulative = torch.cat(weights)[by_copy].double().cpu().cumsum(0)
+        last = torch.bincount(torch.cat(subgames).cpu(), minlength=copies.num_subgames).cumsum(0) - 1
+        until = cumulative[last]
+        start = torch.cat([until.new_zeros(1), until[:-1]])
+        draw = torch.rand(len(self.copy_of), dtype=torch.float64, generator=generator)
+        target = start[self.copy_of] + draw * (until - start)[self.copy_of]
+        place = torch.searchsorted(cumulative, target, right=True).minimum(last[self.copy_of])
+        return by_copy.cpu()[place]
