@@ -66,8 +66,12 @@ def network_policy(whole: WholeGame, network: PolicyNetwork) -> Tensor:
         index = (depth == level).nonzero()[:, 0]
         nodes = forest.decisions.select(index)
         beliefs = forest.beliefs_at(nodes, forest.reach(strategy, belief=whole.belief), whole.belief)
-        log_policy = network(nodes.features.to(like), beliefs.transpose(0, 1).to(like), legal[index].to(like.device))
-        by_action = torch.cat([log_policy.exp().double().cpu(), torch.zeros(len(index), 1, forest.game.num_hands)], 1)
+        log_policy = network(
+            nodes.features.to(like), beliefs.transpose(0, 1).to(like), legal[index].to(like.device)
+        )
+        by_action = torch.cat(
+            [log_policy.exp().double().cpu(), torch.zeros(len(index), 1, forest.game.num_hands)], 1
+        )
         here = by_action[torch.arange(len(index)), forest.action_of[:, index]]
         strategy[:, index] = here / here.sum(0)
     return strategy
@@ -155,17 +159,23 @@ def _draw_iterations(
     return {int(i): (keys[1][keys[0] == i], shares[keys[0] == i]) for i in keys[0].unique()}
 
 
-def _continue(search: Forest, strategy: Tensor, come_from: _Reached, subgame: Tensor, share: Tensor) -> _Reached:
+def _continue(
+    search: Forest, strategy: Tensor, come_from: _Reached, subgame: Tensor, share: Tensor
+) -> _Reached:
     """The leaves of some subgames under one iteration's strategy."""
     share_of = torch.zeros(search.num_subgames, dtype=torch.float64).index_copy_(0, subgame, share.double())
     of_leaf = share_of[search.leaves.subgame.cpu()]
     leaves = search.leaves.select(of_leaf.nonzero()[:, 0])
     if not len(leaves):
         return _Reached(BeliefStates([], come_from.at.beliefs[:, :0]), come_from.weight[:, :0], [])
-    beliefs = search.beliefs_at(leaves, search.reach(strategy, belief=come_from.at.beliefs), come_from.at.beliefs)
+    beliefs = search.beliefs_at(
+        leaves, search.reach(strategy, belief=come_from.at.beliefs), come_from.at.beliefs
+    )
     own = search.reach(strategy)[leaves.row] * share_of.to(strategy)[leaves.subgame][:, None]
     states = [search.trees[t].leaves.states[i] for t, i in zip(leaves.tree, leaves.node, strict=True)]
-    return _Reached(BeliefStates(states, beliefs), come_from.weight[:, leaves.subgame] * own, [1] * len(states))
+    return _Reached(
+        BeliefStates(states, beliefs), come_from.weight[:, leaves.subgame] * own, [1] * len(states)
+    )
 
 
 def _join(parts: Sequence[_Reached]) -> _Reached:

@@ -28,7 +28,9 @@ class BeliefMLP(nn.Module):
     def __init__(self, game: Game, outputs: int, hidden: int, layers: int) -> None:
         super().__init__()
         if hidden < 1 or layers < 1:
-            raise ValueError(f"a network needs hidden >= 1 and layers >= 1, got hidden={hidden}, layers={layers}")
+            raise ValueError(
+                f"a network needs hidden >= 1 and layers >= 1, got hidden={hidden}, layers={layers}"
+            )
         self.from_features = nn.Linear(game.num_features, hidden)
         self.from_beliefs = nn.Linear(2 * game.num_hands, hidden, bias=False)
         blocks: list[nn.Module] = [nn.LayerNorm(hidden), nn.GELU()]

@@ -108,7 +108,9 @@ class _SampledIterations(Generic[State]):
     ) -> None:
         self.subgames = subgames
         n = len(subgame_of)
-        iteration = torch.randint(1, (iterations if subgames.num_decisions else 1) + 1, (n,), generator=generator)
+        iteration = torch.randint(
+            1, (iterations if subgames.num_decisions else 1) + 1, (n,), generator=generator
+        )
         explorer = torch.randint(0, 2, (n,), generator=generator)
         keys, self.copy_of = torch.stack([subgame_of, iteration, explorer]).unique(dim=1, return_inverse=True)
         self.subgame, self.iteration, self.explorer = keys

@@ -1,0 +1,129 @@
+"""Checkpoints that always hold a finished iteration, whatever stops the run."""
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.fabric.plugins import CheckpointIO
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from pokerlab.runs.folder import LAST, RunFolder, write_atomically
+from pokerlab.selfplay.data import SelfPlayData
+
+FORMAT = 1
+
+
+class RunCheckpointIO(CheckpointIO):
+    """Writes a checkpoint and the replay that belongs to it, each file whole or not at all.
+
+    The replay of iteration i is ``replay-<i>.pt``, written before the checkpoint that names it and
+    removed when no checkpoint does. ``last.ckpt`` is held in memory, as bytes, until :meth:`flush`: it is
+    handed over after every iteration, so that an interrupted run can save the last finished one.
+
+    Args:
+        run: the run's folder.
+        data: has the replay.
+    """
+
+    def __init__(self, run: RunFolder, data: SelfPlayData) -> None:
+        self.run, self.data = run, data
+        self._last: tuple[bytes, dict[str, Any]] | None = None
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Writes ``checkpoint``; ``last.ckpt`` only on :meth:`flush`."""
+        position = checkpoint[type(self.data).__qualname__]
+        checkpoint["pokerlab"] = {
+            "format": FORMAT,
+            "game": self.data.game.name,
+            "iteration": position["iteration"],
+            "replay": f"replay-{position['iteration']:06d}.pt",
+        }
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        if Path(path).name == LAST:
+            self._last = buffer.getvalue(), position
+        else:
+            self._write(Path(path), buffer.getvalue(), position)
+
+    def flush(self) -> None:
+        """Writes the ``last.ckpt`` that was handed over last, if it is not written yet."""
+        if self._last is not None:
+            content, position = self._last
+            self._last = None
+            self._write(self.run.checkpoints / LAST, content, position)
+
+    def _write(self, path: Path, content: bytes, position: dict[str, Any]) -> None:
+        replay = path.parent / f"replay-{position['iteration']:06d}.pt"
+        if not replay.exists():
+            temporary = replay.with_suffix(".tmp")
+            torch.save(self.data.replay_contents(position), temporary)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(replay)
+        write_atomically(path, content)
+        needed = {f"replay-{iteration:06d}.pt" for iteration in self.run.numbered()}
+        if path.name == LAST:
+            needed.add(replay.name)
+            for other in path.parent.glob("replay-*.pt"):
+                if other.name not in needed:
+                    other.unlink()
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any = None, weights_only: Any = None
+    ) -> dict[str, Any]:
+        """Reads a checkpoint, and the replay that belongs to it."""
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        replay = Path(path).parent / checkpoint["pokerlab"]["replay"]
+        self.data.restore_replay(torch.load(replay, map_location="cpu", weights_only=True))
+        return checkpoint
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Removes one."""
+        Path(path).unlink(missing_ok=True)
+
+
+class RunCheckpoint(ModelCheckpoint):
+    """``iteration=000100.ckpt`` every ``checkpoint_every`` iterations, ``last.ckpt`` far more often.
+
+    Args:
+        run: the run's folder.
+        checkpoint_every: iterations between checkpoints that are kept.
+        commit_every: iterations between writes of ``last.ckpt``; it is also written at the end and
+            whenever the run is interrupted or fails.
+    """
+
+    def __init__(self, run: RunFolder, *, checkpoint_every: int, commit_every: int) -> None:
+        super().__init__(
+            dirpath=run.checkpoints,
+            filename="iteration={iteration:06.0f}",
+            auto_insert_metric_name=False,
+            save_top_k=-1,
+            every_n_epochs=checkpoint_every,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+        self.run, self.checkpoint_every, self.commit_every = run, checkpoint_every, commit_every
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """An iteration is finished."""
+        super().on_train_epoch_end(trainer, pl_module)
+        trainer.save_checkpoint(self.run.checkpoints / LAST)
+        finished = trainer.current_epoch + 1
+        due = finished % self.checkpoint_every == 0 or finished % self.commit_every == 0
+        if due or finished == trainer.max_epochs:
+            self._flush(trainer)
+
+    def on_exception(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        """The run ends early: saves the last finished iteration."""
+        self._flush(trainer)
+
+    @staticmethod
+    def _flush(trainer: lightning.Trainer) -> None:
+        writer = trainer.strategy.checkpoint_io
+        assert isinstance(writer, RunCheckpointIO)
+        writer.flush()

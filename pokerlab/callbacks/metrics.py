@@ -1,0 +1,107 @@
+"""A run's numbers on disk: one JSON line an iteration, a summary, and its state in job.json."""
+
+import json
+import time
+from typing import Any
+
+import lightning
+
+from pokerlab.learning.module import SelfPlayModule
+from pokerlab.runs.folder import LAST, RunFolder, now, write_json
+from pokerlab.selfplay.data import SelfPlayData
+
+
+def module_and_data(trainer: lightning.Trainer) -> tuple[SelfPlayModule, SelfPlayData]:
+    """What a run trains, and on what."""
+    module, data = trainer.lightning_module, trainer.datamodule  # type: ignore[attr-defined]
+    assert isinstance(module, SelfPlayModule)
+    assert isinstance(data, SelfPlayData)
+    return module, data
+
+
+class Metrics(lightning.Callback):
+    """Appends to ``training_metrics.jsonl`` and replaces ``summary.json`` (docs/run-folder.md).
+
+    A line is written before its iteration's checkpoint: a run killed in between writes it again, so each
+    iteration stands exactly once.
+
+    Args:
+        run: the run's folder.
+        checkpoint_every: iterations between checkpoints that are kept.
+    """
+
+    def __init__(self, run: RunFolder, *, checkpoint_every: int) -> None:
+        self.run, self.checkpoint_every = run, checkpoint_every
+        self._started = self._trained = 0.0
+        self._lines: list[dict[str, Any]] = []
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Forgets what a resumed run will do again."""
+        self.run.keep_metrics_before(trainer.current_epoch)
+        self._lines = self.run.read_metrics()
+        self._write_summary(trainer, "running")
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Starts the clock."""
+        self._started = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """Stops the clock: what comes after the last batch is not training."""
+        self._trained = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Writes the iteration's line."""
+        module, data = module_and_data(trainer)
+        finished = trainer.current_epoch + 1
+        kept = self.run.checkpoint(finished).name if finished % self.checkpoint_every == 0 else None
+        line = {
+            "timestamp": now(),
+            "iteration": trainer.current_epoch,
+            "value_loss": None,
+            "policy_loss": None,
+            "trajectories": data.dataset.trajectories,
+            "examples": data.dataset.new_examples,
+            "network_updates": trainer.global_step,
+            "checkpoint": kept,
+            "seconds_selfplay": round(data.dataset.seconds, 6),
+            "seconds_training": round(self._trained - self._started - data.dataset.seconds, 6),
+            "learning_rate": None,
+            "exploitability": None,
+            "exploitability_policy_net": None,
+            "search_iterations": None,
+            "cost_usd": None,
+        } | module.measured
+        with self.run.metrics.open("a") as file:
+            file.write(json.dumps(line, allow_nan=False) + "\n")
+        self._lines.append(line)
+        self._write_summary(trainer, "running")
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """The run is complete."""
+        self._write_summary(trainer, "finished")
+
+    def on_exception(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        """The run ends early."""
+        self._write_summary(trainer, "stopped" if isinstance(exception, KeyboardInterrupt) else "failed")
+
+    def _best(self, name: str) -> float | None:
+        return min((line[name] for line in self._lines if line[name] is not None), default=None)
+
+    def _write_summary(self, trainer: lightning.Trainer, state: str) -> None:
+        last = self.run.checkpoints / LAST
+        write_json(
+            self.run.summary,
+            {
+                "state": state,
+                "latest_iteration": self._lines[-1]["iteration"] if self._lines else None,
+                "total_iterations": trainer.max_epochs,
+                "best_value_loss": self._best("value_loss"),
+                "best_policy_loss": self._best("policy_loss"),
+                "best_exploitability": self._best("exploitability"),
+                "last_checkpoint": f"checkpoints/{LAST}" if last.exists() else None,
+                "last_updated": now(),
+            },
+        )
+        self.run.update_job(state=state)

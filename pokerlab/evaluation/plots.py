@@ -1,0 +1,107 @@
+"""Pictures of a run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+PUBLISHED = {
+    "leduc": {
+        "Deep CFR, 4,945 iterations": 0.081,
+        "DREAM": 0.06,
+        "NFSP, 3e8 nodes": 0.057,
+        "value net + search, 1,000 iterations": 0.047,
+    }
+}
+"""Exploitability (NashConv/2, chips) of published neural agents; sources in docs/published.md."""
+
+SEARCH, NETWORK, PAPERS = "#0072b2", "#d55e00", "#777777"  # told apart by colour-blind readers too
+
+
+def plot_run(metrics: Sequence[dict[str, Any]], game: str, folder: Path) -> list[Path]:
+    """Draws losses and exploitability from a run's metrics.
+
+    Args:
+        metrics: the lines of ``training_metrics.jsonl``.
+        game: for the published results.
+        folder: where the PNGs go.
+
+    Returns:
+        What was drawn.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = [_plot_losses(metrics, folder / "losses.png")]
+    evaluated = [line for line in metrics if line["exploitability"] is not None]
+    if evaluated:
+        seconds = _elapsed(metrics)
+        iterations = [line["iteration"] + 1 for line in evaluated]
+        times = [seconds[line["iteration"]] for line in evaluated]
+        for name, label, positions in (
+            ("exploitability.png", "iteration", iterations),
+            ("exploitability_seconds.png", "seconds of self-play and training", times),
+        ):
+            drawn.append(_plot_exploitability(evaluated, positions, label, game, folder / name))
+    return drawn
+
+
+def _elapsed(metrics: Sequence[dict[str, Any]]) -> dict[int, float]:
+    total, elapsed = 0.0, {}
+    for line in metrics:
+        total += line["seconds_selfplay"] + line["seconds_training"]
+        elapsed[line["iteration"]] = total
+    return elapsed
+
+
+def _plot_losses(metrics: Sequence[dict[str, Any]], path: Path) -> Path:
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    iterations = [line["iteration"] + 1 for line in metrics]
+    for axes, name, unit in ((left, "value_loss", "pot²"), (right, "policy_loss", "nats")):
+        axes.plot(iterations, [line[name] for line in metrics], color=SEARCH, linewidth=1.5)
+        axes.set(xlabel="iteration", ylabel=f"{name.replace('_', ' ')} ({unit})", yscale="log")
+        _tidy(axes)
+    return _save(figure, path)
+
+
+def _plot_exploitability(
+    evaluated: Sequence[dict[str, Any]], positions: Sequence[float], label: str, game: str, path: Path
+) -> Path:
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    searched = evaluated[-1]["search_iterations"]
+    series = (
+        ("exploitability", SEARCH, "o", f"with search, {searched:,} iterations"),
+        ("exploitability_policy_net", NETWORK, "s", "policy network alone"),
+    )
+    for name, colour, marker, legend in series:
+        values = [line[name] for line in evaluated]
+        axes.plot(positions, values, color=colour, marker=marker, markersize=4, label=legend)
+    for name, value in PUBLISHED.get(game, {}).items():
+        axes.axhline(value, color=PAPERS, linewidth=1, linestyle="--")
+        axes.annotate(
+            f"{name}: {value:g}",
+            (1, value),
+            xycoords=("axes fraction", "data"),
+            xytext=(-3, 2),
+            textcoords="offset points",
+            ha="right",
+            fontsize=7,
+            color=PAPERS,
+        )
+    axes.set(xlabel=label, ylabel="exploitability (NashConv/2, chips)", yscale="log", title=game)
+    axes.legend(frameon=False, loc="lower left")
+    _tidy(axes)
+    return _save(figure, path)
+
+
+def _tidy(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(visible=True, which="major", color="#e5e5e5", linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    figure.savefig(path, dpi=120)
+    return path

@@ -1,0 +1,123 @@
+"""The LightningModule: value and policy networks, their losses, and the optimiser."""
+
+import math
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pokerlab.learning.networks import PolicyNetwork, ValueNetwork
+from pokerlab.selfplay.data import Batch
+from pokerlab.selfplay.examples import PolicyExamples, ValueExamples
+
+VALUE_LOSSES = ("mse", "huber")
+
+
+class NonFiniteLossError(RuntimeError):
+    """A loss became infinite or NaN."""
+
+
+class SelfPlayModule(lightning.LightningModule):
+    """Learns the values and strategies that search found.
+
+    Args:
+        value_network: predicts infostate values in pots.
+        policy_network: predicts average strategies.
+        iterations: length of the run, for the learning rate's cosine.
+        value_loss: ``mse`` or ``huber``.
+        huber_delta: where Huber turns linear, in pots.
+        policy_weight: weight of the policy loss beside the value loss.
+        learning_rate: of Adam, at the start.
+        final_learning_rate: at the end; it falls along a cosine, by iterations. Equal to
+            ``learning_rate``: constant.
+    """
+
+    def __init__(
+        self,
+        value_network: ValueNetwork,
+        policy_network: PolicyNetwork,
+        *,
+        iterations: int,
+        value_loss: str = "mse",
+        huber_delta: float = 1.0,
+        policy_weight: float = 1.0,
+        learning_rate: float = 1e-3,
+        final_learning_rate: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        if value_loss not in VALUE_LOSSES:
+            raise ValueError(f"model.value_loss must be one of {', '.join(VALUE_LOSSES)}, got {value_loss!r}")
+        for name, value in (("huber_delta", huber_delta), ("learning_rate", learning_rate)):
+            if not value > 0:
+                raise ValueError(f"model.{name} must be positive, got {value}")
+        for name, value in (("policy_weight", policy_weight), ("final_learning_rate", final_learning_rate)):
+            if not value >= 0:
+                raise ValueError(f"model.{name} must not be negative, got {value}")
+        self.value_network, self.policy_network = value_network, policy_network
+        self.iterations, self.value_loss, self.huber_delta = iterations, value_loss, huber_delta
+        self.policy_weight = policy_weight
+        self.learning_rate, self.final_learning_rate = learning_rate, final_learning_rate
+        self.measured: dict[str, float | None] = {}
+        """What is known of the iteration under way; callbacks add to it."""
+        self._losses: list[Tensor] = []
+
+    def value_error(self, examples: ValueExamples) -> Tensor:
+        """The value loss: mean over possible hands, in pots (squared)."""
+        predicted = self.value_network(examples.features, examples.beliefs)
+        if self.value_loss == "mse":
+            errors = (predicted - examples.values).square()
+        else:
+            errors = functional.huber_loss(
+                predicted, examples.values, reduction="none", delta=self.huber_delta
+            )
+        possible = examples.possible[:, None].expand_as(errors)
+        return (errors * possible).sum() / possible.sum()
+
+    def policy_error(self, examples: PolicyExamples) -> Tensor:
+        """The policy loss: KL(target ‖ prediction) in nats, mean over possible hands."""
+        log_policy = self.policy_network(examples.features, examples.beliefs, examples.legal)
+        target = examples.strategy
+        divergence = (torch.xlogy(target, target) - target * log_policy).sum(1)
+        return (divergence * examples.possible).sum() / examples.possible.sum()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Both losses on one batch."""
+        value_loss, policy_loss = self.value_error(batch.value), self.policy_error(batch.policy)
+        self._losses.append(torch.stack([value_loss, policy_loss]).detach())
+        return value_loss + self.policy_weight * policy_loss
+
+    def on_train_epoch_start(self) -> None:
+        """Sets the learning rate from the iteration alone, so that a resumed run agrees."""
+        progress = min(self.current_epoch / max(self.iterations - 1, 1), 1.0)
+        cosine = (1 + math.cos(math.pi * progress)) / 2
+        rate = self.final_learning_rate + (self.learning_rate - self.final_learning_rate) * cosine
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = rate
+        self._losses.clear()
+        self.measured = {"learning_rate": rate}
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """At the iteration's last batch: its losses, read from the device once.
+
+        Raises:
+            NonFiniteLossError: naming the iteration and the batch.
+        """
+        if batch_idx + 1 < self.trainer.num_training_batches:
+            return
+        losses = torch.stack(self._losses)
+        finite = losses.isfinite().all(1)
+        if not finite.all():
+            batch_idx = int((~finite).nonzero()[0])
+            value, policy = losses[batch_idx].tolist()
+            raise NonFiniteLossError(
+                f"non-finite loss in iteration {self.current_epoch}, batch {batch_idx}: "
+                f"value loss {value}, policy loss {policy}"
+            )
+        self.measured["value_loss"], self.measured["policy_loss"] = losses.double().mean(0).tolist()
+        self.log("iteration", float(self.current_epoch + 1))  # names the checkpoint file
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam."""
+        return torch.optim.Adam(self.parameters(), lr=self.learning_rate)

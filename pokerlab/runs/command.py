@@ -1,0 +1,148 @@
+"""Hydra commands whose mistakes end in one line.
+
+Hydra composes the config. Before it runs anything, every job's overrides are composed once here, so that
+an unknown key, group or value is reported with what was expected and exit code 2, and nothing is written.
+"""
+
+import difflib
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from pokerlab.errors import UserError
+
+CONF = Path(__file__).parents[2] / "conf"
+EXIT_MISTAKE = 2
+
+
+def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
+    """Runs ``job`` with the config that the command line asks for.
+
+    Args:
+        config_name: the primary config in ``conf/``.
+        job: gets the composed config; a :class:`UserError` from it ends the command.
+    """
+
+    def guarded(config: DictConfig) -> Any:
+        try:
+            return job(config)
+        except UserError as error:
+            _give_up(error)
+
+    arguments = sys.argv[1:]
+    if not any(
+        argument in ("--help", "-h", "--version") or argument.startswith("--hydra") for argument in arguments
+    ):
+        try:
+            check_overrides(config_name, arguments)
+        except UserError as error:
+            _give_up(error)
+    hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(guarded)()
+
+
+def _give_up(error: UserError) -> None:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(EXIT_MISTAKE)
+
+
+def check_overrides(config_name: str, arguments: Sequence[str]) -> None:
+    """Composes each job that the command line asks for.
+
+    Raises:
+        UserError: something in it does not exist, or cannot be read.
+    """
+    overrides = [argument for argument in arguments if not argument.startswith("-")]
+    if stray := [argument for argument in overrides if "=" not in argument and not argument.startswith("~")]:
+        raise UserError(f"{stray[0]!r} is not an override: expected key=value")
+    try:
+        parsed = OverridesParser.create().parse_overrides(overrides)
+    except HydraException as error:
+        raise UserError(f"cannot read the command line: {_first_line(error)}") from error
+    sweeps = any(argument in ("-m", "--multirun") for argument in arguments)
+    if not sweeps and (swept := [override for override in parsed if override.is_sweep_override()]):
+        raise UserError(f"{swept[0].input_line} asks for several values: add -m to run them all")
+    jobs = BasicSweeper.split_arguments(parsed, max_batch_size=None)[0] if sweeps else [overrides]
+    for job in jobs:
+        compose(config_name, job)
+
+
+def compose(config_name: str, overrides: Sequence[str]) -> DictConfig:
+    """The config that ``overrides`` give.
+
+    Raises:
+        UserError: a key, group or value does not exist; names the near matches.
+    """
+    try:
+        config = _compose(config_name, overrides)
+        OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(_explain(config_name, overrides, error)) from error
+    return config
+
+
+def _compose(config_name: str, overrides: Sequence[str]) -> DictConfig:
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        return hydra.compose(config_name, list(overrides))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".")
+
+
+def _explain(config_name: str, overrides: Sequence[str], error: Exception) -> str:
+    """One line for what Hydra or OmegaConf found wrong."""
+    groups = {path.name for path in CONF.iterdir() if path.is_dir()}
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        if key in groups and value not in (options := _options(key)):
+            if value in ("null", ""):
+                continue
+            return f"unknown {key} {value!r}{near(value, options)}"
+    if isinstance(error, OmegaConfBaseException) and "MissingMandatory" in type(error).__name__:
+        return f"{_first_line(error)}: give it on the command line"
+    message = str(error)
+    if unknown := re.search(r"Could not override '([^']+)'", message):
+        key = unknown.group(1)
+        return f"unknown key {key!r}{near(key, _keys(config_name, overrides))}"
+    return _first_line(error)
+
+
+def _options(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def _keys(config_name: str, overrides: Sequence[str]) -> list[str]:
+    """Every key of the config, as far as the overrides' groups can be composed."""
+    groups = [override for override in overrides if (CONF / override.partition("=")[0]).is_dir()]
+    container = OmegaConf.to_container(_compose(config_name, groups), throw_on_missing=False)
+
+    def walk(value: Any, prefix: str) -> list[str]:
+        if not isinstance(value, dict):
+            return []
+        keys = [f"{prefix}{key}" for key in value]
+        return keys + [inner for key in value for inner in walk(value[key], f"{prefix}{key}.")]
+
+    return walk(container, "")
+
+
+def near(word: str, known: Sequence[str]) -> str:
+    """The near matches of ``word``, or all there is if that is little."""
+    by_last = {name.rpartition(".")[2]: name for name in known}
+    close = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
+    close += [
+        by_last[n] for n in difflib.get_close_matches(word.rpartition(".")[2], by_last, n=3, cutoff=0.7)
+    ]
+    if close:
+        return f": did you mean {' or '.join(dict.fromkeys(close))}?"
+    return f": expected one of {', '.join(known)}" if len(known) <= 12 else ""

@@ -1,0 +1,92 @@
+"""A ring of examples that can be saved as of the end of any finished iteration.
+
+The ring is larger than the window that training samples from, by at least what one iteration adds. So
+while an iteration is under way, the window of the one before it is still whole: a run that is
+interrupted saves that.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Generic
+
+import torch
+from torch import Tensor
+
+from pokerlab.selfplay.examples import SomeExamples
+
+
+class Replay(Generic[SomeExamples]):
+    """The newest examples.
+
+    Args:
+        none: no examples, of the kind to keep.
+        capacity: the most examples to sample from.
+        newest: the share of all examples ever added that may be sampled: early ones come from a network
+            that knew nothing.
+    """
+
+    def __init__(self, none: SomeExamples, *, capacity: int, newest: float = 1.0) -> None:
+        if capacity < 1:
+            raise ValueError(f"replay capacity must be at least 1, got {capacity}")
+        if not 0 < newest <= 1:
+            raise ValueError(f"selfplay.newest must lie above 0 and up to 1, got {newest}")
+        self.capacity, self.newest = capacity, newest
+        self.added = 0
+        """How many examples were ever added."""
+        self._kind: type[SomeExamples] = type(none)
+        self._columns = {field.name: getattr(none, field.name) for field in fields(none)}
+        self._rows = 0
+
+    def window(self, added: int) -> int:
+        """How many examples can be sampled after ``added`` were added."""
+        return min(self.capacity, max(round(added * self.newest), min(added, 1)))
+
+    def add(self, examples: SomeExamples) -> None:
+        """Appends examples, forgetting the oldest."""
+        new = len(examples)
+        needed = self.window(self.added) + new
+        if needed > self._rows:
+            self._grow(max(needed, min(2 * self._rows, self.capacity + 2 * new)))
+        rows = (self.added + torch.arange(new)) % max(self._rows, 1)
+        for name, column in self._columns.items():
+            column[rows] = getattr(examples, name)
+        self.added += new
+
+    def _grow(self, rows: int) -> None:
+        kept = torch.arange(self.added - self.window(self.added), self.added)
+        for name, column in self._columns.items():
+            larger = column.new_zeros(rows, *column.shape[1:])
+            if len(kept):
+                larger[kept % rows] = column[kept % self._rows]
+            self._columns[name] = larger
+        self._rows = rows
+
+    def sample(self, size: int, generator: torch.Generator) -> SomeExamples:
+        """``size`` examples of the window, uniformly with replacement.
+
+        Raises:
+            ValueError: there are none.
+        """
+        window = self.window(self.added)
+        if not window:
+            raise ValueError("the replay is empty: self-play produced no examples of this kind")
+        index = self.added - window + torch.randint(window, (size,), generator=generator)
+        return self._kind(**self._read(index))
+
+    def _read(self, index: Tensor) -> dict[str, Tensor]:
+        return {name: column[index % max(self._rows, 1)] for name, column in self._columns.items()}
+
+    def contents(self, added: int) -> dict[str, Any]:
+        """What to save, as of when ``added`` examples had been added: now, or one iteration ago."""
+        return {"added": added, "columns": self._read(torch.arange(added - self.window(added), added))}
+
+    def restore(self, contents: Mapping[str, Any]) -> None:
+        """Takes over what :meth:`contents` gave."""
+        columns: Mapping[str, Tensor] = contents["columns"]
+        self._rows, self.added = 0, contents["added"]
+        saved = len(next(iter(columns.values())))
+        index = torch.arange(self.added - saved, self.added)
+        self._rows = max(saved, 1)
+        for name, column in columns.items():
+            self._columns[name] = column.new_zeros(self._rows, *column.shape[1:])
+            self._columns[name][index % self._rows] = column
