@@ -62,9 +62,11 @@ def solve(config: DictConfig) -> None:
     }
     console.print(table)
     console.print(
-        f"game value for the first player {results['game_value']:.7f} chips; NashConv {results['nash_conv']:.6g} "
-        f"chips, exploitability (NashConv/2) {results['exploitability']:.6g} chips\n"
-        f"{config.iterations:,} iterations in {seconds:.2f} s: {results['iterations_per_second']:,.0f} iterations/s",
+        f"game value for the first player {results['game_value']:.7f} chips\n"
+        f"NashConv {results['nash_conv']:.6g} chips, "
+        f"exploitability (NashConv/2) {results['exploitability']:.6g} chips\n"
+        f"{config.iterations:,} iterations in {seconds:.2f} s: "
+        f"{results['iterations_per_second']:,.0f} iterations/s",
         highlight=False,
     )
     if outputs["json"]:

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import lightning
@@ -48,6 +49,7 @@ def main(config: DictConfig) -> float | None:
         The last exploitability with search, for sweeps.
     """
     assemble(config)  # a mistake shows here, before anything is written
+    torch_device(config.trainer.accelerator)
     hydra_config = HydraConfig.get()
     began = start(config, hydra_config.runtime.choices.get("experiment"), hydra_config.overrides.task)
     began.run.update_job(launcher="foreground", submitted=now(), call_id=None)
@@ -66,7 +68,6 @@ class Assembled:
         check_positive(config, "selfplay.value_capacity", "selfplay.policy_capacity")
         check_integer(config, "workers", least=0)
         check_integer(config, "seed", least=0)
-        torch_device(config.trainer.accelerator)
         torch.set_num_threads(config.trainer.threads)
         torch.manual_seed(config.seed)  # the networks' first weights; nothing later draws from it
 
@@ -116,8 +117,12 @@ def assemble(config: DictConfig) -> Assembled:
     return Assembled(config)
 
 
-def train(began: Start, launcher_fields: dict[str, Any] | None = None) -> float | None:
+def train(began: Start, saved: Callable[[], None] | None = None) -> float | None:
     """Runs until the last iteration.
+
+    Args:
+        began: where from.
+        saved: called after every write of ``last.ckpt``.
 
     Returns:
         The last exploitability with search, NashConv/2 in chips.
@@ -139,7 +144,12 @@ def train(began: Start, launcher_fields: dict[str, Any] | None = None) -> float 
             parts.evaluation,
             Metrics(run, checkpoint_every=config.checkpoint_every),
             ProgressBar(console),
-            RunCheckpoint(run, checkpoint_every=config.checkpoint_every, commit_every=config.commit_every),
+            RunCheckpoint(
+                run,
+                checkpoint_every=config.checkpoint_every,
+                commit_every=config.commit_every,
+                saved=saved,
+            ),
         ],
         plugins=[RunCheckpointIO(run, parts.data)],
         logger=False,
@@ -150,7 +160,11 @@ def train(began: Start, launcher_fields: dict[str, Any] | None = None) -> float 
     log.info("%s: %s, %d iterations, seed %d", run.path, parts.game.name, config.iterations, config.seed)
     if began.checkpoint is not None:
         log.info("continues from %s", began.checkpoint)
-    _fit(trainer, parts, began)
+    if began.iteration < config.iterations:
+        _fit(trainer, parts, began)
+    else:
+        log.info("all %d iterations were done before", config.iterations)
+        run.update_job(state="finished")
     return _report(run, parts.game.name, console)
 
 
@@ -164,6 +178,7 @@ def _fit(trainer: lightning.Trainer, parts: Assembled, began: Start) -> None:
             # one process loads batches on purpose: the data set itself is what works in parallel
             warnings.filterwarnings("ignore", ".*does not have many workers.*")
             warnings.filterwarnings("ignore", ".*`IterableDataset` has `__len__` defined.*")
+            warnings.filterwarnings("ignore", ".*exists and is not empty.*")
             warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated.*")  # Lightning's own use
             trainer.fit(parts.module, datamodule=parts.data, ckpt_path=began.checkpoint, weights_only=True)
     except SystemExit:

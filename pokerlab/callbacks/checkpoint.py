@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +94,17 @@ class RunCheckpoint(ModelCheckpoint):
         checkpoint_every: iterations between checkpoints that are kept.
         commit_every: iterations between writes of ``last.ckpt``; it is also written at the end and
             whenever the run is interrupted or fails.
+        saved: called after each write of ``last.ckpt``.
     """
 
-    def __init__(self, run: RunFolder, *, checkpoint_every: int, commit_every: int) -> None:
+    def __init__(
+        self,
+        run: RunFolder,
+        *,
+        checkpoint_every: int,
+        commit_every: int,
+        saved: Callable[[], None] | None = None,
+    ) -> None:
         super().__init__(
             dirpath=run.checkpoints,
             filename="iteration={iteration:06.0f}",
@@ -106,6 +115,7 @@ class RunCheckpoint(ModelCheckpoint):
             enable_version_counter=False,
         )
         self.run, self.checkpoint_every, self.commit_every = run, checkpoint_every, commit_every
+        self.saved = saved
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """An iteration is finished."""
@@ -122,8 +132,9 @@ class RunCheckpoint(ModelCheckpoint):
         """The run ends early: saves the last finished iteration."""
         self._flush(trainer)
 
-    @staticmethod
-    def _flush(trainer: lightning.Trainer) -> None:
+    def _flush(self, trainer: lightning.Trainer) -> None:
         writer = trainer.strategy.checkpoint_io
         assert isinstance(writer, RunCheckpointIO)
         writer.flush()
+        if self.saved is not None:
+            self.saved()

@@ -80,6 +80,11 @@ class RunFolder:
         return self.path / "training.log"
 
     @property
+    def output(self) -> Path:
+        """What a detached run's process printed."""
+        return self.path / "output.txt"
+
+    @property
     def plots(self) -> Path:
         """The folder of pictures."""
         return self.path / "plots"

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from pokerlab.callbacks.checkpoint import FORMAT
 from pokerlab.errors import UserError
+from pokerlab.runs.build import build
 from pokerlab.runs.command import near
 from pokerlab.runs.folder import LAST, RunFolder, write_atomically
 
@@ -35,6 +36,13 @@ class Start:
     checkpoint: Path | None
     """To continue from; None: from the start."""
 
+    @property
+    def iteration(self) -> int:
+        """How many iterations are done."""
+        return (
+            0 if self.checkpoint is None else int(read_checkpoint(self.checkpoint)["pokerlab"]["iteration"])
+        )
+
 
 def start(config: DictConfig, experiment: str | None, overrides: Sequence[str]) -> Start:
     """Makes the run's folder, or finds the one to continue.
@@ -53,13 +61,17 @@ def start(config: DictConfig, experiment: str | None, overrides: Sequence[str]) 
         run.update_job(experiment=experiment)
         return Start(run, config, None)
     source, checkpoint = find_checkpoint(config)
-    iteration = check_checkpoint(checkpoint, source)["iteration"]
+    ours = check_checkpoint(checkpoint, source)
     stored = _resumed_config(config, source, experiment, overrides)
+    if ours["game"] != (game := build(stored.game).name):
+        raise UserError(
+            f"{checkpoint} is a checkpoint of {ours['game']}, but {source.path} is a run of {game}"
+        )
     run = source
     if _named_folder(config) not in (None, source.path):
         run = _new_folder(config, experiment)
         lines = [line for line in source.metrics.read_text().splitlines(keepends=True) if line.endswith("\n")]
-        write_atomically(run.metrics, "".join(lines[:iteration]))
+        write_atomically(run.metrics, "".join(lines[: ours["iteration"]]))
     refuse_if_running(run)
     stored.run_name, stored.run_dir = run.path.name, str(run.path)
     write_config(run, stored)
@@ -86,7 +98,7 @@ def _new_folder(config: DictConfig, experiment: str | None) -> RunFolder:
         run = RunFolder(named)
         run.claim()
         return run
-    stem = f"{experiment or 'run'}-{datetime.now():%Y%m%d-%H%M%S}"
+    stem = automatic_name(experiment)
     try:
         OUTPUTS.mkdir(exist_ok=True)
         for suffix in ("", *(f"-{n}" for n in range(2, 1000))):
@@ -101,6 +113,11 @@ def _new_folder(config: DictConfig, experiment: str | None) -> RunFolder:
     run = RunFolder(path)
     run.claim()
     return run
+
+
+def automatic_name(experiment: str | None) -> str:
+    """Experiment, date and time."""
+    return f"{experiment or 'run'}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
 def find_run(name: str) -> RunFolder:
@@ -217,9 +234,9 @@ def _resumed_config(
         if key.partition(".")[0] in MAY_CHANGE:
             OmegaConf.update(stored, key, wanted, force_add=True)
         elif wanted != had:
+            has = "" if isinstance(had, DictConfig) else f", which has {key}={had}"
             raise UserError(
-                f"{override} would change the run {source.path}, which has {key}={had}: leave it out, "
-                "or start a new run"
+                f"{override} would change the run {source.path}{has}: leave it out, or start a new run"
             )
     return stored
 

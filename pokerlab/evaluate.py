@@ -1,0 +1,149 @@
+"""Measures a run: exact exploitability of its policy network alone, and with search.
+
+    python -m pokerlab.evaluate run=RUN
+
+``run`` is a run's name, its folder, or a checkpoint. Writes evaluation.json and the plots into the run's
+folder; ``json=PATH`` writes the same results elsewhere, ``export=PATH`` a policy for OpenSpiel.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from pokerlab.errors import UserError
+from pokerlab.evaluation.plots import plot_run
+from pokerlab.evaluation.policies import WholeGame, network_policy, search_policy
+from pokerlab.runs.build import build, check_integer, check_output_path, check_positive, torch_device
+from pokerlab.runs.command import run_command
+from pokerlab.runs.folder import LAST, RunFolder, write_json
+from pokerlab.runs.start import find_run, read_checkpoint
+from pokerlab.train import assemble
+
+POLICIES = ("search", "policy_net")
+
+
+def evaluate(config: DictConfig) -> None:
+    """Runs the command."""
+    check_positive(config, "search_iterations", "threads")
+    check_integer(config, "play_throughs", least=0)
+    check_integer(config, "seed", least=0)
+    outputs = {name: check_output_path(config, name) for name in ("json", "export")}
+    if config.export_policy not in POLICIES:
+        raise UserError(f"export_policy must be one of {', '.join(POLICIES)}, got {config.export_policy!r}")
+    device = torch_device(config.device)
+    run, path = find_checkpoint(str(config.run))
+    checkpoint = read_checkpoint(path)
+    trained = OmegaConf.load(run.config)
+    assert isinstance(trained, DictConfig)
+    parts = assemble(trained)
+    torch.set_num_threads(config.threads)
+    if checkpoint["pokerlab"]["game"] != parts.game.name:
+        raise UserError(
+            f"{path} is a checkpoint of {checkpoint['pokerlab']['game']}, not of {parts.game.name}"
+        )
+    parts.module.load_state_dict(checkpoint["state_dict"])
+    module = parts.module.to(device).eval()
+    whole = WholeGame(parts.game)
+    solver = build(config.solver) if "solver" in config else parts.solver
+
+    console = Console()
+    policies: dict[str, Tensor] = {}
+    seconds: dict[str, float] = {}
+    with console.status(f"searching, {config.search_iterations:,} iterations a subgame"):
+        for name in POLICIES:
+            started = time.perf_counter()
+            if name == "policy_net":
+                policies[name] = network_policy(whole, module.policy_network)
+            else:
+                policies[name] = search_policy(
+                    whole,
+                    solver,
+                    module.value_network,
+                    iterations=config.search_iterations,
+                    play_throughs=config.play_throughs,
+                    generator=torch.Generator().manual_seed(config.seed),
+                    like=torch.empty(0, device=device),
+                )
+            seconds[name] = time.perf_counter() - started
+    results: dict[str, Any] = {
+        "game": parts.game.name,
+        "run": run.path.name,
+        "checkpoint": path.name,
+        "iteration": checkpoint["pokerlab"]["iteration"],
+    }
+    for name, strategy in policies.items():
+        results[name] = _measure(whole, strategy, seconds[name], config if name == "search" else None)
+    write_json(run.evaluation, results)
+    if outputs["json"]:
+        write_json(outputs["json"], results)
+    if outputs["export"]:
+        write_json(outputs["export"], whole.export(policies[config.export_policy]))
+    drawn = plot_run(run.read_metrics(), parts.game.name, run.plots)
+    _show(console, results, drawn)
+
+
+def find_checkpoint(wanted: str) -> tuple[RunFolder, Path]:
+    """The checkpoint that ``run=`` means, and the run it belongs to.
+
+    Raises:
+        UserError: there is none.
+    """
+    if wanted.endswith(".ckpt"):
+        path = Path(wanted)
+        if not path.is_file():
+            raise UserError(f"run={wanted}: no such file")
+        run = RunFolder(path.absolute().parent.parent)
+        if not run.config.exists():
+            raise UserError(f"run={wanted}: expected it in a run's folder, but {run.config} does not exist")
+        return run, path
+    run = find_run(wanted)
+    path = run.checkpoints / LAST
+    if not path.is_file():
+        raise UserError(f"run={wanted}: {run.path} has no checkpoint yet")
+    return run, path
+
+
+def _measure(whole: WholeGame, strategy: Tensor, seconds: float, search: DictConfig | None) -> dict[str, Any]:
+    found = whole.exploitability(strategy)
+    iterations = None if search is None else search.search_iterations
+    return {
+        "game": whole.game.name,
+        "iterations": iterations,
+        "play_throughs": None if search is None else search.play_throughs,
+        "seconds": seconds,
+        "iterations_per_second": None if iterations is None else iterations / seconds,
+        "game_value": found.value.item(),
+        "nash_conv": found.nash_conv.item(),
+        "exploitability": found.exploitability.item(),
+    }
+
+
+def _show(console: Console, results: dict[str, Any], drawn: list[Path]) -> None:
+    checkpoint = f"{results['checkpoint']}, iteration {results['iteration']}"
+    title = f"{results['run']} ({checkpoint}): {results['game']}, chips; exploitability is NashConv/2"
+    table = Table("policy", "exploitability", "NashConv", "game value", "seconds", title=title)
+    search = results["search"]
+    for name, label in (
+        ("search", f"search, {search['iterations']:,} iterations, {search['play_throughs']:,} play-throughs"),
+        ("policy_net", "policy network alone"),
+    ):
+        found = results[name]
+        table.add_row(
+            label,
+            f"{found['exploitability']:.5f}",
+            f"{found['nash_conv']:.5f}",
+            f"{found['game_value']:.5f}",
+            f"{found['seconds']:.1f}",
+        )
+    console.print(table)
+    console.print("plots:", *(str(path) for path in drawn), highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    run_command("evaluate", evaluate)

@@ -1,0 +1,54 @@
+"""Runs what was submitted: the same body in a detached process here and in a container on Modal.
+
+    python -m pokerlab.runs.detached RUN_DIR [CHECKPOINT]
+
+It needs nothing but the run's folder, so it can be killed at any moment and started again.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from pokerlab.errors import UserError
+from pokerlab.runs.folder import LAST, RunFolder
+from pokerlab.runs.start import Start
+from pokerlab.train import STOPPED, train
+
+
+def carry_on(run: RunFolder, checkpoint: Path | None = None, saved: Callable[[], None] | None = None) -> None:
+    """Trains to the last iteration, from ``last.ckpt`` if the run got that far before.
+
+    Args:
+        run: a folder with a config.yaml.
+        checkpoint: where to begin instead.
+        saved: called after every write of ``last.ckpt``.
+
+    Raises:
+        KeyboardInterrupt: the run was stopped.
+    """
+    last = run.checkpoints / LAST
+    if checkpoint is None and last.exists():
+        checkpoint = last
+    config = OmegaConf.load(run.config)
+    assert isinstance(config, DictConfig)
+    train(Start(run, config, checkpoint), saved=saved)
+
+
+def main(arguments: list[str]) -> int:
+    """The command; returns the exit code."""
+    run = RunFolder(Path(arguments[0]))
+    try:
+        carry_on(run, Path(arguments[1]) if len(arguments) > 1 else None)
+    except KeyboardInterrupt:
+        return STOPPED
+    except UserError as error:
+        run.update_job(state="failed")
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
