@@ -29,14 +29,14 @@ from pokerlab.callbacks.progress import ProgressBar
 from pokerlab.errors import UserError
 from pokerlab.evaluation.plots import plot_run
 from pokerlab.evaluation.policies import WholeGame
-from pokerlab.learning.module import SelfPlayModule
+from pokerlab.learning.module import NonFiniteLossError, SelfPlayModule
 from pokerlab.runs.build import build, check_integer, check_positive, torch_device
 from pokerlab.runs.command import run_command
 from pokerlab.runs.folder import RunFolder, now
 from pokerlab.runs.start import Start, start
 from pokerlab.selfplay.data import SelfPlayData
 from pokerlab.selfplay.trajectories import SelfPlay
-from pokerlab.selfplay.workers import WorkerPool
+from pokerlab.selfplay.workers import WorkerDiedError, WorkerPool
 
 log = logging.getLogger("pokerlab")
 STOPPED = 130
@@ -57,6 +57,12 @@ def main(config: DictConfig) -> float | None:
         return train(began)
     except KeyboardInterrupt:
         sys.exit(STOPPED)
+    except RunFailedError:
+        sys.exit(1)
+
+
+class RunFailedError(Exception):
+    """A run ended early, for a reason that its log states."""
 
 
 class Assembled:
@@ -128,6 +134,7 @@ def train(began: Start, saved: Callable[[], None] | None = None) -> float | None
         The last exploitability with search, NashConv/2 in chips.
 
     Raises:
+        RunFailedError: a loss, a worker or the disk failed; the log says how.
         KeyboardInterrupt: SIGINT or SIGTERM came; ``last.ckpt`` holds the last finished iteration.
     """
     run, config = began.run, began.config
@@ -187,7 +194,9 @@ def _fit(trainer: lightning.Trainer, parts: Assembled, began: Start) -> None:
         log.info("stopped; continue with resume_from=%s", began.run.path)
         raise KeyboardInterrupt from None
     except Exception as error:
-        log.error("failed: %s", error)
+        log.error("failed: %s: %s", type(error).__name__, error)
+        if isinstance(error, (NonFiniteLossError, WorkerDiedError, OSError)):
+            raise RunFailedError from error
         raise
     finally:
         for number, handler in before.items():

@@ -69,6 +69,7 @@ class Metrics(lightning.Callback):
             "exploitability": None,
             "exploitability_policy_net": None,
             "search_iterations": None,
+            "play_throughs": None,
             "cost_usd": None,
         } | module.measured
         with self.run.metrics.open("a") as file:

@@ -42,7 +42,7 @@ class ProgressBar(lightning.Callback):
             console=console,
             disable=not console.is_terminal,
         )
-        self._started = self._said = 0.0
+        self._started = self._trained = self._said = 0.0
         self._newest = ""
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -57,11 +57,15 @@ class ProgressBar(lightning.Callback):
         """Starts the clock."""
         self._started = time.perf_counter()
 
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Stops the clock: what comes after the last batch is evaluation."""
+        self._trained = time.perf_counter()
+
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """An iteration is finished."""
         module, data = module_and_data(trainer)
         measured, finished = module.measured, trainer.current_epoch + 1
-        rate = data.dataset.new_examples / (time.perf_counter() - self._started)
+        rate = data.dataset.new_examples / (self._trained - self._started)
         numbers = (
             f"value loss {measured['value_loss']:.2e}  policy loss {measured['policy_loss']:.2e}  "
             f"{rate:,.0f} examples/s"

@@ -70,19 +70,22 @@ def _plot_exploitability(
 ) -> Path:
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    searched = evaluated[-1]["search_iterations"]
+    last = evaluated[-1]
+    searched = (
+        f"with search, {last['search_iterations']:,} iterations, {last['play_throughs']:,} play-throughs"
+    )
     series = (
-        ("exploitability", SEARCH, "o", f"with search, {searched:,} iterations"),
+        ("exploitability", SEARCH, "o", searched),
         ("exploitability_policy_net", NETWORK, "s", "policy network alone"),
     )
     for name, colour, marker, legend in series:
         values = [line[name] for line in evaluated]
         axes.plot(positions, values, color=colour, marker=marker, markersize=4, label=legend)
-    for name, value in PUBLISHED.get(game, {}).items():
+    for place, (name, value) in enumerate(PUBLISHED.get(game, {}).items()):
         axes.axhline(value, color=PAPERS, linewidth=1, linestyle="--")
         axes.annotate(
             f"{name}: {value:g}",
-            (1, value),
+            (1 if place % 2 else 0.5, value),  # neighbours can lie close together
             xycoords=("axes fraction", "data"),
             xytext=(-3, 2),
             textcoords="offset points",

@@ -1,5 +1,6 @@
 """From config values to objects, with errors that name the key."""
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,11 @@ def build(config: DictConfig, *args: Any, **kwargs: Any) -> Any:
     Raises:
         UserError: a value is wrong; says which.
     """
+    target = hydra.utils.get_class(config["_target_"])
+    for key, value in ((str(key), value) for key, value in config.items()):
+        expected = inspect.signature(target).parameters.get(key)
+        if expected is not None and expected.annotation is bool and not isinstance(value, bool):
+            raise UserError(f"{key} of {target.__name__} must be true or false, got {value!r}")
     try:
         return hydra.utils.instantiate(config, *args, **kwargs)
     except InstantiationException as error:
@@ -24,9 +30,8 @@ def build(config: DictConfig, *args: Any, **kwargs: Any) -> Any:
         if isinstance(cause, ValueError):
             raise UserError(str(cause)) from error
         if isinstance(cause, TypeError):
-            target = str(config.get("_target_")).rpartition(".")[2]
             given = {key: value for key, value in config.items() if key != "_target_"}
-            raise UserError(f"wrong type of value for {target}, given {given}: {cause}") from error
+            raise UserError(f"wrong type of value for {target.__name__}, given {given}: {cause}") from error
         raise
 
 

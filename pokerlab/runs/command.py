@@ -64,6 +64,8 @@ def check_overrides(config_name: str, arguments: Sequence[str]) -> None:
     overrides = [argument for argument in arguments if not argument.startswith("-")]
     if stray := [argument for argument in overrides if "=" not in argument and not argument.startswith("~")]:
         raise UserError(f"{stray[0]!r} is not an override: expected key=value")
+    if added := [override for override in overrides if override.startswith("+")]:
+        raise UserError(f"{added[0]} adds a key, which nothing would read: use the keys there are")
     try:
         parsed = OverridesParser.create().parse_overrides(overrides)
     except HydraException as error:

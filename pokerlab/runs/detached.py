@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from pokerlab.errors import UserError
 from pokerlab.runs.folder import LAST, RunFolder
 from pokerlab.runs.start import Start
-from pokerlab.train import STOPPED, train
+from pokerlab.train import STOPPED, RunFailedError, train
 
 
 def carry_on(run: RunFolder, checkpoint: Path | None = None, saved: Callable[[], None] | None = None) -> None:
@@ -43,6 +43,8 @@ def main(arguments: list[str]) -> int:
         carry_on(run, Path(arguments[1]) if len(arguments) > 1 else None)
     except KeyboardInterrupt:
         return STOPPED
+    except RunFailedError:
+        return 1
     except UserError as error:
         run.update_job(state="failed")
         print(f"error: {error}", file=sys.stderr)

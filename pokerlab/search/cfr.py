@@ -7,7 +7,7 @@ hands or subgames: only over the steps of the sequence form (how many own decisi
 import torch
 from torch import Tensor
 
-from pokerlab.search.forest import Forest
+from pokerlab.search.forest import Forest, rows_of
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.rules import UpdateRule
 
@@ -126,7 +126,7 @@ class CFR:
         values.copy_(self._no_values)
         which = slice(players[0], players[-1] + 1)
         if forest.payoff.numel():
-            opponent = self._reach[self._opponent_row[which]] * self._opponent_belief[which]
+            opponent = rows_of(self._reach, self._opponent_row[which]).mul_(self._opponent_belief[which])
             won = forest.outcome(opponent).mul_(forest.payoff[which])
             values.index_add_(0, forest.terminal_row[which].flatten(), won.flatten(0, -2))
         if len(forest.leaves):
@@ -140,7 +140,7 @@ class CFR:
     def _leaf_values(self) -> Tensor:
         """``[2, L, H]`` counterfactual values of the leaves."""
         leaves = self.forest.leaves
-        reach = self._reach[leaves.row] * self._leaf_weight
+        reach = rows_of(self._reach, leaves.row).mul_(self._leaf_weight)
         total = reach.sum(-1, keepdim=True)
         self._leaf_belief = torch.where(total > 0, reach / total.clamp_min(TINY), self._leaf_belief)
         infostate_values = self._evaluate_leaves(self._leaf_belief)
@@ -173,5 +173,5 @@ class CFR:
         total = strategy.sum(0)
         torch.where(total > 0, strategy.div_(total), forest.uniform[:, nodes], out=strategy)
         for step in forest.steps[player]:
-            above = self._reach[forest.decisions.row[player, step]]
+            above = rows_of(self._reach, forest.decisions.row[player, step])
             torch.mul(self.strategy[:, step], above, out=self._edge_reach[:, step])

@@ -64,6 +64,11 @@ class ForestNodes:
         )
 
 
+def rows_of(rows: Tensor, index: Tensor) -> Tensor:
+    """``rows[index]``, ``[R, H]`` and ``[...]`` → ``[..., H]``; three times as fast on the CPU."""
+    return rows.index_select(0, index.flatten()).view(*index.shape, rows.shape[1])
+
+
 class Forest(Generic[State]):
     """Lays out the trees of ``B`` subgames. Immutable.
 
@@ -244,7 +249,7 @@ class Forest(Generic[State]):
         edges = self.edge_rows(reach)
         for player in (0, 1):
             for step in self.steps[player]:
-                above = reach[self.decisions.row[player, step]]
+                above = rows_of(reach, self.decisions.row[player, step])
                 below = strategy[:, step] * above
                 if belief is not None:
                     believed = belief[player, self.decisions.subgame[step]]
@@ -282,7 +287,7 @@ class Forest(Generic[State]):
             reach: ``[R, H]`` from :meth:`reach` with ``belief``.
             belief: ``[2, B, H]`` at the subgames' roots.
         """
-        unnormalised = reach[nodes.row] * belief[:, nodes.subgame] * nodes.possible
+        unnormalised = rows_of(reach, nodes.row) * belief[:, nodes.subgame] * nodes.possible
         total = unnormalised.sum(-1, keepdim=True)
         # a board can block every hand that was believed in: then all possible hands are
         unnormalised = torch.where(total > 0, unnormalised, nodes.possible.expand_as(unnormalised))

@@ -53,7 +53,9 @@ class SelfPlay(Generic[State]):
             like: a tensor with the device and dtype to search in.
 
         Returns:
-            One value example and, for each decision node, one policy example for every different subgame.
+            One value example for every different subgame, and for each of its decision nodes one policy
+            example for every trajectory that came through: the policy network is to know best what is
+            played most.
         """
         root_beliefs = torch.as_tensor(self.game.initial_beliefs).to(like)[:, None]
         frontier = BeliefStates([self.game.root()], root_beliefs)
@@ -68,7 +70,7 @@ class SelfPlay(Generic[State]):
                 sampled.record(t, cfr.strategy)
                 cfr.step()
             values.append(self._value_examples(cfr))
-            policies.append(self._policy_examples(cfr))
+            policies.append(self._policy_examples(cfr, subgame_of))
             frontier, subgame_of = sampled.play_on(frontier.beliefs, self.exploration, generator)
         return concatenate(values), concatenate(policies)
 
@@ -84,16 +86,20 @@ class SelfPlay(Generic[State]):
             values=cfr.root_infostate_values().transpose(0, 1).float().cpu() / pot[:, None, None],
         )
 
-    def _policy_examples(self, cfr: CFR) -> PolicyExamples:
+    def _policy_examples(self, cfr: CFR, subgame_of: Tensor) -> PolicyExamples:
         forest, nodes = cfr.forest, cfr.forest.decisions
+        trajectories = torch.bincount(subgame_of, minlength=forest.num_subgames)
+        copies = trajectories[nodes.subgame.cpu()]
         strategy = cfr.average_strategy()
         reach = forest.reach(strategy, belief=cfr.belief)
+        beliefs = forest.beliefs_at(nodes, reach, cfr.belief).transpose(0, 1)
+        legal = forest.by_action(forest.legal)[:, :, 0]
         return PolicyExamples(
-            features=nodes.features.float().cpu(),
-            beliefs=forest.beliefs_at(nodes, reach, cfr.belief).transpose(0, 1).float().cpu(),
-            possible=nodes.possible.bool().cpu(),
-            legal=forest.by_action(forest.legal)[:, :, 0].cpu(),
-            strategy=forest.by_action(strategy).float().cpu(),
+            features=nodes.features.float().cpu().repeat_interleave(copies, 0),
+            beliefs=beliefs.float().cpu().repeat_interleave(copies, 0),
+            possible=nodes.possible.bool().cpu().repeat_interleave(copies, 0),
+            legal=legal.cpu().repeat_interleave(copies, 0),
+            strategy=forest.by_action(strategy).float().cpu().repeat_interleave(copies, 0),
         )
 
 
