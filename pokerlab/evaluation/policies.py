@@ -103,8 +103,9 @@ def search_policy(
 
     In a subgame it plays the average strategy. It goes on from the belief state of one iteration t* that
     it draws with the averaging weights, as ReBeL does: the subgame's values hold for the beliefs of the
-    iterations, not for those of their average. The policy returned is the exact mixture over
-    ``play_throughs`` draws, spread evenly over the iterations.
+    iterations, not for those of their average. The policy returned is the mixture over ``play_throughs``
+    draws, spread evenly over the first subgame's iterations; from as many draws as there are iterations,
+    it is the exact expectation over that subgame's t*. Later subgames draw one t* for each belief state.
 
     Args:
         whole: the game.
@@ -149,6 +150,9 @@ def _draw_iterations(
     """Iteration → (subgames that go on from it, the share of each one's play-throughs that does)."""
     weights = torch.tensor([solver.rule.weight(t) for t in range(1, iterations + 1)], dtype=torch.float64)
     cumulative = weights.cumsum(0) / weights.sum()
+    if draws[0] >= iterations:  # the first subgame, every iteration
+        shares = weights / weights.sum()
+        return {t: (torch.zeros(1, dtype=torch.int64), shares[t - 1 : t]) for t in range(1, iterations + 1)}
     subgame = torch.repeat_interleave(torch.arange(len(draws)), torch.tensor(draws))
     rank = torch.cat([torch.arange(n) for n in draws])
     offset = torch.rand(len(draws), dtype=torch.float64, generator=generator)[subgame]

@@ -74,6 +74,9 @@ def check_overrides(config_name: str, arguments: Sequence[str]) -> None:
     if not sweeps and (swept := [override for override in parsed if override.is_sweep_override()]):
         raise UserError(f"{swept[0].input_line} asks for several values: add -m to run them all")
     jobs = BasicSweeper.split_arguments(parsed, max_batch_size=None)[0] if sweeps else [overrides]
+    folders = [tuple(o for o in job if re.match(r"run_(name|dir)=", o)) for job in jobs]
+    if shared := next((names for names in folders if names and folders.count(names) > 1), None):
+        raise UserError(f"{shared[0]} names one folder for several runs: leave it out, or give each its own")
     for job in jobs:
         compose(config_name, job)
 

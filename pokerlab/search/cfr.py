@@ -171,7 +171,8 @@ class CFR:
         else:
             torch.add(self.regret[:, nodes], self._prediction[:, nodes], out=strategy).clamp_min_(0)
         total = strategy.sum(0)
-        torch.where(total > 0, strategy.div_(total), forest.uniform[:, nodes], out=strategy)
+        nothing = (total == 0).to(total.dtype)  # where no regret is positive: uniform
+        strategy.addcmul_(forest.uniform[:, nodes], nothing).div_(total + nothing)
         for step in forest.steps[player]:
             above = rows_of(self._reach, forest.decisions.row[player, step])
             torch.mul(self.strategy[:, step], above, out=self._edge_reach[:, step])

@@ -150,7 +150,7 @@ class Forest(Generic[State]):
         # where (subgame, node of its tree) went
         counts = np.asarray(sizes, dtype=np.int64)[self.tree_of]
         self._first_node = np.cumsum(counts) - counts
-        self._position = np.empty(len(flat), dtype=np.int64)
+        self._position = np.zeros(len(flat) + 1, dtype=np.int64)  # one more: a last tree can have no nodes
         self._position[self._order] = np.arange(len(flat))
 
         actor, own_depth, fanout = actor[self._order], own_depth[self._order], fanout[self._order]
@@ -200,8 +200,6 @@ class Forest(Generic[State]):
     def _rows(self, subgame: Ints, player: Ints, edge: Ints) -> Ints:
         """Sequence rows of last own edges ``[..., 2]``."""
         node, position = edge[..., 0], edge[..., 1]
-        if self.num_decisions == 0:
-            return player * self.num_subgames + subgame
         decision = self.decision_index(subgame, np.maximum(node, 0))
         on_edge = 2 * self.num_subgames + position * self.num_decisions + decision
         return np.where(node < 0, player * self.num_subgames + subgame, on_edge)
