@@ -6,6 +6,7 @@ hands or subgames: only over the steps of the sequence form (how many own decisi
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from pokerlab.search.forest import Forest, rows_of
 from pokerlab.search.leaves import LeafEvaluator
@@ -150,11 +151,10 @@ class CFR:
         nodes = self.forest.player_nodes[player]
         regret = self.regret[:, nodes]
         positive, negative = self.rule.discounts(self.iteration)
-        if positive == negative:
-            if positive != 1:
-                regret.mul_(positive)
-        else:
-            regret.copy_(regret.clamp_min(0).mul_(positive).add_(regret.clamp_max(0), alpha=negative))
+        if positive != negative:
+            functional.leaky_relu_(regret, negative / positive)  # scales what is negative
+        if positive != 1:
+            regret.mul_(positive)
         instantaneous = self._edge_values[:, nodes] - self._node_values[nodes]
         regret.add_(instantaneous)
         if self.rule.floor:
