@@ -149,15 +149,19 @@ def _draw_iterations(
 ) -> dict[int, tuple[Tensor, Tensor]]:
     """Iteration → (subgames that go on from it, the share of each one's play-throughs that does)."""
     weights = torch.tensor([solver.rule.weight(t) for t in range(1, iterations + 1)], dtype=torch.float64)
-    cumulative = weights.cumsum(0) / weights.sum()
-    if draws[0] >= iterations:  # the first subgame, every iteration
-        shares = weights / weights.sum()
-        return {t: (torch.zeros(1, dtype=torch.int64), shares[t - 1 : t]) for t in range(1, iterations + 1)}
-    subgame = torch.repeat_interleave(torch.arange(len(draws)), torch.tensor(draws))
-    rank = torch.cat([torch.arange(n) for n in draws])
+    weights /= weights.sum()
+    number = torch.tensor(draws)
+    # as many draws as iterations: every iteration, with its exact weight
+    exact = (number >= iterations).nonzero()[:, 0]
+    number[exact] = 0
+    subgame = torch.repeat_interleave(torch.arange(len(draws)), number)
+    rank = torch.cat([torch.arange(n) for n in number.tolist()])
     offset = torch.rand(len(draws), dtype=torch.float64, generator=generator)[subgame]
-    share = 1 / torch.tensor(draws, dtype=torch.float64)[subgame]
-    t = torch.searchsorted(cumulative, (rank + offset) * share).clamp_max(iterations - 1) + 1
+    share = 1 / number[subgame].double()
+    t = torch.searchsorted(weights.cumsum(0), (rank + offset) * share).clamp_max(iterations - 1) + 1
+    t = torch.cat([t, torch.arange(1, iterations + 1).repeat(len(exact))])
+    subgame = torch.cat([subgame, exact.repeat_interleave(iterations)])
+    share = torch.cat([share, weights.repeat(len(exact))])
     keys, inverse = torch.stack([t, subgame]).unique(dim=1, return_inverse=True)
     shares = torch.zeros(keys.shape[1], dtype=torch.float64).index_add_(0, inverse, share)
     return {int(i): (keys[1][keys[0] == i], shares[keys[0] == i]) for i in keys[0].unique()}
