@@ -19,11 +19,11 @@ from torch import Tensor
 from pokerlab.errors import UserError
 from pokerlab.evaluation.plots import plot_run
 from pokerlab.evaluation.policies import WholeGame, network_policy, search_policy
+from pokerlab.runs.assemble import Assembled
 from pokerlab.runs.build import build, check_integer, check_output_path, check_positive, torch_device
 from pokerlab.runs.command import run_command
 from pokerlab.runs.folder import LAST, RunFolder, write_json
 from pokerlab.runs.start import find_run, read_checkpoint
-from pokerlab.train import assemble
 
 POLICIES = ("search", "policy_net")
 
@@ -41,7 +41,7 @@ def evaluate(config: DictConfig) -> None:
     checkpoint = read_checkpoint(path)
     trained = OmegaConf.load(run.config)
     assert isinstance(trained, DictConfig)
-    parts = assemble(trained)
+    parts = Assembled(trained)
     torch.set_num_threads(config.threads)
     if checkpoint["pokerlab"]["game"] != parts.game.name:
         raise UserError(

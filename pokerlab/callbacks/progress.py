@@ -5,7 +5,8 @@ import time
 from typing import Any
 
 import lightning
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -14,6 +15,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from pokerlab.callbacks.metrics import module_and_data
 
@@ -38,20 +40,20 @@ class ProgressBar(lightning.Callback):
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[numbers]}"),
             console=console,
-            disable=not console.is_terminal,
         )
+        self._below = Text()
+        self._live = Live(Group(self._bar, self._below), console=console, transient=True)
+        self._terminal = console.is_terminal
         self._started = self._trained = self._said = 0.0
         self._newest = ""
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Shows the bar."""
-        self._task = self._bar.add_task(
-            "", total=trainer.max_epochs, completed=trainer.current_epoch, numbers=""
-        )
+        self._task = self._bar.add_task("", total=trainer.max_epochs, completed=trainer.current_epoch)
         self._said = time.perf_counter()
-        self._bar.start()
+        if self._terminal:
+            self._live.start()
 
     def on_train_epoch_start(self, *_: Any) -> None:
         """Starts the clock."""
@@ -83,12 +85,13 @@ class ProgressBar(lightning.Callback):
         ):
             log.info("iteration %d/%d  %s", finished, trainer.max_epochs, numbers)
             self._said = time.perf_counter()
-        self._bar.update(self._task, completed=finished, numbers=f"{numbers}\n{self._newest}".rstrip())
+        self._bar.update(self._task, completed=finished)
+        self._below.plain = f"{numbers}\n{self._newest}".rstrip()
 
     def on_train_end(self, *_: Any) -> None:
         """Takes the bar away."""
-        self._bar.stop()
+        self._live.stop()
 
     def on_exception(self, *_: Any) -> None:
         """Takes the bar away."""
-        self._bar.stop()
+        self._live.stop()

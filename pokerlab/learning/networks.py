@@ -5,6 +5,8 @@ a uniform belief is all ones. Hidden layers are Linear, LayerNorm, GELU, as in R
 appendix).
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -64,6 +66,9 @@ class ValueNetwork(nn.Module):
         self.zero_sum = zero_sum
         self._game = game
         self._mass: tuple[torch.device, torch.dtype, PayoffOperator] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_mass": None}  # an operator cannot be sent to another process
 
     def forward(self, features: Tensor, beliefs: Tensor) -> Tensor:
         """``[n, F]``, ``[n, 2, H]`` → ``[n, 2, H]``; what it says of impossible hands means nothing."""

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from pokerlab.errors import UserError
 from pokerlab.runs.folder import LAST, RunFolder
 from pokerlab.runs.start import Start
-from pokerlab.train import STOPPED, RunFailedError, train
+from pokerlab.runs.training import STOPPED, RunFailedError, train
 
 
 def carry_on(run: RunFolder, checkpoint: Path | None = None, saved: Callable[[], None] | None = None) -> None:

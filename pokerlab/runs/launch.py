@@ -9,10 +9,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from pokerlab.errors import UserError
+from pokerlab.runs.assemble import Assembled
 from pokerlab.runs.build import check_integer, torch_device
 from pokerlab.runs.folder import now
 from pokerlab.runs.start import Start, automatic_name, start
-from pokerlab.train import assemble
 
 LAUNCHERS = ("local", "modal")
 MOST_SECONDS, MOST_RETRIES = 24 * 3600, 10  # what Modal allows; its client does not check
@@ -27,7 +27,7 @@ def launch(config: DictConfig, experiment: str | None, overrides: list[str]) -> 
     Raises:
         UserError: it cannot be submitted.
     """
-    assemble(config)  # a mistake shows here, before anything is written or sent
+    Assembled(config)  # a mistake shows here, before anything is written or sent
     if config.launcher.name == "local":
         torch_device(config.trainer.accelerator)
         return _launch_here(start(config, experiment, overrides))

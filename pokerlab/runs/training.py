@@ -1,0 +1,152 @@
+"""Training a run that has a folder, to its last iteration."""
+
+import logging
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import lightning
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.table import Table
+
+from pokerlab.callbacks.checkpoint import RunCheckpoint, RunCheckpointIO
+from pokerlab.callbacks.metrics import Metrics
+from pokerlab.callbacks.progress import ProgressBar
+from pokerlab.evaluation.plots import plot_run
+from pokerlab.learning.module import NonFiniteLossError
+from pokerlab.runs.assemble import Assembled
+from pokerlab.runs.folder import RunFolder
+from pokerlab.runs.start import Start
+from pokerlab.selfplay.workers import WorkerDiedError
+
+log = logging.getLogger("pokerlab")
+
+STOPPED = 130
+"""Exit code of a run that a signal stopped."""
+
+
+class RunFailedError(Exception):
+    """A run ended early, for a reason that its log states."""
+
+
+def train(began: Start, saved: Callable[[], None] | None = None) -> float | None:
+    """Runs until the last iteration.
+
+    Args:
+        began: where from.
+        saved: called after every write of ``last.ckpt``.
+
+    Returns:
+        The last exploitability with search, NashConv/2 in chips.
+
+    Raises:
+        RunFailedError: a loss, a worker or the disk failed; the log says how.
+        KeyboardInterrupt: SIGINT or SIGTERM came; ``last.ckpt`` holds the last finished iteration.
+    """
+    run, config = began.run, began.config
+    console = Console()
+    _log_to(run, console)
+    parts = Assembled(config)
+    trainer = lightning.Trainer(
+        max_epochs=config.iterations,
+        limit_train_batches=config.updates,
+        accelerator=config.trainer.accelerator,
+        devices=1,
+        gradient_clip_val=config.trainer.gradient_clip,
+        callbacks=[
+            parts.evaluation,
+            Metrics(run, checkpoint_every=config.checkpoint_every),
+            ProgressBar(console),
+            RunCheckpoint(
+                run,
+                checkpoint_every=config.checkpoint_every,
+                commit_every=config.commit_every,
+                saved=saved,
+            ),
+        ],
+        plugins=[RunCheckpointIO(run, parts.data)],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    run.update_job(state="running", pid=os.getpid(), host=os.uname().nodename)
+    log.info("%s: %s, %d iterations, seed %d", run.path, parts.game.name, config.iterations, config.seed)
+    if began.checkpoint is not None:
+        log.info("continues from %s", began.checkpoint)
+    if began.iteration < config.iterations:
+        _fit(trainer, parts, began)
+    else:
+        log.info("all %d iterations were done before", config.iterations)
+        run.update_job(state="finished")
+    return _report(run, parts.game.name, console)
+
+
+def _fit(trainer: lightning.Trainer, parts: Assembled, began: Start) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with warnings.catch_warnings():
+            # one process loads batches on purpose: the data set itself is what works in parallel
+            warnings.filterwarnings("ignore", ".*does not have many workers.*")
+            warnings.filterwarnings("ignore", ".*`IterableDataset` has `__len__` defined.*")
+            warnings.filterwarnings("ignore", ".*exists and is not empty.*")
+            warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated.*")  # Lightning's own use
+            trainer.fit(parts.module, datamodule=parts.data, ckpt_path=began.checkpoint, weights_only=True)
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        log.info("stopped; continue with resume_from=%s", began.run.path)
+        raise KeyboardInterrupt from None
+    except Exception as error:
+        log.error("failed: %s: %s", type(error).__name__, error)
+        if isinstance(error, (NonFiniteLossError, WorkerDiedError, OSError)):
+            raise RunFailedError from error
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _log_to(run: RunFolder, console: Console) -> None:
+    """Sends the log to the console and to training.log."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for handler in list(log.handlers):
+        log.removeHandler(handler)
+        handler.close()
+    file = logging.FileHandler(run.log)
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(file)
+    if console.is_terminal:
+        shown: logging.Handler = RichHandler(
+            console=console, show_path=False, show_level=False, log_time_format="%H:%M:%S"
+        )
+    else:
+        shown = logging.StreamHandler(sys.stdout)
+        shown.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
+    log.addHandler(shown)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+def _report(run: RunFolder, game: str, console: Console) -> float | None:
+    """Draws the plots and prints the last exploitability."""
+    metrics = run.read_metrics()
+    drawn = plot_run(metrics, game, run.plots)
+    last = metrics[-1]
+    table = Table("policy", "exploitability (NashConv/2)", "NashConv", title=f"{game}, chips")
+    rows = (
+        (f"search, {last['search_iterations']:,} iterations", last["exploitability"]),
+        ("policy network alone", last["exploitability_policy_net"]),
+    )
+    for name, value in rows:
+        table.add_row(name, f"{value:.5f}", f"{2 * value:.5f}")
+    console.print(table)
+    console.print("plots:", *(str(path) for path in drawn), highlight=False, soft_wrap=True)
+    console.print(f"run:   {run.path}", highlight=False, soft_wrap=True)
+    return last["exploitability"]
