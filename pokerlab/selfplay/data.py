@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from pokerlab.games.base import Game
-from pokerlab.selfplay.examples import PolicyExamples, ValueExamples
+from pokerlab.selfplay.examples import PolicyExamples, ValueExamples, moved
 from pokerlab.selfplay.replay import Replay
 from pokerlab.selfplay.workers import ValueModule, WorkerPool, random_stream
 
@@ -23,6 +23,10 @@ class Batch:
 
     value: ValueExamples
     policy: PolicyExamples
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on ``device``."""
+        return Batch(moved(self.value, device), moved(self.policy, device))
 
 
 class SelfPlayDataset(IterableDataset[Batch]):
@@ -131,13 +135,6 @@ class SelfPlayData(lightning.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches come ready-made."""
         return DataLoader(self.dataset, batch_size=None)
-
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        """Moves a batch."""
-        if device.type == "cpu":
-            return batch
-        move = super().transfer_batch_to_device
-        return Batch(move(batch.value, device, dataloader_idx), move(batch.policy, device, dataloader_idx))
 
     def state_dict(self) -> dict[str, Any]:
         """The position; exact at the end of an iteration."""

@@ -72,6 +72,12 @@ class PolicyExamples:
 SomeExamples = TypeVar("SomeExamples", ValueExamples, PolicyExamples)
 
 
+def moved(examples: SomeExamples, device: torch.device) -> SomeExamples:
+    """Examples on ``device``."""
+    kind = type(examples)
+    return kind(**{field.name: getattr(examples, field.name).to(device) for field in fields(kind)})
+
+
 def concatenate(examples: Sequence[SomeExamples]) -> SomeExamples:
     """Joins examples of one kind; at least one batch."""
     kind = type(examples[0])

@@ -1,0 +1,198 @@
+"""The replay against a plain list of everything that was ever added."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from pokerlab.games.kuhn import Kuhn
+from pokerlab.selfplay.examples import ValueExamples
+from pokerlab.selfplay.replay import Replay
+
+NONE = ValueExamples.none(Kuhn())
+SIZES = st.lists(st.integers(0, 12), min_size=1, max_size=12)
+NEWEST = st.sampled_from([1.0, 0.99, 0.9, 0.5, 1 / 3, 0.25, 0.01]) | st.floats(0.001, 1)
+
+
+def numbered(first: int, until: int) -> ValueExamples:
+    """Examples that carry their number in every column."""
+    number = torch.arange(first, until, dtype=torch.float32)
+    return ValueExamples(
+        features=number[:, None].repeat(1, 5),
+        beliefs=-number[:, None, None].repeat(1, 2, 3),
+        possible=(number % 2 == 0)[:, None].repeat(1, 3),
+        values=2 * number[:, None, None].repeat(1, 2, 3),
+    )
+
+
+def same(first: ValueExamples, second: ValueExamples) -> bool:
+    names = ("features", "beliefs", "possible", "values")
+    return all(torch.equal(getattr(first, name), getattr(second, name)) for name in names)
+
+
+def saved(replay: Replay[ValueExamples], added: int) -> ValueExamples:
+    contents = replay.contents(added)
+    assert contents["added"] == added
+    return ValueExamples(**contents["columns"])
+
+
+def filled(*sizes: int, capacity: int, newest: float = 1.0) -> Replay[ValueExamples]:
+    replay = Replay(NONE, capacity=capacity, newest=newest)
+    for size in sizes:
+        replay.add(numbered(replay.added, replay.added + size))
+    return replay
+
+
+@pytest.mark.parametrize(
+    ("capacity", "newest", "added", "window"),
+    [
+        (10, 1.0, 0, 0),
+        (10, 1.0, 7, 7),
+        (10, 1.0, 10, 10),
+        (10, 1.0, 11, 10),
+        (10, 0.5, 1, 1),  # never nothing, where there is something
+        (10, 0.5, 8, 4),
+        (10, 0.5, 20, 10),
+        (10, 0.5, 1000, 10),
+        (10**6, 0.01, 3, 1),
+        (10**6, 0.01, 1000, 10),
+        (1, 1.0, 5, 1),
+    ],
+)
+def test_the_window_is_the_newest_share_up_to_the_capacity(
+    capacity: int, newest: float, added: int, window: int
+) -> None:
+    replay = Replay(NONE, capacity=capacity, newest=newest)
+    assert replay.window(added) == window
+    replay.add(numbered(0, added))
+    assert same(saved(replay, added), numbered(added - window, added))
+
+
+@settings(max_examples=200)
+@given(sizes=SIZES, capacity=st.integers(1, 25), newest=NEWEST)
+def test_the_window_of_the_add_before_stays_whole(sizes: list[int], capacity: int, newest: float) -> None:
+    replay = Replay(NONE, capacity=capacity, newest=newest)
+    oldest, before = 0, 0
+    for size in sizes:
+        replay.add(numbered(before, before + size))
+        assert replay.added == before + size
+        for added in (before, replay.added):
+            window = replay.window(added)
+            assert window <= min(added, capacity)
+            assert same(saved(replay, added), numbered(added - window, added))
+        assert replay.added - replay.window(replay.added) >= oldest  # nothing comes back
+        oldest, before = replay.added - replay.window(replay.added), replay.added
+
+
+@settings(max_examples=100)
+@given(sizes=SIZES, capacity=st.integers(1, 25), newest=NEWEST, cut=st.integers(0, 11))
+def test_a_restored_replay_goes_on_like_the_original(
+    sizes: list[int], capacity: int, newest: float, cut: int
+) -> None:
+    original = filled(*sizes[:cut], capacity=capacity, newest=newest)
+    restored = Replay(NONE, capacity=capacity, newest=newest)
+    restored.add(numbered(50, 53))  # what it held is forgotten
+    restored.restore(original.contents(original.added))
+    for size in [0, *sizes[cut:], 1]:
+        for replay in (original, restored):
+            replay.add(numbered(replay.added, replay.added + size))
+        assert restored.added == original.added
+        assert same(saved(restored, restored.added), saved(original, original.added))
+        if original.added:
+            draws = [r.sample(9, torch.Generator().manual_seed(3)) for r in (original, restored)]
+            assert same(*draws)
+
+
+@settings(max_examples=50)
+@given(sizes=SIZES, more=st.integers(0, 30), capacity=st.integers(1, 25), newest=NEWEST)
+def test_an_interrupted_iteration_can_be_saved_as_of_the_one_before(
+    sizes: list[int], more: int, capacity: int, newest: float
+) -> None:
+    finished = filled(*sizes, capacity=capacity, newest=newest)
+    interrupted = filled(*sizes, more, capacity=capacity, newest=newest)
+    restored = Replay(NONE, capacity=capacity, newest=newest)
+    restored.restore(interrupted.contents(finished.added))
+    for replay in (finished, restored):
+        replay.add(numbered(replay.added, replay.added + 5))
+    assert same(saved(restored, restored.added), saved(finished, finished.added))
+
+
+def test_what_was_saved_does_not_change_with_the_replay() -> None:
+    replay = filled(6, capacity=4)
+    contents = replay.contents(6)
+    restored = Replay(NONE, capacity=4)
+    restored.restore(contents)
+    for one in (replay, restored):
+        for first in range(6, 30, 3):
+            one.add(numbered(first, first + 3))
+    assert same(ValueExamples(**contents["columns"]), numbered(2, 6))
+
+
+def test_an_empty_replay_can_be_saved_and_restored() -> None:
+    restored = Replay(NONE, capacity=4)
+    restored.restore(filled(capacity=4).contents(0))
+    restored.add(numbered(0, 0))
+    with pytest.raises(ValueError, match="the replay is empty"):
+        restored.sample(1, torch.Generator())
+    restored.add(numbered(0, 2))
+    assert same(saved(restored, 2), numbered(0, 2))
+
+
+@pytest.mark.parametrize("sizes", [(), (0,), (0, 0)])
+def test_nothing_can_be_sampled_from_nothing(sizes: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="the replay is empty: self-play produced no examples"):
+        filled(*sizes, capacity=4).sample(1, torch.Generator())
+
+
+def test_an_empty_add_changes_nothing() -> None:
+    replay = filled(7, 0, capacity=5)
+    assert replay.added == 7
+    assert same(saved(replay, 7), numbered(2, 7))
+
+
+def test_one_add_can_be_larger_than_the_capacity() -> None:
+    replay = filled(3, 100, capacity=5)
+    assert same(saved(replay, 103), numbered(98, 103))
+    assert same(saved(replay, 3), numbered(0, 3))
+
+
+def counts_of(replay: Replay[ValueExamples], size: int) -> Tensor:
+    sample = replay.sample(size, torch.Generator().manual_seed(0))
+    number = sample.features[:, 0].long()
+    assert same(sample, ValueExamples(*(column[number] for column in columns_of(numbered(0, replay.added)))))
+    return torch.bincount(number, minlength=replay.added)
+
+
+def columns_of(examples: ValueExamples) -> tuple[Tensor, ...]:
+    return examples.features, examples.beliefs, examples.possible, examples.values
+
+
+@pytest.mark.parametrize(("capacity", "newest", "first"), [(100, 1.0, 0), (8, 1.0, 32), (100, 0.25, 30)])
+def test_sampling_is_uniform_over_the_window_and_only_there(
+    capacity: int, newest: float, first: int
+) -> None:
+    counts = counts_of(filled(*[4] * 10, capacity=capacity, newest=newest), 40_000)
+    expected = 40_000 / (40 - first)
+    assert not counts[:first].any()
+    assert (counts[first:] - expected).abs().max() < 4.5 * np.sqrt(expected)
+
+
+def test_the_same_generator_gives_the_same_sample_and_another_one_another() -> None:
+    replay = filled(50, capacity=40)
+    samples = [replay.sample(20, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
+    assert same(samples[0], samples[1])
+    assert not same(samples[0], samples[2])
+
+
+@pytest.mark.parametrize("capacity", [0, -3])
+def test_a_capacity_below_one_is_refused(capacity: int) -> None:
+    with pytest.raises(ValueError, match=f"replay capacity must be at least 1, got {capacity}"):
+        Replay(NONE, capacity=capacity)
+
+
+@pytest.mark.parametrize("newest", [0.0, -0.5, 1.001, float("nan")])
+def test_a_share_that_is_none_is_refused(newest: float) -> None:
+    with pytest.raises(ValueError, match="newest must lie above 0 and up to 1, got"):
+        Replay(NONE, capacity=1, newest=newest)
