@@ -82,10 +82,6 @@ class SelfPlayModule(lightning.LightningModule):
         divergence = (torch.xlogy(target, target) - target * log_policy).sum(1)
         return (divergence * examples.possible).sum() / examples.possible.sum()
 
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        """Moves a batch, whose frozen data classes Lightning would not take apart."""
-        return batch.to(device)
-
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Both losses on one batch."""
         value_loss, policy_loss = self.value_error(batch.value), self.policy_error(batch.policy)

@@ -25,7 +25,7 @@ class Batch:
     policy: PolicyExamples
 
     def to(self, device: torch.device) -> "Batch":
-        """The batch on ``device``."""
+        """The batch on ``device``: Lightning calls this."""
         return Batch(moved(self.value, device), moved(self.policy, device))
 
 
