@@ -14,7 +14,7 @@ from torch import Tensor
 from pokerlab.games.base import Game, State
 from pokerlab.learning.networks import PolicyNetwork
 from pokerlab.search.best_response import Exploitability, exploitability
-from pokerlab.search.forest import Forest
+from pokerlab.search.forest import Forest, uniform_strategy
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import BeliefStates, Subgames
@@ -59,7 +59,7 @@ def network_policy(whole: WholeGame, network: PolicyNetwork) -> Tensor:
     Beliefs follow from what it played before: it is asked from the root down.
     """
     forest, like = whole.forest, next(network.parameters())
-    strategy = forest.uniform.expand(forest.edge_shape).contiguous()
+    strategy = uniform_strategy(forest)
     depth = torch.as_tensor(whole.tree.depth)[torch.as_tensor(forest.decisions.node)]
     legal = forest.by_action(forest.legal)[:, :, 0]
     for level in depth.unique().tolist():

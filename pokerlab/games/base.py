@@ -83,7 +83,7 @@ class Game(ABC, Generic[State]):
     num_features: int
     """``F``, the length of :meth:`features`."""
     deal: NDArray[np.float64]
-    """``[H, H]`` joint probability of (player 0's hand, player 1's hand); sums to 1."""
+    """``[H, H]`` joint probability of (player 0's hand, player 1's hand); symmetric, sums to 1."""
 
     @abstractmethod
     def root(self) -> State:
@@ -160,8 +160,8 @@ class Game(ABC, Generic[State]):
 
     @property
     def initial_beliefs(self) -> NDArray[np.float64]:
-        """``[2, H]`` each player's marginal of ``deal``."""
-        return np.stack([self.deal.sum(1), self.deal.sum(0)])
+        """``[2, H]`` uniform: nobody has acted, and what makes hands unequal is in ``deal``."""
+        return np.full((2, self.num_hands), 1 / self.num_hands)
 
 
 def matrix_payoffs(matrices: NDArray[np.float64], kernels: Sequence[int], like: Tensor) -> PayoffOperator:

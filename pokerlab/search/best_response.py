@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from pokerlab.search.cfr import ILLEGAL
@@ -59,12 +58,3 @@ def exploitability(forest: Forest, strategy: Tensor, belief: Tensor) -> Exploita
         return (belief * forest.root_rows(values)).sum(-1) / joint
 
     return Exploitability(value=root_value(best=False)[0], best_response=root_value(best=True))
-
-
-def uniform_strategy(forest: Forest) -> Tensor:
-    """``[A, D, H]`` every legal action equally likely."""
-    return (
-        forest.uniform.expand(forest.edge_shape)
-        .to(torch.promote_types(forest.dtype, torch.float32))
-        .contiguous()
-    )

@@ -8,15 +8,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pokerlab.search.forest import Forest, rows_of
+from pokerlab.search.forest import Forest, rows_of, uniform_strategy
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.rules import UpdateRule
 
 ILLEGAL = -1e30
 """Counterfactual value of an action that a node does not have: its regret never turns positive."""
 
-TINY = 1e-30
-"""Stands in for a zero divisor where the quotient is not used."""
+
+def divided(values: Tensor, total: Tensor, otherwise: Tensor) -> Tensor:
+    """``values / total``, and ``otherwise`` where the total is zero; all broadcast."""
+    some = total > 0
+    return torch.where(some, values / torch.where(some, total, 1), otherwise)
 
 
 class CFR:
@@ -44,7 +47,7 @@ class CFR:
         self.forest, self.belief, self.rule, self.alternating = forest, belief, rule, alternating
         self.iteration = 0
         rows = belief.new_zeros(forest.num_rows, forest.game.num_hands)
-        self.strategy = forest.uniform.expand(forest.edge_shape).contiguous()
+        self.strategy = uniform_strategy(forest)
         """``[A, D, H]`` what the next iteration plays."""
         self.regret = torch.zeros_like(self.strategy)
         """``[A, D, H]`` discounted sums."""
@@ -78,8 +81,8 @@ class CFR:
         self._leaf_scale = (leaves.pot * leaves.chance)[:, None] * leaves.possible
         # beliefs that an iteration leaves undefined keep their last value; the first are the roots'
         total = self._leaf_weight.sum(-1, keepdim=True)
-        start = torch.where(total > 0, self._leaf_weight, leaves.possible.expand_as(self._leaf_weight))
-        self._leaf_belief = start / start.sum(-1, keepdim=True)
+        anything = leaves.possible / leaves.possible.sum(-1, keepdim=True)
+        self._leaf_belief = divided(self._leaf_weight, total, anything)
 
     def step(self) -> None:
         """One iteration: both players' regrets and averages are updated once."""
@@ -104,20 +107,19 @@ class CFR:
 
     def average_strategy(self) -> Tensor:
         """``[A, D, H]`` the average strategy, weighted by own reach; uniform where never reached."""
-        total = self.strategy_sum.sum(0)
-        return torch.where(total > 0, self.strategy_sum / total.clamp_min(TINY), self.forest.uniform)
+        return divided(self.strategy_sum, self.strategy_sum.sum(0), self.forest.uniform)
 
     def root_values(self) -> Tensor:
         """``[2, B, H]`` counterfactual values: the weighted mean over iterations, in chips.
 
         The training target (ALGORITHMS.md section 2): not the value of the average strategy.
         """
-        return self._value_sum / self._weight_sum * self.forest.root_possible
+        return self._value_sum / self._weight_sum
 
     def root_infostate_values(self) -> Tensor:
         """``[2, B, H]`` :meth:`root_values` per unit of opponent mass, in chips."""
         mass = self.forest.mass(self.belief.flip(0))
-        return torch.where(mass > 0, self.root_values() / mass.clamp_min(TINY), torch.zeros_like(mass))
+        return divided(self.root_values(), mass, torch.zeros_like(mass))
 
     # One pass
 
@@ -143,7 +145,7 @@ class CFR:
         leaves = self.forest.leaves
         reach = rows_of(self._reach, leaves.row).mul_(self._leaf_weight)
         total = reach.sum(-1, keepdim=True)
-        self._leaf_belief = torch.where(total > 0, reach / total.clamp_min(TINY), self._leaf_belief)
+        self._leaf_belief = divided(reach, total, self._leaf_belief)
         infostate_values = self._evaluate_leaves(self._leaf_belief)
         return infostate_values * self.forest.mass(reach.flip(0)) * self._leaf_scale
 

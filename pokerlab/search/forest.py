@@ -69,6 +69,11 @@ def rows_of(rows: Tensor, index: Tensor) -> Tensor:
     return rows.index_select(0, index.flatten()).view(*index.shape, rows.shape[1])
 
 
+def uniform_strategy(forest: "Forest") -> Tensor:
+    """``[A, D, H]`` every legal action equally likely."""
+    return forest.uniform.expand(forest.edge_shape).clone(memory_format=torch.contiguous_format)
+
+
 class Forest(Generic[State]):
     """Lays out the trees of ``B`` subgames. Immutable.
 

@@ -44,6 +44,8 @@ def _discount(s: int, exponent: float) -> float:
     return power / (power + 1)
 
 
+MOST_EXPONENT = 50  # what a float bears for a million iterations
+
 RULES = {
     "cfr": UpdateRule("cfr"),
     "cfr_plus": UpdateRule("cfr_plus", gamma=1.0, floor=True),
@@ -79,6 +81,13 @@ def update_rule(
     given = {key: value for key, value in exponents.items() if value is not None}
     if given and name != "dcfr":
         raise ValueError(f"{', '.join(given)} given for {name}: only dcfr has them")
+    for key, value in given.items():
+        if not -MOST_EXPONENT <= value <= MOST_EXPONENT:
+            raise ValueError(f"{key} must lie between {-MOST_EXPONENT} and {MOST_EXPONENT}, got {value}")
+    if averaging is not None and "gamma" in given and given["gamma"] != RULES[name].gamma:
+        raise ValueError(
+            f"averaging={averaging} and gamma={given['gamma']} both choose the weights: leave one out"
+        )
     if averaging is not None and averaging not in AVERAGING:
         raise ValueError(f"unknown averaging {averaging!r}: expected one of {', '.join(AVERAGING)}")
     rule = RULES[name]

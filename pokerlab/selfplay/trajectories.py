@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pokerlab.games.base import Game, State
 from pokerlab.search.cfr import CFR
-from pokerlab.search.forest import Forest
+from pokerlab.search.forest import Forest, uniform_strategy
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import BeliefStates, Subgames
@@ -127,7 +127,7 @@ class _SampledIterations(Generic[State]):
             device=subgames.device,
             dtype=subgames.dtype,
         )
-        self.strategy = self.copies.uniform.expand(self.copies.edge_shape).contiguous()
+        self.strategy = uniform_strategy(self.copies)
         # decision nodes of the copies by iteration, and where each stands among the subgames' nodes
         copy = self.copies.decisions.subgame.cpu()
         order = self.iteration[copy].argsort(stable=True)

@@ -125,6 +125,12 @@ def test_mass_is_the_sum_of_the_deal_over_the_opponents_hands(name: str, seed: i
     np.testing.assert_allclose(game.mass_operator(LIKE)(reach).numpy(), expected, rtol=0, atol=1e-15)
 
 
+@pytest.mark.parametrize("name", GAMES)
+def test_the_deal_is_the_same_from_either_side(name: str) -> None:
+    """Both players share the operators, own hand first: they would be wrong for player 1 otherwise."""
+    assert (GAMES[name].deal == GAMES[name].deal.T).all()
+
+
 @given(seeds)
 def test_swapping_the_suits_of_hands_and_board_changes_nothing_in_leduc(seed: int) -> None:
     game, swapped_hands = Leduc(), [card ^ 1 for card in range(CARDS)]

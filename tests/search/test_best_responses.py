@@ -14,8 +14,8 @@ from oracles import Policy, best_response_values, continuation_values, decision_
 from pokerlab.games.base import Game
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
-from pokerlab.search.best_response import exploitability, uniform_strategy
-from pokerlab.search.forest import Forest
+from pokerlab.search.best_response import exploitability
+from pokerlab.search.forest import Forest, uniform_strategy
 from pokerlab.search.subgames import Subgames
 from pokerlab.search.tree import build_tree
 
