@@ -170,9 +170,7 @@ def columns_of(examples: ValueExamples) -> tuple[Tensor, ...]:
 
 
 @pytest.mark.parametrize(("capacity", "newest", "first"), [(100, 1.0, 0), (8, 1.0, 32), (100, 0.25, 30)])
-def test_sampling_is_uniform_over_the_window_and_only_there(
-    capacity: int, newest: float, first: int
-) -> None:
+def test_sampling_is_uniform_over_the_window_and_only_there(capacity: int, newest: float, first: int) -> None:
     counts = counts_of(filled(*[4] * 10, capacity=capacity, newest=newest), 40_000)
     expected = 40_000 / (40 - first)
     assert not counts[:first].any()

@@ -1,0 +1,83 @@
+"""Metrics, summary and state while a run goes on, ends early, or goes on again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import lightning
+import pytest
+from fitting import fit
+
+from pokerlab.callbacks.checkpoint import RunCheckpoint
+from pokerlab.callbacks.metrics import Metrics
+from pokerlab.runs.folder import LAST, RunFolder
+
+
+class Look(lightning.Callback):
+    """Reads the summary after each iteration, and may end the run."""
+
+    def __init__(self, run: RunFolder, at: int | None = None, error: BaseException | None = None) -> None:
+        self.run, self.at, self.error = run, at, error
+        self.seen: list[tuple[str, str, int, int]] = []
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        summary = json.loads(self.run.summary.read_text())
+        lines = len(self.run.read_metrics())
+        self.seen.append((summary["state"], self.run.read_job()["state"], summary["latest_iteration"], lines))
+        if self.error is not None and trainer.current_epoch == self.at:
+            raise self.error
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path)
+
+
+def state(run: RunFolder) -> tuple[str, str]:
+    return json.loads(run.summary.read_text())["state"], run.read_job()["state"]
+
+
+def test_the_summary_follows_the_run(run: RunFolder) -> None:
+    look = Look(run)
+    fit(run.path, Metrics(run, checkpoint_every=2), look, iterations=3)
+    assert look.seen == [("running", "running", n, n + 1) for n in range(3)]
+    assert state(run) == ("finished", "finished")
+    assert [line["checkpoint"] for line in run.read_metrics()] == [None, "iteration=000002.ckpt", None]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"), [(RuntimeError("no"), "failed"), (KeyboardInterrupt(), "stopped")]
+)
+def test_a_run_that_ends_early_says_how(error: BaseException, expected: str, run: RunFolder) -> None:
+    with pytest.raises((RuntimeError, SystemExit)):
+        fit(run.path, Metrics(run, checkpoint_every=2), Look(run, 1, error))
+    assert state(run) == (expected, expected)
+    assert [line["iteration"] for line in run.read_metrics()] == [0, 1]
+    summary = json.loads(run.summary.read_text())
+    assert (summary["latest_iteration"], summary["total_iterations"]) == (1, 5)
+
+
+def test_iterations_that_are_run_again_replace_their_lines(run: RunFolder) -> None:
+    callbacks = Metrics(run, checkpoint_every=2), RunCheckpoint(run, checkpoint_every=2, commit_every=1)
+    fit(run.path, *callbacks, iterations=4)
+    first = run.read_metrics()
+    callbacks = Metrics(run, checkpoint_every=2), RunCheckpoint(run, checkpoint_every=2, commit_every=1)
+    fit(run.path, *callbacks, iterations=4, resume=run.checkpoint(2))
+    second = run.read_metrics()
+    assert [line["iteration"] for line in second] == [0, 1, 2, 3]
+    assert second[:2] == first[:2]
+    assert all(line["timestamp"] > first[-1]["timestamp"] for line in second[2:])
+    assert [line["value_loss"] for line in second] == [line["value_loss"] for line in first]
+
+
+def test_the_best_of_a_resumed_run_is_the_best_of_all_of_it(run: RunFolder) -> None:
+    callbacks = Metrics(run, checkpoint_every=2), RunCheckpoint(run, checkpoint_every=2, commit_every=1)
+    fit(run.path, *callbacks, iterations=2)
+    lines = run.read_metrics()
+    lines[0]["value_loss"], lines[1]["policy_loss"] = 1e-9, 1e-8
+    run.metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    callbacks = Metrics(run, checkpoint_every=2), RunCheckpoint(run, checkpoint_every=2, commit_every=1)
+    fit(run.path, *callbacks, iterations=3, resume=run.checkpoints / LAST)
+    summary = json.loads(run.summary.read_text())
+    assert (summary["best_value_loss"], summary["best_policy_loss"]) == (1e-9, 1e-8)
+    assert summary["best_exploitability"] is None  # nothing evaluated

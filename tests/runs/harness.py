@@ -1,0 +1,211 @@
+"""Commands run in this process on tiny runs, and exact comparisons of what they leave."""
+
+import contextlib
+import importlib
+import io
+import json
+import logging
+import multiprocessing
+import os
+import runpy
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from pokerlab import evaluate, solve, train
+from pokerlab.runs.command import run_command
+from pokerlab.runs.folder import RunFolder
+
+ROOT = Path(__file__).parents[2]
+TINY = (
+    "iterations=6", "trajectories=20", "updates=4", "batch_size=16",
+    "selfplay.search_iterations=10", "evaluation.every=2", "evaluation.search_iterations=10",
+    "evaluation.play_throughs=2", "model.value_network.hidden=16", "model.policy_network.hidden=16",
+)  # fmt: skip
+KUHN = ("experiment=kuhn", *TINY)
+"""A run of half a second."""
+LEDUC = (
+    "experiment=leduc", *TINY, "trajectories=4", "selfplay.search_iterations=4",
+    "evaluation.every=3", "evaluation.search_iterations=4", "evaluation.play_throughs=1",
+)  # fmt: skip
+CLOCK = {"timestamp", "seconds_selfplay", "seconds_training"}
+"""Fields of a metrics line that no two runs share."""
+
+COMMANDS: dict[str, tuple[str, Callable[[DictConfig], Any]]] = {
+    "train": ("train", train.main),
+    "solve": ("solve", solve.solve),
+    "evaluate": ("evaluate", evaluate.evaluate),
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: Any
+    out: str
+    err: str
+
+
+def command(name: str, *arguments: str, cwd: Path, plots: bool = True) -> Ended:
+    """Runs ``train``, ``solve``, ``evaluate`` or ``launch`` as its command line does.
+
+    Args:
+        name: which.
+        arguments: of the command line.
+        cwd: where.
+        plots: false saves the half second that they take.
+    """
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.chdir(cwd))
+        stack.enter_context(patch.object(sys, "argv", [name, *arguments]))
+        stack.enter_context(contextlib.redirect_stdout(out))
+        stack.enter_context(contextlib.redirect_stderr(err))
+        stack.callback(_close_log)
+        if not plots:
+            stack.enter_context(patch("matplotlib.figure.Figure.savefig"))
+        try:
+            if name == "launch":
+                runpy.run_path(str(ROOT / "launch_modal.py"), run_name="__main__")
+            else:
+                run_command(*COMMANDS[name])
+        except SystemExit as ending:
+            return Ended(ending.code, out.getvalue(), err.getvalue())
+    return Ended(0, out.getvalue(), err.getvalue())
+
+
+def _close_log() -> None:
+    """A command would end here, and its log with it."""
+    log = logging.getLogger("pokerlab")
+    for handler in list(log.handlers):
+        log.removeHandler(handler)
+        handler.close()
+    log.propagate = True
+
+
+def trained(*arguments: str, cwd: Path, plots: bool = False) -> RunFolder:
+    """A finished run; its name is the last argument."""
+    ended = command("train", *arguments[:-1], f"run_name={arguments[-1]}", cwd=cwd, plots=plots)
+    assert (ended.code, ended.err) == (0, ""), ended
+    return RunFolder(cwd / "outputs" / arguments[-1])
+
+
+def copy(run: RunFolder, cwd: Path, name: str | None = None) -> RunFolder:
+    """A copy of ``run`` in another place."""
+    return RunFolder(Path(shutil.copytree(run.path, cwd / "outputs" / (name or run.path.name))))
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    """Every file below ``folder`` with its bytes, every folder with None."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def refusal(name: str, *arguments: str, cwd: Path) -> str:
+    """What a command refuses with: one line, exit code 2, nothing written and nothing lost."""
+    before = contents(cwd)
+    ended = command(name, *arguments, cwd=cwd)
+    assert ended.code == 2, ended
+    assert ended.out == ""
+    assert ended.err.startswith("error: ")
+    assert ended.err.count("\n") == 1, ended.err
+    assert ended.err.endswith("\n")
+    assert contents(cwd) == before
+    return ended.err.removeprefix("error: ").removesuffix("\n")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A checkpoint, or a replay."""
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def config_of(run: RunFolder) -> dict[str, Any]:
+    """config.yaml; its interpolations, if it has any, stay as they are."""
+    return OmegaConf.to_container(OmegaConf.load(run.config))  # type: ignore[return-value]
+
+
+def metrics(run: RunFolder) -> list[dict[str, Any]]:
+    """The metrics without the clock."""
+    lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key not in CLOCK} for line in lines]
+
+
+def identical(one: Any, other: Any) -> bool:
+    """Whether two nested values are equal to the last bit."""
+    if isinstance(one, torch.Tensor):
+        return isinstance(other, torch.Tensor) and one.dtype == other.dtype and torch.equal(one, other)
+    if isinstance(one, Mapping):
+        return one.keys() == other.keys() and all(identical(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(identical, one, other))
+    return type(one) is type(other) and bool(one == other)
+
+
+def assert_same_run(run: RunFolder, straight: RunFolder) -> None:
+    """Weights, optimiser, position, replay and metrics agree to the last bit, and so do the file names."""
+    names = sorted(path.name for path in straight.checkpoints.iterdir())
+    assert sorted(path.name for path in run.checkpoints.iterdir()) == names
+    for name in names:
+        one, other = read(run.checkpoints / name), read(straight.checkpoints / name)
+        for part in other.keys() - {"callbacks", "loops"}:  # Lightning's own: paths, and a clock
+            assert identical(one[part], other[part]), f"{part} of {name}"
+    assert metrics(run) == metrics(straight)
+    summary, expected = (json.loads(each.summary.read_text()) for each in (run, straight))
+    assert summary | {"last_updated": ""} == expected | {"last_updated": ""}
+
+
+@cache
+def _processes() -> ForkServerContext:
+    """Makes processes that have imported everything already."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pokerlab.evaluate", "pokerlab.solve"])
+    return context
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The ``call``-th call of ``module:attribute`` whose first argument mentions ``mentioned``."""
+
+    place: str
+    call: int
+    mentioned: str = ""
+
+
+def interrupted(moment: Moment, number: int, *arguments: str, cwd: Path) -> int | None:
+    """The exit code of a training process that gets a signal at ``moment``."""
+    process = _processes().Process(target=_run_until, args=(moment, number, arguments, cwd))
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+def _run_until(moment: Moment, number: int, arguments: tuple[str, ...], cwd: Path) -> None:
+    module, _, path = moment.place.partition(":")
+    *parents, name = path.split(".")
+    owner: Any = importlib.import_module(module)
+    for parent in parents:
+        owner = getattr(owner, parent)
+    original, calls = getattr(owner, name), 0
+
+    def reached(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        if not moment.mentioned or moment.mentioned in str(args[0]):
+            calls += 1
+            if calls == moment.call:
+                os.kill(os.getpid(), number)
+        return original(*args, **kwargs)
+
+    setattr(owner, name, reached)
+    sys.exit(command("train", *arguments, cwd=cwd, plots=False).code)

@@ -1,0 +1,100 @@
+"""A run that is killed or stopped goes on to what an uninterrupted one gives, to the last bit."""
+
+import json
+from pathlib import Path
+from signal import SIGINT, SIGKILL, SIGTERM
+
+import pytest
+
+from pokerlab.runs.folder import RunFolder
+from runs.harness import KUHN, LEDUC, Moment, assert_same_run, command, interrupted, metrics, read, trained
+
+EVERY_TWO = ("checkpoint_every=2", "commit_every=2")
+PLAYING = "pokerlab.selfplay.trajectories:SelfPlay.generate"
+LEARNING = "pokerlab.learning.module:SelfPlayModule.training_step"
+EVALUATING = "pokerlab.callbacks.exploitability:search_policy"
+MEASURED = "pokerlab.callbacks.progress:ProgressBar.on_train_epoch_end"  # after metrics, before checkpoint
+WRITING = "pokerlab.callbacks.checkpoint:write_atomically"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("straight")
+
+
+@pytest.fixture(scope="module")
+def kuhn(place: Path) -> RunFolder:
+    return trained(*KUHN, "checkpoint_every=4", "run", cwd=place)
+
+
+@pytest.fixture(scope="module")
+def leduc(place: Path) -> RunFolder:
+    return trained(*LEDUC, *EVERY_TWO, "leduc", cwd=place)
+
+
+@pytest.mark.parametrize(
+    ("moment", "saved"),
+    [
+        pytest.param(Moment(PLAYING, 5), 4, id="playing"),
+        pytest.param(Moment(LEARNING, 4 * 3 + 2), 2, id="learning"),
+        pytest.param(Moment(EVALUATING, 1), 2, id="evaluating"),
+        pytest.param(Moment(MEASURED, 4), 2, id="after the metrics, before the checkpoint"),
+        pytest.param(Moment(WRITING, 1, "000004.ckpt"), 2, id="after the replay, before the checkpoint"),
+        pytest.param(Moment(WRITING, 2, "last.ckpt"), 2, id="after a checkpoint, before last.ckpt"),
+    ],
+)
+def test_a_run_killed_at_any_moment_resumes_to_the_same_numbers(
+    moment: Moment, saved: int, leduc: RunFolder, tmp_path: Path
+) -> None:
+    killed = RunFolder(tmp_path / "outputs/leduc")
+    code = interrupted(moment, SIGKILL, *LEDUC, *EVERY_TWO, "run_name=leduc", cwd=tmp_path)
+    assert code == -SIGKILL
+    assert read(killed.checkpoints / "last.ckpt")["pokerlab"]["iteration"] == saved
+    assert json.loads(killed.summary.read_text())["state"] == "running"
+    assert command("train", "resume_from=leduc", cwd=tmp_path, plots=False).code == 0
+    assert_same_run(killed, leduc)
+
+
+def test_a_run_killed_again_and_again_resumes_to_the_same_numbers(leduc: RunFolder, tmp_path: Path) -> None:
+    start = (*LEDUC, *EVERY_TWO, "run_name=leduc")
+    assert interrupted(Moment(PLAYING, 4), SIGKILL, *start, cwd=tmp_path) == -SIGKILL
+    for _ in range(2):  # each begins after two iterations and gets into the fourth
+        again = interrupted(Moment(LEARNING, 6), SIGKILL, "resume_from=leduc", cwd=tmp_path)
+        assert again == -SIGKILL
+    assert command("train", "resume_from=leduc", cwd=tmp_path, plots=False).code == 0
+    assert_same_run(RunFolder(tmp_path / "outputs/leduc"), leduc)
+
+
+@pytest.mark.parametrize("number", [SIGINT, SIGTERM])
+@pytest.mark.parametrize(
+    ("moment", "finished"),
+    [
+        pytest.param(Moment(PLAYING, 4), 3, id="playing"),
+        pytest.param(Moment(LEARNING, 4 * 3 + 2), 3, id="learning"),
+        pytest.param(Moment(EVALUATING, 2), 3, id="evaluating"),
+    ],
+)
+def test_a_stopped_run_saves_the_last_finished_iteration_and_resumes_to_the_same_numbers(
+    number: int, moment: Moment, finished: int, kuhn: RunFolder, tmp_path: Path
+) -> None:
+    stopped = RunFolder(tmp_path / "outputs/run")
+    start = (*KUHN, "checkpoint_every=4", "commit_every=2", "run_name=run")
+    assert interrupted(moment, number, *start, cwd=tmp_path) == 130
+    assert read(stopped.checkpoints / "last.ckpt")["pokerlab"]["iteration"] == finished
+    assert len(metrics(stopped)) == finished
+    summary = json.loads(stopped.summary.read_text())
+    assert (summary["state"], summary["latest_iteration"]) == ("stopped", finished - 1)
+    assert summary["last_checkpoint"] == "checkpoints/last.ckpt"
+    assert stopped.read_job()["state"] == "stopped"
+    assert stopped.log.read_text().endswith("stopped; continue with resume_from=outputs/run\n")
+    assert command("train", "resume_from=run", cwd=tmp_path, plots=False).code == 0
+    assert_same_run(stopped, kuhn)
+
+
+def test_a_run_stopped_before_its_first_checkpoint_was_due_saves_one(kuhn: RunFolder, tmp_path: Path) -> None:
+    stopped = RunFolder(tmp_path / "outputs/run")
+    start = (*KUHN, "checkpoint_every=4", "commit_every=10", "run_name=run")
+    assert interrupted(Moment(PLAYING, 3), SIGTERM, *start, cwd=tmp_path) == 130
+    assert [path.name for path in sorted(stopped.checkpoints.iterdir())] == ["last.ckpt", "replay-000002.pt"]
+    assert command("train", "resume_from=run", cwd=tmp_path, plots=False).code == 0
+    assert_same_run(stopped, kuhn)

@@ -1,0 +1,122 @@
+"""The Modal function: its definition, and its body over a folder that is no Volume."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from pokerlab.errors import UserError
+from pokerlab.runs import modal_app
+from pokerlab.runs.command import compose
+from pokerlab.runs.folder import RunFolder
+from pokerlab.runs.modal_app import train_in, train_on_modal
+from pokerlab.runs.training import RunFailedError
+from runs.harness import KUHN, assert_same_run, config_of, contents, copy, metrics, trained
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The dirpath has changed"),  # of a copied run
+    pytest.mark.usefixtures("_no_plots"),
+]
+JOB = {"experiment": "kuhn", "launcher": "modal", "submission": "first", "state": "submitted"}
+
+
+@pytest.fixture
+def _no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda *_, **__: None)
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return trained(*KUHN, "checkpoint_every=2", "run", cwd=tmp_path_factory.mktemp("straight"))
+
+
+def config(*overrides: str) -> dict[str, Any]:
+    composed = compose("train", [*KUHN, "checkpoint_every=2", "run_name=run", *overrides])
+    return OmegaConf.to_container(composed, resolve=True)  # type: ignore[return-value]
+
+
+class Volume:
+    """Counts commits, and keeps what the first so many would have kept."""
+
+    def __init__(self, runs: Path) -> None:
+        self.runs = runs
+        self.committed: list[dict[str, bytes | None]] = []
+
+    def commit(self) -> None:
+        self.committed.append(contents(self.runs))
+
+
+def test_the_function_trains_and_commits(straight: RunFolder, tmp_path: Path) -> None:
+    volume = Volume(tmp_path)
+    train_in(tmp_path, config(), JOB, volume.commit)
+    run = RunFolder(tmp_path / "run")
+    assert_same_run(run, straight)
+    job = run.read_job()
+    assert {key: job[key] for key in JOB} == JOB | {"state": "finished"}
+    stored = config_of(run)
+    assert (stored["run_name"], stored["run_dir"]) == ("run", str(run.path))
+    states = [set(kept) for kept in volume.committed]
+    assert "run/config.yaml" in states[0]
+    assert "run/checkpoints/last.ckpt" not in states[0]
+    checkpoints = [len([name for name in kept if "iteration=" in name]) for kept in states]
+    assert checkpoints == [0, 1, 2, 3, 3]  # at the start, after each checkpoint, at the end
+    assert volume.committed[-1] == contents(tmp_path)
+
+
+def test_a_retry_goes_on_from_what_was_committed(straight: RunFolder, tmp_path: Path) -> None:
+    volume = Volume(tmp_path)
+    train_in(tmp_path, config(), JOB, volume.commit)
+    for name, content in contents(tmp_path).items():  # a new container, which sees the second checkpoint
+        kept = volume.committed[2].get(name)
+        if kept is not None:
+            (tmp_path / name).write_bytes(kept)
+        elif content is not None:
+            (tmp_path / name).unlink()
+    run = RunFolder(tmp_path / "run")
+    before = run.read_metrics()
+    assert len(before) == 4
+    train_in(tmp_path, config(), JOB, volume.commit)
+    assert_same_run(run, straight)
+    assert run.read_metrics()[:4] == before
+
+
+def test_a_retry_of_a_finished_run_changes_nothing(straight: RunFolder, tmp_path: Path) -> None:
+    volume = Volume(tmp_path)
+    train_in(tmp_path, config(), JOB, volume.commit)
+    run = RunFolder(tmp_path / "run")
+    before = contents(run.checkpoints), run.metrics.read_bytes()
+    train_in(tmp_path, config(), JOB, volume.commit)
+    assert (contents(run.checkpoints), run.metrics.read_bytes()) == before
+    assert run.read_job()["state"] == "finished"
+
+
+def test_another_run_of_that_name_is_refused(straight: RunFolder, tmp_path: Path) -> None:
+    run = RunFolder(copy(straight, tmp_path).path.rename(tmp_path / "run"))
+    run.update_job(**JOB)
+    before = contents(run.path)
+    volume = Volume(tmp_path)
+    with pytest.raises(UserError, match="already holds a run"):
+        train_in(tmp_path, config("seed=2"), JOB | {"submission": "second"}, volume.commit)
+    assert contents(run.path) == before
+    assert volume.committed == []
+
+
+def test_what_fails_is_committed_too(tmp_path: Path) -> None:
+    volume = Volume(tmp_path)
+    with pytest.raises(RunFailedError):
+        train_in(tmp_path, config("model.learning_rate=1e30"), JOB, volume.commit)
+    assert RunFolder(tmp_path / "run").read_job()["state"] == "failed"
+    assert volume.committed[-1] == contents(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:The train function is executing locally")
+def test_called_locally_the_function_trains_under_runs(
+    straight: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume = Volume(tmp_path)
+    monkeypatch.setattr(modal_app, "RUNS", tmp_path)
+    monkeypatch.setattr(modal_app, "volume", volume)
+    train_on_modal.local(config(), JOB)
+    assert metrics(RunFolder(tmp_path / "run")) == metrics(straight)
+    assert len(volume.committed) == 5

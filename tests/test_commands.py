@@ -1,0 +1,276 @@
+"""solve and evaluate: what they print and write, against OpenSpiel; a sweep of train."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyspiel
+import pytest
+from open_spiel.python.policy import TabularPolicy
+from runs.harness import KUHN, LEDUC, command, contents, refusal, trained
+
+from pokerlab.runs.folder import RunFolder
+
+RULES = ["cfr", "cfr_plus", "linear_cfr", "dcfr", "pcfr_plus"]
+OPENSPIEL = {"kuhn": "kuhn_poker", "leduc": "leduc_poker"}
+FIELDS = {
+    "game": str,
+    "iterations": int,
+    "seconds": float,
+    "iterations_per_second": float,
+    "game_value": float,
+    "nash_conv": float,
+    "exploitability": float,
+}
+SEARCHED = ("search_iterations=20", "play_throughs=2")
+
+
+def openspiel_nash_conv(game: str, export: Path) -> float:
+    """NashConv of an exported policy, by OpenSpiel alone."""
+    table = json.loads(export.read_text())
+    policy = pyspiel.TabularPolicy(
+        {state: [(int(action), chance) for action, chance in row.items()] for state, row in table.items()}
+    )
+    found: float = pyspiel.nash_conv(pyspiel.load_game(OPENSPIEL[game]), policy)
+    return found
+
+
+def assert_results(results: dict[str, Any], game: str, iterations: int | None) -> None:
+    assert {name: type(results[name]) for name in FIELDS} == FIELDS | (
+        {"iterations": type(None), "iterations_per_second": type(None)} if iterations is None else {}
+    )
+    assert (results["game"], results["iterations"]) == (game, iterations)
+    assert results["exploitability"] == results["nash_conv"] / 2
+    assert results["nash_conv"] > 0
+    if iterations is not None:
+        assert results["iterations_per_second"] == iterations / results["seconds"]
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("game", ["kuhn", "leduc"])
+def test_solve_writes_what_openspiel_finds(game: str, rule: str, tmp_path: Path) -> None:
+    ended = command(
+        "solve",
+        f"game={game}",
+        f"solver={rule}",
+        "iterations=12",
+        "json=r.json",
+        "export=p.json",
+        cwd=tmp_path,
+    )
+    assert (ended.code, ended.err) == (0, "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["p.json", "r.json"]
+    results = json.loads((tmp_path / "r.json").read_text())
+    assert list(results) == list(FIELDS)
+    assert_results(results, game, 12)
+    assert results["nash_conv"] == pytest.approx(openspiel_nash_conv(game, tmp_path / "p.json"), abs=1e-9)
+    assert f"NashConv {results['nash_conv']:.6g} chips" in ended.out
+    assert f"exploitability (NashConv/2) {results['exploitability']:.6g} chips" in ended.out
+    assert f"game value for the first player {results['game_value']:.7f} chips" in ended.out
+    assert [line.split()[1] for line in ended.out.splitlines() if line.startswith("│")] == ["1", "10", "12"]
+
+
+@pytest.mark.parametrize(("game", "value"), [("kuhn", -1 / 18), ("leduc", -0.0856064)])
+def test_solve_finds_the_value_of_the_game(game: str, value: float, tmp_path: Path) -> None:
+    command("solve", f"game={game}", "solver=pcfr_plus", "iterations=300", "json=r.json", cwd=tmp_path)
+    results = json.loads((tmp_path / "r.json").read_text())
+    assert results["nash_conv"] < 0.01
+    assert abs(results["game_value"] - value) < results["nash_conv"]
+
+
+def test_an_export_holds_every_information_state_with_probabilities(tmp_path: Path) -> None:
+    command("solve", "game=leduc", "iterations=2", "export=p.json", cwd=tmp_path)
+    table = json.loads((tmp_path / "p.json").read_text())
+    expected = TabularPolicy(pyspiel.load_game("leduc_poker"))
+    assert table.keys() == expected.state_lookup.keys()
+    for state, row in table.items():
+        legal = expected.legal_actions_mask[expected.state_lookup[state]].nonzero()[0]
+        assert [int(action) for action in row] == legal.tolist()
+    for row in table.values():
+        assert math.fsum(row.values()) == pytest.approx(1, abs=1e-12)
+        assert min(row.values()) >= 0
+
+
+def test_solve_leaves_nothing_that_was_not_asked_for(tmp_path: Path) -> None:
+    assert command("solve", "game=kuhn", "iterations=1", cwd=tmp_path).code == 0
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("json=none/r.json", "json=none/r.json: the folder none does not exist"),
+        ("export=none/p.json", "export=none/p.json: the folder none does not exist"),
+        ("json=.", "json=. is a folder: expected a file"),
+        ("iterations=0", "iterations must be an integer of at least 1, got 0"),
+        ("threads=0", "threads must be an integer of at least 1, got 0"),
+        ("game=kuhm", "unknown game 'kuhm': did you mean kuhn?"),
+        ("solver=fcr", "unknown solver 'fcr': did you mean cfr?"),
+        ("thread=1", "unknown key 'thread': did you mean threads?"),
+        (
+            "device=abacus",
+            "device 'abacus' is not available here: expected cpu, or cuda where there is a GPU",
+        ),
+    ],
+)
+def test_solve_refuses(override: str, expected: str, tmp_path: Path) -> None:
+    assert refusal("solve", override, cwd=tmp_path) == expected
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run of each game."""
+    place = tmp_path_factory.mktemp("place")
+    trained(*KUHN, "checkpoint_every=3", "kuhn", cwd=place)
+    trained(*LEDUC, "iterations=2", "leduc", cwd=place)
+    return place
+
+
+@pytest.mark.parametrize("game", ["kuhn", "leduc"])
+def test_evaluate_measures_both_policies_as_openspiel_does(game: str, place: Path, tmp_path: Path) -> None:
+    run = RunFolder(place / "outputs" / game)
+    for policy in ("search", "policy_net"):
+        json_path, export = tmp_path / f"{policy}.json", tmp_path / f"{policy}-policy.json"
+        outputs = (f"json={json_path}", f"export={export}", f"export_policy={policy}")
+        ended = command("evaluate", f"run={game}", *SEARCHED, *outputs, cwd=place)
+        assert (ended.code, ended.err) == (0, "")
+        results = json.loads(json_path.read_text())
+        assert json.loads(run.evaluation.read_text()) == results
+        assert (results["game"], results["run"], results["checkpoint"]) == (game, game, "last.ckpt")
+        assert_results(results["search"], game, 20)
+        assert_results(results["policy_net"], game, None)
+        assert results["search"]["play_throughs"] == 2
+        found = results[policy]["nash_conv"]
+        assert found == pytest.approx(openspiel_nash_conv(game, export), abs=1e-9)
+        assert f"{results[policy]['exploitability']:.5f}" in ended.out
+    exports = [
+        json.loads((tmp_path / f"{name}-policy.json").read_text()) for name in ("search", "policy_net")
+    ]
+    assert exports[0].keys() == exports[1].keys()
+    assert exports[0] != exports[1]
+
+
+def test_search_is_exported_unless_the_policy_network_is_asked_for(place: Path, tmp_path: Path) -> None:
+    for name, more in (("default", []), ("search", ["export_policy=search"])):
+        command("evaluate", "run=kuhn", *SEARCHED, f"export={tmp_path / name}", *more, cwd=place)
+    assert (tmp_path / "default").read_bytes() == (tmp_path / "search").read_bytes()
+
+
+def test_evaluate_agrees_with_what_training_measured(place: Path) -> None:
+    run = RunFolder(place / "outputs/kuhn")
+    last = run.read_metrics()[-1]
+    command("evaluate", "run=kuhn", "search_iterations=10", "play_throughs=2", cwd=place)
+    results = json.loads(run.evaluation.read_text())
+    assert results["iteration"] == 6
+    assert results["search"]["exploitability"] == last["exploitability"]
+    assert results["policy_net"]["exploitability"] == last["exploitability_policy_net"]
+
+
+@pytest.mark.parametrize(
+    ("named", "checkpoint", "iteration"),
+    [
+        ("outputs/kuhn", "last.ckpt", 6),
+        ("outputs/kuhn/checkpoints/last.ckpt", "last.ckpt", 6),
+        ("'outputs/kuhn/checkpoints/iteration=000003.ckpt'", "iteration=000003.ckpt", 3),
+    ],
+)
+def test_a_run_is_named_by_its_folder_or_a_checkpoint(
+    named: str, checkpoint: str, iteration: int, place: Path
+) -> None:
+    run = RunFolder(place / "outputs/kuhn")
+    assert command("evaluate", f"run={named}", *SEARCHED, cwd=place, plots=False).code == 0
+    results = json.loads(run.evaluation.read_text())
+    assert [results[name] for name in ("run", "checkpoint", "iteration")] == ["kuhn", checkpoint, iteration]
+
+
+def test_evaluate_again_finds_the_same(place: Path, tmp_path: Path) -> None:
+    found = []
+    for name in ("a", "b"):
+        command("evaluate", "run=leduc", *SEARCHED, f"json={tmp_path / name}", cwd=place, plots=False)
+        results = json.loads((tmp_path / name).read_text())
+        found.append([results[policy]["nash_conv"] for policy in ("search", "policy_net")])
+    assert found[0] == found[1]
+
+
+def test_evaluate_leaves_the_training_alone(place: Path) -> None:
+    run = RunFolder(place / "outputs/kuhn")
+    kept = [run.config, run.job, run.metrics, run.summary, run.log, *sorted(run.checkpoints.iterdir())]
+    before = [path.read_bytes() for path in kept]
+    command("evaluate", "run=kuhn", *SEARCHED, cwd=place, plots=False)
+    assert [path.read_bytes() for path in kept] == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["run=kuhm"], "no run 'kuhm' here: did you mean kuhn?"),
+        (["run=here.ckpt"], "run=here.ckpt: no such file"),
+        ([], "Missing mandatory value: run: give it on the command line"),
+        (["run=kuhn", "export_policy=net"], "export_policy must be one of search, policy_net, got 'net'"),
+        (["run=kuhn", "search_iterations=0"], "search_iterations must be an integer of at least 1, got 0"),
+        (["run=kuhn", "play_throughs=-1"], "play_throughs must be an integer of at least 0, got -1"),
+        (["run=kuhn", "seed=-1"], "seed must be an integer of at least 0, got -1"),
+        (["run=kuhn", "json=none/r"], "json=none/r: the folder none does not exist"),
+        (["run=kuhn", "export=outputs"], "export=outputs is a folder: expected a file"),
+        (
+            ["run=kuhn", "solver=nofr"],
+            "unknown solver 'nofr': expected one of cfr, cfr_plus, dcfr, linear_cfr, pcfr_plus",
+        ),
+        (["rum=kuhn"], "unknown key 'rum': did you mean run?"),
+    ],
+)
+def test_evaluate_refuses(arguments: list[str], expected: str, place: Path) -> None:
+    assert refusal("evaluate", *arguments, cwd=place) == expected
+
+
+def test_evaluate_needs_a_checkpoint_that_can_be_read(place: Path, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "outputs/run")
+    run.claim()
+    run.update_job(state="submitted")
+    assert refusal("evaluate", "run=run", cwd=tmp_path) == "run=run: outputs/run has no checkpoint yet"
+    run.config.write_bytes((place / "outputs/kuhn/config.yaml").read_bytes())
+    last = run.checkpoints / "last.ckpt"
+    last.write_bytes((place / "outputs/kuhn/checkpoints/last.ckpt").read_bytes()[:1000])
+    message = refusal("evaluate", "run=run", cwd=tmp_path)
+    assert message.startswith("outputs/run/checkpoints/last.ckpt is truncated, or not a checkpoint")
+    last.write_bytes((place / "outputs/leduc/checkpoints/last.ckpt").read_bytes())
+    message = refusal("evaluate", "run=run", cwd=tmp_path)
+    assert message == "outputs/run/checkpoints/last.ckpt is a checkpoint of leduc, not of kuhn"
+    (tmp_path / "other.ckpt").write_bytes(last.read_bytes())
+    message = refusal("evaluate", "run=other.ckpt", cwd=tmp_path)
+    assert message.startswith("run=other.ckpt: expected it in a run's folder, but ")
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "expected"),
+    [("solve", "game=go", "unknown game 'go': "), ("evaluate", "run=nothing", "no run 'nothing' here")],
+)
+def test_a_mistake_is_the_only_line_of_a_process(
+    name: str, argument: str, expected: str, tmp_path: Path
+) -> None:
+    process = [sys.executable, "-m", f"pokerlab.{name}", argument]
+    ended = subprocess.run(process, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(f"error: {expected}")
+    assert ended.stderr.count("\n") == 1
+    assert contents(tmp_path) == {}
+
+
+def test_a_sweep_makes_one_run_each(tmp_path: Path) -> None:
+    sweep = [sys.executable, "-m", "pokerlab.train", "-m", *KUHN, "iterations=2", "seed=1,2"]
+    ended = subprocess.run(sweep, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
+    runs = [RunFolder(path) for path in sorted((tmp_path / "outputs").glob("kuhn-*"))]
+    assert len(runs) == 2
+    assert {path.name for path in (tmp_path / "outputs").iterdir()} == {run.path.name for run in runs} | {
+        "sweeps"
+    }
+    first, second = (json.loads(run.metrics.read_text().splitlines()[-1]) for run in runs)
+    assert first["iteration"] == second["iteration"] == 1
+    assert first["value_loss"] != second["value_loss"]
+    left = [path for path in (tmp_path / "outputs/sweeps").rglob("*") if path.is_file()]
+    assert [path.name for path in left] == ["multirun.yaml"]
