@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from pokerlab.runs.command import run_command
-from pokerlab.runs.launch import launch
+from pokerlab.runs.launch import check, launch
 
 
 def main(config: DictConfig) -> None:
@@ -24,4 +24,4 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    run_command("train", main)
+    run_command("train", main, check)

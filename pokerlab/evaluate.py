@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -23,7 +23,7 @@ from pokerlab.runs.assemble import Assembled
 from pokerlab.runs.build import build, check_integer, check_output_path, check_positive, torch_device
 from pokerlab.runs.command import run_command
 from pokerlab.runs.folder import LAST, RunFolder, write_json
-from pokerlab.runs.start import find_run, read_checkpoint
+from pokerlab.runs.start import find_run, read_checkpoint, read_config
 
 POLICIES = ("search", "policy_net")
 
@@ -39,9 +39,7 @@ def evaluate(config: DictConfig) -> None:
     device = torch_device(config.device)
     run, path = find_checkpoint(str(config.run))
     checkpoint = read_checkpoint(path)
-    trained = OmegaConf.load(run.config)
-    assert isinstance(trained, DictConfig)
-    parts = Assembled(trained)
+    parts = Assembled(read_config(run))
     torch.set_num_threads(config.threads)
     if checkpoint["pokerlab"]["game"] != parts.game.name:
         raise UserError(

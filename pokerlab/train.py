@@ -19,14 +19,19 @@ from pokerlab.runs.start import start
 from pokerlab.runs.training import STOPPED, RunFailedError, train
 
 
+def check(config: DictConfig) -> None:
+    """Finds a config's mistakes, before anything is written."""
+    if config.resume_from is None:  # a run that goes on has its own config
+        Assembled(config)
+    torch_device(config.trainer.accelerator, "trainer.accelerator")
+
+
 def main(config: DictConfig) -> float | None:
     """The command: checks the config, finds or makes the folder, trains.
 
     Returns:
         The last exploitability with search, for sweeps.
     """
-    Assembled(config)  # a mistake shows here, before anything is written
-    torch_device(config.trainer.accelerator)
     hydra_config = HydraConfig.get()
     began = start(config, hydra_config.runtime.choices.get("experiment"), hydra_config.overrides.task)
     began.run.update_job(launcher="foreground", submitted=now(), call_id=None)
@@ -39,4 +44,4 @@ def main(config: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    run_command("train", main)
+    run_command("train", main, check)

@@ -1,7 +1,6 @@
 """Checkpoints that always hold a finished iteration, whatever stops the run."""
 
 import io
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ class RunCheckpointIO(CheckpointIO):
     def __init__(self, run: RunFolder, data: SelfPlayData) -> None:
         self.run, self.data = run, data
         self._last: tuple[bytes, dict[str, Any]] | None = None
+        self._replays: set[str] = set()  # that this process wrote; others may be of a run that went on
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Writes ``checkpoint``; ``last.ckpt`` only on :meth:`flush`."""
@@ -52,18 +52,15 @@ class RunCheckpointIO(CheckpointIO):
     def flush(self) -> None:
         """Writes the ``last.ckpt`` that was handed over last, if it is not written yet."""
         if self._last is not None:
-            content, position = self._last
+            self._write(self.run.checkpoints / LAST, *self._last)
             self._last = None
-            self._write(self.run.checkpoints / LAST, content, position)
 
     def _write(self, path: Path, content: bytes, position: dict[str, Any]) -> None:
         replay = path.parent / f"replay-{position['iteration']:06d}.pt"
-        if not replay.exists():
-            temporary = replay.with_suffix(".tmp")
-            torch.save(self.data.replay_contents(position), temporary)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            temporary.replace(replay)
+        if replay.name not in self._replays:
+            contents = self.data.replay_contents(position)
+            write_atomically(replay, lambda file: torch.save(contents, file))
+            self._replays.add(replay.name)
         write_atomically(path, content)
         needed = {f"replay-{iteration:06d}.pt" for iteration in self.run.numbered()}
         if path.name == LAST:
@@ -71,6 +68,7 @@ class RunCheckpointIO(CheckpointIO):
             for other in path.parent.glob("replay-*.pt"):
                 if other.name not in needed:
                     other.unlink()
+                    self._replays.discard(other.name)
 
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: Any = None
@@ -116,6 +114,18 @@ class RunCheckpoint(ModelCheckpoint):
         )
         self.run, self.checkpoint_every, self.commit_every = run, checkpoint_every, commit_every
         self.saved = saved
+
+    @property
+    def state_key(self) -> str:
+        """The same whatever the settings, which may change when a run goes on."""
+        return type(self).__name__
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: where checkpoints lie follows from the run's folder."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing to take over."""
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """An iteration is finished."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning
 
+from pokerlab.callbacks.checkpoint import RunCheckpointIO
 from pokerlab.learning.module import SelfPlayModule
 from pokerlab.runs.folder import LAST, RunFolder, now, write_json
 from pokerlab.selfplay.data import SelfPlayData
@@ -33,7 +34,7 @@ class Metrics(lightning.Callback):
     def __init__(self, run: RunFolder, *, checkpoint_every: int) -> None:
         self.run, self.checkpoint_every = run, checkpoint_every
         self._started = self._trained = 0.0
-        self._lines: list[dict[str, Any]] = []
+        self._lines = run.read_metrics()
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Forgets what a resumed run will do again."""
@@ -85,6 +86,9 @@ class Metrics(lightning.Callback):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
     ) -> None:
         """The run ends early."""
+        writer = trainer.strategy.checkpoint_io
+        if isinstance(writer, RunCheckpointIO):
+            writer.flush()  # first, so that the summary can tell of it
         self._write_summary(trainer, "stopped" if isinstance(exception, KeyboardInterrupt) else "failed")
 
     def _best(self, name: str) -> float | None:

@@ -35,8 +35,10 @@ class Kuhn(Game[KuhnState]):
     num_features = 5
 
     def __init__(self, depth_limit: int | None = None) -> None:
-        if depth_limit is not None and depth_limit < 1:
-            raise ValueError(f"game.depth_limit must be null or at least 1, got {depth_limit}")
+        if depth_limit is not None and (not isinstance(depth_limit, int) or depth_limit < 1):
+            raise ValueError(
+                f"game.depth_limit must be null or an integer of at least 1, got {depth_limit!r}"
+            )
         self.depth_limit = depth_limit
         different = 1 - np.eye(CARDS)
         self.deal = different / different.sum()

@@ -7,7 +7,7 @@ from pokerlab.callbacks.exploitability import ExploitabilityEvery
 from pokerlab.errors import UserError
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.learning.module import SelfPlayModule
-from pokerlab.runs.build import build, check_integer, check_positive
+from pokerlab.runs.build import build, check_integer, check_numbers, check_positive
 from pokerlab.selfplay.data import SelfPlayData
 from pokerlab.selfplay.trajectories import SelfPlay
 from pokerlab.selfplay.workers import WorkerPool
@@ -24,7 +24,14 @@ class Assembled:
         check_positive(config, "iterations", "trajectories", "updates", "batch_size")
         check_positive(config, "checkpoint_every", "commit_every", "trainer.threads")
         check_positive(config, "selfplay.value_capacity", "selfplay.policy_capacity")
+        check_positive(
+            config, "selfplay.search_iterations", "evaluation.every", "evaluation.search_iterations"
+        )
+        check_integer(config, "evaluation.play_throughs", least=0)
         check_integer(config, "workers", least=0)
+        check_numbers(config, "selfplay.exploration", "selfplay.newest", "trainer.gradient_clip")
+        check_numbers(config, "model.learning_rate", "model.final_learning_rate", "model.huber_delta")
+        check_numbers(config, "model.policy_weight")
         check_integer(config, "seed", least=0)
         torch.set_num_threads(config.trainer.threads)
         torch.manual_seed(config.seed)  # the networks' first weights; nothing later draws from it

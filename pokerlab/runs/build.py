@@ -1,6 +1,8 @@
 """From config values to objects, with errors that name the key."""
 
 import inspect
+import math
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from pokerlab.errors import UserError
 
+DEVICES = "expected cpu, or cuda where there is a GPU"
+
 
 def build(config: DictConfig, *args: Any, **kwargs: Any) -> Any:
     """Instantiates a config group by its ``_target_``.
@@ -18,9 +22,13 @@ def build(config: DictConfig, *args: Any, **kwargs: Any) -> Any:
     Raises:
         UserError: a value is wrong; says which.
     """
-    target = hydra.utils.get_class(config["_target_"])
+    try:
+        target = hydra.utils.get_class(config["_target_"])
+        parameters = inspect.signature(target).parameters
+    except Exception as error:  # what Hydra raises depends on how the path is wrong
+        raise UserError(f"_target_ {config.get('_target_')!r} is not a class") from error
     for key, value in ((str(key), value) for key, value in config.items()):
-        expected = inspect.signature(target).parameters.get(key)
+        expected = parameters.get(key)
         if expected is not None and expected.annotation is bool and not isinstance(value, bool):
             raise UserError(f"{key} of {target.__name__} must be true or false, got {value!r}")
     try:
@@ -31,12 +39,12 @@ def build(config: DictConfig, *args: Any, **kwargs: Any) -> Any:
             raise UserError(str(cause)) from error
         if isinstance(cause, TypeError):
             given = {key: value for key, value in config.items() if key != "_target_"}
-            raise UserError(f"wrong type of value for {target.__name__}, given {given}: {cause}") from error
+            raise UserError(f"wrong type of value for {target.__name__}, given {given}") from error
         raise
 
 
-def check_integer(config: DictConfig, key: str, *, least: int) -> int:
-    """``config[key]`` as an integer of at least ``least``.
+def check_integer(config: DictConfig, key: str, *, least: int, most: int = 2**62) -> int:
+    """``config[key]`` as an integer from ``least`` to ``most``.
 
     Raises:
         UserError: it is not.
@@ -44,7 +52,21 @@ def check_integer(config: DictConfig, key: str, *, least: int) -> int:
     value = OmegaConf.select(config, key)
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise UserError(f"{key} must be an integer of at least {least}, got {value!r}")
+    if value > most:
+        raise UserError(f"{key} may be at most {most}, got {value}")
     return value
+
+
+def check_numbers(config: DictConfig, *keys: str) -> None:
+    """Each key must hold a finite number, not negative.
+
+    Raises:
+        UserError: one does not.
+    """
+    for key in keys:
+        value = OmegaConf.select(config, key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            raise UserError(f"{key} must be a number of at least 0, got {value!r}")
 
 
 def check_positive(config: DictConfig, *keys: str) -> None:
@@ -66,10 +88,15 @@ def check_output_path(config: DictConfig, key: str) -> Path | None:
         raise UserError(f"{key}={path}: the folder {path.parent} does not exist")
     if path.is_dir():
         raise UserError(f"{key}={path} is a folder: expected a file")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise UserError(f"{key}={path}: cannot write there: {error.strerror}") from error
     return path
 
 
-def torch_device(name: str) -> torch.device:
+def torch_device(name: str, key: str = "device") -> torch.device:
     """A device that is there.
 
     Raises:
@@ -78,8 +105,8 @@ def torch_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(
-            f"device {name!r} is not available here: expected cpu, or cuda where there is a GPU"
-        ) from error
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise UserError(f"{key}={name!r} is not available here: {DEVICES}") from error
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"{key}={name!r} will not do: {DEVICES}")
     return device

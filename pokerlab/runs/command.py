@@ -23,14 +23,23 @@ from pokerlab.errors import UserError
 
 CONF = Path(__file__).parents[2] / "conf"
 EXIT_MISTAKE = 2
+MULTIRUN = ("-m", "--multirun")
 
 
-def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
+PATHS = ("resume_from", "run", "run_dir", "json", "export")
+"""Keys whose values may hold what Hydra's grammar gives a meaning to: iteration=000100.ckpt."""
+
+
+def run_command(
+    config_name: str, job: Callable[[DictConfig], Any], check: Callable[[DictConfig], Any] | None = None
+) -> None:
     """Runs ``job`` with the config that the command line asks for.
 
     Args:
         config_name: the primary config in ``conf/``.
         job: gets the composed config; a :class:`UserError` from it ends the command.
+        check: raises a :class:`UserError` if a config's values are wrong; asked for every job of a sweep
+            before the first one starts.
     """
 
     def guarded(config: DictConfig) -> Any:
@@ -38,16 +47,25 @@ def run_command(config_name: str, job: Callable[[DictConfig], Any]) -> None:
             return job(config)
         except UserError as error:
             _give_up(error)
+        except OSError as error:
+            _give_up(UserError(f"{error.filename or 'the disk'}: {error.strerror or error}"))
 
+    sys.argv[1:] = [_quoted(argument) for argument in sys.argv[1:]]
     arguments = sys.argv[1:]
-    if not any(
-        argument in ("--help", "-h", "--version") or argument.startswith("--hydra") for argument in arguments
-    ):
+    if not any(argument.startswith("-") and argument not in MULTIRUN for argument in arguments):
         try:
-            check_overrides(config_name, arguments)
+            for config in check_overrides(config_name, arguments):
+                if check is not None:
+                    check(config)
         except UserError as error:
             _give_up(error)
     hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(guarded)()
+
+
+def _quoted(argument: str) -> str:
+    key, _, value = argument.partition("=")
+    plain = key in PATHS and "=" in value and not any(mark in value for mark in "'\"\\,")
+    return f"{key}='{value}'" if plain else argument
 
 
 def _give_up(error: UserError) -> None:
@@ -55,30 +73,29 @@ def _give_up(error: UserError) -> None:
     sys.exit(EXIT_MISTAKE)
 
 
-def check_overrides(config_name: str, arguments: Sequence[str]) -> None:
+def check_overrides(config_name: str, arguments: Sequence[str]) -> list[DictConfig]:
     """Composes each job that the command line asks for.
 
     Raises:
         UserError: something in it does not exist, or cannot be read.
     """
     overrides = [argument for argument in arguments if not argument.startswith("-")]
-    if stray := [argument for argument in overrides if "=" not in argument and not argument.startswith("~")]:
+    if changed := [override for override in overrides if override.startswith(("+", "~"))]:
+        raise UserError(f"{changed[0]} adds or removes a key: use the keys there are")
+    if stray := [override for override in overrides if "=" not in override]:
         raise UserError(f"{stray[0]!r} is not an override: expected key=value")
-    if added := [override for override in overrides if override.startswith("+")]:
-        raise UserError(f"{added[0]} adds a key, which nothing would read: use the keys there are")
     try:
         parsed = OverridesParser.create().parse_overrides(overrides)
     except HydraException as error:
         raise UserError(f"cannot read the command line: {_first_line(error)}") from error
-    sweeps = any(argument in ("-m", "--multirun") for argument in arguments)
+    sweeps = any(argument in MULTIRUN for argument in arguments)
     if not sweeps and (swept := [override for override in parsed if override.is_sweep_override()]):
         raise UserError(f"{swept[0].input_line} asks for several values: add -m to run them all")
     jobs = BasicSweeper.split_arguments(parsed, max_batch_size=None)[0] if sweeps else [overrides]
     folders = [tuple(o for o in job if re.match(r"run_(name|dir)=", o)) for job in jobs]
     if shared := next((names for names in folders if names and folders.count(names) > 1), None):
         raise UserError(f"{shared[0]} names one folder for several runs: leave it out, or give each its own")
-    for job in jobs:
-        compose(config_name, job)
+    return [compose(config_name, job) for job in jobs]
 
 
 def compose(config_name: str, overrides: Sequence[str]) -> DictConfig:
@@ -90,7 +107,7 @@ def compose(config_name: str, overrides: Sequence[str]) -> DictConfig:
     try:
         config = _compose(config_name, overrides)
         OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise UserError(_explain(config_name, overrides, error)) from error
     return config
 
@@ -109,10 +126,8 @@ def _explain(config_name: str, overrides: Sequence[str], error: Exception) -> st
     """One line for what Hydra or OmegaConf found wrong."""
     groups = {path.name for path in CONF.iterdir() if path.is_dir()}
     for override in overrides:
-        key, _, value = override.lstrip("+~").partition("=")
+        key, _, value = override.partition("=")
         if key in groups and value not in (options := _options(key)):
-            if value in ("null", ""):
-                continue
             return f"unknown {key} {value!r}{near(value, options)}"
     if isinstance(error, OmegaConfBaseException) and "MissingMandatory" in type(error).__name__:
         return f"{_first_line(error)}: give it on the command line"
@@ -130,7 +145,10 @@ def _options(group: str) -> list[str]:
 def _keys(config_name: str, overrides: Sequence[str]) -> list[str]:
     """Every key of the config, as far as the overrides' groups can be composed."""
     groups = [override for override in overrides if (CONF / override.partition("=")[0]).is_dir()]
-    container = OmegaConf.to_container(_compose(config_name, groups), throw_on_missing=False)
+    try:
+        container = OmegaConf.to_container(_compose(config_name, groups), throw_on_missing=False)
+    except HydraException:  # a group that this command does not have
+        return []
 
     def walk(value: Any, prefix: str) -> list[str]:
         if not isinstance(value, dict):

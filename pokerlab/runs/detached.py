@@ -9,11 +9,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
-
 from pokerlab.errors import UserError
 from pokerlab.runs.folder import LAST, RunFolder
-from pokerlab.runs.start import Start
+from pokerlab.runs.start import Start, read_config
 from pokerlab.runs.training import STOPPED, RunFailedError, train
 
 
@@ -31,9 +29,7 @@ def carry_on(run: RunFolder, checkpoint: Path | None = None, saved: Callable[[],
     last = run.checkpoints / LAST
     if checkpoint is None and last.exists():
         checkpoint = last
-    config = OmegaConf.load(run.config)
-    assert isinstance(config, DictConfig)
-    train(Start(run, config, checkpoint), saved=saved)
+    train(Start(run, read_config(run), checkpoint), saved=saved)
 
 
 def main(arguments: list[str]) -> int:

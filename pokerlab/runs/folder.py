@@ -5,16 +5,16 @@ Imports no torch, so that looking at runs is quick.
 
 import json
 import os
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pokerlab.errors import UserError
 
 LAST = "last.ckpt"
+TEMPORARY = ".tmp"
 
 
 def now() -> str:
@@ -22,19 +22,26 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def write_atomically(path: Path, content: bytes | str) -> None:
-    """Replaces ``path`` so that a reader, or a crash, sees the old content or the new, whole."""
-    data = content.encode() if isinstance(content, str) else content
+def write_atomically(path: Path, content: bytes | str | Callable[[BinaryIO], Any]) -> None:
+    """Replaces ``path`` so that a reader, or a crash, sees the old content or the new, whole.
+
+    Args:
+        path: the file.
+        content: what it is to hold, or what writes it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    temporary = path.with_name(f".{path.name}{TEMPORARY}")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
+        with temporary.open("wb") as file:
+            if callable(content):
+                content(file)
+            else:
+                file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -97,7 +104,7 @@ class RunFolder:
     @property
     def holds_a_run(self) -> bool:
         """Whether a run was ever started here."""
-        return self.config.exists() or self.job.exists()
+        return self.config.exists() or self.job.exists() or self.metrics.exists()
 
     def claim(self) -> None:
         """Makes the folder, for a new run.
@@ -112,18 +119,38 @@ class RunFolder:
             )
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.path):
-                pass
+            with self.job.open("x") as file:  # of two that start at once, one gets it
+                file.write("{}\n")
+        except FileExistsError as error:
+            raise UserError(f"{self.path} was just taken by another run") from error
         except OSError as error:
             raise UserError(f"cannot write run_dir {self.path}: {error.strerror}") from error
+
+    def remove_leftovers(self) -> None:
+        """Removes what a killed process was writing; only the process that runs the run may."""
+        for folder in (self.path, self.checkpoints):
+            for path in folder.glob(f".*{TEMPORARY}"):
+                path.unlink(missing_ok=True)
 
     def update_job(self, **changes: Any) -> None:
         """Sets fields of job.json."""
         write_json(self.job, self.read_job() | changes)
 
     def read_job(self) -> dict[str, Any]:
-        """job.json, empty if there is none."""
-        return json.loads(self.job.read_text()) if self.job.exists() else {}
+        """job.json, empty if there is none.
+
+        Raises:
+            UserError: it is not what a run writes.
+        """
+        if not self.job.exists():
+            return {}
+        try:
+            job = json.loads(self.job.read_text())
+        except ValueError as error:
+            raise UserError(f"{self.job} cannot be read: {error}") from error
+        if not isinstance(job, dict):
+            raise UserError(f"{self.job} cannot be read: expected an object")
+        return job
 
     def checkpoint(self, iteration: int) -> Path:
         """The checkpoint that is kept after ``iteration`` iterations."""

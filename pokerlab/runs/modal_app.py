@@ -5,6 +5,7 @@ launcher's config asks for. The function gets a plain, resolved config and compo
 """
 
 import tomllib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,36 +40,45 @@ volume = modal.Volume.from_name(VOLUME, create_if_missing=True)
     retries=modal.Retries(initial_delay=0.0, max_retries=10),
     timeout=24 * 3600,
 )
-def train_on_modal(config: dict[str, Any], job: dict[str, Any]) -> None:
+def train_on_modal(config: dict[str, Any], job: dict[str, Any], overrides: list[str]) -> None:
     """Trains the run that ``config`` describes, in the Volume's folder of its name.
 
     Args:
         config: resolved, plain values.
         job: what job.json is to hold; ``submission`` tells a retry from another run of that name.
+        overrides: the command line's, which a run that goes on may be given.
     """
-    train_in(RUNS, config, job, commit=volume.commit)
+    train_in(RUNS, config, job, volume.commit, overrides)
 
 
-def train_in(runs: Path, config: dict[str, Any], job: dict[str, Any], commit: Any) -> None:
+def train_in(
+    runs: Path,
+    config: dict[str, Any],
+    job: dict[str, Any],
+    commit: Callable[[], Any],
+    overrides: Sequence[str] = (),
+) -> None:
     """The function's body over any folder.
 
     Raises:
-        UserError: the folder holds another run of that name.
+        UserError: the folder holds another run of that name, or none to resume.
         KeyboardInterrupt: the container is taken away; Modal counts it as a preemption and retries.
     """
     from omegaconf import OmegaConf
 
     from pokerlab.runs.detached import carry_on
     from pokerlab.runs.folder import RunFolder
-    from pokerlab.runs.start import write_config
+    from pokerlab.runs.start import resumed_config, write_config
 
-    run = RunFolder(runs / config["run_name"])
-    goes_on = config["resume_from"] is not None or run.read_job().get("submission") == job["submission"]
-    if not (run.holds_a_run and goes_on):
-        run.claim()
-    write_config(run, OmegaConf.create(config | {"run_dir": str(run.path)}))
-    run.update_job(**job)
-    commit()
+    run, wanted = RunFolder(runs / config["run_name"]), OmegaConf.create(config)
+    if run.read_job().get("submission") != job["submission"]:  # not a retry
+        if config["resume_from"] is None:
+            run.claim()
+        else:
+            wanted = resumed_config(wanted, run, job["experiment"], overrides)
+        write_config(run, wanted)
+        run.update_job(**job)
+        commit()
     try:
         carry_on(run, saved=commit)
     finally:

@@ -1,9 +1,8 @@
 """Where a run begins: in a new folder, or at a checkpoint of an old one."""
 
+import json
 import os
-import pickle
 import re
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
 
 from pokerlab.callbacks.checkpoint import FORMAT
 from pokerlab.errors import UserError
@@ -47,6 +47,9 @@ class Start:
 def start(config: DictConfig, experiment: str | None, overrides: Sequence[str]) -> Start:
     """Makes the run's folder, or finds the one to continue.
 
+    Going back to an earlier checkpoint of a run drops what came after it: the run's ``last.ckpt`` is that
+    checkpoint from then on.
+
     Args:
         config: as composed.
         experiment: name of the experiment.
@@ -61,22 +64,49 @@ def start(config: DictConfig, experiment: str | None, overrides: Sequence[str]) 
         run.update_job(experiment=experiment)
         return Start(run, config, None)
     source, checkpoint = find_checkpoint(config)
+    stored = resumed_config(config, source, experiment, overrides)
+    done = _check_fits(checkpoint, source, stored) if checkpoint is not None else 0
+    if stored.iterations < done:
+        raise UserError(f"iterations={stored.iterations}: {checkpoint} has done {done} already")
+    named = _named_folder(config)
+    if named is None or named.resolve() == source.path.resolve():
+        run = source
+        refuse_if_running(run)
+    else:
+        run = _new_folder(config, experiment)
+        run.update_job(experiment=source.read_job().get("experiment"))
+        lines = [line for line in source.read_metrics() if line["iteration"] < done]
+        write_atomically(run.metrics, "".join(json.dumps(line) + "\n" for line in lines))
+    write_config(run, stored)
+    if checkpoint is None:
+        return Start(run, stored, None)
+    return Start(run, stored, _adopt(run, checkpoint))
+
+
+def _check_fits(checkpoint: Path, source: RunFolder, stored: DictConfig) -> int:
+    """The iterations that a checkpoint of the run has done."""
     ours = check_checkpoint(checkpoint, source)
-    stored = _resumed_config(config, source, experiment, overrides)
     if ours["game"] != (game := build(stored.game).name):
         raise UserError(
             f"{checkpoint} is a checkpoint of {ours['game']}, but {source.path} is a run of {game}"
         )
-    run = source
-    if _named_folder(config) not in (None, source.path):
-        run = _new_folder(config, experiment)
-        lines = [line for line in source.metrics.read_text().splitlines(keepends=True) if line.endswith("\n")]
-        write_atomically(run.metrics, "".join(lines[: ours["iteration"]]))
-    refuse_if_running(run)
-    stored.run_name, stored.run_dir = run.path.name, str(run.path)
-    write_config(run, stored)
-    run.update_job(experiment=source.read_job().get("experiment"))
-    return Start(run, stored, checkpoint)
+    return int(ours["iteration"])
+
+
+def _adopt(run: RunFolder, checkpoint: Path) -> Path:
+    """Makes ``checkpoint`` the run's last one."""
+    last = run.checkpoints / LAST
+    if checkpoint.resolve() == last.resolve():
+        return last
+    ours = read_checkpoint(checkpoint)["pokerlab"]
+    replay = checkpoint.parent / ours["replay"]
+    if replay.parent.resolve() != run.checkpoints.resolve():
+        write_atomically(run.checkpoints / replay.name, replay.read_bytes())
+    write_atomically(last, checkpoint.read_bytes())
+    for iteration, path in run.numbered().items():
+        if iteration > ours["iteration"]:
+            path.unlink()
+    return last
 
 
 def write_config(run: RunFolder, config: DictConfig) -> None:
@@ -91,28 +121,36 @@ def _named_folder(config: DictConfig) -> Path | None:
     return None if config.run_name is None else OUTPUTS / str(config.run_name)
 
 
+def check_run_name(name: str) -> None:
+    """A run's name is one part of a path.
+
+    Raises:
+        UserError: it is not.
+    """
+    if not re.fullmatch(r"[\w+=-][\w.,+=-]*", name):
+        raise UserError(f"run_name {name!r} must consist of letters, digits and any of . , + - _ =")
+
+
 def _new_folder(config: DictConfig, experiment: str | None) -> RunFolder:
+    if config.run_dir is None and config.run_name is not None:
+        check_run_name(str(config.run_name))
     if (named := _named_folder(config)) is not None:
-        if not re.fullmatch(r"[\w.=,+-]+", named.name):
-            raise UserError(f"run_name {named.name!r} must consist of letters, digits and any of . = , + - _")
         run = RunFolder(named)
         run.claim()
         return run
     stem = automatic_name(experiment)
-    try:
-        OUTPUTS.mkdir(exist_ok=True)
-        for suffix in ("", *(f"-{n}" for n in range(2, 1000))):
-            path = OUTPUTS / f"{stem}{suffix}"
-            try:
-                path.mkdir()  # fails if a run that starts at the same moment has it
-            except FileExistsError:
-                continue
-            break
-    except OSError as error:
-        raise UserError(f"cannot write run_dir {OUTPUTS}: {error.strerror}") from error
-    run = RunFolder(path)
-    run.claim()
-    return run
+    for suffix in ("", *(f"-{n}" for n in range(2, 1000))):
+        run = RunFolder(OUTPUTS / f"{stem}{suffix}")
+        try:
+            OUTPUTS.mkdir(exist_ok=True)
+            run.path.mkdir()  # fails if a run that starts at the same moment has it
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise UserError(f"cannot write run_dir {OUTPUTS}: {error.strerror}") from error
+        run.claim()
+        return run
+    raise UserError(f"too many runs named {stem}")
 
 
 def automatic_name(experiment: str | None) -> str:
@@ -133,8 +171,8 @@ def find_run(name: str) -> RunFolder:
     raise UserError(f"no run {name!r} here{near(name, known)}")
 
 
-def find_checkpoint(config: DictConfig) -> tuple[RunFolder, Path]:
-    """The run and the checkpoint that ``resume_from`` means.
+def find_checkpoint(config: DictConfig) -> tuple[RunFolder, Path | None]:
+    """The run and the checkpoint that ``resume_from`` means; None: the run has none yet.
 
     Raises:
         UserError: there is none.
@@ -161,9 +199,7 @@ def find_checkpoint(config: DictConfig) -> tuple[RunFolder, Path]:
         return run, checkpoint
     run = find_run(wanted)
     checkpoint = run.checkpoints / LAST
-    if not checkpoint.is_file():
-        raise UserError(f"resume_from={wanted}: {run.path} has no checkpoint yet")
-    return run, checkpoint
+    return run, checkpoint if checkpoint.is_file() else None
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -172,32 +208,45 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         UserError: it is truncated, or not one of ours.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is truncated, or not a checkpoint") from error
+    content = _load(path, mmap=False)
     ours = content.get("pokerlab") if isinstance(content, dict) else None
-    if not isinstance(ours, dict) or ours.get("format") != FORMAT:
+    expected = {"format": int, "game": str, "iteration": int, "replay": str}
+    if (
+        not isinstance(ours, dict)
+        or any(not isinstance(ours.get(key), kind) for key, kind in expected.items())
+        or ours["format"] != FORMAT
+        or "state_dict" not in content
+    ):
         raise UserError(f"{path} is not a checkpoint of this version of pokerlab")
     return content
 
 
+def _load(path: Path, *, mmap: bool) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except Exception as error:  # what torch.load raises depends on what the file is
+        raise UserError(
+            f"{path} is {'' if path.exists() else 'missing, '}truncated, or not a checkpoint"
+        ) from error
+
+
 def check_checkpoint(path: Path, run: RunFolder) -> dict[str, Any]:
-    """What a checkpoint says of itself, after reading it whole.
+    """What a checkpoint says of itself, after reading it and its replay.
 
     Raises:
         UserError: it, or its replay, cannot be used; names the newest one that can.
     """
     try:
-        ours: dict[str, Any] = read_checkpoint(path)["pokerlab"]
-        try:
-            torch.load(path.parent / ours["replay"], map_location="cpu", weights_only=True, mmap=True)
-        except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-            raise UserError(
-                f"{path.parent / ours['replay']}, the replay of {path.name}, is missing or truncated"
-            ) from error
+        return _usable(path)
     except UserError as error:
         raise UserError(f"{error}; {_newest_good(path, run)}") from error
+
+
+def _usable(path: Path) -> dict[str, Any]:
+    ours: dict[str, Any] = read_checkpoint(path)["pokerlab"]
+    replay = _load(path.parent / ours["replay"], mmap=True)
+    if not isinstance(replay, dict) or replay.keys() != {"values", "policies"}:
+        raise UserError(f"{path.parent / ours['replay']} is not a replay")
     return ours
 
 
@@ -207,22 +256,22 @@ def _newest_good(bad: Path, run: RunFolder) -> str:
         if path == bad or (limit is not None and iteration >= limit):
             continue
         try:
-            replay = read_checkpoint(path)["pokerlab"]["replay"]
+            _usable(path)
         except UserError:
             continue
-        if (path.parent / replay).is_file():
-            return f"the one before it is {path}"
+        return f"the one before it is {path}"
     return "there is none before it"
 
 
-def _resumed_config(
+def resumed_config(
     config: DictConfig, source: RunFolder, experiment: str | None, overrides: Sequence[str]
 ) -> DictConfig:
-    """The run's own config, with what the command line may change."""
-    if not source.config.exists():
-        raise UserError(f"{source.path} has no config.yaml: it is not a run's folder")
-    stored = OmegaConf.load(source.config)
-    assert isinstance(stored, DictConfig)
+    """The run's own config, with what the command line may change.
+
+    Raises:
+        UserError: the command line changes what decides the run's numbers.
+    """
+    stored = read_config(source)
     before = source.read_job().get("experiment")
     if experiment is not None and before is not None and experiment != before:
         raise UserError(f"{source.path} is a run of experiment={before}, not {experiment}")
@@ -241,6 +290,21 @@ def _resumed_config(
     return stored
 
 
+def read_config(run: RunFolder) -> DictConfig:
+    """config.yaml.
+
+    Raises:
+        UserError: it is not there, or not what a run writes.
+    """
+    try:
+        config = OmegaConf.load(run.config)
+    except (OSError, YAMLError) as error:
+        raise UserError(f"{run.config} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(config, DictConfig) or "iterations" not in config:
+        raise UserError(f"{run.config} is not the config of a run")
+    return config
+
+
 def refuse_if_running(run: RunFolder) -> None:
     """Two processes must not write one run's folder.
 
@@ -254,7 +318,7 @@ def refuse_if_running(run: RunFolder) -> None:
         or job.get("pid") == os.getpid()
     ):
         return
-    if is_alive(job["pid"]):
+    if job.get("pid") is not None and is_alive(job["pid"]):
         raise UserError(f"{run.path} is running as process {job['pid']}: stop that first")
 
 

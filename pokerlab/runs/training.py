@@ -73,11 +73,12 @@ def train(began: Start, saved: Callable[[], None] | None = None) -> float | None
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    run.update_job(state="running", pid=os.getpid(), host=os.uname().nodename)
+    run.remove_leftovers()
     log.info("%s: %s, %d iterations, seed %d", run.path, parts.game.name, config.iterations, config.seed)
     if began.checkpoint is not None:
         log.info("continues from %s", began.checkpoint)
     if began.iteration < config.iterations:
+        run.update_job(state="running", pid=os.getpid(), host=os.uname().nodename)
         _fit(trainer, parts, began)
     else:
         log.info("all %d iterations were done before", config.iterations)
@@ -87,6 +88,8 @@ def train(began: Start, saved: Callable[[], None] | None = None) -> float | None
 
 def _fit(trainer: lightning.Trainer, parts: Assembled, began: Start) -> None:
     def interrupt(*_: Any) -> None:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)  # once is enough: what follows must finish
         raise KeyboardInterrupt
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -137,9 +140,19 @@ def _log_to(run: RunFolder, console: Console) -> None:
 def _report(run: RunFolder, game: str, console: Console) -> float | None:
     """Draws the plots and prints the last exploitability."""
     metrics = run.read_metrics()
+    if not metrics:
+        return None
     drawn = plot_run(metrics, game, run.plots)
-    last = metrics[-1]
-    table = Table("policy", "exploitability (NashConv/2)", "NashConv", title=f"{game}, chips")
+    evaluated = [line for line in metrics if line["exploitability"] is not None]
+    if not evaluated:
+        return None
+    last = evaluated[-1]
+    table = Table(
+        "policy",
+        "exploitability (NashConv/2)",
+        "NashConv",
+        title=f"{game}, iteration {last['iteration'] + 1}, chips",
+    )
     rows = (
         (f"search, {last['search_iterations']:,} iterations", last["exploitability"]),
         ("policy network alone", last["exploitability_policy_net"]),

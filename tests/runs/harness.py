@@ -40,8 +40,8 @@ LEDUC = (
 CLOCK = {"timestamp", "seconds_selfplay", "seconds_training"}
 """Fields of a metrics line that no two runs share."""
 
-COMMANDS: dict[str, tuple[str, Callable[[DictConfig], Any]]] = {
-    "train": ("train", train.main),
+COMMANDS: dict[str, tuple[str, Callable[[DictConfig], Any], *tuple[Callable[[DictConfig], Any], ...]]] = {
+    "train": ("train", train.main, train.check),
     "solve": ("solve", solve.solve),
     "evaluate": ("evaluate", evaluate.evaluate),
 }

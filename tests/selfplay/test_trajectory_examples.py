@@ -221,11 +221,13 @@ def test_expected_values_of_second_rounds_agree_with_a_long_solve(alternating: b
 
 @pytest.mark.parametrize("alternating", [False, True])
 def test_a_hands_value_is_that_of_its_best_response(alternating: bool) -> None:
-    """Of every hand, believed in or not, against the other's average strategy; within 0.05 of the pot."""
+    """Of every hand, believed in or not, against the other's average strategy; within 0.02 of the pot."""
     solver = Solver("dcfr", alternating=alternating)
     values, _ = play(GAMES["leduc after deal"], 150, iterations=300, solver=solver)
-    forest, beliefs, found = second_rounds(values, 40)
-    average = solver.start(forest, beliefs).run(300).average_strategy()
+    forest, beliefs, _ = second_rounds(values, 40)
+    # one more time: the last digits of a belief decide between equilibria, and so how hands share the pot
+    cfr = solver.start(forest, beliefs).run(300)
+    found, average = cfr.root_infostate_values() / pots(forest)[:, None], cfr.average_strategy()
     compared = 0
     for player in (0, 1):
         for hand in range(6):
@@ -234,8 +236,6 @@ def test_a_hands_value_is_that_of_its_best_response(alternating: bool) -> None:
             best = exploitability(forest, average, holding).best_response[player] / pots(forest)
             others = torch.arange(6) != hand
             defined = (beliefs[1 - player][:, others].sum(1) > 1e-6) & (forest.root_possible[:, hand] > 0)
-            short_of_best = (best - found[player, :, hand])[defined]
-            assert (short_of_best > (-0.01 if alternating else -1e-4)).all()
-            assert (short_of_best < 0.05).all()
+            assert (best - found[player, :, hand])[defined].abs().max() < 0.02
             compared += int(defined.sum())
     assert compared > 40 * 2 * 4

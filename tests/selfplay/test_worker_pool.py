@@ -52,16 +52,14 @@ def by_hand(network: ValueNetwork, shares: list[int], seed: int, iteration: int)
     return concatenate(values), concatenate(policies)
 
 
-def workers() -> list[int]:
-    return [process.pid for process in multiprocessing.active_children() if process.pid is not None]
+def workers() -> set[int]:
+    return {process.pid for process in multiprocessing.active_children() if process.pid is not None}
 
 
-def exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+def runs(pid: int) -> bool:
+    """Whether a process is there, and not merely unburied."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], stdout=subprocess.PIPE, text=True).stdout
+    return bool(state.strip()) and not state.startswith("Z")
 
 
 def until(condition: Callable[[], bool], seconds: float = 20) -> bool:
@@ -79,10 +77,10 @@ def pool() -> Iterator[WorkerPool]:
 
 
 def test_without_workers_this_process_plays() -> None:
-    pool = WorkerPool(selfplay(), workers=0)
+    before, pool = workers(), WorkerPool(selfplay(), workers=0)
     played = pool.generate(network(0), 30, seed=5, iteration=2)
     assert same(played, by_hand(network(0), [30], 5, 2))
-    assert not workers()
+    assert workers() == before
     pool.close()
 
 
@@ -103,24 +101,25 @@ def test_random_streams_depend_on_seed_and_place_only() -> None:
 
 def test_two_workers_play_their_shares_with_the_newest_weights_until_one_dies(pool: WorkerPool) -> None:
     """One test, for starting processes takes seconds."""
+    before = workers()
     assert same(pool.generate(network(0), 31, seed=5, iteration=2), by_hand(network(0), [16, 15], 5, 2))
-    processes = workers()
+    processes = workers() - before
     assert len(processes) == 2
     assert same(pool.generate(network(1), 31, seed=5, iteration=2), by_hand(network(1), [16, 15], 5, 2))
     _, policies = pool.generate(network(0), 31, seed=5, iteration=3)
     at_root = (policies.features == torch.tensor(GAME.features(GAME.root()))).all(1)
     assert at_root.sum() == 31
     assert same(pool.generate(network(0), 1, seed=5, iteration=4), by_hand(network(0), [1], 5, 4))
-    assert set(workers()) == set(processes)  # the same ones all along
+    assert workers() - before == processes  # the same ones all along
 
-    killer = threading.Timer(0.05, os.kill, (processes[0], signal.SIGKILL))
+    killer = threading.Timer(0.05, os.kill, (min(processes), signal.SIGKILL))
     killer.start()
     with pytest.raises(WorkerDiedError, match=r"^a self-play worker died in iteration 7: killed, or "):
         pool.generate(network(0), 300_000, seed=5, iteration=7)
     killer.join()
     pool.close()
-    assert not workers()
-    assert until(lambda: not any(exists(process) for process in processes))
+    assert workers() == before
+    assert not any(runs(process) for process in processes)
 
 
 TRAINER = """
@@ -139,4 +138,4 @@ def test_a_trainer_that_is_killed_leaves_no_workers() -> None:
     )
     assert ended.returncode == -signal.SIGKILL
     (worker,) = (int(pid) for pid in ended.stdout.split())
-    assert until(lambda: not exists(worker))
+    assert until(lambda: not runs(worker))

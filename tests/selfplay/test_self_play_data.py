@@ -1,0 +1,103 @@
+"""One pass over the data set is one iteration: play, then learn from the replay."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from pokerlab.games.kuhn import Kuhn
+from pokerlab.learning.networks import ValueNetwork
+from pokerlab.search.solver import Solver
+from pokerlab.selfplay.data import Batch, SelfPlayData
+from pokerlab.selfplay.trajectories import SelfPlay
+from pokerlab.selfplay.workers import WorkerPool
+
+GAME = Kuhn(depth_limit=1)
+UPDATES, BATCH = 3, 16
+
+
+class Data(SelfPlayData):
+    """Plays with one network, without a trainer."""
+
+    def __init__(self, *, seed: int = 0, capacity: int = 150) -> None:
+        pool = WorkerPool(SelfPlay(GAME, Solver(), search_iterations=8), workers=0)
+        super().__init__(
+            GAME,
+            pool,
+            trajectories=40,
+            updates=UPDATES,
+            batch_size=BATCH,
+            value_capacity=capacity,
+            policy_capacity=2 * capacity,
+            newest=0.5,
+            seed=seed,
+        )
+        torch.manual_seed(0)
+        self.plays = ValueNetwork(GAME, 8, 1)
+
+    def _network(self) -> ValueNetwork:
+        return self.plays
+
+    def iterate(self) -> list[Batch]:
+        return list(self.dataset)
+
+
+def flat(batches: list[Batch]) -> torch.Tensor:
+    rows = [torch.cat([b.value.values.flatten(), b.policy.strategy.flatten()]) for b in batches]
+    return torch.stack(rows)
+
+
+def same_columns(first: dict[str, Any], second: dict[str, Any]) -> bool:
+    return all(
+        first[kind]["added"] == second[kind]["added"]
+        and all(torch.equal(column, second[kind]["columns"][name]) for name, column in columns.items())
+        for kind, columns in ((kind, first[kind]["columns"]) for kind in ("values", "policies"))
+    )
+
+
+def test_an_iteration_plays_and_then_yields_its_batches() -> None:
+    data = Data()
+    batches = data.iterate()
+    assert len(batches) == len(data.dataset) == len(data.train_dataloader()) == UPDATES
+    assert all(len(batch.value) == len(batch.policy) == BATCH for batch in batches)
+    assert data.dataset.iteration == 1
+    assert data.dataset.new_examples == data.values.added + data.policies.added > 40
+    before = data.values.added
+    data.iterate()
+    assert data.dataset.iteration == 2
+    assert data.values.added > before
+
+
+def test_a_seed_fixes_every_batch_and_iterations_differ() -> None:
+    first, again, other = Data(seed=1), Data(seed=1), Data(seed=2)
+    batches = [flat(data.iterate()) for data in (first, again, other)]
+    assert torch.equal(batches[0], batches[1])
+    assert not torch.equal(batches[0], batches[2])
+    assert len(batches[0].unique(dim=0)) == UPDATES
+    assert not torch.equal(flat(first.iterate()), batches[0])
+
+
+@pytest.mark.parametrize("finished", [1, 2, 6])
+def test_an_iteration_that_is_interrupted_is_played_again_with_the_same_batches(finished: int) -> None:
+    straight, interrupted, resumed = Data(), Data(), Data()
+    for _ in range(finished):
+        straight.iterate()
+        interrupted.iterate()
+    position = interrupted.state_dict()
+    as_it_was = interrupted.replay_contents(position)
+    next(iter(interrupted.dataset))  # in the middle of the next one
+    assert interrupted.state_dict() != position
+    saved = interrupted.replay_contents(position)
+    assert same_columns(saved, as_it_was)
+    resumed.load_state_dict(position)
+    resumed.restore_replay(saved)
+    for _ in range(2):
+        assert torch.equal(flat(resumed.iterate()), flat(straight.iterate()))
+    assert resumed.state_dict() == straight.state_dict()
+
+
+def test_moving_a_batch_moves_every_column() -> None:
+    batch = Data().iterate()[0].to(torch.device("meta"))
+    for examples in (batch.value, batch.policy):
+        for name in type(examples).__slots__:
+            assert getattr(examples, name).device.type == "meta"
