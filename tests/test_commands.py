@@ -112,7 +112,7 @@ def test_solve_leaves_nothing_that_was_not_asked_for(tmp_path: Path) -> None:
         ("thread=1", "unknown key 'thread': did you mean threads?"),
         (
             "device=abacus",
-            "device 'abacus' is not available here: expected cpu, or cuda where there is a GPU",
+            "device='abacus' is not available here: expected cpu, or cuda where there is a GPU",
         ),
     ],
 )

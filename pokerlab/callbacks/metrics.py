@@ -40,7 +40,7 @@ class Metrics(lightning.Callback):
         """Forgets what a resumed run will do again."""
         self.run.keep_metrics_before(trainer.current_epoch)
         self._lines = self.run.read_metrics()
-        self._write_summary(trainer, "running")
+        self.write_summary(trainer.max_epochs, "running")
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Starts the clock."""
@@ -76,11 +76,11 @@ class Metrics(lightning.Callback):
         with self.run.metrics.open("a") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")
         self._lines.append(line)
-        self._write_summary(trainer, "running")
+        self.write_summary(trainer.max_epochs, "running")
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """The run is complete."""
-        self._write_summary(trainer, "finished")
+        self.write_summary(trainer.max_epochs, "finished")
 
     def on_exception(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
@@ -89,19 +89,27 @@ class Metrics(lightning.Callback):
         writer = trainer.strategy.checkpoint_io
         if isinstance(writer, RunCheckpointIO):
             writer.flush()  # first, so that the summary can tell of it
-        self._write_summary(trainer, "stopped" if isinstance(exception, KeyboardInterrupt) else "failed")
+        self.write_summary(
+            trainer.max_epochs, "stopped" if isinstance(exception, KeyboardInterrupt) else "failed"
+        )
 
     def _best(self, name: str) -> float | None:
         return min((line[name] for line in self._lines if line[name] is not None), default=None)
 
-    def _write_summary(self, trainer: lightning.Trainer, state: str) -> None:
+    def write_summary(self, total: int | None, state: str) -> None:
+        """Replaces summary.json, and the state in job.json.
+
+        Args:
+            total: iterations of the run.
+            state: ``running``, ``finished``, ``stopped`` or ``failed``.
+        """
         last = self.run.checkpoints / LAST
         write_json(
             self.run.summary,
             {
                 "state": state,
                 "latest_iteration": self._lines[-1]["iteration"] if self._lines else None,
-                "total_iterations": trainer.max_epochs,
+                "total_iterations": total,
                 "best_value_loss": self._best("value_loss"),
                 "best_policy_loss": self._best("policy_loss"),
                 "best_exploitability": self._best("exploitability"),

@@ -112,6 +112,7 @@ def _launch_on_modal(config: DictConfig, experiment: str | None, overrides: list
         "submitted": now(),
         "submission": submission,
         "state": "submitted",
+        "overrides": overrides,
     }
 
     from pokerlab.runs.modal_app import APP, FUNCTION, VOLUME, app
@@ -125,7 +126,7 @@ def _launch_on_modal(config: DictConfig, experiment: str | None, overrides: list
             timeout=launcher.time_limit,
             retries=modal.Retries(initial_delay=0.0, max_retries=launcher.retries),
         )
-        call = function.spawn(plain, job, overrides)
+        call = function.spawn(plain, job)
     except modal.exception.AuthError as error:
         raise UserError(
             "no Modal credentials here: sign in with `modal token new`, "

@@ -5,7 +5,7 @@ launcher's config asks for. The function gets a plain, resolved config and compo
 """
 
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +40,15 @@ volume = modal.Volume.from_name(VOLUME, create_if_missing=True)
     retries=modal.Retries(initial_delay=0.0, max_retries=10),
     timeout=24 * 3600,
 )
-def train_on_modal(config: dict[str, Any], job: dict[str, Any], overrides: list[str]) -> None:
+def train_on_modal(config: dict[str, Any], job: dict[str, Any]) -> None:
     """Trains the run that ``config`` describes, in the Volume's folder of its name.
 
     Args:
         config: resolved, plain values.
-        job: what job.json is to hold; ``submission`` tells a retry from another run of that name.
-        overrides: the command line's, which a run that goes on may be given.
+        job: what job.json is to hold; ``submission`` tells a retry from another run of that name, and a
+            run that goes on may be given the command line's ``overrides``.
     """
-    train_in(RUNS, config, job, volume.commit, overrides)
+    train_in(RUNS, config, job, volume.commit)
 
 
 def train_in(
@@ -56,7 +56,6 @@ def train_in(
     config: dict[str, Any],
     job: dict[str, Any],
     commit: Callable[[], Any],
-    overrides: Sequence[str] = (),
 ) -> None:
     """The function's body over any folder.
 
@@ -75,7 +74,7 @@ def train_in(
         if config["resume_from"] is None:
             run.claim()
         else:
-            wanted = resumed_config(wanted, run, job["experiment"], overrides)
+            wanted = resumed_config(wanted, run, job["experiment"], job["overrides"])
         write_config(run, wanted)
         run.update_job(**job)
         commit()

@@ -15,6 +15,7 @@ from yaml import YAMLError
 
 from pokerlab.callbacks.checkpoint import FORMAT
 from pokerlab.errors import UserError
+from pokerlab.runs.assemble import Assembled
 from pokerlab.runs.build import build
 from pokerlab.runs.command import near
 from pokerlab.runs.folder import LAST, RunFolder, write_atomically
@@ -65,6 +66,7 @@ def start(config: DictConfig, experiment: str | None, overrides: Sequence[str]) 
         return Start(run, config, None)
     source, checkpoint = find_checkpoint(config)
     stored = resumed_config(config, source, experiment, overrides)
+    Assembled(stored)  # a mistake shows here, before anything is written
     done = _check_fits(checkpoint, source, stored) if checkpoint is not None else 0
     if stored.iterations < done:
         raise UserError(f"iterations={stored.iterations}: {checkpoint} has done {done} already")
@@ -139,10 +141,13 @@ def _new_folder(config: DictConfig, experiment: str | None) -> RunFolder:
         run.claim()
         return run
     stem = automatic_name(experiment)
+    try:
+        OUTPUTS.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write run_dir {OUTPUTS}: {error.strerror}") from error
     for suffix in ("", *(f"-{n}" for n in range(2, 1000))):
         run = RunFolder(OUTPUTS / f"{stem}{suffix}")
         try:
-            OUTPUTS.mkdir(exist_ok=True)
             run.path.mkdir()  # fails if a run that starts at the same moment has it
         except FileExistsError:
             continue
@@ -225,9 +230,7 @@ def _load(path: Path, *, mmap: bool) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except Exception as error:  # what torch.load raises depends on what the file is
-        raise UserError(
-            f"{path} is {'' if path.exists() else 'missing, '}truncated, or not a checkpoint"
-        ) from error
+        raise UserError(f"{path} is truncated, or not a checkpoint") from error
 
 
 def check_checkpoint(path: Path, run: RunFolder) -> dict[str, Any]:
@@ -244,9 +247,13 @@ def check_checkpoint(path: Path, run: RunFolder) -> dict[str, Any]:
 
 def _usable(path: Path) -> dict[str, Any]:
     ours: dict[str, Any] = read_checkpoint(path)["pokerlab"]
-    replay = _load(path.parent / ours["replay"], mmap=True)
-    if not isinstance(replay, dict) or replay.keys() != {"values", "policies"}:
-        raise UserError(f"{path.parent / ours['replay']} is not a replay")
+    replay = path.parent / ours["replay"]
+    try:
+        contents = _load(replay, mmap=True)
+    except UserError as error:
+        raise UserError(f"{replay}, the replay of {path.name}, is missing or truncated") from error
+    if not isinstance(contents, dict) or contents.keys() != {"values", "policies"}:
+        raise UserError(f"{replay} is not a replay")
     return ours
 
 
@@ -296,6 +303,8 @@ def read_config(run: RunFolder) -> DictConfig:
     Raises:
         UserError: it is not there, or not what a run writes.
     """
+    if not run.config.exists():
+        raise UserError(f"{run.path} has no config.yaml: it is not a run's folder")
     try:
         config = OmegaConf.load(run.config)
     except (OSError, YAMLError) as error:
@@ -312,14 +321,10 @@ def refuse_if_running(run: RunFolder) -> None:
         UserError: another process of this machine still runs it.
     """
     job = run.read_job()
-    if (
-        job.get("state") != "running"
-        or job.get("host") != os.uname().nodename
-        or job.get("pid") == os.getpid()
-    ):
-        return
-    if job.get("pid") is not None and is_alive(job["pid"]):
-        raise UserError(f"{run.path} is running as process {job['pid']}: stop that first")
+    pid = job.get("pid")
+    over = job.get("state") not in ("running", "submitted") or job.get("host") != os.uname().nodename
+    if not over and pid not in (None, os.getpid()) and is_alive(pid):
+        raise UserError(f"{run.path} is running as process {pid}: stop that first")
 
 
 def is_alive(pid: int) -> bool:

@@ -51,6 +51,7 @@ def train(began: Start, saved: Callable[[], None] | None = None) -> float | None
     console = Console()
     _log_to(run, console)
     parts = Assembled(config)
+    metrics = Metrics(run, checkpoint_every=config.checkpoint_every)
     trainer = lightning.Trainer(
         max_epochs=config.iterations,
         limit_train_batches=config.updates,
@@ -59,7 +60,7 @@ def train(began: Start, saved: Callable[[], None] | None = None) -> float | None
         gradient_clip_val=config.trainer.gradient_clip,
         callbacks=[
             parts.evaluation,
-            Metrics(run, checkpoint_every=config.checkpoint_every),
+            metrics,
             ProgressBar(console),
             RunCheckpoint(
                 run,
@@ -82,7 +83,8 @@ def train(began: Start, saved: Callable[[], None] | None = None) -> float | None
         _fit(trainer, parts, began)
     else:
         log.info("all %d iterations were done before", config.iterations)
-        run.update_job(state="finished")
+        if not run.summary.exists():  # a fork
+            metrics.write_summary(config.iterations, "finished")
     return _report(run, parts.game.name, console)
 
 

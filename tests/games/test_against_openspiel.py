@@ -139,7 +139,7 @@ def test_numbers_of_public_decisions_and_infosets(game: Game, decisions: int, in
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: Kuhn(depth_limit=0), "depth_limit must be null or at least 1, got 0"),
+        (lambda: Kuhn(depth_limit=0), "depth_limit must be null or an integer of at least 1, got 0"),
         (lambda: Leduc(leaves="here"), "leaves must be before_deal or after_deal, got 'here'"),
     ],
 )

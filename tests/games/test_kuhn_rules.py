@@ -44,7 +44,7 @@ def test_depth_limit_counts_actions_below_the_subgames_root() -> None:
 
 @pytest.mark.parametrize("depth_limit", [0, -1])
 def test_a_depth_limit_below_one_is_named(depth_limit: int) -> None:
-    with pytest.raises(ValueError, match=f"must be null or at least 1, got {depth_limit}"):
+    with pytest.raises(ValueError, match=f"must be null or an integer of at least 1, got {depth_limit}"):
         Kuhn(depth_limit=depth_limit)
 
 

@@ -46,7 +46,7 @@ def test_a_run_launched_here_goes_on_alone_and_finishes(tmp_path: Path) -> None:
     assert told["run"] == f"run (process {pid})"
     assert told["follow"] == "tail -f outputs/run/training.log"
     assert told["stop"].startswith(f"kill {pid} ")
-    assert told["resume"] == "python launch_modal.py resume_from=run"
+    assert told["resume"] == "python launch_modal.py resume_from=outputs/run"
     until = time.monotonic() + 100
     while run.read_job()["state"] != "finished" or not (run.plots / "exploitability_seconds.png").exists():
         assert time.monotonic() < until, run.output.read_text()
@@ -140,10 +140,10 @@ def test_what_modal_says_is_one_line(
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("launcher.time_limit=86401", "launcher.time_limit may be at most 86400 on Modal, got 86401"),
-        ("launcher.retries=11", "launcher.retries may be at most 10 on Modal, got 11"),
+        ("launcher.time_limit=86401", "launcher.time_limit may be at most 86400, got 86401"),
+        ("launcher.retries=11", "launcher.retries may be at most 10, got 11"),
         ("launcher.retries=-1", "launcher.retries must be an integer of at least 0, got -1"),
-        ("launcher.time_limit=day", "launcher.time_limit must be an integer of at least 0, got 'day'"),
+        ("launcher.time_limit=day", "launcher.time_limit must be an integer of at least 1, got 'day'"),
         ("run_dir=there",
          "run_dir does not apply on Modal, where a run's folder is /runs/<run_name>: leave it out"),
         ("iterations=0", "iterations must be an integer of at least 1, got 0"),
@@ -163,7 +163,7 @@ def test_what_modal_would_not_take_is_not_sent(
     [
         ("resume_from=nothing", "no run 'nothing' here"),
         ("run_dir=/dev/null/run", "cannot write run_dir /dev/null/run: Not a directory"),
-        ("trainer.accelerator=abacus", "device 'abacus' is not available here: "),
+        ("trainer.accelerator=abacus", "trainer.accelerator='abacus' is not available here: "),
     ],
 )
 def test_what_cannot_run_here_is_not_launched(override: str, expected: str, tmp_path: Path) -> None:

@@ -117,12 +117,10 @@ def test_numbered_checkpoints_ascend(run: RunFolder) -> None:
     assert run.numbered()[200].name == "iteration=000200.ckpt"
 
 
-def test_a_folder_can_be_claimed_until_it_holds_a_run(run: RunFolder) -> None:
+def test_a_folder_can_be_claimed_once(run: RunFolder) -> None:
     assert not run.holds_a_run
     run.claim()
-    run.claim()
-    assert [path.name for path in run.path.rglob("*")] == ["checkpoints"]
-    run.update_job(state="submitted")
+    assert sorted(path.name for path in run.path.rglob("*")) == ["checkpoints", "job.json"]
     assert run.holds_a_run
     with pytest.raises(UserError, match="already holds a run: give another run_name or run_dir, or"):
         run.claim()
