@@ -81,15 +81,18 @@ def _plot_exploitability(
     for name, colour, marker, legend in series:
         values = [line[name] for line in evaluated]
         axes.plot(positions, values, color=colour, marker=marker, markersize=4, label=legend)
-    for place, (name, value) in enumerate(PUBLISHED.get(game, {}).items()):
+    published = PUBLISHED.get(game, {})
+    for name, value in published.items():
         axes.axhline(value, color=PAPERS, linewidth=1, linestyle="--")
+        below = any(value < other < 1.1 * value for other in published.values())  # no room above
         axes.annotate(
             f"{name}: {value:g}",
-            (1 if place % 2 else 0.5, value),  # neighbours can lie close together
+            (1, value),
             xycoords=("axes fraction", "data"),
-            xytext=(-3, 2),
+            xytext=(-3, -2 if below else 2),
             textcoords="offset points",
             ha="right",
+            va="top" if below else "bottom",
             fontsize=7,
             color=PAPERS,
         )
