@@ -1,0 +1,247 @@
+"""Losses, learning rate and failures of the module, in a trainer where that matters."""
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightning
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from pokerlab.games.kuhn import Kuhn
+from pokerlab.games.leduc import Leduc
+from pokerlab.learning.module import NonFiniteLossError, SelfPlayModule
+from pokerlab.learning.networks import PolicyNetwork, ValueNetwork
+from pokerlab.search.solver import Solver
+from pokerlab.selfplay.data import Batch
+from pokerlab.selfplay.trajectories import SelfPlay
+from pokerlab.selfplay.workers import random_stream
+
+GAME = Leduc()
+
+
+def module(game: Any = GAME, *, hidden: int = 16, **settings: Any) -> SelfPlayModule:
+    torch.manual_seed(0)
+    networks = ValueNetwork(game, hidden, 2), PolicyNetwork(game, hidden, 2)
+    return SelfPlayModule(*networks, **{"iterations": 4, **settings})
+
+
+def played(game: Any = GAME, seed: int = 0) -> Batch:
+    """Examples of real self-play: impossible hands, illegal actions, pure strategies."""
+    torch.manual_seed(seed)
+    network = ValueNetwork(game, 8, 1)
+    selfplay = SelfPlay(game, Solver(), search_iterations=10)
+    return Batch(*selfplay.generate(network, 30, random_stream(seed), torch.empty(0)))
+
+
+def gradients(ours: SelfPlayModule, loss: Tensor) -> Tensor:
+    found = torch.autograd.grad(loss, list(ours.parameters()), allow_unused=True)
+    return torch.cat([g.flatten() for g in found if g is not None])
+
+
+@pytest.mark.parametrize("value_loss", ["mse", "huber"])
+def test_values_of_impossible_hands_do_not_count(value_loss: str) -> None:
+    ours, examples = module(value_loss=value_loss), played().value
+    impossible = ~examples.possible[:, None].expand_as(examples.values)
+    assert impossible.any()
+    other = replace(examples, values=examples.values.masked_fill(impossible, 1e6))
+    losses = ours.value_error(examples), ours.value_error(other)
+    assert torch.equal(*losses)
+    assert torch.equal(*(gradients(ours, loss) for loss in losses))
+    every = replace(other, possible=torch.ones_like(other.possible))
+    assert ours.value_error(every) > 1e3
+
+
+def test_strategies_of_impossible_hands_do_not_count() -> None:
+    ours, examples = module(), played().policy
+    impossible = ~examples.possible[:, None].expand_as(examples.strategy)
+    call = torch.tensor([0.0, 1.0, 0.0])[:, None].expand_as(examples.strategy)
+    other = replace(examples, strategy=torch.where(impossible, call, examples.strategy))
+    assert not torch.equal(other.strategy, examples.strategy)
+    losses = ours.policy_error(examples), ours.policy_error(other)
+    assert torch.equal(*losses)
+    assert torch.equal(*(gradients(ours, loss) for loss in losses))
+
+
+def test_what_is_predicted_exactly_costs_nothing() -> None:
+    ours, batch = module(), played()
+    value, policy = batch.value, batch.policy
+    with torch.no_grad():
+        values = ours.value_network(value.features, value.beliefs)
+        log_policy = ours.policy_network(policy.features, policy.beliefs, policy.legal)
+    assert ours.value_error(replace(value, values=values)) == 0
+    loss = ours.policy_error(replace(policy, strategy=log_policy.exp()))
+    assert abs(loss.item()) < 1e-7
+    assert gradients(ours, loss).abs().max() < 1e-6
+    assert ours.policy_error(policy) > 0.01
+
+
+def test_a_pure_target_costs_its_negative_log_probability() -> None:
+    ours, policy = module(), played().policy
+    call = torch.zeros_like(policy.strategy)
+    call[:, 1] = 1
+    log_policy = ours.policy_network(policy.features, policy.beliefs, policy.legal)[:, 1]
+    expected = -log_policy[policy.possible].mean()
+    torch.testing.assert_close(ours.policy_error(replace(policy, strategy=call)), expected)
+
+
+def test_huber_is_half_the_square_up_to_delta_and_linear_beyond() -> None:
+    value = played().value
+    with torch.no_grad():
+        predicted = module().value_network(value.features, value.beliefs)
+    for error, expected in ((0.5, 0.125), (-2.0, 2.0), (3.0, 2 * 3 - 2), (-10.0, 2 * 10 - 2)):
+        loss = module(value_loss="huber", huber_delta=2.0).value_error(
+            replace(value, values=predicted + error)
+        )
+        assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0, 2.5])
+def test_the_loss_of_a_step_is_the_weighted_sum(weight: float) -> None:
+    ours, batch = module(policy_weight=weight), played()
+    expected = ours.value_error(batch.value) + weight * ours.policy_error(batch.policy)
+    torch.testing.assert_close(ours.training_step(batch, 0), expected)
+
+
+class Iterations(IterableDataset[Batch]):
+    """``batch_of(iteration, batch_idx)``, three batches an iteration."""
+
+    def __init__(self, batch_of: Callable[[int, int], Batch]) -> None:
+        self.batch_of, self.iteration = batch_of, 0
+
+    def __len__(self) -> int:
+        return 3
+
+    def __iter__(self) -> Iterator[Batch]:
+        iteration, self.iteration = self.iteration, self.iteration + 1
+        return (self.batch_of(iteration, batch_idx) for batch_idx in range(3))
+
+
+class Record(lightning.Callback):
+    """What is measured in each iteration, and the optimiser's learning rate."""
+
+    def __init__(self) -> None:
+        self.measured: list[dict[str, float | None]] = []
+        self.rates: list[float] = []
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        assert isinstance(pl_module, SelfPlayModule)
+        self.measured.append(dict(pl_module.measured))
+        self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+
+def fit(
+    ours: SelfPlayModule,
+    batch_of: Callable[[int, int], Batch],
+    until: int,
+    *callbacks: lightning.Callback,
+    resume: Path | None = None,
+) -> lightning.Trainer:
+    trainer = lightning.Trainer(
+        max_epochs=until,
+        accelerator="cpu",
+        callbacks=list(callbacks),
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Lightning's advice on loaders
+        trainer.fit(ours, DataLoader(Iterations(batch_of), batch_size=None), ckpt_path=resume)
+    return trainer
+
+
+def cosine(iteration: int, iterations: int, first: float, last: float) -> float:
+    return last + (first - last) * (1 + math.cos(math.pi * iteration / (iterations - 1))) / 2
+
+
+def test_the_learning_rate_depends_on_the_iteration_alone(tmp_path: Path) -> None:
+    batch = played()
+    settings: dict[str, Any] = {"iterations": 5, "learning_rate": 1e-2, "final_learning_rate": 1e-3}
+    whole, first, second = Record(), Record(), Record()
+    fit(module(**settings), lambda *_: batch, 5, whole)
+    expected = [cosine(i, 5, 1e-2, 1e-3) for i in range(5)]
+    assert whole.rates == pytest.approx(expected, rel=1e-12)
+    assert [measured["learning_rate"] for measured in whole.measured] == whole.rates
+
+    fit(module(**settings), lambda *_: batch, 2, first).save_checkpoint(tmp_path / "two.ckpt")
+    fit(module(**settings), lambda *_: batch, 5, second, resume=tmp_path / "two.ckpt")
+    assert first.rates + second.rates == whole.rates
+    assert first.measured + second.measured == whole.measured
+
+
+@pytest.mark.parametrize(("iterations", "final", "expected"), [(1, 1e-5, [1e-2]), (3, 1e-2, [1e-2] * 3)])
+def test_the_learning_rate_starts_where_it_is_told_and_may_stay(
+    iterations: int, final: float, expected: list[float]
+) -> None:
+    record, batch = Record(), played()
+    ours = module(iterations=iterations, learning_rate=1e-2, final_learning_rate=final)
+    fit(ours, lambda *_: batch, iterations, record)
+    assert record.rates == expected
+
+
+def test_losses_are_the_means_over_an_iterations_batches() -> None:
+    """With steps too small to move a weight."""
+    batches, record = [[played(seed=3 * i + j) for j in range(3)] for i in range(2)], Record()
+    still = module(iterations=2, learning_rate=1e-30, final_learning_rate=1e-30)
+    fit(still, lambda i, j: batches[i][j], 2, record)
+    for iteration, measured in zip(batches, record.measured, strict=True):
+        values = [still.value_error(batch.value).item() for batch in iteration]
+        policies = [still.policy_error(batch.policy).item() for batch in iteration]
+        assert measured["value_loss"] == pytest.approx(sum(values) / 3, rel=1e-6)
+        assert measured["policy_loss"] == pytest.approx(sum(policies) / 3, rel=1e-6)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("kind", ["value", "policy"])
+def test_the_first_non_finite_loss_is_named(kind: str, bad: float) -> None:
+    good = played()
+    value = replace(good.value, values=torch.full_like(good.value.values, bad))
+    policy = replace(good.policy, strategy=torch.full_like(good.policy.strategy, bad))
+    broken = Batch(value, good.policy) if kind == "value" else Batch(good.value, policy)
+
+    def batch_of(iteration: int, batch_idx: int) -> Batch:
+        return broken if (iteration, batch_idx) == (2, 1) else good
+
+    said = rf"^non-finite loss in iteration 2, batch 1: .*{kind} loss (nan|inf)"
+    record = Record()
+    with pytest.raises(NonFiniteLossError, match=said):
+        fit(module(), batch_of, 4, record)
+    assert len(record.measured) == 2  # the iterations before it are finished
+
+
+@pytest.mark.parametrize("game", [Kuhn(depth_limit=1), Leduc()], ids=["kuhn", "leduc"])
+def test_both_losses_fall_on_what_self_play_found(game: Any) -> None:
+    batch = played(game)
+    ours = module(game, hidden=64)
+    optimizer = torch.optim.Adam(ours.parameters(), lr=3e-3)
+    before = ours.value_error(batch.value).item(), ours.policy_error(batch.policy).item()
+    for _ in range(300):
+        optimizer.zero_grad()
+        ours.training_step(batch, 0).backward()
+        optimizer.step()
+    after = ours.value_error(batch.value).item(), ours.policy_error(batch.policy).item()
+    assert after[0] < before[0] / 20
+    assert after[1] < before[1] / 20
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "wanted"),
+    [
+        ("value_loss", "MSE", "must be one of mse, huber"),
+        ("huber_delta", 0.0, "must be positive"),
+        ("huber_delta", math.nan, "must be positive"),
+        ("learning_rate", -1e-3, "must be positive"),
+        ("final_learning_rate", -1e-9, "must not be negative"),
+        ("policy_weight", math.nan, "must not be negative"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused(setting: str, value: Any, wanted: str) -> None:
+    with pytest.raises(ValueError, match=rf"^model\.{setting} {wanted}, got {value!r}$"):
+        module(**{setting: value})
