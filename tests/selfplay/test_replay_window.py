@@ -54,6 +54,7 @@ def filled(*sizes: int, capacity: int, newest: float = 1.0) -> Replay[ValueExamp
         (10, 1.0, 11, 10),
         (10, 0.5, 1, 1),  # never nothing, where there is something
         (10, 0.5, 8, 4),
+        (10, 0.25, 11, 3),  # 2.75
         (10, 0.5, 20, 10),
         (10, 0.5, 1000, 10),
         (10**6, 0.01, 3, 1),

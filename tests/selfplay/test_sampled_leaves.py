@@ -143,6 +143,36 @@ def test_an_action_that_no_believed_hand_takes_leaves_the_belief_as_it_was() -> 
             torch.testing.assert_close(belief, torch.tensor([first, [1 / 3] * 3]))
 
 
+def test_an_action_that_no_believed_hand_takes_leaves_what_the_actions_before_it_told() -> None:
+    """The first player's lower half calls, and folds to the raise: an explorer that calls has it still."""
+    game = Leduc("after_deal")
+    lower = (np.arange(6) < 3).astype(float)
+
+    def script(state: Any, t: int) -> Any:
+        fold, call, raise_ = np.zeros(6), np.zeros(6), np.zeros(6)
+        if state.rounds == ((),):
+            call, raise_ = lower, 1 - lower
+        elif state.rounds == ((1,),):
+            raise_ = np.ones(6)
+        else:
+            fold = np.ones(6)
+        return np.stack([fold, call, raise_][-len(game.actions(state)) :])
+
+    values, _ = scripted_play(game, script, 2000, exploration=1.0)
+    crc = game.root()
+    for action in (1, 2, 1):
+        crc = game.next_state(crc, action)
+    found = 0
+    for board, dealt in enumerate(game.chance_outcomes(crc)):
+        first = lower * (np.arange(6) != board)
+        for belief in values.beliefs[with_features(values, game, dealt), 0]:
+            told = (values.beliefs[with_features(values, game, dealt), 0] == belief).all(1)
+            if belief[(board + 3) % 6] == 0 or board > 2:
+                found += int(told.sum())
+                torch.testing.assert_close(belief, torch.tensor(first / first.sum()).float())
+    assert found
+
+
 def test_the_iteration_that_is_played_is_uniform() -> None:
     """Its beliefs show which one it was."""
     game, iterations = Kuhn(depth_limit=2), 7

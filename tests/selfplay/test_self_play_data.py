@@ -10,7 +10,7 @@ from pokerlab.learning.networks import ValueNetwork
 from pokerlab.search.solver import Solver
 from pokerlab.selfplay.data import Batch, SelfPlayData
 from pokerlab.selfplay.trajectories import SelfPlay
-from pokerlab.selfplay.workers import WorkerPool
+from pokerlab.selfplay.workers import WorkerPool, random_stream
 
 GAME = Kuhn(depth_limit=1)
 UPDATES, BATCH = 3, 16
@@ -75,6 +75,32 @@ def test_a_seed_fixes_every_batch_and_iterations_differ() -> None:
     assert not torch.equal(batches[0], batches[2])
     assert len(batches[0].unique(dim=0)) == UPDATES
     assert not torch.equal(flat(first.iterate()), batches[0])
+
+
+def test_batches_are_drawn_from_a_stream_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one for each seed and iteration, and none that a worker plays with."""
+    streams: dict[tuple[int, int], set[int]] = {}
+    for seed in (1, 2):
+        data = Data(seed=seed)
+        for replay in (data.values, data.policies):
+            sample = replay.sample
+
+            def spy(size: int, generator: torch.Generator, sample: Any = sample) -> Any:
+                streams.setdefault((seed, data.dataset.iteration), set()).add(generator.initial_seed())  # noqa: B023
+                return sample(size, generator)
+
+            monkeypatch.setattr(replay, "sample", spy)
+        for _ in range(3):
+            data.iterate()
+    assert streams.keys() == {(seed, iteration) for seed in (1, 2) for iteration in (1, 2, 3)}
+    assert all(len(seeds) == 1 for seeds in streams.values())
+    played = {
+        random_stream(seed, i, worker).initial_seed()
+        for seed in (1, 2)
+        for i in range(3)
+        for worker in range(9)
+    }
+    assert len(set.union(*streams.values()) - played) == 6
 
 
 @pytest.mark.parametrize("finished", [1, 2, 6])

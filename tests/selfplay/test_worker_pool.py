@@ -18,7 +18,7 @@ from pokerlab.learning.networks import ValueNetwork
 from pokerlab.search.solver import Solver
 from pokerlab.selfplay.examples import concatenate
 from pokerlab.selfplay.trajectories import SelfPlay
-from pokerlab.selfplay.workers import Examples, WorkerDiedError, WorkerPool, generate, random_stream
+from pokerlab.selfplay.workers import Examples, WorkerDiedError, WorkerPool, random_stream
 
 GAME = Kuhn(depth_limit=1)
 
@@ -44,9 +44,8 @@ def same(first: Examples, second: Examples) -> bool:
 def by_hand(network: ValueNetwork, shares: list[int], seed: int, iteration: int) -> Examples:
     """What workers with these shares must give, made in this process."""
     parts = [
-        generate(selfplay(), network, share, seed, iteration, worker)
+        selfplay().generate(network, share, random_stream(seed, iteration, worker), torch.empty(0))
         for worker, share in enumerate(shares)
-        if share
     ]
     values, policies = zip(*parts, strict=True)
     return concatenate(values), concatenate(policies)
@@ -122,17 +121,26 @@ def test_two_workers_play_their_shares_with_the_newest_weights_until_one_dies(po
     assert not any(runs(process) for process in processes)
 
 
+class Endless(SelfPlay):
+    """Never finishes."""
+
+    def generate(self, *_: object) -> Examples:
+        time.sleep(600)
+        raise AssertionError("somebody should have ended this")
+
+
 TRAINER = """
-import os, signal
-from test_worker_pool import WorkerPool, network, selfplay, workers
-pool = WorkerPool(selfplay(), workers=1)
-pool.generate(network(0), 1, seed=0, iteration=0)
+import os, signal, threading, time
+from test_worker_pool import GAME, Endless, Solver, WorkerPool, network, workers
+pool = WorkerPool(Endless(GAME, Solver(), search_iterations=1), workers=1)
+threading.Thread(target=pool.generate, args=(network(0), 1, 0, 0), daemon=True).start()
+time.sleep(4)  # until it plays; a worker that still starts ends by itself
 print(*workers(), flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_a_trainer_that_is_killed_leaves_no_workers() -> None:
+def test_a_trainer_that_is_killed_leaves_no_workers_not_even_busy_ones() -> None:
     ended = subprocess.run(
         [sys.executable, "-c", TRAINER], cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True
     )
