@@ -125,25 +125,23 @@ class Endless(SelfPlay):
     """Never finishes."""
 
     def generate(self, *_: object) -> Examples:
+        print(os.getpid(), flush=True)
         time.sleep(600)
         raise AssertionError("somebody should have ended this")
 
 
 TRAINER = """
-import os, signal, threading, time
-from test_worker_pool import GAME, Endless, Solver, WorkerPool, network, workers
-pool = WorkerPool(Endless(GAME, Solver(), search_iterations=1), workers=1)
-threading.Thread(target=pool.generate, args=(network(0), 1, 0, 0), daemon=True).start()
-time.sleep(4)  # until it plays; a worker that still starts ends by itself
-print(*workers(), flush=True)
-os.kill(os.getpid(), signal.SIGKILL)
+from test_worker_pool import GAME, Endless, Solver, WorkerPool, network
+WorkerPool(Endless(GAME, Solver(), search_iterations=1), workers=1).generate(network(0), 1, 0, 0)
 """
 
 
 def test_a_trainer_that_is_killed_leaves_no_workers_not_even_busy_ones() -> None:
-    ended = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, "-c", TRAINER], cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True
-    )
-    assert ended.returncode == -signal.SIGKILL
-    (worker,) = (int(pid) for pid in ended.stdout.split())
+    ) as trainer:
+        assert trainer.stdout is not None
+        worker = int(trainer.stdout.readline())
+        assert runs(worker)
+        trainer.kill()
     assert until(lambda: not runs(worker))
