@@ -206,7 +206,7 @@ def pots(forest: Forest) -> Tensor:
 
 @pytest.mark.parametrize("alternating", [False, True])
 def test_expected_values_of_second_rounds_agree_with_a_long_solve(alternating: bool) -> None:
-    """Within 0.01 of the pot. Only the expectation is unique: hands can win what others lose."""
+    """Within 0.01 of the pot. Single hands' values come far later where updates are simultaneous."""
     solver = Solver("dcfr", alternating=alternating)
     values, _ = play(GAMES["leduc after deal"], 150, iterations=300, solver=solver)
     forest, beliefs, found = second_rounds(values, 40)
@@ -225,7 +225,7 @@ def test_a_hands_value_is_that_of_its_best_response(alternating: bool) -> None:
     solver = Solver("dcfr", alternating=alternating)
     values, _ = play(GAMES["leduc after deal"], 150, iterations=300, solver=solver)
     forest, beliefs, _ = second_rounds(values, 40)
-    # one more time: the last digits of a belief decide between equilibria, and so how hands share the pot
+    # once more, for its average strategy: after 300 iterations the last digits of a belief still show
     cfr = solver.start(forest, beliefs).run(300)
     found, average = cfr.root_infostate_values() / pots(forest)[:, None], cfr.average_strategy()
     compared = 0
