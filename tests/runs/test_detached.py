@@ -12,7 +12,6 @@ from pokerlab.runs.start import write_config
 from runs.harness import KUHN, assert_same_run, copy, metrics, trained
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:The dirpath has changed"),  # of a copied run
     pytest.mark.usefixtures("_no_plots"),
 ]
 

@@ -47,16 +47,6 @@ def run(good: RunFolder, tmp_path: Path) -> RunFolder:
     return copy(good, tmp_path)
 
 
-@pytest.fixture(autouse=True)
-def _moved(request: pytest.FixtureRequest) -> Any:
-    import warnings
-
-    with warnings.catch_warnings():
-        if "test_15" not in request.node.name:
-            warnings.filterwarnings("ignore", "The dirpath has changed")
-        yield
-
-
 JOB = {
     "experiment": "kuhn",
     "launcher": "modal",

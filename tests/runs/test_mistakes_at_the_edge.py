@@ -4,13 +4,10 @@ import os
 import stat
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
-from typing import Any
 from unittest.mock import patch
 
 import pytest
-from omegaconf import OmegaConf
 
-from pokerlab.runs.command import compose
 from pokerlab.runs.folder import RunFolder
 from runs.harness import (
     KUHN,
@@ -37,30 +34,6 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 @pytest.fixture
 def run(good: RunFolder, tmp_path: Path) -> RunFolder:
     return copy(good, tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def _moved(request: pytest.FixtureRequest) -> Any:
-    import warnings
-
-    with warnings.catch_warnings():
-        if "test_15" not in request.node.name:
-            warnings.filterwarnings("ignore", "The dirpath has changed")
-        yield
-
-
-JOB = {
-    "experiment": "kuhn",
-    "launcher": "modal",
-    "submission": "first",
-    "state": "submitted",
-    "overrides": [],
-}
-
-
-def config(*overrides: str) -> dict[str, Any]:
-    plain: Any = OmegaConf.to_container(compose("train", [*KUHN, "run_name=run", *overrides]), resolve=True)
-    return plain
 
 
 BAD = [

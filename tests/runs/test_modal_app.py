@@ -15,7 +15,6 @@ from pokerlab.runs.training import RunFailedError
 from runs.harness import KUHN, assert_same_run, config_of, contents, copy, metrics, trained
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:The dirpath has changed"),  # of a copied run
     pytest.mark.usefixtures("_no_plots"),
 ]
 JOB = {"experiment": "kuhn", "launcher": "modal", "submission": "first", "state": "submitted"}

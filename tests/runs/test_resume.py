@@ -21,7 +21,6 @@ from runs.harness import (
 )  # fmt: skip
 
 # resuming elsewhere makes Lightning say that its own bookkeeping of paths is not taken along
-pytestmark = pytest.mark.filterwarnings("ignore:The dirpath has changed")
 
 
 @pytest.fixture(scope="module")
