@@ -14,6 +14,7 @@ from torch import Tensor
 from pokerlab.games.base import Game, State
 from pokerlab.learning.networks import PolicyNetwork
 from pokerlab.search.best_response import Exploitability, exploitability
+from pokerlab.search.cfr import SampledStrategies
 from pokerlab.search.forest import Forest, uniform_strategy
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.solver import Solver
@@ -123,21 +124,27 @@ def search_policy(
     start = BeliefStates([game.root()], torch.as_tensor(game.initial_beliefs).to(like)[:, None])
     frontier = _Reached(start, torch.ones_like(start.beliefs), [max(play_throughs, 1)])
     while frontier.at.states:
-        search = subgames.forest(frontier.at.states, like)
-        cfr = solver.start(search, frontier.at.beliefs, leaf_evaluator)
-        steps = iterations if search.num_decisions else 1
-        draws = frontier.draws if search.num_decisions else [1] * len(frontier.draws)
-        due = _draw_iterations(draws, steps, solver, generator) if play_throughs else {}
+        offsets = torch.rand(len(frontier.draws), dtype=torch.float64, generator=generator)
         reached: list[_Reached] = []
-        for t in range(1, steps + 1):
-            if t in due:
-                reached.append(_continue(search, cfr.strategy, frontier, *due[t]))
-            cfr.step()
-        average = cfr.average_strategy()
-        if not play_throughs:
-            everywhere = torch.arange(search.num_subgames)
-            reached.append(_continue(search, average, frontier, everywhere, torch.ones(len(everywhere))))
-        _add_played(whole, search, average, frontier.weight, played, unweighted)
+        for part, search in subgames.forests(frontier.at.states, like, solver.memory):
+            belief, weight = frontier.at.beliefs[:, part], frontier.weight[:, part]
+            steps = iterations if search.num_decisions else 1
+            cfr, samples = solver.start(search, belief, leaf_evaluator), None
+            if play_throughs and len(search.leaves):
+                draws = (
+                    torch.tensor(frontier.draws[part])
+                    if search.num_decisions
+                    else torch.ones(search.num_subgames)
+                )
+                subgame, iteration, share = _draw_iterations(draws.long(), offsets[part], steps, solver)
+                samples = SampledStrategies(search, subgame.numpy(), iteration.numpy())
+            average = cfr.run(steps, samples).average_strategy()
+            if samples is not None:
+                shared = weight[:, subgame] * share.to(weight)[:, None]
+                reached.append(_continue(samples.copies, samples.strategy, belief[:, subgame], shared))
+            elif len(search.leaves):
+                reached.append(_continue(search, average, belief, weight))
+            _add_played(whole, search, average, weight, played, unweighted)
         frontier = _join(reached)
     total = played.sum(0)
     mixture = torch.where(total > 0, played, unweighted)
@@ -145,45 +152,38 @@ def search_policy(
 
 
 def _draw_iterations(
-    draws: list[int], iterations: int, solver: Solver, generator: torch.Generator
-) -> dict[int, tuple[Tensor, Tensor]]:
-    """Iteration → (subgames that go on from it, the share of each one's play-throughs that does)."""
+    number: Tensor, offset: Tensor, iterations: int, solver: Solver
+) -> tuple[Tensor, Tensor, Tensor]:
+    """From which iterations to go on: different (subgame, iteration) and their share of the subgame's draws.
+
+    Args:
+        number: ``[B]`` draws of each subgame; as many as there are iterations: each, with its exact weight.
+        offset: ``[B]`` uniform in [0, 1): where the draws, which are spread evenly, begin.
+        iterations: to draw from.
+        solver: weighs them.
+    """
     weights = torch.tensor([solver.rule.weight(t) for t in range(1, iterations + 1)], dtype=torch.float64)
     weights /= weights.sum()
-    number = torch.tensor(draws)
-    # as many draws as iterations: every iteration, with its exact weight
     exact = (number >= iterations).nonzero()[:, 0]
-    number[exact] = 0
-    subgame = torch.repeat_interleave(torch.arange(len(draws)), number)
-    rank = torch.cat([torch.arange(n) for n in number.tolist()])
-    offset = torch.rand(len(draws), dtype=torch.float64, generator=generator)[subgame]
+    number = number.masked_fill(number >= iterations, 0)
+    subgame = torch.repeat_interleave(torch.arange(len(number)), number)
+    rank = torch.arange(len(subgame)) - (number.cumsum(0) - number)[subgame]
     share = 1 / number[subgame].double()
-    t = torch.searchsorted(weights.cumsum(0), (rank + offset) * share).clamp_max(iterations - 1) + 1
+    t = torch.searchsorted(weights.cumsum(0), (rank + offset[subgame]) * share).clamp_max(iterations - 1) + 1
     t = torch.cat([t, torch.arange(1, iterations + 1).repeat(len(exact))])
     subgame = torch.cat([subgame, exact.repeat_interleave(iterations)])
     share = torch.cat([share, weights.repeat(len(exact))])
-    keys, inverse = torch.stack([t, subgame]).unique(dim=1, return_inverse=True)
-    shares = torch.zeros(keys.shape[1], dtype=torch.float64).index_add_(0, inverse, share)
-    return {int(i): (keys[1][keys[0] == i], shares[keys[0] == i]) for i in keys[0].unique()}
+    keys, inverse = torch.stack([subgame, t]).unique(dim=1, return_inverse=True)
+    return *keys, torch.zeros(keys.shape[1], dtype=torch.float64).index_add_(0, inverse, share)
 
 
-def _continue(
-    search: Forest, strategy: Tensor, come_from: _Reached, subgame: Tensor, share: Tensor
-) -> _Reached:
-    """The leaves of some subgames under one iteration's strategy."""
-    share_of = torch.zeros(search.num_subgames, dtype=torch.float64).index_copy_(0, subgame, share.double())
-    of_leaf = share_of[search.leaves.subgame.cpu()]
-    leaves = search.leaves.select(of_leaf.nonzero()[:, 0])
-    if not len(leaves):
-        return _Reached(BeliefStates([], come_from.at.beliefs[:, :0]), come_from.weight[:, :0], [])
-    beliefs = search.beliefs_at(
-        leaves, search.reach(strategy, belief=come_from.at.beliefs), come_from.at.beliefs
-    )
-    own = search.reach(strategy)[leaves.row] * share_of.to(strategy)[leaves.subgame][:, None]
-    states = [search.trees[t].leaves.states[i] for t, i in zip(leaves.tree, leaves.node, strict=True)]
-    return _Reached(
-        BeliefStates(states, beliefs), come_from.weight[:, leaves.subgame] * own, [1] * len(states)
-    )
+def _continue(forest: Forest, strategy: Tensor, belief: Tensor, weight: Tensor) -> _Reached:
+    """The leaves of subgames under a strategy, given beliefs and weights at their roots."""
+    leaves = forest.leaves
+    beliefs = forest.beliefs_at(leaves, forest.reach(strategy, belief=belief), belief)
+    own = forest.reach(strategy)[leaves.row] * weight[:, leaves.subgame]
+    states = [forest.trees[t].leaves.states[i] for t, i in zip(leaves.tree, leaves.node, strict=True)]
+    return _Reached(BeliefStates(states, beliefs), own, [1] * len(states))
 
 
 def _join(parts: Sequence[_Reached]) -> _Reached:

@@ -164,7 +164,7 @@ class Game(ABC, Generic[State]):
         return np.full((2, self.num_hands), 1 / self.num_hands)
 
 
-def matrix_payoffs(matrices: NDArray[np.float64], kernels: Sequence[int], like: Tensor) -> PayoffOperator:
+class MatrixPayoffs:
     """Payoff kernels as dense matrices, for games with few hands.
 
     Args:
@@ -172,11 +172,12 @@ def matrix_payoffs(matrices: NDArray[np.float64], kernels: Sequence[int], like: 
         kernels: which of them, length ``M``.
         like: a tensor with the device and dtype to work in.
     """
-    chosen = torch.as_tensor(matrices[list(kernels)], device=like.device, dtype=like.dtype)
-    transposed = chosen.transpose(1, 2).contiguous()  # reach is a row vector
 
-    def operator(reach: Tensor) -> Tensor:
-        # [..., M, K, H] @ [M, H, H]
-        return torch.matmul(reach, transposed)
+    def __init__(self, matrices: NDArray[np.float64], kernels: Sequence[int], like: Tensor) -> None:
+        chosen = torch.as_tensor(matrices[list(kernels)], device=like.device, dtype=like.dtype)
+        self.matrices = chosen.transpose(1, 2).contiguous()
+        """``[M, H, H]`` opponent's hand first: reach is a row vector."""
 
-    return operator
+    def __call__(self, reach: Tensor) -> Tensor:
+        """``[..., M, K, H]`` → the same shape."""
+        return torch.matmul(reach, self.matrices)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from pokerlab.games.base import TERMINAL, Game, PayoffOperator, Terminal, matrix_payoffs
+from pokerlab.games.base import TERMINAL, Game, MatrixPayoffs, PayoffOperator, Terminal
 
 PASS, BET = 0, 1
 CARDS = 3
@@ -70,7 +70,7 @@ class Kuhn(Game[KuhnState]):
         return Terminal(FOLD_KERNEL, (1, -1) if first > second else (-1, 1))
 
     def payoff_operator(self, kernels: Sequence[int], like: Tensor) -> PayoffOperator:
-        return matrix_payoffs(self._kernels, kernels, like)
+        return MatrixPayoffs(self._kernels, kernels, like)
 
     def pot(self, state: KuhnState) -> float:
         return sum(self._commitments(state))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pokerlab.games.base import CHANCE, TERMINAL, Game, PayoffOperator, Terminal, matrix_payoffs
+from pokerlab.games.base import CHANCE, TERMINAL, Game, MatrixPayoffs, PayoffOperator, Terminal
 
 FOLD, CALL, RAISE = 0, 1, 2
 CARDS, SUITS = 6, 2
@@ -117,7 +117,7 @@ class Leduc(Game[LeducState]):
         return Terminal(board, (stake, -stake) if first_won else (-stake, stake))
 
     def payoff_operator(self, kernels: Sequence[int], like: Tensor) -> PayoffOperator:
-        return matrix_payoffs(self._kernels, kernels, like)
+        return MatrixPayoffs(self._kernels, kernels, like)
 
     def pot(self, state: LeducState) -> float:
         return sum(state.committed)

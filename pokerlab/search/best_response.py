@@ -42,15 +42,15 @@ def exploitability(forest: Forest, strategy: Tensor, belief: Tensor) -> Exploita
     if len(forest.leaves):
         raise ValueError(f"exploitability needs complete trees: the forest has {len(forest.leaves)} leaves")
     reach = forest.reach(strategy)
-    opponent = (reach[forest.terminal_row] * belief[:, forest.terminal_subgame]).flip(0)
-    at_terminals = forest.outcome(opponent) * forest.payoff
+    opponent = (reach[forest.payoffs.row] * belief[:, forest.payoffs.subgame]).flip(0)
+    at_terminals = forest.payoffs.operator(opponent) * forest.payoffs.chips
     joint = (belief * forest.mass(belief.flip(0))).sum(-1)  # [2, B], the same for both players
 
     def root_value(best: bool) -> Tensor:
         values = reach.new_zeros(reach.shape)
         edges = forest.edge_rows(values)
         edges.masked_fill_(~forest.legal, ILLEGAL)
-        values.index_add_(0, forest.terminal_row.flatten(), at_terminals.flatten(0, -2))
+        values.index_add_(0, forest.payoffs.row.flatten(), at_terminals.flatten(0, -2))
         for player in (0, 1):
             for step in reversed(forest.steps[player]):
                 node = edges[:, step].amax(0) if best else (strategy[:, step] * edges[:, step]).sum(0)

@@ -15,6 +15,7 @@ step of a pass. Edges are stored action-major, ``[A, D, H]``, so that sums over 
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Generic
 
 import numpy as np
@@ -64,6 +65,22 @@ class ForestNodes:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Payoffs:
+    """The terminals by payoff kernel, ``[M, K]``, with padding that pays nothing."""
+
+    row: Tensor
+    """``[2, M, K]`` each player's sequence row."""
+    subgame: Tensor
+    """``[M, K]``."""
+    chips: Tensor
+    """``[2, M, K, 1]`` chips × chance probability; 0 in the padding."""
+    operator: PayoffOperator
+    """``[..., M, K, H]`` opponent reach → mass won less mass lost."""
+    slot: Ints
+    """Where each of ``Forest.terminals`` stands in ``[M·K]``."""
+
+
 def rows_of(rows: Tensor, index: Tensor) -> Tensor:
     """``rows[index]``, ``[R, H]`` and ``[...]`` → ``[..., H]``; three times as fast on the CPU."""
     return rows.index_select(0, index.flatten()).view(*index.shape, rows.shape[1])
@@ -100,15 +117,33 @@ class Forest(Generic[State]):
         self.num_subgames = len(self.tree_of)
         self.width = max(tree.width for tree in self.trees)
         self._lay_out_decisions()
-        self.decisions = self._nodes([tree.decisions for tree in self.trees], self._order)
-        self.terminals = self._nodes([tree.terminals for tree in self.trees])
-        self.leaves = self._nodes([tree.leaves for tree in self.trees])
-        self._lay_out_terminals()
-        possible = np.stack([tree.root_possible for tree in self.trees])
-        self.root_possible = self._floats(possible[self.tree_of])
         self.mass: PayoffOperator = game.mass_operator(self._like)
 
+    def copies(self, subgame: Ints) -> "Forest[State]":
+        """A forest of copies of the subgames ``[n]``."""
+        return Forest(self.game, self.trees, self.tree_of[subgame], device=self.device, dtype=self.dtype)
+
     # Layout
+
+    @cached_property
+    def decisions(self) -> ForestNodes:
+        """The decision nodes, sorted by (actor, own depth, subgame)."""
+        return self._nodes([tree.decisions for tree in self.trees], self._order)
+
+    @cached_property
+    def terminals(self) -> ForestNodes:
+        """The ends of the game, subgame by subgame."""
+        return self._nodes([tree.terminals for tree in self.trees])
+
+    @cached_property
+    def leaves(self) -> ForestNodes:
+        """The public states at the depth limit, subgame by subgame."""
+        return self._nodes([tree.leaves for tree in self.trees])
+
+    @cached_property
+    def root_possible(self) -> Tensor:
+        """``[B, H]`` 1 for hands that the roots' boards leave possible."""
+        return self._floats(np.stack([tree.root_possible for tree in self.trees])[self.tree_of])
 
     @property
     def num_decisions(self) -> int:
@@ -209,31 +244,54 @@ class Forest(Generic[State]):
         on_edge = 2 * self.num_subgames + position * self.num_decisions + decision
         return np.where(node < 0, player * self.num_subgames + subgame, on_edge)
 
-    def _lay_out_terminals(self) -> None:
-        """Terminals by payoff kernel, as ``[M, K]`` with padding that pays nothing."""
+    @cached_property
+    def kernels(self) -> Ints:
+        """``[M]`` the payoff kernels that occur, ascending."""
+        return np.unique(np.concatenate([tree.kernel for tree in self.trees]))
+
+    @cached_property
+    def payoffs(self) -> Payoffs:
+        """What the terminals pay."""
         sizes = [len(tree.terminals) for tree in self.trees]
         flat = (np.cumsum(sizes) - sizes)[self.terminals.tree] + self.terminals.node
-        kernel = np.concatenate([tree.kernel for tree in self.trees])[flat]
-        payoff = np.concatenate([tree.payoff for tree in self.trees], axis=1)[:, flat]
-        kernels, which, counts = np.unique(kernel, return_inverse=True, return_counts=True)
+        which = np.searchsorted(self.kernels, np.concatenate([tree.kernel for tree in self.trees])[flat])
+        counts = np.bincount(which, minlength=len(self.kernels))
         by_kernel = np.argsort(which, kind="stable")
-        column = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)
-        most = counts.max(initial=0)
-        slot = which[by_kernel] * most + column
+        slot = np.empty(len(flat), np.int64)
+        most = int(counts.max(initial=0))
+        slot[by_kernel] = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)
+        slot += which * most
 
         def pad(values: np.ndarray) -> np.ndarray:
-            padded = np.zeros((*values.shape[:-1], len(kernels) * most), dtype=values.dtype)
-            padded[..., slot] = values[..., by_kernel]
-            return padded.reshape(*values.shape[:-1], len(kernels), most)
+            padded = np.zeros((*values.shape[:-1], len(self.kernels) * most), dtype=values.dtype)
+            padded[..., slot] = values
+            return padded.reshape(*values.shape[:-1], len(self.kernels), most)
 
-        self.terminal_row = self._ints(pad(self.terminals.row.cpu().numpy()))
-        """``[2, M, K]`` each player's sequence row."""
-        self.terminal_subgame = self._ints(pad(self.terminals.subgame.cpu().numpy()))
-        """``[M, K]``."""
-        self.payoff = self._floats(pad(payoff))[..., None]
-        """``[2, M, K, 1]`` chips × chance probability; 0 in the padding."""
-        self.outcome: PayoffOperator = self.game.payoff_operator(kernels.tolist(), self._like)
-        """``[..., M, K, H]`` opponent reach → mass won less mass lost."""
+        return Payoffs(
+            row=self._ints(pad(self.terminals.row.numpy(force=True))),
+            subgame=self._ints(pad(self.terminals.subgame.numpy(force=True))),
+            chips=self._floats(pad(np.concatenate([tree.payoff for tree in self.trees], axis=1)[:, flat]))[
+                ..., None
+            ],
+            operator=self.game.payoff_operator(self.kernels.tolist(), self._like),
+            slot=slot,
+        )
+
+    @cached_property
+    def edges_at(self) -> Ints:
+        """``[B + 1]`` where each subgame's edges begin in an unpadded array ``[E, H]`` of all edges."""
+        counts = np.array([tree.num_edges for tree in self.trees])[self.tree_of]
+        return np.concatenate([[0], np.cumsum(counts)])
+
+    def from_edges(self, edges: Tensor) -> Tensor:
+        """``[E, H]`` edges, subgame by subgame in their trees' order → ``[A, D, H]``, 0 where illegal."""
+        subgame, node = self._spread([len(tree.decisions) for tree in self.trees])
+        firsts = np.concatenate([tree.first_edge[:-1] for tree in self.trees])
+        sizes = [len(tree.decisions) for tree in self.trees]
+        first = self.edges_at[subgame] + firsts[(np.cumsum(sizes) - sizes)[self.tree_of[subgame]] + node]
+        index = self._ints(first[self._order] + np.arange(self.width)[:, None])
+        index = torch.where(self.legal[:, :, 0], index, len(edges))
+        return rows_of(torch.cat([edges, edges.new_zeros(1, edges.shape[1])]), index)
 
     # Passes that search, self-play and evaluation share
 

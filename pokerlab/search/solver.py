@@ -3,9 +3,11 @@
 from torch import Tensor
 
 from pokerlab.search.cfr import CFR
+from pokerlab.search.compiled import CompiledCFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.rules import update_rule
+from pokerlab.search.tensor_cfr import TensorCFR
 
 
 class Solver:
@@ -18,6 +20,8 @@ class Solver:
         alpha: DCFR's exponent for positive regrets; null: 1.5.
         beta: DCFR's exponent for negative regrets; null: 0.
         gamma: DCFR's exponent of the average; null: 2.
+        memory_gb: the most memory that subgames solved together may take, in GB; more subgames than fit
+            are solved in parts.
     """
 
     def __init__(
@@ -29,10 +33,14 @@ class Solver:
         alpha: float | None = None,
         beta: float | None = None,
         gamma: float | None = None,
+        memory_gb: float = 4.0,
     ) -> None:
+        if not memory_gb > 0:
+            raise ValueError(f"solver.memory_gb must be above 0, got {memory_gb}")
         self.rule = update_rule(rule, averaging, alpha=alpha, beta=beta, gamma=gamma)
-        self.alternating = alternating
+        self.alternating, self.memory = alternating, memory_gb * 1e9
 
     def start(self, forest: Forest, belief: Tensor, leaf_evaluator: LeafEvaluator | None = None) -> CFR:
-        """A solver at iteration 0; see :class:`CFR`."""
-        return CFR(forest, belief, self.rule, alternating=self.alternating, leaf_evaluator=leaf_evaluator)
+        """A solver at iteration 0: compiled on the CPU, tensors on other devices."""
+        solver = CompiledCFR if forest.device.type == "cpu" else TensorCFR
+        return solver(forest, belief, self.rule, alternating=self.alternating, leaf_evaluator=leaf_evaluator)

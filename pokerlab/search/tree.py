@@ -8,6 +8,7 @@ the tree then has as many steps as one player has own decisions in a row, not as
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Generic, TypeAlias
 
 import numpy as np
@@ -47,6 +48,24 @@ class PublicNodes(Generic[State]):
 
 
 @dataclass(frozen=True, slots=True)
+class SequenceForm:
+    """A tree in *sequence rows*: rows 0 and 1 are the players' empty sequences, row ``2 + e`` edge ``e``."""
+
+    first: Ints
+    """``[D]`` first edge of each decision node, the nodes sorted by actor, parents before children."""
+    end: Ints
+    """``[D]`` last edge + 1."""
+    above: Ints
+    """``[D]`` the row above: the actor's last own edge."""
+    of_first_player: int
+    """How many of the nodes are player 0's."""
+    terminal_row: Ints
+    """``[2, T]`` each player's row."""
+    leaf_row: Ints
+    """``[2, L]``."""
+
+
+@dataclass(frozen=True)
 class PublicTree(Generic[State]):
     """A subgame's public tree; build it with :func:`build_tree`.
 
@@ -72,6 +91,35 @@ class PublicTree(Generic[State]):
     payoff: Floats
     """``[2, T]`` chips × chance probability."""
     leaves: PublicNodes[State]
+
+    @cached_property
+    def first_edge(self) -> Ints:
+        """``[D + 1]`` where each decision node's edges begin when all lie in a row, and their number."""
+        return np.concatenate([[0], np.cumsum([len(actions) for actions in self.actions], dtype=np.int64)])
+
+    @property
+    def num_edges(self) -> int:
+        """How many actions all decision nodes have together."""
+        return int(self.first_edge[-1])
+
+    @cached_property
+    def sequence_form(self) -> SequenceForm:
+        """The tree's shape as rows and edges."""
+        by_actor = np.argsort(self.actor, kind="stable")
+
+        def rows(nodes: PublicNodes) -> Ints:
+            node, position = nodes.last_edge[..., 0], nodes.last_edge[..., 1]
+            edge = self.first_edge[np.maximum(node, 0)] + position
+            return np.where(node < 0, np.arange(2)[:, None], 2 + edge)
+
+        return SequenceForm(
+            first=self.first_edge[:-1][by_actor],
+            end=self.first_edge[1:][by_actor],
+            above=rows(self.decisions)[self.actor, np.arange(len(self.actor))][by_actor],
+            of_first_player=int((self.actor == 0).sum()),
+            terminal_row=rows(self.terminals),
+            leaf_row=rows(self.leaves),
+        )
 
     @property
     def width(self) -> int:

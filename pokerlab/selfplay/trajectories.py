@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from pokerlab.games.base import Game, State
-from pokerlab.search.cfr import CFR
-from pokerlab.search.forest import Forest, uniform_strategy
+from pokerlab.search.cfr import CFR, SampledStrategies
+from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import BeliefStates, Subgames
@@ -62,16 +62,23 @@ class SelfPlay(Generic[State]):
         subgame_of = torch.zeros(trajectories, dtype=torch.int64)
         values, policies = [ValueExamples.none(self.game)], [PolicyExamples.none(self.game)]
         while frontier.states:
-            subgames = self._subgames.forest(frontier.states, like)
-            sampled = _SampledIterations(subgames, subgame_of, self.search_iterations, generator)
-            cfr = self.solver.start(subgames, frontier.beliefs, leaf_evaluator)
-            # a deal has no decisions: its value needs one iteration
-            for t in range(1, self.search_iterations + 1 if subgames.num_decisions else 2):
-                sampled.record(t, cfr.strategy)
-                cfr.step()
-            values.append(self._value_examples(cfr))
-            policies.append(self._policy_examples(cfr, subgame_of))
-            frontier, subgame_of = sampled.play_on(frontier.beliefs, self.exploration, generator)
+            draws = torch.rand(3, len(subgame_of), dtype=torch.float64, generator=generator)
+            states: list[State] = []
+            beliefs, going_on = [], []
+            for part, forest in self._subgames.forests(frontier.states, like, self.solver.memory):
+                here = (subgame_of >= part.start) & (subgame_of < part.stop)
+                # a deal has no decisions: its value needs one iteration
+                iterations = self.search_iterations if forest.num_decisions else 1
+                playing = _Playing(forest, subgame_of[here] - part.start, iterations, draws[:, here])
+                cfr = self.solver.start(forest, frontier.beliefs[:, part], leaf_evaluator)
+                cfr.run(iterations, playing.samples)
+                values.append(self._value_examples(cfr))
+                policies.append(self._policy_examples(cfr, playing.subgame_of))
+                reached, goes_to = playing.play_on(cfr.belief, self.exploration)
+                going_on.append(goes_to + len(states))
+                states += reached.states
+                beliefs.append(reached.beliefs)
+            frontier, subgame_of = BeliefStates(states, torch.cat(beliefs, 1)), torch.cat(going_on)
         return concatenate(values), concatenate(policies)
 
     def _value_examples(self, cfr: CFR) -> ValueExamples:
@@ -103,81 +110,60 @@ class SelfPlay(Generic[State]):
         )
 
 
-class _SampledIterations(Generic[State]):
-    """Keeps, for every trajectory, the strategy of one iteration t* ~ uniform{1..T}, and plays it.
+class _Playing(Generic[State]):
+    """Trajectories on their way through subgames: each plays the strategy of an iteration t* ~ uniform{1..T}.
 
     Trajectories with the same subgame, iteration and exploring player share one *copy* of the subgame.
+
+    Args:
+        subgames: ``B`` of them.
+        subgame_of: ``[n]`` which one each trajectory is in.
+        iterations: ``T``.
+        draws: ``[3, n]`` uniform in [0, 1): they choose iteration, exploring player and end.
     """
 
-    def __init__(
-        self, subgames: Forest[State], subgame_of: Tensor, iterations: int, generator: torch.Generator
-    ) -> None:
-        self.subgames = subgames
-        n = len(subgame_of)
-        iteration = torch.randint(
-            1, (iterations if subgames.num_decisions else 1) + 1, (n,), generator=generator
+    def __init__(self, subgames: Forest[State], subgame_of: Tensor, iterations: int, draws: Tensor) -> None:
+        self.subgame_of = subgame_of
+        iteration, explorer = (draws[0] * iterations).long() + 1, (draws[1] * 2).long()
+        self._end = draws[2]
+        keys, self._copy_of = torch.stack([subgame_of, iteration, explorer]).unique(
+            dim=1, return_inverse=True
         )
-        explorer = torch.randint(0, 2, (n,), generator=generator)
-        keys, self.copy_of = torch.stack([subgame_of, iteration, explorer]).unique(dim=1, return_inverse=True)
-        self.subgame, self.iteration, self.explorer = keys
-        self.copies = Forest(
-            subgames.game,
-            subgames.trees,
-            subgames.tree_of[self.subgame.numpy()],
-            device=subgames.device,
-            dtype=subgames.dtype,
-        )
-        self.strategy = uniform_strategy(self.copies)
-        # decision nodes of the copies by iteration, and where each stands among the subgames' nodes
-        copy = self.copies.decisions.subgame.cpu()
-        order = self.iteration[copy].argsort(stable=True)
-        source = subgames.decision_index(self.subgame[copy].numpy(), self.copies.decisions.node)
-        self._to = order.to(subgames.device)
-        self._from = torch.as_tensor(source).to(subgames.device)[self._to]
-        self._until = torch.searchsorted(
-            self.iteration[copy][order], torch.arange(iterations + 1), right=True
-        ).tolist()
+        self._subgame, self._iteration, self._explorer = keys
+        self.samples = SampledStrategies(subgames, self._subgame.numpy(), self._iteration.numpy())
+        """What the search has to keep."""
 
-    def record(self, t: int, strategy: Tensor) -> None:
-        """Keeps iteration ``t``'s strategy ``[A, D, H]`` for the copies that sampled it."""
-        due = slice(self._until[t - 1], self._until[t])
-        if due.start < due.stop:
-            self.strategy[:, self._to[due]] = strategy[:, self._from[due]]
-
-    def play_on(
-        self, root_beliefs: Tensor, exploration: float, generator: torch.Generator
-    ) -> tuple[BeliefStates[State], Tensor]:
+    def play_on(self, root_beliefs: Tensor, exploration: float) -> tuple[BeliefStates[State], Tensor]:
         """Samples where each trajectory leaves its subgame.
 
         Args:
             root_beliefs: ``[2, B, H]`` of the subgames.
             exploration: ε of the exploring player.
-            generator: source of randomness.
 
         Returns:
             The different belief states where the next subgames start, and for every trajectory that goes
             on, which of them it is in.
         """
-        copies = self.copies
-        beliefs = root_beliefs[:, self.subgame.to(root_beliefs.device)]
-        leaf = self._sample_ends(beliefs, exploration, generator) - len(copies.terminals)
+        copies, strategy = self.samples.copies, self.samples.strategy
+        beliefs = root_beliefs[:, self._subgame.to(root_beliefs.device)]
+        leaf = self._sample_ends(beliefs, exploration) - len(copies.terminals)
         leaf, copy = leaf[leaf >= 0], copies.leaves.subgame.cpu()
         # the exploring player's random actions stay out of the beliefs, so copies that differ in it agree
         node = torch.as_tensor(copies.leaves.node)
-        keys = torch.stack([self.subgame[copy], self.iteration[copy], node])[:, leaf]
+        keys = torch.stack([self._subgame[copy], self._iteration[copy], node])[:, leaf]
         distinct, subgame_of = keys.unique(dim=1, return_inverse=True)
         first = torch.zeros(distinct.shape[1], dtype=torch.int64).scatter_(0, subgame_of, leaf)
-        reach = copies.reach(self.strategy, belief=beliefs)
+        reach = copies.reach(strategy, belief=beliefs)
         chosen = copies.leaves.select(first)
         states = [copies.trees[t].leaves.states[i] for t, i in zip(chosen.tree, chosen.node, strict=True)]
         return BeliefStates(states, copies.beliefs_at(chosen, reach, beliefs)), subgame_of
 
-    def _sample_ends(self, beliefs: Tensor, exploration: float, generator: torch.Generator) -> Tensor:
-        """``[trajectories]`` an index into terminals, then leaves, of the copies."""
-        copies = self.copies
-        explores = self.explorer.to(copies.device)[copies.decisions.subgame] == copies.actor
-        rate = exploration * explores[:, None].to(self.strategy.dtype)
-        reach = copies.reach(torch.lerp(self.strategy, copies.uniform.expand_as(self.strategy), rate))
+    def _sample_ends(self, beliefs: Tensor, exploration: float) -> Tensor:
+        """``[n]`` an index into terminals, then leaves, of the copies."""
+        copies, strategy = self.samples.copies, self.samples.strategy
+        explores = self._explorer.to(copies.device)[copies.decisions.subgame] == copies.actor
+        rate = exploration * explores[:, None].to(strategy.dtype)
+        reach = copies.reach(torch.lerp(strategy, copies.uniform.expand_as(strategy), rate))
         weights, subgames = [], []
         for nodes in (copies.terminals, copies.leaves):
             hands = reach[nodes.row] * beliefs[:, nodes.subgame] * nodes.possible
@@ -188,7 +174,6 @@ class _SampledIterations(Generic[State]):
         last = torch.bincount(torch.cat(subgames).cpu(), minlength=copies.num_subgames).cumsum(0) - 1
         until = cumulative[last]
         start = torch.cat([until.new_zeros(1), until[:-1]])
-        draw = torch.rand(len(self.copy_of), dtype=torch.float64, generator=generator)
-        target = start[self.copy_of] + draw * (until - start)[self.copy_of]
-        place = torch.searchsorted(cumulative, target, right=True).minimum(last[self.copy_of])
+        target = start[self._copy_of] + self._end * (until - start)[self._copy_of]
+        place = torch.searchsorted(cumulative, target, right=True).minimum(last[self._copy_of])
         return by_copy.cpu()[place]

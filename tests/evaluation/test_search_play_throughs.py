@@ -13,6 +13,7 @@ from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafEvaluator, LeafValues
 from pokerlab.search.solver import Solver
+from pokerlab.search.tensor_cfr import TensorCFR
 
 GAME = Kuhn(depth_limit=2)
 LIMIT = KuhnState((0, 1))
@@ -84,12 +85,12 @@ def test_more_play_throughs_come_closer_to_the_expectation() -> None:
     assert torch.allclose(policies[99], policies[100], rtol=0, atol=0.03)
 
 
-class TellingCFR(CFR):
+class TellingCFR(TensorCFR):
     """Another strategy each iteration; the average strategy says what the beliefs are."""
 
     def step(self) -> None:
         super().step()
-        self.strategy = scripted(self.iteration + 1, self.strategy)
+        self.strategy.copy_(scripted(self.iteration + 1, self.strategy))
 
     def average_strategy(self) -> Tensor:
         return told(self.belief[:, self.forest.decisions.subgame])

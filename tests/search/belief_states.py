@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from oracles import Floats
 from torch import Tensor
@@ -10,7 +11,11 @@ from torch import Tensor
 from pokerlab.games.base import CHANCE, Game
 from pokerlab.games.kuhn import KuhnState
 from pokerlab.games.leduc import LeducState
+from pokerlab.search.compiled import CompiledCFR
 from pokerlab.search.leaves import LeafValues
+from pokerlab.search.tensor_cfr import TensorCFR
+
+EITHER_SOLVER = pytest.mark.parametrize("search", [TensorCFR, CompiledCFR], ids=["tensors", "compiled"])
 
 
 def leduc_state(game: Game, line: str, board: int = 0) -> LeducState:

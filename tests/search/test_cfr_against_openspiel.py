@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pyspiel
 import pytest
 import torch
@@ -10,7 +11,9 @@ from open_spiel.python.algorithms import cfr as python_cfr
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
+from pokerlab.search.best_response import exploitability
 from pokerlab.search.cfr import CFR
+from pokerlab.search.compiled import CompiledCFR
 from pokerlab.search.forest import uniform_strategy
 from pokerlab.search.rules import RULES, update_rule
 
@@ -23,7 +26,7 @@ def openspiel_policy(policy: dict[str, dict[int, float]]) -> Any:
 
 
 def solver(whole: WholeGame, rule: str, averaging: str | None = None, *, alternating: bool = True) -> CFR:
-    return CFR(whole.forest, whole.belief, update_rule(rule, averaging), alternating=alternating)
+    return CompiledCFR(whole.forest, whole.belief, update_rule(rule, averaging), alternating=alternating)
 
 
 @pytest.mark.parametrize(("name", "nash_conv"), [("kuhn", 11 / 12), ("leduc", 4.747222222222222)])
@@ -79,7 +82,9 @@ def test_rounding_errors_grow_on_leduc(rule: str) -> None:
     """
     whole = WHOLE["leduc"]
     noise = torch.randn(whole.belief.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    nearly = CFR(whole.forest, whole.belief * (1 + 1e-15 * noise), update_rule(rule), alternating=True)
+    nearly = CompiledCFR(
+        whole.forest, whole.belief * (1 + 1e-15 * noise), update_rule(rule), alternating=True
+    )
     exact = solver(whole, rule)
     for iterations, relative in ((100, 1e-6), (1000, AFTER_1000_ON_LEDUC[rule])):
         found = [
@@ -120,13 +125,16 @@ def test_simultaneous_cfr_follows_openspiel(name: str, iterations: int) -> None:
 def test_leduc_falls_as_in_the_table(
     rule: str, averaging: str | None, after_100: float, after_1000: float
 ) -> None:
-    """ALGORITHMS.md section 4, exploitability, within 20 %."""
-    whole = WHOLE["leduc"]
-    ours = solver(whole, rule, averaging)
+    """ALGORITHMS.md section 4, exploitability, within 20 %; the median of solves that differ in rounding."""
+    whole, copies = WHOLE["leduc"], 9
+    noise = torch.randn(2, copies, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    forest, belief = whole.forest.copies(np.zeros(copies, dtype=np.int64)), whole.belief * (1 + 1e-15 * noise)
+    ours = CompiledCFR(forest, belief, update_rule(rule, averaging), alternating=True)
     for iterations, expected in ((100, after_100), (1000, after_1000)):
-        found = whole.exploitability(ours.run(iterations - ours.iteration).average_strategy())
-        assert found.exploitability.item() == pytest.approx(expected, rel=0.2)
-    assert found.value.item() == pytest.approx(GAME_VALUE["leduc"], abs=after_1000 * 1.2)
+        average = ours.run(iterations - ours.iteration).average_strategy()
+        found = exploitability(forest, average, belief)
+        assert found.exploitability.median().item() == pytest.approx(expected, rel=0.2)
+    assert found.value.median().item() == pytest.approx(GAME_VALUE["leduc"], abs=after_1000 * 1.2)
 
 
 @pytest.mark.parametrize("alternating", [True, False])

@@ -9,7 +9,7 @@ import numpy as np
 import pyspiel
 import pytest
 import torch
-from belief_states import LinearLeaves, belief_states, leduc_state, random_beliefs, whole_from
+from belief_states import EITHER_SOLVER, LinearLeaves, belief_states, leduc_state, random_beliefs, whole_from
 from naive_cfr import NaiveCFR
 from open_spiel.python.algorithms import cfr as openspiel_cfr
 from open_spiel.python.algorithms import discounted_cfr
@@ -43,22 +43,26 @@ COMPLETE = [
 ]
 
 
+@EITHER_SOLVER
 @EVERY_RULE
 @BOTH_WAYS
 @pytest.mark.parametrize("number", range(len(COMPLETE)))
-def test_complete_subgames_of_any_beliefs(number: int, rule: str, alternating: bool) -> None:
+def test_complete_subgames_of_any_beliefs(
+    number: int, rule: str, alternating: bool, search: type[CFR]
+) -> None:
     game, root = COMPLETE[number]
     belief = random_beliefs(game, root, seed=number)
     forest = forest_of(game, root)
-    cfr = CFR(forest, torch.as_tensor(belief)[:, None], RULES[rule], alternating=alternating).run(12)
+    cfr = search(forest, torch.as_tensor(belief)[:, None], RULES[rule], alternating=alternating).run(12)
     assert_same(forest, cfr, NaiveCFR(game, root, belief, rule, alternating=alternating).run(12))
 
 
+@EITHER_SOLVER
 @EVERY_RULE
 @BOTH_WAYS
-def test_the_whole_of_leduc(rule: str, alternating: bool) -> None:
+def test_the_whole_of_leduc(rule: str, alternating: bool, search: type[CFR]) -> None:
     belief, forest = LEDUC.initial_beliefs, forest_of(LEDUC, LEDUC.root())
-    cfr = CFR(forest, torch.as_tensor(belief)[:, None], RULES[rule], alternating=alternating).run(4)
+    cfr = search(forest, torch.as_tensor(belief)[:, None], RULES[rule], alternating=alternating).run(4)
     assert_same(forest, cfr, NaiveCFR(LEDUC, LEDUC.root(), belief, rule, alternating=alternating).run(4))
 
 
@@ -71,15 +75,18 @@ LIMITED: list[tuple[Game, Any]] = [
 ]
 
 
+@EITHER_SOLVER
 @EVERY_RULE
 @BOTH_WAYS
 @pytest.mark.parametrize("number", range(len(LIMITED)))
-def test_depth_limited_subgames_of_any_beliefs(number: int, rule: str, alternating: bool) -> None:
+def test_depth_limited_subgames_of_any_beliefs(
+    number: int, rule: str, alternating: bool, search: type[CFR]
+) -> None:
     game, root = LIMITED[number]
     belief, leaves = random_beliefs(game, root, seed=number), LinearLeaves(game, seed=number)
     forest = forest_of(game, root, depth_limited=True)
     assert len(forest.leaves)
-    cfr = CFR(
+    cfr = search(
         forest,
         torch.as_tensor(belief)[:, None],
         RULES[rule],
@@ -107,6 +114,7 @@ def openspiel_strategy(forest: Forest, solver: Any) -> torch.Tensor:
     return strategy_tensor(forest, [table])
 
 
+@EITHER_SOLVER
 @pytest.mark.parametrize(
     ("rule", "alternating", "solver"),
     [
@@ -118,10 +126,12 @@ def openspiel_strategy(forest: Forest, solver: Any) -> torch.Tensor:
         ("cfr_plus", False, lambda game: openspiel_cfr._CFRSolver(game, False, True, True)),
     ],
 )
-def test_average_strategies_of_kuhn_are_openspiels(rule: str, alternating: bool, solver: Any) -> None:
+def test_average_strategies_of_kuhn_are_openspiels(
+    rule: str, alternating: bool, solver: Any, search: type[CFR]
+) -> None:
     forest, theirs = forest_of(KUHN, KUHN.root()), solver(pyspiel.load_game("kuhn_poker"))
     belief = torch.as_tensor(KUHN.initial_beliefs)[:, None]
-    ours = CFR(forest, belief, RULES[rule], alternating=alternating)
+    ours = search(forest, belief, RULES[rule], alternating=alternating)
     for iterations in (1, 2, 3, 10, 40):
         while ours.iteration < iterations:
             ours.step()
@@ -130,25 +140,29 @@ def test_average_strategies_of_kuhn_are_openspiels(rule: str, alternating: bool,
         torch.testing.assert_close(ours.average_strategy(), expected, rtol=0, atol=1e-9)
 
 
+@EITHER_SOLVER
 @EVERY_RULE
 @pytest.mark.parametrize("number", range(0, len(COMPLETE), 2))
-def test_simultaneous_root_values_are_zero_sum_under_the_joint(rule: str, number: int) -> None:
+def test_simultaneous_root_values_are_zero_sum_under_the_joint(
+    rule: str, number: int, search: type[CFR]
+) -> None:
     game, root = COMPLETE[number]
     belief = torch.as_tensor(random_beliefs(game, root, seed=number))[:, None]
     forest = forest_of(game, root)
-    cfr = CFR(forest, belief, RULES[rule], alternating=False).run(10)
+    cfr = search(forest, belief, RULES[rule], alternating=False).run(10)
     won = (belief * forest.mass(belief.flip(0)) * cfr.root_infostate_values()).sum(-1)
     assert won.abs().max() > 1e-6
     torch.testing.assert_close(won.sum(0), torch.zeros(1, dtype=torch.float64), rtol=0, atol=1e-14)
 
 
-def test_root_infostate_values_are_root_values_per_opponent_mass() -> None:
+@EITHER_SOLVER
+def test_root_infostate_values_are_root_values_per_opponent_mass(search: type[CFR]) -> None:
     root = leduc_state(LEDUC, "rc/", 3)
     belief = np.zeros((2, 6))
     belief[0, [0, 4]], belief[1, 5] = 0.5, 1
-    cfr = CFR(forest_of(LEDUC, root), torch.as_tensor(belief)[:, None], RULES["cfr"], alternating=False).run(
-        3
-    )
+    cfr = search(
+        forest_of(LEDUC, root), torch.as_tensor(belief)[:, None], RULES["cfr"], alternating=False
+    ).run(3)
     values, infostate_values = cfr.root_values()[:, 0], cfr.root_infostate_values()[:, 0]
     mass = np.array([[1, 1, 1, 1, 1, 0], [0.5, 1, 1, 1, 0.5, 1]]) / 30
     np.testing.assert_allclose(infostate_values.numpy() * mass, values.numpy(), rtol=0, atol=1e-15)
@@ -157,14 +171,15 @@ def test_root_infostate_values_are_root_values_per_opponent_mass() -> None:
     assert (infostate_values[0, [1, 2, 4]] != 0).all(), "hands without belief have values"
 
 
+@EITHER_SOLVER
 @pytest.mark.parametrize("line", ["cc/", "rc/r"])
-def test_hands_without_belief_are_worth_a_best_response(line: str) -> None:
+def test_hands_without_belief_are_worth_a_best_response(line: str, search: type[CFR]) -> None:
     """Their regrets are minimised as well, against an opponent who does not expect them."""
     root = leduc_state(LEDUC, line, 2)
     belief: Floats = np.zeros((2, 6))
     belief[0, [0, 1]], belief[1, [3, 4, 5]] = [0.3, 0.7], [0.2, 0.5, 0.3]
     forest = forest_of(LEDUC, root)
-    cfr = CFR(forest, torch.as_tensor(belief)[:, None], RULES["cfr_plus"], alternating=True).run(1500)
+    cfr = search(forest, torch.as_tensor(belief)[:, None], RULES["cfr_plus"], alternating=True).run(1500)
     average = cfr.average_strategy()
     policy = {
         state: average[: len(LEDUC.actions(state)), d].numpy()

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from belief_states import LinearLeaves, leduc_state, random_beliefs
+from belief_states import EITHER_SOLVER, LinearLeaves, leduc_state, random_beliefs
 from hypothesis import given
 from hypothesis import strategies as st
 from naive_cfr import NaiveCFR
@@ -57,6 +57,7 @@ def continuation_of(game: Game, root: Any, seed: int) -> Policy:
     }
 
 
+@EITHER_SOLVER
 @BOTH_WAYS
 @pytest.mark.parametrize("rule", ["cfr", "pcfr_plus", "dcfr"])
 @pytest.mark.parametrize(
@@ -71,13 +72,13 @@ def continuation_of(game: Game, root: Any, seed: int) -> Policy:
     ],
 )
 def test_exact_leaf_values_make_the_solve_that_of_the_full_tree(
-    game: Game, line: str | None, iterations: int, rule: str, alternating: bool
+    game: Game, line: str | None, iterations: int, rule: str, alternating: bool, search: type[CFR]
 ) -> None:
     """The full tree, walked history by history, with the continuation held fixed."""
     root = game.root() if line is None else leduc_state(game, line)
     policy, belief = continuation_of(game, root, 1), random_beliefs(game, root, 2)
     forest = Subgames(game).forest([root], DOUBLE)
-    cfr = CFR(
+    cfr = search(
         forest,
         torch.as_tensor(belief)[:, None],
         RULES[rule],
@@ -90,8 +91,9 @@ def test_exact_leaf_values_make_the_solve_that_of_the_full_tree(
     np.testing.assert_allclose(cfr.root_values()[:, 0].numpy(), full.root_values(), rtol=0, atol=1e-12)
 
 
+@EITHER_SOLVER
 @pytest.mark.parametrize("line", ["cc", "rrc"])
-def test_the_deal_as_a_subgame_is_worth_what_it_is_worth_as_a_leaf(line: str) -> None:
+def test_the_deal_as_a_subgame_is_worth_what_it_is_worth_as_a_leaf(line: str, search: type[CFR]) -> None:
     """One layer up or down, blocked hands masked: the mean over the cards that remain."""
     game = Leduc(leaves="before_deal")
     root, deal = game.root(), leduc_state(game, line)
@@ -99,19 +101,22 @@ def test_the_deal_as_a_subgame_is_worth_what_it_is_worth_as_a_leaf(line: str) ->
     forest = Subgames(game).forest([deal], DOUBLE)
     assert (forest.num_decisions, len(forest.leaves)) == (0, 6)
     evaluator, joint = FixedContinuation(forest, policy), torch.as_tensor(belief)[:, None]
-    cfr = CFR(forest, joint, RULES["dcfr"], alternating=False, leaf_evaluator=evaluator).run(1)
+    cfr = search(forest, joint, RULES["dcfr"], alternating=False, leaf_evaluator=evaluator).run(1)
     expected = continuation_values(game, deal, belief, policy) * game.pot(deal)
     np.testing.assert_allclose(cfr.root_infostate_values()[:, 0].numpy(), expected, rtol=0, atol=1e-13)
 
 
+@EITHER_SOLVER
 @BOTH_WAYS
-def test_leaves_are_asked_at_every_iteration_under_the_beliefs_of_its_strategy(alternating: bool) -> None:
+def test_leaves_are_asked_at_every_iteration_under_the_beliefs_of_its_strategy(
+    alternating: bool, search: type[CFR]
+) -> None:
     game = Leduc()
     root = game.root()
     forest = Subgames(game).forest([root, leduc_state(game, "r")], DOUBLE)
     beliefs = np.stack([random_beliefs(game, root, seed) for seed in (1, 2)], 1)
     belief, leaves = torch.as_tensor(beliefs), LinearLeaves(game)
-    cfr = CFR(forest, belief, RULES["cfr"], alternating=alternating, leaf_evaluator=leaves)
+    cfr = search(forest, belief, RULES["cfr"], alternating=alternating, leaf_evaluator=leaves)
     for iteration in range(1, 7):
         strategy = cfr.strategy.clone()
         cfr.step()
@@ -143,11 +148,12 @@ class OneSided:
         return values
 
 
-def test_a_leaf_that_is_not_reached_keeps_its_last_belief() -> None:
+@EITHER_SOLVER
+def test_a_leaf_that_is_not_reached_keeps_its_last_belief(search: type[CFR]) -> None:
     game, leaves = Kuhn(depth_limit=1), OneSided()
     forest = Subgames(game).forest([game.root()], DOUBLE)
     belief = torch.tensor([[[0.2, 0.3, 0.5]], [[0.5, 0.4, 0.1]]], dtype=torch.float64)
-    cfr = CFR(forest, belief, RULES["cfr_plus"], alternating=False, leaf_evaluator=leaves)
+    cfr = search(forest, belief, RULES["cfr_plus"], alternating=False, leaf_evaluator=leaves)
     cfr.step()  # uniform: both leaves are reached
     for _ in range(3):  # then nobody bets
         assert cfr.strategy[1].abs().max() == 0
@@ -159,8 +165,11 @@ def test_a_leaf_that_is_not_reached_keeps_its_last_belief() -> None:
     assert values[1].tolist() == pytest.approx([-2 * 0.9 + 0.1 * 0.5] * 3)
 
 
+@EITHER_SOLVER
 @given(st.integers(0, 2**32 - 1), st.sampled_from(sorted(RULES)), st.booleans())
-def test_beliefs_in_single_hands_leave_nothing_undefined(seed: int, rule: str, alternating: bool) -> None:
+def test_beliefs_in_single_hands_leave_nothing_undefined(
+    search: type[CFR], seed: int, rule: str, alternating: bool
+) -> None:
     """Boards that block all that is believed, opponents who hold the very same card, in float32."""
     game, generator = Leduc(), np.random.default_rng(seed)
     roots = [leduc_state(game, line, 2) for line in ("", "rr", "cc", "rc/", "cc/cr")]
@@ -169,7 +178,7 @@ def test_beliefs_in_single_hands_leave_nothing_undefined(seed: int, rule: str, a
         for b, root in enumerate(roots):
             belief[player, b, generator.choice(np.flatnonzero(game.possible_hands(root)))] = 1
     forest, leaves = Subgames(game).forest(roots, torch.empty(0)), LinearLeaves(game, seed % 100)
-    cfr = CFR(forest, belief, RULES[rule], alternating=alternating, leaf_evaluator=leaves).run(25)
+    cfr = search(forest, belief, RULES[rule], alternating=alternating, leaf_evaluator=leaves).run(25)
     for asked in leaves.queries:
         torch.testing.assert_close(asked.sum(-1), torch.ones(asked.shape[:2]))
     average = cfr.average_strategy().sum(0)
@@ -178,7 +187,8 @@ def test_beliefs_in_single_hands_leave_nothing_undefined(seed: int, rule: str, a
         assert tensor.isfinite().all()
 
 
-def test_own_beliefs_change_neither_values_nor_play_where_there_are_no_leaves() -> None:
+@EITHER_SOLVER
+def test_own_beliefs_change_neither_values_nor_play_where_there_are_no_leaves(search: type[CFR]) -> None:
     """A hand's regrets see only the opponent's reach: zero belief in it makes no difference at first."""
     game = Leduc()
     root = leduc_state(game, "rc/", 1)
@@ -187,17 +197,20 @@ def test_own_beliefs_change_neither_values_nor_play_where_there_are_no_leaves() 
     other = full.clone()
     other[0, 0] = torch.as_tensor(random_beliefs(game, root, 8))[0]
     assert ((full[0] == 0) != (other[0] == 0)).any()
-    first, second = (CFR(forest, belief, RULES["dcfr"], alternating=True).run(1) for belief in (full, other))
+    first, second = (
+        search(forest, belief, RULES["dcfr"], alternating=True).run(1) for belief in (full, other)
+    )
     mine = forest.player_nodes[0]
     assert torch.equal(first.root_values()[0], second.root_values()[0])
     assert torch.equal(first.strategy[:, mine], second.strategy[:, mine])
     assert not torch.equal(first.root_values()[1], second.root_values()[1])
 
 
-def test_a_forest_with_leaves_needs_an_evaluator() -> None:
+@EITHER_SOLVER
+def test_a_forest_with_leaves_needs_an_evaluator(search: type[CFR]) -> None:
     game = Kuhn(depth_limit=2)
     forest = Subgames(game).forest([game.root()], DOUBLE)
     belief = torch.as_tensor(game.initial_beliefs)[:, None]
     assert [state.actions for _, state in decision_states(forest)] == [(), (0,), (1,)]
     with pytest.raises(ValueError, match="the forest has 1 depth-limit leaves: a leaf evaluator is needed"):
-        CFR(forest, belief, RULES["cfr"], alternating=True)
+        search(forest, belief, RULES["cfr"], alternating=True)

@@ -16,6 +16,7 @@ from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafEvaluator, LeafValues
 from pokerlab.search.rules import RULES
 from pokerlab.search.solver import Solver
+from pokerlab.search.tensor_cfr import TensorCFR
 from pokerlab.selfplay.examples import PolicyExamples, ValueExamples
 from pokerlab.selfplay.trajectories import SelfPlay
 from pokerlab.selfplay.workers import random_stream
@@ -42,7 +43,7 @@ def random_script(game: Game, seed: int, *, pure: bool = False) -> Script:
     return script
 
 
-class ScriptedCFR(CFR):
+class ScriptedCFR(TensorCFR):
     """Iteration t's strategy is the script's; no values."""
 
     def __init__(self, forest: Forest, belief: Tensor, script: Script) -> None:

@@ -1,0 +1,274 @@
+"""CFR on the CPU, in compiled loops."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pokerlab.games.base import MatrixPayoffs
+from pokerlab.search import kernels
+from pokerlab.search.cfr import CFR, SampledStrategies, divided
+from pokerlab.search.forest import Forest
+from pokerlab.search.leaves import LeafEvaluator
+from pokerlab.search.rules import UpdateRule
+from pokerlab.search.tree import Ints
+
+ROW = 192
+"""Numbers in a sequence row to aim for: whole vectors, and a pack that stays in the cache."""
+CACHE_LINE = 64
+"""Bytes: rows are padded to whole ones."""
+MOST_HANDS_FOR_MATRICES = 64
+"""Up to so many hands, payoff matrices are multiplied in the loops; above, by the payoff operator."""
+AT_ONCE = 2**27
+"""Numbers updated in one call: a fraction of a second, after which signals are heard."""
+WORTH_A_THREAD = 2**16
+"""Numbers updated in one call below which a second thread does not pay."""
+
+
+@cache
+def _threads(number: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(number, thread_name_prefix="cfr")
+
+
+class CompiledCFR(CFR):
+    """:class:`CFR` in loops that numba compiles; its arguments are :class:`CFR`'s.
+
+    Subgames are independent: ``torch.get_num_threads()`` threads share them. Where leaves are evaluated,
+    or payoffs are operators, threads meet at every iteration; else each pack of subgames runs through all
+    its iterations.
+    """
+
+    def __init__(
+        self,
+        forest: Forest,
+        belief: Tensor,
+        rule: UpdateRule,
+        *,
+        alternating: bool,
+        leaf_evaluator: LeafEvaluator | None = None,
+    ) -> None:
+        super().__init__(forest, belief, rule, alternating=alternating, leaf_evaluator=leaf_evaluator)
+        self._dtype = np.dtype(str(forest.dtype).removeprefix("torch."))
+        self._trees, self._packs = _trees(forest, self._dtype), _packs(forest, self._dtype)
+        self._numbers = self._nothing_yet()
+        self._every_pack(kernels.start, self._trees, self._packs, self._numbers, belief.contiguous().numpy())
+
+        self._leaf_reach = torch.zeros_like(self._leaf_belief)
+        self._leaf_values = torch.zeros_like(self._leaf_belief)
+        self._operates = not len(self._trees.matrices) and bool(len(self._trees.kernel))
+        if self._operates:
+            self._packs = self._packs._replace(slot=forest.payoffs.slot)
+        slots = forest.payoffs.row[0].numel() if self._operates else 0
+        self._terminal_reach = belief.new_zeros(2, slots, belief.shape[-1])
+        self._outcomes = torch.zeros_like(self._terminal_reach)
+
+    def _zeros(self, length: int) -> kernels.Floats:
+        return torch.zeros(length, dtype=self.forest.dtype).numpy()  # aligned to cache lines
+
+    def _nothing_yet(self) -> kernels.Numbers:
+        edges, rows, roots = (at[-1] for at in (self._packs.edge_at, self._packs.row_at, self._packs.root_at))
+
+        return kernels.Numbers(
+            belief=self._zeros(roots),
+            regret=self._zeros(edges),
+            prediction=self._zeros(edges if self.rule.predictive else 0),
+            strategy=self._zeros(edges),
+            strategy_sum=self._zeros(edges),
+            reach=self._zeros(rows),
+            root_values=self._zeros(roots),
+        )
+
+    @property
+    def strategy(self) -> Tensor:
+        return self._forest_edges(self._numbers.strategy)
+
+    def run(self, iterations: int, samples: SampledStrategies | None = None) -> "CompiledCFR":
+        ts = range(self.iteration + 1, self.iteration + iterations + 1)
+        discounts = np.array([self.rule.discounts(t) for t in ts], self._dtype).reshape(-1, 2)
+        weights = np.array([self.rule.weight(t) for t in ts])
+        steps = kernels.Steps(
+            done=self.iteration,
+            first_player=0,
+            last_player=1,
+            alternating=self.alternating,
+            floor=self.rule.floor,
+            positive=discounts[:, 0].copy(),
+            negative=discounts[:, 1].copy(),
+            weight=weights.astype(self._dtype),
+        )
+        kept = self._samples(samples)
+        if len(self.forest.leaves) or self._operates:
+            for i in range(iterations):
+                self._step_by_query(_part(steps, i, i + 1), kept)
+        else:
+            self._every_pack(self._advance, steps, kept, iterations=iterations)
+        self.iteration += iterations
+        self._weight_sum += weights.sum()
+        if samples is not None:
+            self._hand_over(samples, kept, steps.done)
+        return self
+
+    def average_strategy(self) -> Tensor:
+        total = self._forest_edges(self._numbers.strategy_sum)
+        return divided(total, total.sum(0), self.forest.uniform)
+
+    def root_values(self) -> Tensor:
+        values = torch.empty_like(self.belief, memory_format=torch.contiguous_format)
+        kernels.unpack_roots(self._packs, self._numbers.root_values, values.numpy())
+        return values / self._weight_sum
+
+    # Steps
+
+    def _advance(self, first_pack: int, last_pack: int, steps: kernels.Steps, kept: kernels.Samples) -> None:
+        packs, here = self._packs, slice(first_pack, last_pack + 1)
+        workspace = self._zeros(int((np.diff(packs.row_at[here]) + np.diff(packs.root_at[here])).max()))
+        most = int(AT_ONCE // max(packs.edge_at[last_pack] - packs.edge_at[first_pack], 1)) or 1
+        for i in range(0, len(steps.weight), most):
+            kernels.advance(
+                first_pack, last_pack, self._trees, packs, self._numbers, _part(steps, i, i + most), kept,
+                self._leaf_values.numpy(), self._outcomes.numpy(), workspace,
+            )  # fmt: skip
+
+    def _step_by_query(self, step: kernels.Steps, kept: kernels.Samples) -> None:
+        """One iteration, with the leaf evaluator or the payoff operator asked in between."""
+        for players in ((0, 0), (1, 1)) if self.alternating else ((0, 1),):
+            self._query(slice(players[0], players[1] + 1))
+            self._every_pack(
+                self._advance, step._replace(first_player=players[0], last_player=players[1]), kept
+            )
+
+    def _query(self, players: slice) -> None:
+        forest = self.forest
+        self._every_pack(
+            kernels.weigh_reach, self._trees, self._packs, self._numbers, forest.leaves.possible.numpy(),
+            self._leaf_reach.numpy(), self._leaf_belief.numpy(), self._terminal_reach.numpy(),
+        )  # fmt: skip
+        if len(forest.leaves):
+            worth = self._evaluate_leaves(self._leaf_belief)[players]
+            mass = forest.mass(self._leaf_reach.flip(0)[players])
+            torch.mul(worth * mass, self._leaf_scale, out=self._leaf_values[players])
+        if self._operates:
+            shape = (-1, *forest.payoffs.row.shape[1:], forest.game.num_hands)
+            outcomes = forest.payoffs.operator(self._terminal_reach[players].view(shape))
+            self._outcomes[players] = outcomes.flatten(1, 2)
+
+    def _every_pack(self, work: Callable, *arguments: object, iterations: int = 1) -> None:
+        """``work(first pack, last pack, *arguments)`` for parts of the packs, in as many threads as torch."""
+        at, threads = self._packs.edge_at, torch.get_num_threads()
+        if threads == 1 or at[-1] * iterations < WORTH_A_THREAD:
+            work(0, len(at) - 1, *arguments)
+            return
+        parts = np.searchsorted(at, np.linspace(0, at[-1], 4 * threads + 1)[:-1])
+        bounds = np.unique([*parts, len(at) - 1]).tolist()
+        done = _threads(threads).map(
+            lambda first, last: work(first, last, *arguments), bounds[:-1], bounds[1:]
+        )
+        for _ in done:  # raises what a thread raised
+            pass
+
+    # Packed and not
+
+    def _forest_edges(self, packed: kernels.Floats) -> Tensor:
+        edges = np.empty((self.forest.edges_at[-1], self.forest.game.num_hands), self._dtype)
+        kernels.unpack_edges(self._packs, packed, edges)
+        return self.forest.from_edges(torch.from_numpy(edges))
+
+    def _samples(self, samples: SampledStrategies | None) -> kernels.Samples:
+        if samples is None:
+            subgame = iteration = at = np.zeros(0, np.int64)
+        else:
+            subgame, iteration, at = samples.subgame, samples.iteration - 1, samples.copies.edges_at
+        lane_of = np.empty(self.forest.num_subgames, np.int64)
+        filled = self._packs.subgame >= 0
+        lane_of[self._packs.subgame[filled]] = filled.nonzero()[0]
+        pack = np.searchsorted(self._packs.lane_at, lane_of[subgame], side="right") - 1
+        order = np.lexsort((iteration, pack))
+        return kernels.Samples(
+            at=np.searchsorted(pack[order], np.arange(len(self._packs.tree) + 1)),
+            iteration=iteration[order],
+            lane=(lane_of[subgame] - self._packs.lane_at[pack])[order],
+            out_at=at[order],
+            out=np.empty((at[-1] if len(at) else 0, self.forest.game.num_hands), self._dtype),
+        )
+
+    def _hand_over(self, samples: SampledStrategies, kept: kernels.Samples, done: int) -> None:
+        """What was written down since ``done`` iterations were taken, on the copies' forest."""
+        copies = samples.copies
+        due = (samples.iteration > done) & (samples.iteration <= self.iteration)
+        nodes = torch.from_numpy(due[copies.decisions.subgame.numpy()])
+        written = copies.from_edges(torch.from_numpy(kept.out))
+        samples.strategy[:, nodes] = written[:, nodes]
+
+
+def _part(steps: kernels.Steps, begin: int, end: int) -> kernels.Steps:
+    return steps._replace(
+        done=steps.done + begin,
+        positive=steps.positive[begin:end],
+        negative=steps.negative[begin:end],
+        weight=steps.weight[begin:end],
+    )
+
+
+def _starts(lengths: list[int] | Ints) -> Ints:
+    """Where things of these lengths begin when they lie in a row, and where the last ends."""
+    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+
+
+def _trees(forest: Forest, dtype: np.dtype) -> kernels.Trees:
+    trees, forms = forest.trees, [tree.sequence_form for tree in forest.trees]
+    node_at = _starts([len(form.first) for form in forms])
+    of_first = np.array([form.of_first_player for form in forms])
+    hands, matrices = forest.game.num_hands, np.empty((0, 0, 0), dtype)
+    if hands <= MOST_HANDS_FOR_MATRICES:
+        operator = forest.game.payoff_operator(forest.kernels.tolist(), torch.empty(0, dtype=forest.dtype))
+        if isinstance(operator, MatrixPayoffs):
+            matrices = operator.matrices.numpy()
+    return kernels.Trees(
+        node_at=np.stack([node_at[:-1], node_at[:-1] + of_first, node_at[1:]], 1),
+        first=np.concatenate([form.first for form in forms]),
+        end=np.concatenate([form.end for form in forms]),
+        above=np.concatenate([form.above for form in forms]),
+        terminal_at=_starts([len(tree.terminals) for tree in trees]),
+        terminal_row=np.concatenate([form.terminal_row for form in forms], 1),
+        kernel=np.searchsorted(forest.kernels, np.concatenate([tree.kernel for tree in trees])),
+        payoff=np.concatenate([tree.payoff for tree in trees], 1).astype(dtype),
+        matrices=matrices,
+        leaf_at=_starts([len(tree.leaves) for tree in trees]),
+        leaf_row=np.concatenate([form.leaf_row for form in forms], 1),
+    )
+
+
+def _packs(forest: Forest, dtype: np.dtype) -> kernels.Packs:
+    hands = forest.game.num_hands
+    number = np.bincount(forest.tree_of, minlength=len(forest.trees))
+    packs_of = -(-number // max(ROW // hands, 1))  # of each tree
+    if packs_of.sum() < torch.get_num_threads():
+        packs_of = np.minimum(number, torch.get_num_threads())
+    tree = np.repeat(np.arange(len(number)), packs_of)
+    lanes = -(-number // np.maximum(packs_of, 1))[tree]
+    lane_at = _starts(lanes)
+    subgame = np.full(lane_at[-1], -1)
+    # a tree's subgames fill its packs' lanes in order; lanes that are left over stay empty
+    first_lane = lane_at[_starts(packs_of)[:-1]]
+    by_tree = np.argsort(forest.tree_of, kind="stable")
+    rank = np.arange(len(by_tree)) - np.repeat(_starts(number)[:-1], number)
+    subgame[first_lane[forest.tree_of[by_tree]] + rank] = by_tree
+    edges = np.array([t.num_edges for t in forest.trees])[tree]
+    line = CACHE_LINE // dtype.itemsize
+    width = -(-lanes * hands // line) * line
+    return kernels.Packs(
+        tree=tree,
+        lanes=lanes,
+        lane_at=lane_at,
+        edge_at=_starts(edges * width),
+        row_at=_starts((edges + 2) * width),
+        root_at=_starts(2 * width),
+        subgame=subgame,
+        leaf_at=_starts(np.array([len(t.leaves) for t in forest.trees])[forest.tree_of]),
+        terminal_at=_starts(np.array([len(t.terminals) for t in forest.trees])[forest.tree_of]),
+        slot=np.empty(0, np.int64),
+        flat_at=forest.edges_at,
+    )

@@ -1,0 +1,523 @@
+"""CFR on the CPU as compiled loops (numba): the inside of :class:`~pokerlab.search.compiled.CompiledCFR`.
+
+Subgames of one tree are *packed*: a pack holds up to ``W`` of them in the lanes of one array, and a
+sequence row is ``C = H·W`` numbers, hand by hand, the lanes innermost. So every loop below runs over
+contiguous memory that fills the processor's vectors, whether a hand is one of six or of 1,326, and a
+pack runs all its iterations while it is in the cache.
+
+Within a tree, row 0 and 1 are the players' empty sequences and row ``2 + e`` is edge ``e``; a decision
+node's edges are adjacent. All trees and all packs lie one behind the other in flat arrays.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar, cast
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.floating]
+Function = TypeVar("Function", bound=Callable)
+
+
+# Rounding is that of the source, so that a subgame comes out the same to the last digit wherever it is
+# packed; only the sign of zero is free. Loops release the interpreter lock: threads run side by side.
+_OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": {"nsz"}, "error_model": "numpy"}
+
+
+def _compiled(function: Function) -> Function:
+    return cast(Function, numba.njit(cache=True, **_OPTIONS)(function))
+
+
+def _inlined(function: Function) -> Function:
+    """Called by compiled functions; as calls, these loops would take up to twice as long."""
+    return cast(Function, numba.njit(inline="always", **_OPTIONS)(function))
+
+
+class Trees(NamedTuple):
+    """The forest's trees. Decision nodes are sorted by (tree, actor), parents before children."""
+
+    node_at: Ints
+    """``[K, 3]`` where tree k's nodes of player 0 begin, those of player 1 begin, and those end."""
+    first: Ints
+    """Each node's first edge."""
+    end: Ints
+    """Each node's last edge + 1."""
+    above: Ints
+    """The row above each node: its actor's last own edge."""
+    terminal_at: Ints
+    """``[K + 1]`` where tree k's terminals begin."""
+    terminal_row: Ints
+    """``[2, T]`` each player's row."""
+    kernel: Ints
+    """``[T]`` index of the payoff matrix."""
+    payoff: Floats
+    """``[2, T]`` chips × chance probability."""
+    matrices: Floats
+    """``[M, H, H]`` payoff matrices, opponent's hand first; none: payoffs are computed outside."""
+    leaf_at: Ints
+    """``[K + 1]`` where tree k's leaves begin."""
+    leaf_row: Ints
+    """``[2, L]`` each player's row."""
+
+
+class Packs(NamedTuple):
+    """Where each pack and each subgame has its numbers."""
+
+    tree: Ints
+    """``[P]``."""
+    lanes: Ints
+    """``[P]`` ``W``."""
+    lane_at: Ints
+    """``[P]`` where its subgames stand in ``subgame``."""
+    edge_at: Ints
+    """``[P + 1]`` where its edges begin in ``strategy`` and its like."""
+    row_at: Ints
+    """``[P + 1]`` where its rows begin in ``reach``."""
+    root_at: Ints
+    """``[P + 1]`` where its two empty sequences begin in ``belief`` and ``root_values``."""
+    subgame: Ints
+    """The subgame in each lane; −1: the lane is empty."""
+    leaf_at: Ints
+    """``[B]`` where each subgame's leaves begin."""
+    terminal_at: Ints
+    """``[B]`` where each subgame's terminals begin in ``slot``."""
+    slot: Ints
+    """Where each terminal of each subgame stands in the payoff operator's argument."""
+    flat_at: Ints
+    """``[B]`` where each subgame's edges begin in an array of edges ``[E, H]``."""
+
+
+class Numbers(NamedTuple):
+    """What changes from iteration to iteration, one behind the other, pack by pack."""
+
+    belief: Floats
+    regret: Floats
+    prediction: Floats
+    """Like ``regret``; empty where the rule makes no predictions."""
+    strategy: Floats
+    strategy_sum: Floats
+    reach: Floats
+    """Own reach, 1 at the root."""
+    root_values: Floats
+    """Weighted sums."""
+
+
+class Steps(NamedTuple):
+    """What to do: iterations of one or both players."""
+
+    done: int
+    """How many iterations were taken before."""
+    first_player: int
+    last_player: int
+    alternating: bool
+    floor: bool
+    positive: Floats
+    """``[t]`` what positive regrets are multiplied by before iteration t is added."""
+    negative: Floats
+    """``[t]`` and negative ones."""
+    weight: Floats
+    """``[t]`` of the iteration in averages."""
+
+
+class Samples(NamedTuple):
+    """Strategies to write down: sorted by pack, then step."""
+
+    at: Ints
+    """``[P + 1]`` where each pack's begin."""
+    iteration: Ints
+    """Before which iteration, counted from 0."""
+    lane: Ints
+    out_at: Ints
+    """Where its edges begin in ``out``."""
+    out: Floats
+    """``[E, H]``."""
+
+
+@_compiled
+def advance(
+    first_pack: int,
+    last_pack: int,
+    trees: Trees,
+    packs: Packs,
+    numbers: Numbers,
+    steps: Steps,
+    samples: Samples,
+    leaf_values: Floats,
+    outcomes: Floats,
+    workspace: Floats,
+) -> None:
+    """Takes ``steps`` with the packs from ``first_pack`` up to ``last_pack``.
+
+    Args:
+        first_pack: where to begin.
+        last_pack: where to end, exclusive.
+        trees: of the forest.
+        packs: of the forest.
+        numbers: are changed.
+        steps: what to do; one step at a time if the trees have leaves or no payoff matrices.
+        samples: strategies to write down before their step.
+        leaf_values: ``[2, L, H]`` counterfactual values of the forest's leaves.
+        outcomes: ``[2, slots, H]`` what the payoff operator gave, if the trees have no matrices.
+        workspace: room for the rows of the largest pack, and two more.
+    """
+    zero = numbers.regret.dtype.type(0)
+    lowest = zero if steps.floor else numbers.regret.dtype.type(-np.inf)
+    for pack in range(first_pack, last_pack):
+        tree, root = packs.tree[pack], numbers.belief[packs.root_at[pack] : packs.root_at[pack + 1]]
+        belief = root.reshape(2, root.shape[0] // 2)
+        width = belief.shape[1]
+        lanes, edge_at, edge_end = packs.lanes[pack], packs.edge_at[pack], packs.edge_at[pack + 1]
+        count = (edge_end - edge_at) // width
+        regret = numbers.regret[edge_at:edge_end].reshape(count, width)
+        strategy = numbers.strategy[edge_at:edge_end].reshape(count, width)
+        strategy_sum = numbers.strategy_sum[edge_at:edge_end].reshape(count, width)
+        reach = numbers.reach[packs.row_at[pack] : packs.row_at[pack + 1]].reshape(count + 2, width)
+        predictive = numbers.prediction.shape[0] > 0
+        prediction = numbers.prediction[edge_at:edge_end].reshape(count, width) if predictive else regret
+        root_sum = numbers.root_values[packs.root_at[pack] : packs.root_at[pack + 1]].reshape(2, width)
+        values = workspace[: (count + 2) * width].reshape(count + 2, width)
+        scratch = workspace[(count + 2) * width : (count + 4) * width].reshape(2, width)
+        # written down before either player's update
+        sample, samples_end = samples.at[pack], samples.at[pack + 1] if steps.first_player == 0 else 0
+        while sample < samples_end and samples.iteration[sample] < steps.done:
+            sample += 1
+        for step in range(steps.weight.shape[0]):
+            while sample < samples_end and samples.iteration[sample] == steps.done + step:
+                lane, out_at = samples.lane[sample], samples.out_at[sample]
+                _unpack_lane(strategy, lane, lanes, samples.out[out_at : out_at + count])
+                sample += 1
+            weight = steps.weight[step]
+            for player in range(steps.first_player, steps.last_player + 1):
+                _clear(player, tree, trees, values)
+                if trees.matrices.shape[0] > 0:
+                    _add_terminals(player, tree, trees, lanes, belief, reach, values, scratch)
+                else:
+                    _add_outcomes(player, pack, tree, trees, packs, outcomes, values)
+                _add_leaves(player, pack, tree, trees, packs, leaf_values, values)
+                for node in range(trees.node_at[tree, player + 1] - 1, trees.node_at[tree, player] - 1, -1):
+                    first, end = trees.first[node], trees.end[node]
+                    _node_values(first, end, strategy, values, scratch[0])
+                    above = values[trees.above[node]]
+                    for c in range(width):
+                        above[c] += scratch[0, c]
+                    _match_regrets(
+                        first, end, steps.positive[step], steps.negative[step], lowest, predictive,
+                        regret, prediction, strategy, values, scratch,
+                    )  # fmt: skip
+                for c in range(width):
+                    root_sum[player, c] += weight * values[player, c]
+                if steps.alternating:
+                    _update_reach(player, tree, trees, weight, strategy, strategy_sum, reach)
+            if not steps.alternating:
+                for player in range(steps.first_player, steps.last_player + 1):
+                    _update_reach(player, tree, trees, weight, strategy, strategy_sum, reach)
+
+
+@_inlined
+def _clear(player: int, tree: int, trees: Trees, values: Floats) -> None:
+    """No values yet for ``player``'s rows."""
+    width, zero = values.shape[1], values.dtype.type(0)
+    for c in range(width):
+        values[player, c] = zero
+    for node in range(trees.node_at[tree, player], trees.node_at[tree, player + 1]):
+        for edge in range(trees.first[node], trees.end[node]):
+            for c in range(width):
+                values[edge + 2, c] = zero
+
+
+@_inlined
+def _add_terminals(
+    player: int,
+    tree: int,
+    trees: Trees,
+    lanes: int,
+    belief: Floats,
+    reach: Floats,
+    values: Floats,
+    scratch: Floats,
+) -> None:
+    """Terminal values from payoff matrices."""
+    hands, width = trees.matrices.shape[1], values.shape[1]
+    opponent, weighted, zero = belief[1 - player], scratch[1], values.dtype.type(0)
+    for terminal in range(trees.terminal_at[tree], trees.terminal_at[tree + 1]):
+        chips = trees.payoff[player, terminal]
+        theirs = reach[trees.terminal_row[1 - player, terminal]]
+        for c in range(width):
+            weighted[c] = theirs[c] * opponent[c] * chips
+        own = values[trees.terminal_row[player, terminal]]
+        matrix = trees.matrices[trees.kernel[terminal]]
+        if lanes == 1:
+            for j in range(hands):
+                theirs_j = weighted[j]
+                for i in range(hands):
+                    own[i] += matrix[j, i] * theirs_j
+            continue
+        for i in range(hands):
+            for j in range(hands):
+                factor = matrix[j, i]
+                if factor != zero:
+                    for w in range(lanes):
+                        own[i * lanes + w] += factor * weighted[j * lanes + w]
+
+
+@_inlined
+def _add_outcomes(
+    player: int, pack: int, tree: int, trees: Trees, packs: Packs, outcomes: Floats, values: Floats
+) -> None:
+    """Terminal values that the payoff operator computed."""
+    lanes, hands = packs.lanes[pack], outcomes.shape[2]
+    for lane in range(lanes):
+        subgame = packs.subgame[packs.lane_at[pack] + lane]
+        if subgame >= 0:
+            slot = packs.terminal_at[subgame] - trees.terminal_at[tree]
+            for terminal in range(trees.terminal_at[tree], trees.terminal_at[tree + 1]):
+                own, won = (
+                    values[trees.terminal_row[player, terminal]],
+                    outcomes[player, packs.slot[slot + terminal]],
+                )
+                chips = trees.payoff[player, terminal]
+                for hand in range(hands):
+                    own[hand * lanes + lane] += chips * won[hand]
+
+
+@_inlined
+def _add_leaves(
+    player: int, pack: int, tree: int, trees: Trees, packs: Packs, leaf_values: Floats, values: Floats
+) -> None:
+    """Values of depth-limit leaves."""
+    first, end = trees.leaf_at[tree], trees.leaf_at[tree + 1]
+    lanes, hands = packs.lanes[pack], leaf_values.shape[2]
+    for lane in range(lanes):
+        subgame = packs.subgame[packs.lane_at[pack] + lane]
+        if subgame >= 0:
+            at = packs.leaf_at[subgame] - first
+            for leaf in range(first, end):
+                own, worth = values[trees.leaf_row[player, leaf]], leaf_values[player, at + leaf]
+                for hand in range(hands):
+                    own[hand * lanes + lane] += worth[hand]
+
+
+@_inlined
+def _node_values(first: int, end: int, strategy: Floats, values: Floats, node: Floats) -> None:
+    """A decision node's value: its actions' values, weighted by the strategy."""
+    width = node.shape[0]
+    chance, value = strategy[first], values[first + 2]
+    for c in range(width):
+        node[c] = chance[c] * value[c]
+    for edge in range(first + 1, end):
+        chance, value = strategy[edge], values[edge + 2]
+        for c in range(width):
+            node[c] += chance[c] * value[c]
+
+
+@_inlined
+def _match_regrets(
+    first: int,
+    end: int,
+    positive: np.floating,
+    negative: np.floating,
+    lowest: np.floating,
+    predictive: bool,
+    regret: Floats,
+    prediction: Floats,
+    strategy: Floats,
+    values: Floats,
+    scratch: Floats,
+) -> None:
+    """Discounts a node's regrets, adds the new ones, and matches them; uniform where none is positive."""
+    node, total, width = scratch[0], scratch[1], scratch.shape[1]
+    zero, one = scratch.dtype.type(0), scratch.dtype.type(1)
+    for c in range(width):
+        total[c] = zero
+    for edge in range(first, end):
+        summed, new, value = regret[edge], strategy[edge], values[edge + 2]
+        for c in range(width):
+            old = summed[c]
+            old *= positive if old > zero else negative
+            old = max(old + (value[c] - node[c]), lowest)
+            summed[c] = old
+            old = max(old, zero)
+            new[c] = old
+            total[c] += old
+    if predictive:
+        _add_predictions(first, end, regret, prediction, strategy, values, scratch)
+    for c in range(width):
+        some = total[c] > zero
+        node[c] = total[c] if some else one
+        total[c] = zero if some else one / scratch.dtype.type(end - first)
+    for edge in range(first, end):
+        new = strategy[edge]
+        for c in range(width):
+            new[c] = new[c] / node[c] + total[c]  # divided: a pure strategy is exactly 1
+
+
+@_inlined
+def _add_predictions(
+    first: int,
+    end: int,
+    regret: Floats,
+    prediction: Floats,
+    strategy: Floats,
+    values: Floats,
+    scratch: Floats,
+) -> None:
+    """Regrets to match as if the latest ones came again."""
+    node, total, width = scratch[0], scratch[1], scratch.shape[1]
+    zero = scratch.dtype.type(0)
+    for c in range(width):
+        total[c] = zero
+    for edge in range(first, end):
+        expected, new, value, summed = prediction[edge], strategy[edge], values[edge + 2], regret[edge]
+        for c in range(width):
+            expected[c] = value[c] - node[c]
+            new[c] = max(summed[c] + expected[c], zero)
+            total[c] += new[c]
+
+
+@_inlined
+def _update_reach(
+    player: int,
+    tree: int,
+    trees: Trees,
+    weight: np.floating,
+    strategy: Floats,
+    strategy_sum: Floats,
+    reach: Floats,
+) -> None:
+    """Adds the reach of ``player``'s sequences to the average strategy, then makes it the new strategy's."""
+    width = reach.shape[1]
+    for node in range(trees.node_at[tree, player], trees.node_at[tree, player + 1]):
+        above = reach[trees.above[node]]
+        for edge in range(trees.first[node], trees.end[node]):
+            chance, total, below = strategy[edge], strategy_sum[edge], reach[edge + 2]
+            for c in range(width):
+                total[c] += weight * below[c]
+                below[c] = chance[c] * above[c]
+
+
+@_compiled
+def start(
+    first_pack: int, last_pack: int, trees: Trees, packs: Packs, numbers: Numbers, belief: Floats
+) -> None:
+    """The uniform strategy and its reach, under ``belief`` ``[2, B, H]``."""
+    hands, one = belief.shape[2], numbers.regret.dtype.type(1)
+    for pack in range(first_pack, last_pack):
+        tree, edge_at = packs.tree[pack], packs.edge_at[pack]
+        width = (packs.root_at[pack + 1] - packs.root_at[pack]) // 2
+        count = (packs.edge_at[pack + 1] - edge_at) // width
+        strategy = numbers.strategy[edge_at : packs.edge_at[pack + 1]].reshape(count, width)
+        reach = numbers.reach[packs.row_at[pack] : packs.row_at[pack + 1]].reshape(count + 2, width)
+        strategy_sum = numbers.strategy_sum[edge_at : packs.edge_at[pack + 1]].reshape(count, width)
+        reach[:2] = one
+        for node in range(trees.node_at[tree, 0], trees.node_at[tree, 2]):
+            strategy[trees.first[node] : trees.end[node]] = one / strategy.dtype.type(
+                trees.end[node] - trees.first[node]
+            )
+        for player in range(2):
+            _update_reach(player, tree, trees, numbers.reach.dtype.type(0), strategy, strategy_sum, reach)
+        lanes = packs.lanes[pack]
+        packed = numbers.belief[packs.root_at[pack] : packs.root_at[pack + 1]].reshape(2, width)
+        for lane in range(lanes):
+            subgame = packs.subgame[packs.lane_at[pack] + lane]
+            if subgame >= 0:
+                for player in range(2):
+                    for hand in range(hands):
+                        packed[player, hand * lanes + lane] = belief[player, subgame, hand]
+
+
+@_compiled
+def weigh_reach(
+    first_pack: int,
+    last_pack: int,
+    trees: Trees,
+    packs: Packs,
+    numbers: Numbers,
+    leaf_possible: Floats,
+    leaf_reach: Floats,
+    leaf_belief: Floats,
+    terminal_reach: Floats,
+) -> None:
+    """What leaf evaluator and payoff operator need to know.
+
+    Args:
+        first_pack: where to begin.
+        last_pack: where to end, exclusive.
+        trees: of the forest.
+        packs: of the forest.
+        numbers: are read.
+        leaf_possible: ``[L, H]`` 1 for hands that the board leaves possible.
+        leaf_reach: ``[2, L, H]`` is set to own reach × belief at the forest's leaves.
+        leaf_belief: ``[2, L, H]`` is set to the same, normalised; where it is 0, it stays as it was.
+        terminal_reach: ``[2, slots, H]`` is set to the opponent's reach × belief at terminals, if the
+            trees have no payoff matrices.
+    """
+    hands, zero, one = leaf_reach.shape[2], numbers.reach.dtype.type(0), numbers.reach.dtype.type(1)
+    for pack in range(first_pack, last_pack):
+        tree, lanes = packs.tree[pack], packs.lanes[pack]
+        width = (packs.root_at[pack + 1] - packs.root_at[pack]) // 2
+        belief = numbers.belief[packs.root_at[pack] : packs.root_at[pack + 1]].reshape(2, width)
+        reach = numbers.reach[packs.row_at[pack] : packs.row_at[pack + 1]].reshape(-1, width)
+        for lane in range(lanes):
+            subgame = packs.subgame[packs.lane_at[pack] + lane]
+            if subgame < 0:
+                continue
+            at = packs.leaf_at[subgame] - trees.leaf_at[tree]
+            for player in range(2):
+                for leaf in range(trees.leaf_at[tree], trees.leaf_at[tree + 1]):
+                    own, weighted = reach[trees.leaf_row[player, leaf]], leaf_reach[player, at + leaf]
+                    total, possible = zero, leaf_possible[at + leaf]
+                    for hand in range(hands):
+                        c = hand * lanes + lane
+                        weighted[hand] = own[c] * belief[player, c] * possible[hand]
+                        total += weighted[hand]
+                    if total > zero:
+                        normalised, share = leaf_belief[player, at + leaf], one / total
+                        for hand in range(hands):
+                            normalised[hand] = weighted[hand] * share
+                if trees.matrices.shape[0] == 0:
+                    slot = packs.terminal_at[subgame] - trees.terminal_at[tree]
+                    for terminal in range(trees.terminal_at[tree], trees.terminal_at[tree + 1]):
+                        theirs = reach[trees.terminal_row[1 - player, terminal]]
+                        out = terminal_reach[player, packs.slot[slot + terminal]]
+                        for hand in range(hands):
+                            c = hand * lanes + lane
+                            out[hand] = theirs[c] * belief[1 - player, c]
+
+
+@_compiled
+def unpack_edges(packs: Packs, edges: Floats, out: Floats) -> None:
+    """Packed edges, such as ``numbers.strategy``, as ``[E, H]``: subgame by subgame in their trees' order."""
+    for pack in range(packs.tree.shape[0]):
+        lanes = packs.lanes[pack]
+        width = (packs.root_at[pack + 1] - packs.root_at[pack]) // 2
+        here = edges[packs.edge_at[pack] : packs.edge_at[pack + 1]].reshape(-1, width)
+        for lane in range(lanes):
+            subgame = packs.subgame[packs.lane_at[pack] + lane]
+            if subgame >= 0:
+                at = packs.flat_at[subgame]
+                _unpack_lane(here, lane, lanes, out[at : at + here.shape[0]])
+
+
+@_compiled
+def unpack_roots(packs: Packs, roots: Floats, out: Floats) -> None:
+    """Packed empty sequences, such as ``numbers.root_values``, as ``[2, B, H]``."""
+    hands = out.shape[2]
+    for pack in range(packs.tree.shape[0]):
+        lanes = packs.lanes[pack]
+        width = (packs.root_at[pack + 1] - packs.root_at[pack]) // 2
+        here = roots[packs.root_at[pack] : packs.root_at[pack + 1]].reshape(2, width)
+        for lane in range(lanes):
+            subgame = packs.subgame[packs.lane_at[pack] + lane]
+            if subgame >= 0:
+                for player in range(2):
+                    for hand in range(hands):
+                        out[player, subgame, hand] = here[player, hand * lanes + lane]
+
+
+@_inlined
+def _unpack_lane(edges: Floats, lane: int, lanes: int, out: Floats) -> None:
+    for edge in range(edges.shape[0]):
+        for hand in range(out.shape[1]):
+            out[edge, hand] = edges[edge, hand * lanes + lane]
