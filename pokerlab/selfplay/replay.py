@@ -36,10 +36,12 @@ class Replay(Generic[SomeExamples]):
         self._kind: type[SomeExamples] = type(none)
         self._columns = {field.name: getattr(none, field.name) for field in fields(none)}
         self._rows = 0
+        self._oldest = 0  # how many examples were added before the first that a restored replay has
 
     def window(self, added: int) -> int:
         """How many examples can be sampled after ``added`` were added."""
-        return min(self.capacity, max(round(added * self.newest), min(added, 1)))
+        wanted = max(round(added * self.newest), min(added, 1))
+        return min(self.capacity, wanted, added - self._oldest)
 
     def add(self, examples: SomeExamples) -> None:
         """Appends examples, forgetting the oldest."""
@@ -81,11 +83,16 @@ class Replay(Generic[SomeExamples]):
         return {"added": added, "columns": self._read(torch.arange(added - self.window(added), added))}
 
     def restore(self, contents: Mapping[str, Any]) -> None:
-        """Takes over what :meth:`contents` gave."""
+        """Takes over what :meth:`contents` gave, of a replay of any capacity.
+
+        Where this one would sample from more examples than were saved, its window starts with those and
+        grows as examples are added.
+        """
         columns: Mapping[str, Tensor] = contents["columns"]
-        self._rows, self.added = 0, contents["added"]
+        self.added = contents["added"]
         saved = len(next(iter(columns.values())))
-        index = torch.arange(self.added - saved, self.added)
+        self._oldest = self.added - saved
+        index = torch.arange(self._oldest, self.added)
         self._rows = max(saved, 1)
         for name, column in columns.items():
             self._columns[name] = column.new_zeros(self._rows, *column.shape[1:])

@@ -1,23 +1,28 @@
 """Where trajectories are generated: in this process, or in several."""
 
+import contextlib
 import copy
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import traceback
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.selfplay.examples import PolicyExamples, ValueExamples, concatenate
 from pokerlab.selfplay.trajectories import SelfPlay
 
 Examples = tuple[ValueExamples, PolicyExamples]
+
+_SPAWN = multiprocessing.get_context("spawn")  # a fork would copy the trainer's threads' locks, and its GPU
 
 
 class ValueModule(LeafEvaluator, Protocol):
@@ -26,7 +31,7 @@ class ValueModule(LeafEvaluator, Protocol):
     def cpu(self) -> Any: ...
     def parameters(self) -> Any: ...
     def state_dict(self) -> Any: ...
-    def load_state_dict(self, state_dict: Any) -> Any: ...
+    def load_state_dict(self, state_dict: Any, *, assign: bool = False) -> Any: ...
 
 
 class WorkerDiedError(RuntimeError):
@@ -36,10 +41,12 @@ class WorkerDiedError(RuntimeError):
 def random_stream(seed: int, *place: int) -> torch.Generator:
     """A generator of its own for each place in a run: what is drawn here depends on nothing else.
 
-    So the state of a run's randomness is just (seed, iteration).
+    So the state of a run's randomness is just (seed, iteration). Seeds below 2**128 and places of numbers
+    below 2**32 stay apart up to the 32 bits that are all that torch's CPU generator starts from: two given
+    places get the same stream by a chance of 1 in 2**32.
     """
-    state = np.random.SeedSequence([seed, *place]).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
+    state = np.random.SeedSequence(seed, spawn_key=place).generate_state(1)
+    return torch.Generator().manual_seed(int(state[0]))
 
 
 def generate(
@@ -53,6 +60,9 @@ def generate(
 class WorkerPool:
     """Generates each iteration's trajectories with the newest weights.
 
+    Processes start at the first iteration that needs them, and again after one that failed or was
+    interrupted, which ends them all: so no answer can be taken for that of a later iteration.
+
     Args:
         selfplay: how to play.
         workers: number of processes; 0: this one, on the network's device. The result depends on the
@@ -61,55 +71,140 @@ class WorkerPool:
 
     def __init__(self, selfplay: SelfPlay, workers: int) -> None:
         self.selfplay, self.workers = selfplay, workers
-        self._pool: ProcessPoolExecutor | None = None
+        self._running: list[_Worker] = []
+        self._shared: Any = None  # a copy of the value network, whose weights all workers read
 
     def generate(self, network: ValueModule, trajectories: int, seed: int, iteration: int) -> Examples:
         """Plays ``trajectories`` games.
 
         Raises:
             WorkerDiedError: a process was killed, or ran out of memory.
+            Exception: what a worker raised, with the worker's traceback as a note.
         """
         if not self.workers:
             return generate(self.selfplay, network, trajectories, seed, iteration, worker=0)
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                self.workers,
-                mp_context=multiprocessing.get_context("spawn"),
-                initializer=_start_worker,
-                initargs=(self.selfplay, copy.deepcopy(network).cpu()),
-            )
         shares = [len(share) for share in np.array_split(np.arange(trajectories), self.workers)]
-        weights = {name: weight.cpu().numpy() for name, weight in network.state_dict().items()}
         try:
-            tasks = [
-                self._pool.submit(_work, weights, share, seed, iteration, worker)
-                for worker, share in enumerate(shares)
-                if share
-            ]
-            results: Sequence[Examples] = [task.result() for task in tasks]
-        except BrokenProcessPool as error:
-            raise WorkerDiedError(
-                f"a self-play worker died in iteration {iteration}: killed, or out of memory"
-            ) from error
+            if not self._running:
+                self._start(network)
+            # nobody reads these now: workers compute only while this process waits for their answers
+            self._shared.load_state_dict(network.state_dict())
+            results = self._ask(shares, seed, iteration)
+        except BaseException:  # above all KeyboardInterrupt
+            self.close()
+            raise
         values, policies = zip(*results, strict=True)
         return concatenate(values), concatenate(policies)
 
+    def _start(self, network: ValueModule) -> None:
+        self._shared = copy.deepcopy(network).cpu().share_memory()
+        setup = pickle.dumps((self.selfplay, self._shared))
+        # Shared as well, for what a process is started with goes through a pipe: more than that holds, and
+        # start() would wait until the process reads it, which takes seconds, or for ever if it was killed.
+        shared_setup = torch.frombuffer(bytearray(setup), dtype=torch.uint8).share_memory_()
+        for number in range(self.workers):
+            self._running.append(_Worker(number, shared_setup, self._shared.state_dict()))
+
+    def _ask(self, shares: list[int], seed: int, iteration: int) -> list[Examples]:
+        """Every worker's answer, where its share is not empty."""
+        for worker in self._running:
+            if not worker.process.is_alive():
+                raise worker.died(f"before iteration {iteration}")
+        for worker in self._running:
+            if share := shares[worker.number]:
+                with contextlib.suppress(ConnectionError):  # it has just died, as is about to be seen
+                    worker.pipe.send((share, seed, iteration))
+        answers: dict[int, Examples] = {}
+        while len(answers) < np.count_nonzero(shares):
+            ready = wait([worker.pipe for worker in self._running])
+            for worker in self._running:
+                if worker.pipe in ready:
+                    answers[worker.number] = worker.answer(iteration)
+        return [answers[number] for number in sorted(answers)]
+
     def close(self) -> None:
-        """Ends the processes."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
+        """Ends the processes, whatever they are doing.
+
+        They hold nothing that would have to be tidied up, so they are killed: nothing can keep them.
+        """
+        for worker in self._running:
+            worker.process.kill()
+        while self._running:
+            self._running.pop().process.join()
+        self._shared = None
 
 
-_worker: tuple[SelfPlay, ValueModule] | None = None  # this process's, where it is a worker
+class _Worker:
+    """A process that plays, seen from the trainer."""
+
+    def __init__(self, number: int, setup: Tensor, weights: dict[str, Tensor]) -> None:
+        self.number = number
+        self.pipe, theirs = _SPAWN.Pipe()
+        with theirs:  # then open in that process alone: its end is the pipe's
+            self.process = _SPAWN.Process(target=_work, args=(number, theirs, setup, weights), daemon=True)
+            self.process.start()
+
+    def __str__(self) -> str:
+        return f"self-play worker {self.number} (pid {self.process.pid})"
+
+    def answer(self, iteration: int) -> Examples:
+        """What it sent.
+
+        Raises:
+            WorkerDiedError: it died.
+            Exception: what it raised.
+        """
+        try:
+            answer = self.pipe.recv_bytes()
+        except (EOFError, OSError):
+            raise self.died(f"in iteration {iteration}") from None
+        examples = pickle.loads(answer)
+        if isinstance(examples, _Failure):
+            examples.error.add_note(f"In {self}, iteration {iteration}:\n{examples.traceback}")
+            raise examples.error
+        return examples
+
+    def died(self, when: str) -> WorkerDiedError:
+        self.process.join(5)  # its pipe ends a moment earlier
+        code = self.process.exitcode
+        how = f"exit code {code}" if code is None or code >= 0 else f"killed by {signal.Signals(-code).name}"
+        hint = ", out of memory perhaps" if code == -signal.SIGKILL else ""
+        return WorkerDiedError(f"{self} died {when}: {how}{hint}")
 
 
-def _start_worker(selfplay: SelfPlay, network: ValueModule) -> None:
-    global _worker
+@dataclass
+class _Failure:
+    """What a worker raised."""
+
+    error: Exception
+    traceback: str
+
+    @staticmethod
+    def of(error: Exception) -> "_Failure":
+        told = "".join(traceback.format_exception(error))
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:  # whatever its class does
+            error = RuntimeError(f"{type(error).__name__}: {error}")
+        return _Failure(error, told)
+
+
+def _work(number: int, pipe: Connection, setup: Tensor, weights: dict[str, Tensor]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the trainer decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
-    _worker = selfplay, network
+    with contextlib.suppress(ConnectionError):  # nobody is left to answer
+        try:
+            selfplay, network = pickle.loads(setup.numpy().tobytes())
+            network.load_state_dict(weights, assign=True)  # from now on it reads the shared ones
+            while True:
+                share, seed, iteration = pipe.recv()
+                examples = generate(selfplay, network, share, seed, iteration, number)
+                # Bytes through the pipe: shared tensors would save a millisecond or two a megabyte, but each
+                # takes a file descriptor, and room in /dev/shm, of which containers have little.
+                pipe.send_bytes(pickle.dumps(examples))
+        except Exception as error:
+            pipe.send_bytes(pickle.dumps(_Failure.of(error)))
 
 
 def _end_with_parent() -> None:
@@ -118,10 +213,3 @@ def _end_with_parent() -> None:
     assert parent is not None
     parent.join()
     os._exit(1)
-
-
-def _work(weights: dict[str, Any], trajectories: int, seed: int, iteration: int, worker: int) -> Examples:
-    assert _worker is not None, f"process {os.getpid()} is not a worker"
-    selfplay, network = _worker
-    network.load_state_dict({name: torch.as_tensor(weight) for name, weight in weights.items()})
-    return generate(selfplay, network, trajectories, seed, iteration, worker)

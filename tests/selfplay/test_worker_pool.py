@@ -1,17 +1,23 @@
 """Self-play in several processes."""
 
-import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import pairwise
+from multiprocessing.connection import wait
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.learning.networks import ValueNetwork
@@ -22,14 +28,62 @@ from pokerlab.selfplay.workers import Examples, WorkerDiedError, WorkerPool, ran
 
 GAME = Kuhn(depth_limit=1)
 
-
-def selfplay() -> SelfPlay:
-    return SelfPlay(GAME, Solver(), search_iterations=8)
+pytestmark = pytest.mark.timeout(90)  # what goes wrong between processes is that one waits for ever
 
 
-def network(seed: int) -> ValueNetwork:
+class Scaled(ValueNetwork):
+    """Has a buffer."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__(GAME, hidden=8, layers=1)
+        self.register_buffer("scale", torch.tensor(scale))
+
+    def _values(self, embedded: Tensor, beliefs: Tensor) -> Tensor:
+        return super()._values(embedded, beliefs) * self.get_buffer("scale")
+
+
+def network(seed: int, scale: float = 1) -> Scaled:
     torch.manual_seed(seed)
-    return ValueNetwork(GAME, hidden=8, layers=1)
+    return Scaled(scale)
+
+
+class Play(SelfPlay):
+    def __init__(self) -> None:
+        super().__init__(GAME, Solver(), search_iterations=8)
+
+
+class Stuck(Play):
+    """Never finishes two games or more; a file named like the process says that it is at them."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def generate(self, network: Any, trajectories: int, *rest: Any) -> Examples:
+        if trajectories > 1:
+            (self.folder / str(os.getpid())).touch()
+            time.sleep(600)
+        return super().generate(network, trajectories, *rest)
+
+
+class UnsendableError(Exception):
+    """Cannot be made again from what pickle keeps of it."""
+
+    def __init__(self, hand: str, pot: int) -> None:
+        super().__init__(f"{hand} in a pot of {pot}")
+
+
+class Failing(Play):
+    def __init__(self, failure: Callable[[], Exception]) -> None:
+        super().__init__()
+        self.failure = failure
+
+    def generate(self, *_: Any) -> Examples:
+        raise self.failure()
+
+
+def threads() -> Exception:
+    return RuntimeError(f"{torch.get_num_threads()} thread")
 
 
 def same(first: Examples, second: Examples) -> bool:
@@ -44,104 +98,275 @@ def same(first: Examples, second: Examples) -> bool:
 def by_hand(network: ValueNetwork, shares: list[int], seed: int, iteration: int) -> Examples:
     """What workers with these shares must give, made in this process."""
     parts = [
-        selfplay().generate(network, share, random_stream(seed, iteration, worker), torch.empty(0))
+        Play().generate(network, share, random_stream(seed, iteration, worker), torch.empty(0))
         for worker, share in enumerate(shares)
     ]
     values, policies = zip(*parts, strict=True)
     return concatenate(values), concatenate(policies)
 
 
-def workers() -> set[int]:
-    return {process.pid for process in multiprocessing.active_children() if process.pid is not None}
+def pids(pool: WorkerPool) -> list[int]:
+    found = [worker.process.pid for worker in pool._running]
+    assert None not in found
+    return found  # type: ignore[return-value]
 
 
-def runs(pid: int) -> bool:
-    """Whether a process is there, and not merely unburied."""
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], stdout=subprocess.PIPE, text=True).stdout
-    return bool(state.strip()) and not state.startswith("Z")
+def state(pid: int) -> str:
+    """As ``ps`` puts it: empty for a process that is gone, Z for one that is not buried."""
+    return subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], stdout=subprocess.PIPE, text=True).stdout
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> bool:
+def until(condition: Callable[[], object], seconds: float = 60) -> bool:
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.01)
-    return condition()
+    return bool(condition())
 
 
-@pytest.fixture
+@contextmanager
+def once(condition: Callable[[], object], act: Callable[[], object]) -> Iterator[None]:
+    """Does something while the main thread waits for its workers."""
+    thread = threading.Thread(target=lambda: until(condition) and act())
+    thread.start()
+    yield
+    thread.join()
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    assert time.monotonic() - started < seconds
+
+
+@pytest.fixture(scope="module")
 def pool() -> Iterator[WorkerPool]:
-    pool = WorkerPool(selfplay(), workers=2)
+    pool = WorkerPool(Play(), workers=2)
     yield pool
     pool.close()
 
 
 def test_without_workers_this_process_plays() -> None:
-    before, pool = workers(), WorkerPool(selfplay(), workers=0)
-    played = pool.generate(network(0), 30, seed=5, iteration=2)
-    assert same(played, by_hand(network(0), [30], 5, 2))
-    assert workers() == before
+    pool = WorkerPool(Play(), workers=0)
+    assert same(pool.generate(network(0), 30, seed=5, iteration=2), by_hand(network(0), [30], 5, 2))
+    assert not pids(pool)
     pool.close()
 
 
 def test_an_iteration_and_a_seed_have_their_own_randomness() -> None:
-    pool = WorkerPool(selfplay(), workers=0)
+    pool = WorkerPool(Play(), workers=0)
     first, iteration, seed = (pool.generate(network(0), 30, *place) for place in ((5, 2), (5, 3), (6, 2)))
     assert not same(first, iteration)
     assert not same(first, seed)
 
 
 def test_random_streams_depend_on_seed_and_place_only() -> None:
-    places = [(1, 0), (0, 1), (1, 1), (1, 0, 1), (1, 1, 0, 1), (2**40, 0), (1, 2**32 - 1)]
+    places = [
+        *((1, 0), (0, 1), (1, 1), (1, 0, 1), (1, 1, 0, 1), (1, 2**32 - 1)),
+        *((1,), (1, 0, 0), (0,), (0, 0), (0, 0, 0, 0), (0, 0, 0, 0, 0)),  # zeros count
+        # cut into words of 32 bits, these are like others
+        *((2**32 + 1, 0), (2**32, 1), (2**40, 0), (0, 2**8, 0), (2**64 + 1, 1), (1, 0, 1, 1), (2**96,)),
+    ]
     draws = [torch.rand(4, generator=random_stream(*place)) for place in places]
     again = [torch.rand(4, generator=random_stream(*place)) for place in places]
     assert torch.equal(torch.stack(draws), torch.stack(again))
     assert len(torch.stack(draws).unique(dim=0)) == len(places)
 
 
-def test_two_workers_play_their_shares_with_the_newest_weights_until_one_dies(pool: WorkerPool) -> None:
-    """One test, for starting processes takes seconds."""
-    before = workers()
-    assert same(pool.generate(network(0), 31, seed=5, iteration=2), by_hand(network(0), [16, 15], 5, 2))
-    processes = workers() - before
-    assert len(processes) == 2
-    assert same(pool.generate(network(1), 31, seed=5, iteration=2), by_hand(network(1), [16, 15], 5, 2))
-    _, policies = pool.generate(network(0), 31, seed=5, iteration=3)
-    at_root = (policies.features == torch.tensor(GAME.features(GAME.root()))).all(1)
-    assert at_root.sum() == 31
-    assert same(pool.generate(network(0), 1, seed=5, iteration=4), by_hand(network(0), [1], 5, 4))
-    assert workers() - before == processes  # the same ones all along
+@pytest.mark.parametrize(("trajectories", "shares"), [(31, [16, 15]), (1, [1])])
+def test_workers_play_equal_shares_each_with_its_own_random_stream(
+    trajectories: int, shares: list[int], pool: WorkerPool
+) -> None:
+    expected = by_hand(network(0), shares, 5, 2)
+    for _ in range(2):
+        assert same(pool.generate(network(0), trajectories, seed=5, iteration=2), expected)
 
-    killer = threading.Timer(0.05, os.kill, (min(processes), signal.SIGKILL))
-    killer.start()
-    with pytest.raises(WorkerDiedError, match=r"^a self-play worker died in iteration 7: killed, or "):
-        pool.generate(network(0), 300_000, seed=5, iteration=7)
-    killer.join()
+
+def test_workers_play_with_the_newest_weights_and_buffers(pool: WorkerPool) -> None:
+    games = [
+        by_hand(newest, [16, 15], 5, 2)
+        for newest in (network(0), network(1), network(1, scale=2), network(0))
+    ]
+    assert not any(same(*neighbours) for neighbours in pairwise(games))
+    first = pids(pool)
+    trained = network(0)
+    for newest, game in zip((network(0), network(1), network(1, scale=2), network(0)), games, strict=True):
+        trained.load_state_dict(newest.state_dict())
+        assert same(pool.generate(trained, 31, seed=5, iteration=2), game)
+    assert pids(pool) == first or not first
+
+
+def test_workers_leave_ctrl_c_to_the_trainer(pool: WorkerPool) -> None:
+    for iteration in (0, 1):
+        pool.generate(network(0), 2, seed=0, iteration=iteration)
+        for pid in pids(pool):
+            os.kill(pid, signal.SIGINT)
+
+
+def test_a_worker_that_dies_while_starting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = WorkerPool(Play(), workers=2)
+    started: list[int] = []
+
+    def kill_first(pipes: Any) -> Any:
+        if not started:
+            started.extend(pids(pool))
+            os.kill(started[1], signal.SIGKILL)
+        return wait(pipes)
+
+    monkeypatch.setattr("pokerlab.selfplay.workers.wait", kill_first)
+    message = (
+        r"^self-play worker 1 \(pid \d+\) died in iteration 7: killed by SIGKILL, out of memory perhaps$"
+    )
+    with at_most(2), pytest.raises(WorkerDiedError, match=message):
+        pool.generate(network(0), 2, seed=0, iteration=7)
+    assert not any(state(pid) for pid in started)
     pool.close()
-    assert workers() == before
-    assert not any(runs(process) for process in processes)
 
 
-class Endless(SelfPlay):
-    """Never finishes."""
+def test_a_worker_that_dies_at_play_is_named_and_the_others_end(tmp_path: Path) -> None:
+    pool = WorkerPool(Stuck(tmp_path), workers=2)
+    processes: list[int] = []
 
-    def generate(self, *_: object) -> Examples:
-        print(os.getpid(), flush=True)
-        time.sleep(600)
-        raise AssertionError("somebody should have ended this")
+    def terminate_first() -> None:
+        processes.extend(pids(pool))
+        os.kill(processes[0], signal.SIGTERM)
+
+    with (
+        once(lambda: len(list(tmp_path.iterdir())) == 2, terminate_first),
+        pytest.raises(WorkerDiedError, match=r"worker 0 \(pid \d+\) died in iteration 3: killed by SIGTERM$"),
+    ):
+        pool.generate(network(0), 4, seed=0, iteration=3)
+    assert len(processes) == 2
+    assert not any(state(pid) for pid in processes)
+    pool.close()
+
+
+def test_a_worker_that_dies_idle_is_named_and_the_next_iteration_starts_new_ones() -> None:
+    pool = WorkerPool(Play(), workers=2)
+    pool.generate(network(0), 2, seed=0, iteration=0)
+    idle = pids(pool)
+    os.kill(idle[1], signal.SIGKILL)
+    assert until(lambda: state(idle[1]).startswith("Z"))
+    message = (
+        rf"^self-play worker 1 \(pid {idle[1]}\) died before iteration 1: killed by SIGKILL, out of memory"
+    )
+    with at_most(1), pytest.raises(WorkerDiedError, match=message):
+        pool.generate(network(0), 1, seed=0, iteration=1)
+    assert not any(state(pid) for pid in idle)
+    assert same(pool.generate(network(0), 2, seed=0, iteration=1), by_hand(network(0), [1, 1], 0, 1))
+    pool.close()
+
+
+def test_a_worker_that_exits_is_named_with_its_exit_code() -> None:
+    pool = WorkerPool(Failing(partial(sys.exit, 3)), workers=1)
+    with pytest.raises(WorkerDiedError, match=r"^self-play worker 0 \(pid \d+\) died .*: exit code 3$"):
+        pool.generate(network(0), 1, seed=0, iteration=0)
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind", "message"),
+    [
+        pytest.param(partial(KeyError, "Kh"), KeyError, "'Kh'", id="type kept"),
+        pytest.param(
+            partial(UnsendableError, "aces", 3),
+            RuntimeError,
+            "UnsendableError: aces in a pot of 3",
+            id="type named",
+        ),
+    ],
+)
+def test_what_a_worker_raises_is_raised_in_the_trainer_with_both_tracebacks(
+    failure: Callable[[], Exception], kind: type[Exception], message: str
+) -> None:
+    pool = WorkerPool(Failing(failure), workers=1)
+    with pytest.raises(kind) as raised:
+        pool.generate(network(0), 1, seed=0, iteration=4)
+    assert (type(raised.value), str(raised.value)) == (kind, message)
+    (note,) = raised.value.__notes__
+    assert re.match(r"In self-play worker 0 \(pid \d+\), iteration 4:\nTraceback ", note)
+    assert "raise self.failure()" in note
+    assert not pids(pool)
+
+
+def test_a_worker_computes_with_one_thread() -> None:
+    pool = WorkerPool(Failing(threads), workers=1)
+    with pytest.raises(RuntimeError, match=r"^1 thread\n"):
+        pool.generate(network(0), 1, seed=0, iteration=0)
+
+
+def test_an_interrupted_iteration_ends_at_once_and_none_of_it_reaches_the_next(tmp_path: Path) -> None:
+    pool = WorkerPool(Stuck(tmp_path), workers=2)
+    pool.generate(network(0), 2, seed=0, iteration=0)
+    busy = pids(pool)
+    interrupted: list[float] = []
+
+    def ctrl_c() -> None:
+        interrupted.append(time.monotonic())
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    with once(lambda: list(tmp_path.iterdir()), ctrl_c), pytest.raises(KeyboardInterrupt):
+        pool.generate(network(0), 3, seed=0, iteration=1)  # the second worker has one game, and an answer
+    assert time.monotonic() - interrupted[0] < 1
+    assert not any(state(pid) for pid in busy)
+    assert same(pool.generate(network(1), 2, seed=0, iteration=2), by_hand(network(1), [1, 1], 0, 2))
+    pool.close()
+    pool.close()
+
+
+def test_a_pool_leaves_nothing_behind() -> None:
+    def held() -> tuple[int, int]:
+        return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+
+    def play_and_close() -> list[int]:
+        pool = WorkerPool(Play(), workers=2)
+        pool.generate(network(0), 2, seed=0, iteration=0)
+        processes = pids(pool)
+        os.kill(processes[0], signal.SIGSTOP)  # even so
+        with at_most(1):
+            pool.close()
+        return processes
+
+    play_and_close()  # starts multiprocessing's resource tracker, which stays
+    before = held()
+    processes = play_and_close()
+    assert held() == before
+    assert not any(state(pid) for pid in processes)
 
 
 TRAINER = """
-from test_worker_pool import GAME, Endless, Solver, WorkerPool, network
-WorkerPool(Endless(GAME, Solver(), search_iterations=1), workers=1).generate(network(0), 1, 0, 0)
+import sys
+from pathlib import Path
+from test_worker_pool import Stuck, WorkerPool, network, pids
+pool = WorkerPool(Stuck(Path(sys.argv[1])), workers=2)
+pool.generate(network(0), 2, 0, 0)
+print(*pids(pool), flush=True)
+if sys.argv[2] == "busy":
+    pool.generate(network(0), 3, 0, 1)
+sys.stdin.read()
 """
 
 
-def test_a_trainer_that_is_killed_leaves_no_workers_not_even_busy_ones() -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("doing", ["busy", "idle"])
+def test_a_trainer_that_ends_without_closing_leaves_no_workers(
+    number: signal.Signals, doing: str, tmp_path: Path
+) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", TRAINER], cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-W", "error", "-c", TRAINER, str(tmp_path), doing],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as trainer:
         assert trainer.stdout is not None
-        worker = int(trainer.stdout.readline())
-        assert runs(worker)
-        trainer.kill()
-    assert until(lambda: not runs(worker))
+        assert trainer.stderr is not None
+        processes = [int(pid) for pid in trainer.stdout.readline().split()]
+        assert len(processes) == 2
+        assert doing == "idle" or until(lambda: list(tmp_path.iterdir()))
+        with at_most(5):
+            trainer.send_signal(number)
+            told = trainer.stderr.read()  # until the last process that could say something has ended
+        assert not any(state(pid).strip("Z\n") for pid in processes)
+    assert told.splitlines()[-1:] == ([] if number == signal.SIGKILL else ["KeyboardInterrupt"])
+    assert told.count("Traceback") <= 1
