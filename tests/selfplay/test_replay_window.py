@@ -120,6 +120,27 @@ def test_an_interrupted_iteration_can_be_saved_as_of_the_one_before(
     assert same(saved(restored, restored.added), saved(finished, finished.added))
 
 
+@settings(max_examples=100)
+@given(
+    sizes=SIZES,
+    cut=st.integers(0, 11),
+    capacities=st.tuples(st.integers(1, 25), st.integers(1, 25)),
+    shares=st.tuples(NEWEST, NEWEST),
+)
+def test_a_replay_restored_into_another_size_never_counts_what_was_not_saved(
+    sizes: list[int], cut: int, capacities: tuple[int, int], shares: tuple[float, float]
+) -> None:
+    original = filled(*sizes[:cut], capacity=capacities[0], newest=shares[0])
+    restored = Replay(NONE, capacity=capacities[1], newest=shares[1])
+    restored.restore(original.contents(original.added))
+    oldest = original.added - original.window(original.added)
+    for size in [0, *sizes[cut:]]:
+        restored.add(numbered(restored.added, restored.added + size))
+        wanted = filled(restored.added, capacity=capacities[1], newest=shares[1]).window(restored.added)
+        first = max(oldest, restored.added - wanted)
+        assert same(saved(restored, restored.added), numbered(first, restored.added))
+
+
 def test_what_was_saved_does_not_change_with_the_replay() -> None:
     replay = filled(6, capacity=4)
     contents = replay.contents(6)
