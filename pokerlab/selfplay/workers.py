@@ -9,6 +9,7 @@ import signal
 import threading
 import traceback
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
@@ -99,11 +100,17 @@ class WorkerPool:
     def _start(self, network: ValueModule) -> None:
         self._shared = copy.deepcopy(network).cpu().share_memory()
         setup = pickle.dumps((self.selfplay, self._shared))
-        # Shared as well, for what a process is started with goes through a pipe: more than that holds, and
-        # start() would wait until the process reads it, which takes seconds, or for ever if it was killed.
+        # Shared as well, for what a process is started with goes through a pipe. Were it more than that
+        # holds, start() would wait until the process has read it: for seconds, or for ever if it was killed.
         shared_setup = torch.frombuffer(bytearray(setup), dtype=torch.uint8).share_memory_()
-        for number in range(self.workers):
-            self._running.append(_Worker(number, shared_setup, self._shared.state_dict()))
+        # A terminal sends Ctrl-C to all, and the trainer decides: its processes inherit that it is blocked.
+        resource_tracker.ensure_running()  # else the first start() does it, and unblocks
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            for number in range(self.workers):
+                self._running.append(_Worker(number, shared_setup, self._shared.state_dict()))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _ask(self, shares: list[int], seed: int, iteration: int) -> list[Examples]:
         """Every worker's answer, where its share is not empty."""
@@ -190,7 +197,6 @@ class _Failure:
 
 
 def _work(number: int, pipe: Connection, setup: Tensor, weights: dict[str, Tensor]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the trainer decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     with contextlib.suppress(ConnectionError):  # nobody is left to answer

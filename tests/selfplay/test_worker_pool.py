@@ -28,7 +28,7 @@ from pokerlab.selfplay.workers import Examples, WorkerDiedError, WorkerPool, ran
 
 GAME = Kuhn(depth_limit=1)
 
-pytestmark = pytest.mark.timeout(90)  # what goes wrong between processes is that one waits for ever
+pytestmark = pytest.mark.timeout(60)  # what goes wrong between processes is that one waits for ever
 
 
 class Scaled(ValueNetwork):
@@ -116,7 +116,7 @@ def state(pid: int) -> str:
     return subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], stdout=subprocess.PIPE, text=True).stdout
 
 
-def until(condition: Callable[[], object], seconds: float = 60) -> bool:
+def until(condition: Callable[[], object], seconds: float = 30) -> bool:
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.01)
@@ -196,11 +196,19 @@ def test_workers_play_with_the_newest_weights_and_buffers(pool: WorkerPool) -> N
     assert pids(pool) == first or not first
 
 
-def test_workers_leave_ctrl_c_to_the_trainer(pool: WorkerPool) -> None:
-    for iteration in (0, 1):
-        pool.generate(network(0), 2, seed=0, iteration=iteration)
+def test_workers_leave_ctrl_c_to_the_trainer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While they start, in the first iteration, and while they play, in the second."""
+    pool = WorkerPool(Play(), workers=1)
+
+    def interrupt_workers(pipes: Any) -> Any:
         for pid in pids(pool):
             os.kill(pid, signal.SIGINT)
+        return wait(pipes)
+
+    monkeypatch.setattr("pokerlab.selfplay.workers.wait", interrupt_workers)
+    for iteration in (0, 1):
+        pool.generate(network(0), 1, seed=0, iteration=iteration)
+    pool.close()
 
 
 def test_a_worker_that_dies_while_starting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -361,12 +369,15 @@ def test_a_trainer_that_ends_without_closing_leaves_no_workers(
     ) as trainer:
         assert trainer.stdout is not None
         assert trainer.stderr is not None
-        processes = [int(pid) for pid in trainer.stdout.readline().split()]
-        assert len(processes) == 2
-        assert doing == "idle" or until(lambda: list(tmp_path.iterdir()))
-        with at_most(5):
-            trainer.send_signal(number)
-            told = trainer.stderr.read()  # until the last process that could say something has ended
+        try:
+            processes = [int(pid) for pid in trainer.stdout.readline().split()]
+            assert len(processes) == 2
+            assert doing == "idle" or until(lambda: list(tmp_path.iterdir()))
+            with at_most(5):
+                trainer.send_signal(number)
+                told = trainer.stderr.read()  # until the last process that could say something has ended
+        finally:
+            trainer.kill()
         assert not any(state(pid).strip("Z\n") for pid in processes)
     assert told.splitlines()[-1:] == ([] if number == signal.SIGKILL else ["KeyboardInterrupt"])
     assert told.count("Traceback") <= 1
