@@ -1,0 +1,1 @@
+"""Speed: against peers in the same run, end to end, and as sizes grow."""

@@ -1,0 +1,54 @@
+"""Pictures of how cost grows."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, StrMethodFormatter
+
+COLOURS, MARKERS = ("#0072b2", "#d55e00"), ("o", "s")  # told apart by colour-blind readers too
+PANELS = {"batch": "subgames in the forest", "hands": "hands", "nodes": "decision nodes in the tree"}
+"""What a panel's horizontal axis is, by part of the benchmark."""
+
+
+def plot_costs(parts: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> None:
+    """Draws the cost of a subgame-iteration against batch, hands and nodes, log-log, side by side.
+
+    Against hands and nodes, a dashed line through the last point shows what grows in proportion.
+
+    Args:
+        parts: the rows of each part, as :mod:`benchmarks.scaling` makes them.
+        path: of the PNG.
+    """
+    drawn = [part for part in PANELS if part in parts]
+    figure = Figure(figsize=(4.6 * len(drawn), 4), layout="constrained")
+    for axes, part in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True):
+        _plot_part(axes, part, parts[part])
+    figure.savefig(path, format="png", dpi=120)
+
+
+def _plot_part(axes: Axes, part: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    of_game: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        of_game.setdefault(row["game"], []).append(row)
+    for (game, points), colour, marker in zip(of_game.items(), COLOURS, MARKERS, strict=False):
+        sizes, costs = [row[part] for row in points], [row["microseconds"] for row in points]
+        axes.plot(sizes, costs, color=colour, marker=marker, markersize=5, label=game)
+    if part != "batch":
+        last = rows[-1]
+        line = [last["microseconds"] * row[part] / last[part] for row in rows]
+        axes.plot([row[part] for row in rows], line, "--", color="#777777", linewidth=1, label="proportional")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    ticks = sorted({row[part] for row in rows})
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axes.minorticks_off()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    axes.set(xlabel=PANELS[part], ylabel="µs per subgame-iteration")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(visible=True, which="major", color="#e5e5e5", linewidth=0.8)
+    axes.set_axisbelow(True)

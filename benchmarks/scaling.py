@@ -1,0 +1,196 @@
+"""How cost grows with batch, hands, nodes, and self-play processes.
+
+    python -m benchmarks.scaling [--parts batch hands] [--plot costs.png]
+
+The first three parts give microseconds per subgame-iteration: one CFR iteration (both players' regrets
+and averages updated once) on one subgame, float32, the median of repeats, without building the trees.
+
+* batch: 1 to 4096 whole Leduc games, or second rounds of Leduc, in one forest.
+* hands: a street (:mod:`benchmarks.street`) of one tree with more and more hands, 16 in a forest.
+* nodes: streets of 24 hands with more bet sizes and raises, 16 in a forest.
+* workers: examples per second of self-play in this process (0), or in others; ``--overrides`` choose the
+  run. Starting the processes is not timed.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from benchmarks.forests import Measured, second_rounds, whole_games
+from benchmarks.measure import (
+    Arguments,
+    Report,
+    Run,
+    duration,
+    median_rates,
+    natural,
+    output_path,
+    positive,
+)
+from benchmarks.plots import PANELS, plot_costs
+from benchmarks.street import Street
+from pokerlab.errors import UserError
+from pokerlab.games.leduc import Leduc
+from pokerlab.runs.assemble import Assembled
+from pokerlab.runs.build import torch_device
+from pokerlab.runs.command import check_overrides
+from pokerlab.search.solver import Solver
+
+BATCHES = (1, 4, 16, 64, 256, 1024, 4096)
+HANDS = (6, 24, 96, 332, 1326)
+STREETS_AT_ONCE, HANDS_OF_TREES = 16, 24
+TREES: tuple[tuple[tuple[float, ...], int], ...] = (
+    ((), 1), ((1,), 2), ((0.5, 1), 3), ((0.33, 0.66, 1), 4), ((0.25, 0.5, 0.75, 1, 1.5), 4),
+)  # fmt: skip
+"""(bet sizes, most raises): 4, 10, 44, 292 and 1,326 decision nodes."""
+TREE_OF_HANDS = TREES[2]
+OVERRIDES = ("experiment=leduc", "trajectories=500")
+
+
+def street(hands: int, tree: tuple[tuple[float, ...], int]) -> Street:
+    """A street with 20 pots behind."""
+    bets, most_raises = tree
+    return Street(hands, pot=10, stack=200, bets=bets, most_raises=most_raises)
+
+
+class Costs:
+    """Measures subgame-iterations.
+
+    Args:
+        seconds: about what a repeat takes.
+        repeats: medians are over so many.
+    """
+
+    def __init__(self, *, seconds: float, repeats: int) -> None:
+        self.seconds, self.repeats = seconds, repeats
+
+    def row(self, game: str, measured: Measured) -> dict[str, Any]:
+        """A forest's sizes and cost."""
+        forest, belief = measured
+        cfr = Solver("dcfr", alternating=True).start(forest, belief)
+        (rate,) = median_rates([cfr.run], seconds=self.seconds, repeats=self.repeats)
+        nodes = forest.num_decisions / forest.num_subgames
+        microseconds = 1e6 / (rate * forest.num_subgames)
+        return {
+            "game": game,
+            "batch": forest.num_subgames,
+            "hands": forest.game.num_hands,
+            "nodes": round(nodes),
+            "iterations_per_second": rate,
+            "microseconds": microseconds,
+            "nanoseconds_per_node_and_hand": 1e3 * microseconds / (nodes * forest.game.num_hands),
+        }
+
+
+def batch_rows(costs: Costs, batches: Sequence[int], seed: int) -> list[dict[str, Any]]:
+    """Leduc, more and more of it at once."""
+    forests: dict[str, Callable[[int], Measured]] = {
+        "Leduc, whole": lambda batch: whole_games(Leduc(), batch, torch.float32),
+        "Leduc, second round": lambda batch: second_rounds(batch, torch.float32, seed),
+    }
+    return [costs.row(game, forest(batch)) for game, forest in forests.items() for batch in batches]
+
+
+def street_rows(costs: Costs, streets: Sequence[Street]) -> list[dict[str, Any]]:
+    """Streets of several sizes."""
+    return [costs.row("street", whole_games(game, STREETS_AT_ONCE, torch.float32)) for game in streets]
+
+
+@contextmanager
+def generating(overrides: Sequence[str], workers: int, seed: int) -> Iterator[tuple[Run, int]]:
+    """Self-play of a run's first iteration, again and again, and how many examples that gives.
+
+    Raises:
+        UserError: an override is wrong.
+    """
+    (config,) = check_overrides("train", [*overrides, f"workers={workers}", f"seed={seed}"])
+    torch_device(config.trainer.accelerator, "trainer.accelerator")
+    parts = Assembled(config)
+    pool = parts.data.dataset.pool
+
+    def generate(iterations: int = 1) -> int:
+        for _ in range(iterations):
+            made = pool.generate(parts.module.value_network, config.trajectories, seed, 0)
+        return sum(len(examples) for examples in made)
+
+    try:
+        yield generate, generate()
+    finally:
+        pool.close()
+
+
+def worker_rows(
+    costs: Costs, workers: Sequence[int], overrides: Sequence[str], seed: int
+) -> list[dict[str, Any]]:
+    """Self-play in several processes."""
+    rows = []
+    for number in workers:
+        with generating(overrides, number, seed) as (run, examples):
+            (rate,) = median_rates([run], seconds=costs.seconds, repeats=costs.repeats)
+        rows.append({"workers": number, "examples": examples, "examples_per_second": rate * examples})
+    return [{**row, "speed_up": row["examples_per_second"] / rows[0]["examples_per_second"]} for row in rows]
+
+
+COST_COLUMNS = {
+    "game": "game",
+    "batch": "batch",
+    "hands": "hands",
+    "nodes": "decision nodes",
+    "iterations_per_second": "iterations/s",
+    "microseconds": "µs/subgame-iteration",
+    "nanoseconds_per_node_and_hand": "ns per node and hand",
+}
+WORKER_COLUMNS = {
+    "workers": "workers",
+    "examples": "examples",
+    "examples_per_second": "examples/s",
+    "speed_up": "against the first",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command."""
+    parser = Arguments("benchmarks.scaling", __doc__, repeats=3)
+    names = (*PANELS, "workers")
+    parser.add_argument("--parts", nargs="+", choices=names, default=list(names))
+    parser.add_argument("--batches", nargs="+", type=positive, default=list(BATCHES))
+    parser.add_argument("--hands", nargs="+", type=positive, default=list(HANDS))
+    parser.add_argument("--workers", nargs="+", type=natural, default=[0, 1, 2])
+    parser.add_argument("--overrides", nargs="+", default=list(OVERRIDES), help="of self-play's config")
+    parser.add_argument("--threads", type=positive, default=1, help="of the solver, in this process")
+    parser.add_argument("--seconds", type=duration, default=0.25, help="what a repeat takes, about")
+    parser.add_argument("--plot", type=output_path, metavar="PNG", help="draw batch, hands and nodes")
+    given = list(sys.argv[1:] if argv is None else argv)
+    options = parser.parse_args(given)
+    if options.plot and not set(PANELS) & set(options.parts):
+        parser.error(f"--plot draws {', '.join(PANELS)}: --parts names none of them")
+    report = Report(
+        parser, given, threads=options.threads, dtype="float32", repeats=options.repeats, seed=options.seed
+    )
+    costs = Costs(seconds=options.seconds, repeats=options.repeats)
+    measures: dict[str, Callable[[], list[dict[str, Any]]]] = {
+        "batch": lambda: batch_rows(costs, options.batches, options.seed),
+        "hands": lambda: street_rows(costs, [street(hands, TREE_OF_HANDS) for hands in options.hands]),
+        "nodes": lambda: street_rows(costs, [street(HANDS_OF_TREES, tree) for tree in TREES]),
+        "workers": lambda: worker_rows(costs, options.workers, options.overrides, options.seed),
+    }
+    parts = {}
+    try:
+        for part in options.parts:
+            torch.set_num_threads(options.threads)
+            parts[part] = measures[part]()
+            columns = COST_COLUMNS if part in PANELS else WORKER_COLUMNS
+            report.table(f"cost against {part}", columns, parts[part])
+    except UserError as error:
+        parser.error(str(error))
+    report.results["parts"] = parts
+    report.finish(options.json)
+    if options.plot:
+        plot_costs(parts, options.plot)
+
+
+if __name__ == "__main__":
+    main()

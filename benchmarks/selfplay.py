@@ -1,0 +1,229 @@
+"""Self-play end to end: examples per second, and where the time goes.
+
+    python -m benchmarks.selfplay [experiment=leduc] [trajectories=500]
+
+Trains as ``pokerlab.train`` does, without evaluation and checkpoints, and leaves nothing behind. After
+one iteration to warm up, each further one is measured; medians are over those. The phases, seconds an
+iteration:
+
+* search: CFR, without the leaves' values.
+* network: the value network's answers to the leaf queries of search.
+* sampling: the rest of playing: forests, sampled leaves, examples.
+* replay: examples into the replay, and batches out of it.
+* optimiser: the rest of the iteration: losses, gradients, Adam, Lightning.
+
+Generation is the first three. With ``workers`` above 0 it happens in other processes, and is one phase.
+"""
+
+import logging
+import sys
+import tempfile
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from statistics import median
+from typing import Any
+
+import lightning
+from omegaconf import DictConfig
+
+from benchmarks.measure import Arguments, Report
+from pokerlab.errors import UserError
+from pokerlab.runs.assemble import Assembled
+from pokerlab.runs.build import torch_device
+from pokerlab.runs.command import check_overrides
+from pokerlab.search.cfr import CFR
+from pokerlab.search.leaves import LeafValues
+from pokerlab.selfplay.data import SelfPlayData
+
+IN_THIS_PROCESS = ("search", "network", "sampling")
+IN_WORKERS = ("workers",)
+EXPERIMENT = "experiment=leduc"
+
+
+class Clock:
+    """Seconds by phase; a phase within another takes its time from that."""
+
+    def __init__(self) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self._under_way: list[str] = []
+        self._since = 0.0
+
+    def enter(self, phase: str) -> None:
+        """Begins a phase."""
+        self._book()
+        self._under_way.append(phase)
+
+    def leave(self) -> None:
+        """Ends the phase that began last."""
+        self._book()
+        self._under_way.pop()
+
+    def _book(self) -> None:
+        now = time.perf_counter()
+        if self._under_way:
+            self.seconds[self._under_way[-1]] += now - self._since
+        self._since = now
+
+    def timed(self, phase: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """``function``, each call of it a phase."""
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            self.enter(phase)
+            try:
+                return function(*arguments, **named)
+            finally:
+                self.leave()
+
+        return call
+
+
+def watch(parts: Assembled, clock: Clock) -> None:
+    """Wraps what a run consists of, so that ``clock`` sees its phases."""
+    pool = parts.data.dataset.pool
+    for replay in (parts.data.values, parts.data.policies):
+        for name in ("add", "sample"):
+            setattr(replay, name, clock.timed("replay", getattr(replay, name)))
+    if pool.workers:
+        pool.generate = clock.timed("workers", pool.generate)  # type: ignore[method-assign]
+        return
+    pool.generate = clock.timed("sampling", pool.generate)  # type: ignore[method-assign]
+    network, start = parts.module.value_network, parts.solver.start
+
+    def at(*arguments: Any) -> LeafValues:
+        return clock.timed("network", plain_at(*arguments))
+
+    def start_timed(*arguments: Any) -> CFR:
+        cfr = clock.timed("search", start)(*arguments)
+        for name in ("step", "run"):
+            if hasattr(cfr, name):
+                setattr(cfr, name, clock.timed("search", getattr(cfr, name)))
+        return cfr
+
+    plain_at, network.at = network.at, clock.timed("network", at)  # type: ignore[method-assign]
+    parts.solver.start = start_timed
+
+
+class Stopwatch(lightning.Callback):
+    """Reads the clock at every iteration but the first.
+
+    Args:
+        clock: what it reads.
+        data: counts the examples.
+    """
+
+    def __init__(self, clock: Clock, data: SelfPlayData) -> None:
+        self.clock, self.data = clock, data
+        self.iterations: list[dict[str, float]] = []
+        """Seconds by phase, and ``examples``, of each."""
+
+    def on_train_epoch_start(self, *_: Any) -> None:
+        """The iteration begins."""
+        self.clock.seconds.clear()
+        self.clock.enter("optimiser")
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """The iteration is over."""
+        self.clock.leave()
+        if trainer.current_epoch:
+            self.iterations.append({**self.clock.seconds, "examples": self.data.dataset.new_examples})
+
+
+def iterations_of(config: DictConfig, repeats: int) -> list[dict[str, float]]:
+    """What each of ``repeats`` iterations took, by phase, and the examples that it made."""
+    parts, clock = Assembled(config), Clock()
+    watch(parts, clock)
+    stopwatch = Stopwatch(clock, parts.data)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        for message in ("does not have many workers", "has `__len__` defined", "LeafSpec.* is deprecated"):
+            warnings.filterwarnings("ignore", f".*{message}.*")
+        trainer = lightning.Trainer(
+            max_epochs=repeats + 1,
+            limit_train_batches=config.updates,
+            accelerator=config.trainer.accelerator,
+            devices=1,
+            gradient_clip_val=config.trainer.gradient_clip,
+            callbacks=[stopwatch],
+            default_root_dir=folder,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(parts.module, datamodule=parts.data)
+    return stopwatch.iterations
+
+
+def summary_of(iterations: list[dict[str, float]], generation: Sequence[str]) -> dict[str, Any]:
+    """Medians over iterations: seconds, shares and examples per second."""
+    phases = (*generation, "replay", "optimiser")
+    totals = [sum(iteration[phase] for phase in phases) for iteration in iterations]
+    generating = [sum(iteration[phase] for phase in generation) for iteration in iterations]
+    examples = [iteration["examples"] for iteration in iterations]
+    seconds = {phase: median(iteration[phase] for iteration in iterations) for phase in phases}
+    return {
+        "examples": median(examples),
+        "examples_per_second_generation": median(map(float.__truediv__, map(float, examples), generating)),
+        "examples_per_second": median(map(float.__truediv__, map(float, examples), totals)),
+        "seconds": seconds,
+        "share": {phase: spent / sum(seconds.values()) for phase, spent in seconds.items()},
+    }
+
+
+def config_of(overrides: Sequence[str], seed: int) -> DictConfig:
+    """The run that the command line asks for; Leduc where it names no experiment.
+
+    Raises:
+        UserError: something in it is wrong.
+    """
+    if not any(override.startswith("experiment=") for override in overrides):
+        overrides = [EXPERIMENT, *overrides]
+    (config,) = check_overrides("train", [f"seed={seed}", *overrides])
+    torch_device(config.trainer.accelerator, "trainer.accelerator")
+    return config
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command."""
+    parser = Arguments("benchmarks.selfplay", __doc__, repeats=4)
+    parser.add_argument("overrides", nargs="*", help="of the run's config, as for pokerlab.train")
+    given = list(sys.argv[1:] if argv is None else argv)
+    options = parser.parse_intermixed_args(given)
+    try:
+        config = config_of(options.overrides, options.seed)
+        report = Report(
+            parser,
+            given,
+            threads=config.trainer.threads,
+            dtype="float32",
+            repeats=options.repeats,
+            seed=config.seed,
+        )
+        iterations = iterations_of(config, options.repeats)
+    except UserError as error:
+        parser.error(str(error))
+    results = summary_of(iterations, IN_WORKERS if config.workers else IN_THIS_PROCESS)
+    report.table(
+        "an iteration's seconds",
+        {"phase": "phase", "seconds": "seconds", "percent": "%"},
+        [
+            {"phase": phase, "seconds": seconds, "percent": 100 * results["share"][phase]}
+            for phase, seconds in results["seconds"].items()
+        ],
+    )
+    report.console.print(
+        f"{config.trajectories:,} trajectories and {config.updates:,} updates of {config.batch_size:,} "
+        f"examples an iteration\n{results['examples']:,.0f} new examples: "
+        f"{results['examples_per_second_generation']:,.0f} a second of generation, "
+        f"{results['examples_per_second']:,.0f} a second end to end",
+        highlight=False,
+    )
+    sizes = {key: config[key] for key in ("trajectories", "updates", "batch_size", "workers")}
+    report.results |= {**sizes, **results}
+    report.finish(options.json)
+
+
+if __name__ == "__main__":
+    main()

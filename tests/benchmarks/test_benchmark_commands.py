@@ -1,0 +1,155 @@
+"""Each benchmark at its smallest: what it prints and writes, never how fast it was."""
+
+import json
+import os
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from benchmarks import scaling, selfplay, solver
+from benchmarks.measure import median_rates
+from benchmarks.selfplay import Clock
+
+COMMANDS = {"solver": solver.main, "selfplay": selfplay.main, "scaling": scaling.main}
+QUICK = ["--repeats", "1", "--seconds", "0.001"]
+KUHN = [
+    "experiment=kuhn", "trajectories=20", "updates=3", "batch_size=16", "selfplay.search_iterations=10",
+    "model.value_network.hidden=16", "model.policy_network.hidden=16",
+]  # fmt: skip
+
+
+def results_of(command: str, tmp_path: Path, *arguments: str) -> dict[str, Any]:
+    path = tmp_path / "results.json"
+    COMMANDS[command]([*arguments, "--json", str(path)])
+    results: dict[str, Any] = json.loads(path.read_text())
+    assert {"cpu", "cores", "torch"} <= results["machine"].keys()
+    assert {"threads", "dtype", "repeats", "seed"} <= results.keys()
+    assert results["command"].startswith(f"python -m benchmarks.{command} ")
+    return results
+
+
+def test_solver_compares_single_solves_and_forests_with_openspiel(tmp_path: Path) -> None:
+    games = ["leduc", "leduc_second_round"]
+    found = results_of("solver", tmp_path, *QUICK, "--games", *games, "--batches", "2", "--threads", "1")
+    shapes = [(row["game"], row["rule"], row["dtype"], row["batch"]) for row in found["rows"]]
+    assert shapes == [
+        ("leduc", "cfr_plus", "float64", 1),
+        ("leduc", "dcfr", "float64", 1),
+        ("leduc", "dcfr", "float32", 2),
+        ("leduc_second_round", "dcfr", "float32", 2),
+    ]
+    for row in found["rows"]:
+        ours, theirs = row["subgame_iterations_per_second"], row["openspiel_subgame_iterations_per_second"]
+        assert ours == row["iterations_per_second"] * row["batch"] > 0
+        assert row["ratio"] == pytest.approx(ours / theirs)
+
+
+def test_selfplay_accounts_for_the_whole_iteration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = results_of("selfplay", tmp_path, "--repeats", "2", *KUHN)
+    assert found["seconds"].keys() == {"search", "network", "sampling", "replay", "optimiser"}
+    assert min(found["seconds"].values()) > 0
+    assert sum(found["share"].values()) == pytest.approx(1)
+    assert found["examples_per_second_generation"] > found["examples_per_second"] > 0
+    assert os.listdir(tmp_path) == ["results.json"]  # noqa: PTH208
+
+
+def test_scaling_measures_every_part_and_draws(tmp_path: Path) -> None:
+    picture = tmp_path / "costs.png"
+    sizes = ["--batches", "1", "2", "--hands", "2", "3", "--workers", "0", "--overrides", *KUHN]
+    with patch.object(scaling, "TREES", scaling.TREES[:3]):
+        parts = results_of("scaling", tmp_path, *QUICK, *sizes, "--plot", str(picture))["parts"]
+    assert [row["batch"] for row in parts["batch"]] == [1, 2, 1, 2]
+    assert [row["hands"] for row in parts["hands"]] == [2, 3]
+    assert [row["nodes"] for row in parts["nodes"]] == [4, 10, 44]
+    assert [row["workers"] for row in parts["workers"]] == [0]
+    for row in [*parts["batch"], *parts["hands"], *parts["nodes"]]:
+        assert row["microseconds"] == pytest.approx(1e6 / row["iterations_per_second"] / row["batch"])
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "expected"),
+    [
+        ("solver", ["--games", "chess"], "'chess'"),
+        ("solver", ["--batches", "0"], "expected an integer of at least 1, got '0'"),
+        ("solver", ["--seconds", "nan"], "got 'nan'"),
+        ("solver", ["--json", "nowhere/r.json"], "the folder nowhere does not exist"),
+        ("selfplay", ["experiment=kuhm"], "did you mean kuhn?"),
+        ("selfplay", ["batch_size=0"], "batch_size must be an integer of at least 1, got 0"),
+        ("selfplay", ["--repeats", "many"], "got 'many'"),
+        ("scaling", ["--workers", "-1"], "--workers"),
+        ("scaling", ["--parts", "workers", "--overrides", "seeds=1"], "unknown key 'seeds'"),
+        ("scaling", ["--parts", "workers", "--plot", "c.png"], "--plot draws batch, hands, nodes"),
+    ],
+)
+def test_mistakes_end_in_one_line(
+    command: str, arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        COMMANDS[command](arguments)
+    told = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert told.startswith("error: ")
+    assert told.count("\n") == 1
+    assert expected in told
+
+
+def test_without_openspiel_one_line_says_how_to_get_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with patch.dict(sys.modules, {"pyspiel": None}), pytest.raises(SystemExit) as ended:
+        solver.main([])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("error: OpenSpiel is not installed")
+
+
+def test_the_commands_run_as_modules(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, module in (("solver", solver), ("selfplay", selfplay), ("scaling", scaling)):
+        with patch.object(sys, "argv", ["benchmark", "--help"]), pytest.raises(SystemExit):
+            runpy.run_path(str(module.__file__), run_name="__main__")
+        assert f"usage: python -m benchmarks.{name}" in capsys.readouterr().out
+
+
+class FakeTime:
+    """A clock that only moves when told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def pass_by(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_rates_are_medians_of_repeats_that_take_turns() -> None:
+    time, calls = FakeTime(), list[tuple[str, int]]()
+
+    def run(name: str, cost: float, iterations: int) -> None:
+        calls.append((name, iterations))
+        hiccup = 100 if len([c for c in calls if c == (name, 8)]) == 1 else 0  # in the first repeat
+        time.pass_by(cost * iterations + hiccup)
+
+    with patch("benchmarks.measure.time", time):
+        rates = median_rates(
+            [lambda n: run("fast", 0.125, n), lambda n: run("slow", 0.5, n)], seconds=1.0, repeats=3
+        )
+    assert rates == [8, 2]
+    assert calls[-6:] == [("fast", 8), ("slow", 2)] * 3
+
+
+def test_a_phase_within_another_takes_its_time_from_that() -> None:
+    time, clock = FakeTime(), Clock()
+    with patch("benchmarks.selfplay.time", time):
+        clock.enter("outer")
+        time.pass_by(1)
+        clock.timed("inner", time.pass_by)(2)
+        time.pass_by(4)
+        clock.leave()
+        time.pass_by(8)
+        clock.timed("inner", time.pass_by)(16)
+    assert clock.seconds == {"outer": 5, "inner": 18}

@@ -1,0 +1,118 @@
+"""The synthetic street: payoffs against sums over pairs of hands, betting rules, a game that CFR solves."""
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.street import CALL, FOLD, FOLD_KERNEL, SHOWDOWN_KERNEL, Street, StreetState
+from pokerlab.games.base import TERMINAL
+from pokerlab.search.best_response import exploitability
+from pokerlab.search.forest import Forest
+from pokerlab.search.solver import Solver
+from pokerlab.search.tree import PublicTree, build_tree
+
+HANDS = 7
+LIKE = torch.empty(0, dtype=torch.float64)
+GAMES = [
+    Street(HANDS),
+    Street(HANDS, bets=(), most_raises=1),
+    Street(HANDS, pot=4, stack=9, bets=(0.25, 0.5, 1, 2), most_raises=4),
+]
+
+
+def tree_of(game: Street) -> PublicTree[StreetState]:
+    return build_tree(game, game.root(), depth_limited=False)
+
+
+def winnings(game: Street, state: StreetState, own: int, other: int, player: int) -> float:
+    """What ``player`` takes out of the pot less what they put in, by the rules of poker."""
+    half, put_in = game.initial_pot / 2, state.committed
+    pot = game.initial_pot + sum(put_in)
+    last_to_act = (len(state.actions) - 1) % 2
+    wins = last_to_act != player if state.actions[-1] == FOLD else own > other
+    return (pot if wins else 0) - half - put_in[player]
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_every_terminal_pays_what_each_pair_of_hands_wins(game: Street) -> None:
+    states = tree_of(game).terminals.states
+    ends = [game.terminal(state) for state in states]
+    operator = game.payoff_operator([end.kernel for end in ends], LIKE)
+    reach = torch.rand(
+        2, len(ends), 3, HANDS, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
+    outcome = operator(reach)
+    for m, (state, end) in enumerate(zip(states, ends, strict=True)):
+        for player in (0, 1):
+            table = np.zeros((HANDS, HANDS))
+            for own in range(HANDS):
+                for other in set(range(HANDS)) - {own}:
+                    table[own, other] = winnings(game, state, own, other, player) / (HANDS * (HANDS - 1))
+            expected = reach[player, m].numpy() @ table.T
+            np.testing.assert_allclose(end.chips[player] * outcome[player, m].numpy(), expected, atol=1e-12)
+
+
+def test_both_players_together_win_nothing() -> None:
+    game = GAMES[0]
+    reach = torch.rand(2, HANDS, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    for state in tree_of(game).terminals.states:
+        end = game.terminal(state)
+        outcome = game.payoff_operator([end.kernel], LIKE)(reach.flip(0)[:, None, None])[:, 0, 0]
+        won = (reach * outcome).sum(-1) * torch.tensor(end.chips, dtype=torch.float64)
+        assert won.abs().max() > 1e-6
+        assert won.sum().item() == pytest.approx(0, abs=1e-13)
+
+
+def test_mass_is_the_sum_of_the_deal_over_the_opponents_hands() -> None:
+    reach = torch.rand(2, 3, HANDS, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    expected = reach.numpy() @ GAMES[0].deal
+    np.testing.assert_allclose(GAMES[0].mass_operator(LIKE)(reach).numpy(), expected, atol=1e-15)
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_chips_only_go_in_and_never_beyond_the_stack(game: Street) -> None:
+    tree = tree_of(game)
+    for state, actions in zip(tree.decisions.states, tree.actions, strict=True):
+        for action in actions:
+            after = game.next_state(state, action)
+            player = len(state.actions) % 2
+            assert after.committed[1 - player] == state.committed[1 - player]
+            assert state.committed[player] <= after.committed[player] <= game.stack
+            assert sum(a > CALL for a in after.actions) <= game.most_raises
+            if action > CALL:
+                assert after.committed[player] > after.committed[1 - player]
+    for state in tree.terminals.states:
+        assert game.actor(state) == TERMINAL
+        assert (state.committed[0] == state.committed[1]) == (state.actions[-1] == CALL)
+
+
+def test_the_bets_are_fractions_of_the_pot() -> None:
+    game = Street(HANDS, pot=10, stack=100, bets=(0.5, 1), most_raises=3)
+    bet = game.next_state(game.root(), 2)
+    assert bet.committed == (5, 0)
+    assert game.actions(bet) == (FOLD, CALL, 2, 3, 4)
+    raised = game.next_state(bet, 3)
+    assert raised.committed == (5, 25)  # calls 5, then raises the pot of 20
+    assert game.actions(game.next_state(raised, 4)) == (FOLD, CALL)
+    assert game.actions(game.root()) == (CALL, 2, 3, 4)
+
+
+def test_cfr_finds_the_known_equilibrium_of_all_in_or_check() -> None:
+    """Pot 2, stack 1, one bet, three hands: Kuhn poker, worth -1/18 to the first player."""
+    game = Street(3, pot=2, stack=1, bets=(), most_raises=1)
+    forest = Forest(game, [tree_of(game)], dtype=torch.float64)
+    belief = torch.as_tensor(game.initial_beliefs)[:, None]
+    cfr = Solver("cfr_plus").start(forest, belief).run(2000)
+    found = exploitability(forest, cfr.average_strategy(), belief)
+    assert found.nash_conv.item() < 1e-3
+    assert found.value.item() == pytest.approx(-1 / 18, abs=1e-3)
+
+
+def test_a_kernel_is_the_same_alone_and_among_others() -> None:
+    game = GAMES[0]
+    reach = torch.rand(2, 3, 4, HANDS, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    kernels = [SHOWDOWN_KERNEL, FOLD_KERNEL, SHOWDOWN_KERNEL]
+    together = game.payoff_operator(kernels, LIKE)(reach)
+    for m, kernel in enumerate(kernels):
+        alone = game.payoff_operator([kernel], LIKE)(reach[:, m : m + 1])
+        torch.testing.assert_close(together[:, m : m + 1], alone, rtol=0, atol=0)
