@@ -51,8 +51,8 @@ COLUMNS = {
     "threads": "threads",
     "batch": "batch",
     "iterations_per_second": "iterations/s",
-    "subgame_iterations_per_second": "subgame-iterations/s",
-    "openspiel_subgame_iterations_per_second": "OpenSpiel's",
+    "subgame_iterations_per_second": "× batch",
+    "openspiel_subgame_iterations_per_second": "OpenSpiel",
     "ratio": "ratio",
 }
 
