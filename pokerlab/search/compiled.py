@@ -17,7 +17,8 @@ from pokerlab.search.rules import UpdateRule
 from pokerlab.search.tree import Ints
 
 ROW = 192
-"""Numbers in a sequence row to aim for: whole vectors, and a pack that stays in the cache."""
+"""Numbers in a sequence row to aim for: whole vectors, and a pack that stays in the cache. More hands
+than that are divided among packs."""
 CACHE_LINE = 64
 """Bytes: rows are padded to whole ones."""
 MOST_HANDS_FOR_MATRICES = 64
@@ -56,6 +57,9 @@ class CompiledCFR(CFR):
         self._numbers = self._nothing_yet()
         self._every_pack(kernels.start, self._trees, self._packs, self._numbers, belief.contiguous().numpy())
 
+        at = self._packs
+        self._room = int((np.diff(at.row_at) + np.diff(at.root_at)).max())
+
         self._leaf_reach = torch.zeros_like(self._leaf_belief)
         self._leaf_values = torch.zeros_like(self._leaf_belief)
         self._operates = not len(self._trees.matrices) and bool(len(self._trees.kernel))
@@ -64,6 +68,10 @@ class CompiledCFR(CFR):
         slots = forest.payoffs.row[0].numel() if self._operates else 0
         self._terminal_reach = belief.new_zeros(2, slots, belief.shape[-1])
         self._outcomes = torch.zeros_like(self._terminal_reach)
+        self._asked = [
+            tensor.numpy() for tensor in (forest.leaves.possible, self._leaf_reach, self._terminal_reach)
+        ]
+        self._answered = (self._leaf_values.numpy(), self._outcomes.numpy())
 
     def _zeros(self, length: int) -> kernels.Floats:
         return torch.zeros(length, dtype=self.forest.dtype).numpy()  # aligned to cache lines
@@ -91,8 +99,6 @@ class CompiledCFR(CFR):
         weights = np.array([self.rule.weight(t) for t in ts])
         steps = kernels.Steps(
             done=self.iteration,
-            first_player=0,
-            last_player=1,
             alternating=self.alternating,
             floor=self.rule.floor,
             positive=discounts[:, 0].copy(),
@@ -102,9 +108,9 @@ class CompiledCFR(CFR):
         kept = self._samples(samples)
         if len(self.forest.leaves) or self._operates:
             for i in range(iterations):
-                self._step_by_query(_part(steps, i, i + 1), kept)
+                self._step_by_query(steps, i, kept)
         else:
-            self._every_pack(self._advance, steps, kept, iterations=iterations)
+            self._every_pack(self._advance, steps, 0, iterations, 0, 2, kept, iterations=iterations)
         self.iteration += iterations
         self._weight_sum += weights.sum()
         if samples is not None:
@@ -122,33 +128,39 @@ class CompiledCFR(CFR):
 
     # Steps
 
-    def _advance(self, first_pack: int, last_pack: int, steps: kernels.Steps, kept: kernels.Samples) -> None:
-        packs, here = self._packs, slice(first_pack, last_pack + 1)
-        workspace = self._zeros(int((np.diff(packs.row_at[here]) + np.diff(packs.root_at[here])).max()))
-        most = int(AT_ONCE // max(packs.edge_at[last_pack] - packs.edge_at[first_pack], 1)) or 1
-        for i in range(0, len(steps.weight), most):
+    def _advance(
+        self,
+        first_pack: int,
+        last_pack: int,
+        steps: kernels.Steps,
+        begin: int,
+        end: int,
+        first_player: int,
+        last_player: int,
+        kept: kernels.Samples,
+    ) -> None:
+        """:func:`kernels.advance`, a fraction of a second at a time."""
+        numbers = int(self._packs.edge_at[last_pack] - self._packs.edge_at[first_pack])
+        workspace, most = self._zeros(self._room), AT_ONCE // max(numbers, 1) or 1
+        for step in range(begin, end, most):
             kernels.advance(
-                first_pack, last_pack, self._trees, packs, self._numbers, _part(steps, i, i + most), kept,
-                self._leaf_values.numpy(), self._outcomes.numpy(), workspace,
+                first_pack, last_pack, step, min(step + most, end), first_player, last_player,
+                self._trees, self._packs, self._numbers, steps, kept, *self._answered, workspace,
             )  # fmt: skip
 
-    def _step_by_query(self, step: kernels.Steps, kept: kernels.Samples) -> None:
+    def _step_by_query(self, steps: kernels.Steps, step: int, kept: kernels.Samples) -> None:
         """One iteration, with the leaf evaluator or the payoff operator asked in between."""
-        for players in ((0, 0), (1, 1)) if self.alternating else ((0, 1),):
-            self._query(slice(players[0], players[1] + 1))
-            self._every_pack(
-                self._advance, step._replace(first_player=players[0], last_player=players[1]), kept
-            )
+        for players in ((0, 1), (1, 2)) if self.alternating else ((0, 2),):
+            self._query(slice(*players))
+            self._every_pack(self._advance, steps, step, step + 1, *players, kept)
 
     def _query(self, players: slice) -> None:
         forest = self.forest
-        self._every_pack(
-            kernels.weigh_reach, self._trees, self._packs, self._numbers, forest.leaves.possible.numpy(),
-            self._leaf_reach.numpy(), self._leaf_belief.numpy(), self._terminal_reach.numpy(),
-        )  # fmt: skip
+        self._every_pack(kernels.weigh_reach, self._trees, self._packs, self._numbers, *self._asked)
         if len(forest.leaves):
+            kernels.normalise(self._leaf_reach.numpy(), self._leaf_belief.numpy())
             worth = self._evaluate_leaves(self._leaf_belief)[players]
-            mass = forest.mass(self._leaf_reach.flip(0)[players])
+            mass = forest.mass(self._leaf_reach[players])
             torch.mul(worth * mass, self._leaf_scale, out=self._leaf_values[players])
         if self._operates:
             shape = (-1, *forest.payoffs.row.shape[1:], forest.game.num_hands)
@@ -181,16 +193,17 @@ class CompiledCFR(CFR):
             subgame = iteration = at = np.zeros(0, np.int64)
         else:
             subgame, iteration, at = samples.subgame, samples.iteration - 1, samples.copies.edges_at
-        lane_of = np.empty(self.forest.num_subgames, np.int64)
-        filled = self._packs.subgame >= 0
-        lane_of[self._packs.subgame[filled]] = filled.nonzero()[0]
-        pack = np.searchsorted(self._packs.lane_at, lane_of[subgame], side="right") - 1
-        order = np.lexsort((iteration, pack))
+        # each subgame's lanes: one, or one in each pack that has some of its hands
+        by_subgame = np.argsort(self._packs.subgame, kind="stable")[(self._packs.subgame < 0).sum() :]
+        lane = by_subgame.reshape(self.forest.num_subgames, -1)[subgame]
+        pack = np.searchsorted(self._packs.lane_at, lane, side="right") - 1
+        order = np.lexsort((np.broadcast_to(iteration[:, None], pack.shape).ravel(), pack.ravel()))
+        sample, pack, lane = order // max(lane.shape[1], 1), pack.ravel()[order], lane.ravel()[order]
         return kernels.Samples(
-            at=np.searchsorted(pack[order], np.arange(len(self._packs.tree) + 1)),
-            iteration=iteration[order],
-            lane=(lane_of[subgame] - self._packs.lane_at[pack])[order],
-            out_at=at[order],
+            at=np.searchsorted(pack, np.arange(len(self._packs.tree) + 1)),
+            iteration=iteration[sample],
+            lane=lane - self._packs.lane_at[pack],
+            out_at=at[sample],
             out=np.empty((at[-1] if len(at) else 0, self.forest.game.num_hands), self._dtype),
         )
 
@@ -201,15 +214,6 @@ class CompiledCFR(CFR):
         nodes = torch.from_numpy(due[copies.decisions.subgame.numpy()])
         written = copies.from_edges(torch.from_numpy(kept.out))
         samples.strategy[:, nodes] = written[:, nodes]
-
-
-def _part(steps: kernels.Steps, begin: int, end: int) -> kernels.Steps:
-    return steps._replace(
-        done=steps.done + begin,
-        positive=steps.positive[begin:end],
-        negative=steps.negative[begin:end],
-        weight=steps.weight[begin:end],
-    )
 
 
 def _starts(lengths: list[int] | Ints) -> Ints:
@@ -242,7 +246,7 @@ def _trees(forest: Forest, dtype: np.dtype) -> kernels.Trees:
 
 
 def _packs(forest: Forest, dtype: np.dtype) -> kernels.Packs:
-    hands = forest.game.num_hands
+    hands, line = forest.game.num_hands, CACHE_LINE // dtype.itemsize
     number = np.bincount(forest.tree_of, minlength=len(forest.trees))
     packs_of = -(-number // max(ROW // hands, 1))  # of each tree
     if packs_of.sum() < torch.get_num_threads():
@@ -256,13 +260,20 @@ def _packs(forest: Forest, dtype: np.dtype) -> kernels.Packs:
     by_tree = np.argsort(forest.tree_of, kind="stable")
     rank = np.arange(len(by_tree)) - np.repeat(_starts(number)[:-1], number)
     subgame[first_lane[forest.tree_of[by_tree]] + rank] = by_tree
+    # hands that do not fit in a row go to more packs, of one lane each
+    parts = -(-hands // ROW)
+    first_hands = np.arange(0, hands, hands if parts == 1 else -(-hands // (parts * line)) * line)
+    first_hand = np.tile(first_hands, len(tree))
+    last_hand = np.tile(np.append(first_hands[1:], hands), len(tree))
+    tree, lanes, subgame = (np.repeat(array, len(first_hands)) for array in (tree, lanes, subgame))
     edges = np.array([t.num_edges for t in forest.trees])[tree]
-    line = CACHE_LINE // dtype.itemsize
-    width = -(-lanes * hands // line) * line
+    width = -(lanes * (first_hand - last_hand) // line) * line
     return kernels.Packs(
         tree=tree,
         lanes=lanes,
-        lane_at=lane_at,
+        lane_at=_starts(lanes),
+        first_hand=first_hand,
+        last_hand=last_hand,
         edge_at=_starts(edges * width),
         row_at=_starts((edges + 2) * width),
         root_at=_starts(2 * width),

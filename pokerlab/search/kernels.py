@@ -1,9 +1,9 @@
 """CFR on the CPU as compiled loops (numba): the inside of :class:`~pokerlab.search.compiled.CompiledCFR`.
 
 Subgames of one tree are *packed*: a pack holds up to ``W`` of them in the lanes of one array, and a
-sequence row is ``C = H·W`` numbers, hand by hand, the lanes innermost. So every loop below runs over
-contiguous memory that fills the processor's vectors, whether a hand is one of six or of 1,326, and a
-pack runs all its iterations while it is in the cache.
+sequence row is ``C = H·W`` numbers, hand by hand, the lanes innermost. Where hands are many, a pack
+holds some of one subgame's hands instead. So every loop below runs over contiguous memory that fills the
+processor's vectors, whether a hand is one of six or of 1,326, and a pack is worked on in the cache.
 
 Within a tree, row 0 and 1 are the players' empty sequences and row ``2 + e`` is edge ``e``; a decision
 node's edges are adjacent. All trees and all packs lie one behind the other in flat arrays.
@@ -71,6 +71,10 @@ class Packs(NamedTuple):
     """``[P]`` ``W``."""
     lane_at: Ints
     """``[P]`` where its subgames stand in ``subgame``."""
+    first_hand: Ints
+    """``[P]``."""
+    last_hand: Ints
+    """``[P]`` exclusive."""
     edge_at: Ints
     """``[P + 1]`` where its edges begin in ``strategy`` and its like."""
     row_at: Ints
@@ -105,12 +109,10 @@ class Numbers(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """What to do: iterations of one or both players."""
+    """What to do: iterations."""
 
     done: int
-    """How many iterations were taken before."""
-    first_player: int
-    last_player: int
+    """How many were taken before."""
     alternating: bool
     floor: bool
     positive: Floats
@@ -139,6 +141,10 @@ class Samples(NamedTuple):
 def advance(
     first_pack: int,
     last_pack: int,
+    first_step: int,
+    last_step: int,
+    first_player: int,
+    last_player: int,
     trees: Trees,
     packs: Packs,
     numbers: Numbers,
@@ -148,15 +154,19 @@ def advance(
     outcomes: Floats,
     workspace: Floats,
 ) -> None:
-    """Takes ``steps`` with the packs from ``first_pack`` up to ``last_pack``.
+    """Takes some of ``steps`` with some of the packs. Every ``last`` is exclusive.
 
     Args:
         first_pack: where to begin.
-        last_pack: where to end, exclusive.
+        last_pack: where to end.
+        first_step: the same in ``steps``; one at a time if the trees have leaves or no payoff matrices.
+        last_step: where to end.
+        first_player: whose regrets to update; one at a time likewise if ``steps`` alternate.
+        last_player: where to end.
         trees: of the forest.
         packs: of the forest.
         numbers: are changed.
-        steps: what to do; one step at a time if the trees have leaves or no payoff matrices.
+        steps: what to do.
         samples: strategies to write down before their step.
         leaf_values: ``[2, L, H]`` counterfactual values of the forest's leaves.
         outcomes: ``[2, slots, H]`` what the payoff operator gave, if the trees have no matrices.
@@ -180,16 +190,17 @@ def advance(
         values = workspace[: (count + 2) * width].reshape(count + 2, width)
         scratch = workspace[(count + 2) * width : (count + 4) * width].reshape(2, width)
         # written down before either player's update
-        sample, samples_end = samples.at[pack], samples.at[pack + 1] if steps.first_player == 0 else 0
-        while sample < samples_end and samples.iteration[sample] < steps.done:
+        sample, samples_end = samples.at[pack], samples.at[pack + 1] if first_player == 0 else 0
+        while sample < samples_end and samples.iteration[sample] < steps.done + first_step:
             sample += 1
-        for step in range(steps.weight.shape[0]):
+        for step in range(first_step, last_step):
             while sample < samples_end and samples.iteration[sample] == steps.done + step:
                 lane, out_at = samples.lane[sample], samples.out_at[sample]
-                _unpack_lane(strategy, lane, lanes, samples.out[out_at : out_at + count])
+                to = samples.out[out_at : out_at + count, packs.first_hand[pack] : packs.last_hand[pack]]
+                _unpack_lane(strategy, lane, lanes, to)
                 sample += 1
             weight = steps.weight[step]
-            for player in range(steps.first_player, steps.last_player + 1):
+            for player in range(first_player, last_player):
                 _clear(player, tree, trees, values)
                 if trees.matrices.shape[0] > 0:
                     _add_terminals(player, tree, trees, lanes, belief, reach, values, scratch)
@@ -211,7 +222,7 @@ def advance(
                 if steps.alternating:
                     _update_reach(player, tree, trees, weight, strategy, strategy_sum, reach)
             if not steps.alternating:
-                for player in range(steps.first_player, steps.last_player + 1):
+                for player in range(first_player, last_player):
                     _update_reach(player, tree, trees, weight, strategy, strategy_sum, reach)
 
 
@@ -267,19 +278,15 @@ def _add_outcomes(
     player: int, pack: int, tree: int, trees: Trees, packs: Packs, outcomes: Floats, values: Floats
 ) -> None:
     """Terminal values that the payoff operator computed."""
-    lanes, hands = packs.lanes[pack], outcomes.shape[2]
+    lanes, first_hand, last_hand = packs.lanes[pack], packs.first_hand[pack], packs.last_hand[pack]
     for lane in range(lanes):
         subgame = packs.subgame[packs.lane_at[pack] + lane]
         if subgame >= 0:
             slot = packs.terminal_at[subgame] - trees.terminal_at[tree]
             for terminal in range(trees.terminal_at[tree], trees.terminal_at[tree + 1]):
-                own, won = (
-                    values[trees.terminal_row[player, terminal]],
-                    outcomes[player, packs.slot[slot + terminal]],
-                )
-                chips = trees.payoff[player, terminal]
-                for hand in range(hands):
-                    own[hand * lanes + lane] += chips * won[hand]
+                own = values[trees.terminal_row[player, terminal]]
+                won = outcomes[player, packs.slot[slot + terminal], first_hand:last_hand]
+                _add_to_lane(own, lane, lanes, trees.payoff[player, terminal], won)
 
 
 @_inlined
@@ -288,15 +295,25 @@ def _add_leaves(
 ) -> None:
     """Values of depth-limit leaves."""
     first, end = trees.leaf_at[tree], trees.leaf_at[tree + 1]
-    lanes, hands = packs.lanes[pack], leaf_values.shape[2]
+    lanes, first_hand, last_hand = packs.lanes[pack], packs.first_hand[pack], packs.last_hand[pack]
     for lane in range(lanes):
         subgame = packs.subgame[packs.lane_at[pack] + lane]
         if subgame >= 0:
             at = packs.leaf_at[subgame] - first
             for leaf in range(first, end):
-                own, worth = values[trees.leaf_row[player, leaf]], leaf_values[player, at + leaf]
-                for hand in range(hands):
-                    own[hand * lanes + lane] += worth[hand]
+                own = values[trees.leaf_row[player, leaf]]
+                worth = leaf_values[player, at + leaf, first_hand:last_hand]
+                _add_to_lane(own, lane, lanes, values.dtype.type(1), worth)
+
+
+@_inlined
+def _add_to_lane(row: Floats, lane: int, lanes: int, factor: np.floating, values: Floats) -> None:
+    if lanes == 1:  # in the processor's vectors
+        for i in range(values.shape[0]):
+            row[i] += factor * values[i]
+    else:
+        for i in range(values.shape[0]):
+            row[i * lanes + lane] += factor * values[i]
 
 
 @_inlined
@@ -402,7 +419,7 @@ def start(
     first_pack: int, last_pack: int, trees: Trees, packs: Packs, numbers: Numbers, belief: Floats
 ) -> None:
     """The uniform strategy and its reach, under ``belief`` ``[2, B, H]``."""
-    hands, one = belief.shape[2], numbers.regret.dtype.type(1)
+    one = numbers.regret.dtype.type(1)
     for pack in range(first_pack, last_pack):
         tree, edge_at = packs.tree[pack], packs.edge_at[pack]
         width = (packs.root_at[pack + 1] - packs.root_at[pack]) // 2
@@ -417,14 +434,14 @@ def start(
             )
         for player in range(2):
             _update_reach(player, tree, trees, numbers.reach.dtype.type(0), strategy, strategy_sum, reach)
-        lanes = packs.lanes[pack]
+        lanes, first_hand = packs.lanes[pack], packs.first_hand[pack]
         packed = numbers.belief[packs.root_at[pack] : packs.root_at[pack + 1]].reshape(2, width)
         for lane in range(lanes):
             subgame = packs.subgame[packs.lane_at[pack] + lane]
             if subgame >= 0:
                 for player in range(2):
-                    for hand in range(hands):
-                        packed[player, hand * lanes + lane] = belief[player, subgame, hand]
+                    for i in range(packs.last_hand[pack] - first_hand):
+                        packed[player, i * lanes + lane] = belief[player, subgame, first_hand + i]
 
 
 @_compiled
@@ -436,10 +453,9 @@ def weigh_reach(
     numbers: Numbers,
     leaf_possible: Floats,
     leaf_reach: Floats,
-    leaf_belief: Floats,
     terminal_reach: Floats,
 ) -> None:
-    """What leaf evaluator and payoff operator need to know.
+    """What leaf evaluator and payoff operator need to know: the opponent's reach × belief.
 
     Args:
         first_pack: where to begin.
@@ -448,14 +464,12 @@ def weigh_reach(
         packs: of the forest.
         numbers: are read.
         leaf_possible: ``[L, H]`` 1 for hands that the board leaves possible.
-        leaf_reach: ``[2, L, H]`` is set to own reach × belief at the forest's leaves.
-        leaf_belief: ``[2, L, H]`` is set to the same, normalised; where it is 0, it stays as it was.
-        terminal_reach: ``[2, slots, H]`` is set to the opponent's reach × belief at terminals, if the
-            trees have no payoff matrices.
+        leaf_reach: ``[2, L, H]`` is set for the forest's leaves.
+        terminal_reach: ``[2, slots, H]`` is set for the terminals, if the trees have no payoff matrices.
     """
-    hands, zero, one = leaf_reach.shape[2], numbers.reach.dtype.type(0), numbers.reach.dtype.type(1)
     for pack in range(first_pack, last_pack):
-        tree, lanes = packs.tree[pack], packs.lanes[pack]
+        tree, lanes, first_hand = packs.tree[pack], packs.lanes[pack], packs.first_hand[pack]
+        last_hand = packs.last_hand[pack]
         width = (packs.root_at[pack + 1] - packs.root_at[pack]) // 2
         belief = numbers.belief[packs.root_at[pack] : packs.root_at[pack + 1]].reshape(2, width)
         reach = numbers.reach[packs.row_at[pack] : packs.row_at[pack + 1]].reshape(-1, width)
@@ -465,25 +479,50 @@ def weigh_reach(
                 continue
             at = packs.leaf_at[subgame] - trees.leaf_at[tree]
             for player in range(2):
+                prior = belief[1 - player]
                 for leaf in range(trees.leaf_at[tree], trees.leaf_at[tree + 1]):
-                    own, weighted = reach[trees.leaf_row[player, leaf]], leaf_reach[player, at + leaf]
-                    total, possible = zero, leaf_possible[at + leaf]
-                    for hand in range(hands):
-                        c = hand * lanes + lane
-                        weighted[hand] = own[c] * belief[player, c] * possible[hand]
-                        total += weighted[hand]
-                    if total > zero:
-                        normalised, share = leaf_belief[player, at + leaf], one / total
-                        for hand in range(hands):
-                            normalised[hand] = weighted[hand] * share
+                    theirs = reach[trees.leaf_row[1 - player, leaf]]
+                    possible = leaf_possible[at + leaf, first_hand:last_hand]
+                    out = leaf_reach[player, at + leaf, first_hand:last_hand]
+                    _multiply_lane(theirs, prior, lane, lanes, out)
+                    for i in range(out.shape[0]):
+                        out[i] *= possible[i]
                 if trees.matrices.shape[0] == 0:
                     slot = packs.terminal_at[subgame] - trees.terminal_at[tree]
                     for terminal in range(trees.terminal_at[tree], trees.terminal_at[tree + 1]):
                         theirs = reach[trees.terminal_row[1 - player, terminal]]
-                        out = terminal_reach[player, packs.slot[slot + terminal]]
-                        for hand in range(hands):
-                            c = hand * lanes + lane
-                            out[hand] = theirs[c] * belief[1 - player, c]
+                        out = terminal_reach[player, packs.slot[slot + terminal], first_hand:last_hand]
+                        _multiply_lane(theirs, prior, lane, lanes, out)
+
+
+@_inlined
+def _multiply_lane(first: Floats, second: Floats, lane: int, lanes: int, out: Floats) -> None:
+    if lanes == 1:
+        for i in range(out.shape[0]):
+            out[i] = first[i] * second[i]
+    else:
+        for i in range(out.shape[0]):
+            out[i] = first[i * lanes + lane] * second[i * lanes + lane]
+
+
+@_compiled
+def normalise(leaf_reach: Floats, leaf_belief: Floats) -> None:
+    """Beliefs at leaves; one that no hand reaches stays as it was.
+
+    Args:
+        leaf_reach: ``[2, L, H]`` the opponent's reach × belief.
+        leaf_belief: ``[2, L, H]`` is set to each player's own, normalised.
+    """
+    zero, one = leaf_reach.dtype.type(0), leaf_reach.dtype.type(1)
+    for player in range(2):
+        for leaf in range(leaf_reach.shape[1]):
+            weighted, total = leaf_reach[1 - player, leaf], zero
+            for hand in range(weighted.shape[0]):
+                total += weighted[hand]
+            if total > zero:
+                belief, share = leaf_belief[player, leaf], one / total
+                for hand in range(weighted.shape[0]):
+                    belief[hand] = weighted[hand] * share
 
 
 @_compiled
@@ -497,13 +536,13 @@ def unpack_edges(packs: Packs, edges: Floats, out: Floats) -> None:
             subgame = packs.subgame[packs.lane_at[pack] + lane]
             if subgame >= 0:
                 at = packs.flat_at[subgame]
-                _unpack_lane(here, lane, lanes, out[at : at + here.shape[0]])
+                to = out[at : at + here.shape[0], packs.first_hand[pack] : packs.last_hand[pack]]
+                _unpack_lane(here, lane, lanes, to)
 
 
 @_compiled
 def unpack_roots(packs: Packs, roots: Floats, out: Floats) -> None:
     """Packed empty sequences, such as ``numbers.root_values``, as ``[2, B, H]``."""
-    hands = out.shape[2]
     for pack in range(packs.tree.shape[0]):
         lanes = packs.lanes[pack]
         width = (packs.root_at[pack + 1] - packs.root_at[pack]) // 2
@@ -512,8 +551,9 @@ def unpack_roots(packs: Packs, roots: Floats, out: Floats) -> None:
             subgame = packs.subgame[packs.lane_at[pack] + lane]
             if subgame >= 0:
                 for player in range(2):
-                    for hand in range(hands):
-                        out[player, subgame, hand] = here[player, hand * lanes + lane]
+                    to = out[player, subgame, packs.first_hand[pack] : packs.last_hand[pack]]
+                    for i in range(to.shape[0]):
+                        to[i] = here[player, i * lanes + lane]
 
 
 @_inlined
