@@ -26,17 +26,12 @@ A terminal's ``kernel`` is an index of (board, fold or showdown or run-out) in a
 fills as boards appear, and ``payoff_operator`` works with prefix sums over strength-sorted hands in
 place of a matrix; ``mass_operator`` is inclusion-exclusion over two cards. Subgames end where a card is
 about to be dealt (``is_leaf``).
-
-**Liar's Dice**: a hand is a roll (a multiset of dice), ``deal`` the product of the two rolls'
-probabilities; no chance after the root, so no hand is ever blocked. An action is a bid or "liar"; a
-terminal's kernel is the challenged bid (``payoff_matrices[k][h, h']`` = probability weight where the
-bid holds, minus where it does not), and ``is_leaf`` is true two actions below the subgame's root.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -72,10 +67,10 @@ class Terminal:
 class Game(ABC, Generic[State]):
     """A two-player zero-sum game with public actions and public chance. Instances are immutable."""
 
-    name: ClassVar[str]
+    name: str
     """Short name, as in ``game=leduc``."""
-    openspiel_name: ClassVar[str | None] = None
-    """The same game in OpenSpiel, where it has one."""
+    openspiel_name: str | None = None
+    """The same game in OpenSpiel, where it has one; parameters included."""
     num_hands: int
     """``H``."""
     action_labels: tuple[str, ...]

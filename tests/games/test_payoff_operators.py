@@ -3,9 +3,9 @@
 from typing import Any
 
 import numpy as np
-import pyspiel
 import pytest
 import torch
+from dealing import dealt
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -13,8 +13,14 @@ from torch import Tensor
 from pokerlab.games.base import CHANCE, TERMINAL, Game, Terminal
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import CARDS, Leduc, LeducState
+from pokerlab.games.liars_dice import LiarsDice
 
-GAMES: dict[str, Game] = {"kuhn": Kuhn(), "leduc": Leduc()}
+GAMES: dict[str, Game] = {
+    "kuhn": Kuhn(),
+    "leduc": Leduc(),
+    "liars_dice_1x3f": LiarsDice(1, 3),
+    "liars_dice_2x2f": LiarsDice(2, 2),
+}
 LIKE = torch.empty(0, dtype=torch.float64)
 
 
@@ -50,9 +56,9 @@ def payoff_table(game: Game, state: Any) -> np.ndarray:
     for first, second in zip(*game.deal.nonzero(), strict=True):
         if not (possible[first] and possible[second]):
             continue
-        theirs = pyspiel.load_game(game.openspiel_name).new_initial_state()
-        for move in (first, second, *moves(state)):
-            theirs.apply_action(int(move))
+        theirs = dealt(game, (first, second))
+        for move in moves(state):
+            theirs.apply_action(move)
         won = theirs.returns()
         table[0, first, second] = won[0] * game.deal[first, second]
         table[1, second, first] = won[1] * game.deal[first, second]

@@ -14,10 +14,11 @@ from torch import Tensor
 from pokerlab.games.base import Game
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
+from pokerlab.games.liars_dice import LiarsDice
 from pokerlab.learning.networks import BeliefMLP, PolicyNetwork, ValueNetwork
 
-GAMES: dict[str, Game] = {"kuhn": Kuhn(), "leduc": Leduc()}
-EITHER_GAME = pytest.mark.parametrize("game", GAMES.values(), ids=GAMES.keys())
+GAMES: dict[str, Game] = {"kuhn": Kuhn(), "leduc": Leduc(), "liars_dice": LiarsDice(2, 2)}
+EVERY_GAME = pytest.mark.parametrize("game", GAMES.values(), ids=GAMES.keys())
 
 
 def random_beliefs(game: Game, n: int, seed: int) -> Tensor:
@@ -53,7 +54,7 @@ def test_expectations_add_up_to_zero_under_the_joint_belief(name: str, seed: int
         assert abs(total) < 1e-12
 
 
-@EITHER_GAME
+@EVERY_GAME
 def test_the_correction_shifts_all_values_of_a_state_alike(game: Game) -> None:
     features, beliefs = features_of(game, 6), random_beliefs(game, 6, 0)
     corrected, plain = (value_network(game, 3, zero_sum=zero_sum) for zero_sum in (True, False))
@@ -62,7 +63,7 @@ def test_the_correction_shifts_all_values_of_a_state_alike(game: Game) -> None:
     assert (shift[:, 0].abs() > 1e-6).all()
 
 
-@EITHER_GAME
+@pytest.mark.parametrize("game", [Kuhn(), Leduc()], ids=["kuhn", "leduc"])
 def test_beliefs_that_no_deal_allows_are_left_uncorrected(game: Game) -> None:
     """Both hold the first card: self-play meets this where a player explored."""
     beliefs = torch.zeros(1, 2, game.num_hands, dtype=torch.float64)
@@ -72,14 +73,14 @@ def test_beliefs_that_no_deal_allows_are_left_uncorrected(game: Game) -> None:
     assert torch.equal(corrected(features, beliefs), plain(features, beliefs))
 
 
-@EITHER_GAME
+@EVERY_GAME
 def test_each_state_is_valued_on_its_own(game: Game) -> None:
     network, features, beliefs = value_network(game, 1), features_of(game, 6), random_beliefs(game, 6, 1)
     alone = [network(features[i : i + 1], beliefs[i : i + 1]) for i in range(6)]
     torch.testing.assert_close(torch.cat(alone), network(features, beliefs))
 
 
-@EITHER_GAME
+@EVERY_GAME
 @pytest.mark.parametrize("zero_sum", [False, True])
 @pytest.mark.parametrize("layers", [1, 3])
 def test_prepared_leaves_are_valued_as_by_forward(game: Game, zero_sum: bool, layers: int) -> None:
@@ -94,7 +95,7 @@ def test_prepared_leaves_are_valued_as_by_forward(game: Game, zero_sum: bool, la
         torch.testing.assert_close(values.transpose(0, 1), network(features, beliefs).detach())
 
 
-@EITHER_GAME
+@EVERY_GAME
 def test_a_uniform_belief_is_all_ones_to_the_first_layer(game: Game) -> None:
     network, seen = BeliefMLP(game, outputs=4, hidden=8, layers=2), []
     network.from_beliefs.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
@@ -103,7 +104,7 @@ def test_a_uniform_belief_is_all_ones_to_the_first_layer(game: Game) -> None:
     torch.testing.assert_close(seen, [torch.ones(3, 2 * game.num_hands)])
 
 
-@EITHER_GAME
+@EVERY_GAME
 def test_features_and_both_beliefs_matter(game: Game) -> None:
     network, features, beliefs = value_network(game, 1), features_of(game, 1), random_beliefs(game, 1, 1)
     values = network(features, beliefs)
@@ -131,7 +132,7 @@ def test_policies_are_distributions_over_legal_actions(seed: int) -> None:
     assert (policy[2, 1] == 1).all()  # the only action
 
 
-@EITHER_GAME
+@EVERY_GAME
 def test_copies_of_a_network_that_was_used_say_the_same(game: Game) -> None:
     network, features, beliefs = value_network(game, 1), features_of(game, 3), random_beliefs(game, 3, 1)
     values = network(features, beliefs)
@@ -139,7 +140,7 @@ def test_copies_of_a_network_that_was_used_say_the_same(game: Game) -> None:
         assert torch.equal(other(features, beliefs), values)
 
 
-@EITHER_GAME
+@EVERY_GAME
 def test_a_network_can_change_its_precision_after_use(game: Game) -> None:
     network, features, beliefs = value_network(game, 1), features_of(game, 3), random_beliefs(game, 3, 1)
     values = network(features, beliefs)

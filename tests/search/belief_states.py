@@ -11,6 +11,7 @@ from torch import Tensor
 from pokerlab.games.base import CHANCE, Game
 from pokerlab.games.kuhn import KuhnState
 from pokerlab.games.leduc import LeducState
+from pokerlab.games.liars_dice import LiarsDice, LiarsDiceState
 from pokerlab.search.compiled import CompiledCFR
 from pokerlab.search.leaves import LeafValues
 from pokerlab.search.tensor_cfr import TensorCFR
@@ -33,6 +34,8 @@ def belief_states(game: Game) -> list[Any]:
     """Roots of subgames: whole, deals, second rounds, and ones that start in the middle of a round."""
     if game.name == "kuhn":
         return [KuhnState(line) for line in ((), (0,), (1,), (0, 1))]
+    if isinstance(game, LiarsDice):
+        return [LiarsDiceState(line) for line in ((), (0,), (1, 2), (0, 2, 3), (game.num_actions - 2,))]
     lines = [("", 0), ("r", 0), ("cr", 0), ("cc", 0), ("rrc", 0), ("cc/", 0), ("cc/", 5), ("rc/", 3)]
     lines += [("crrc/", 1), ("rc/r", 2), ("crc/crr", 4)]
     return [leduc_state(game, line, board) for line, board in lines]

@@ -11,13 +11,19 @@ from open_spiel.python.algorithms import cfr as python_cfr
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
+from pokerlab.games.liars_dice import LiarsDice
 from pokerlab.search.best_response import exploitability
 from pokerlab.search.cfr import CFR
 from pokerlab.search.compiled import CompiledCFR
 from pokerlab.search.forest import uniform_strategy
 from pokerlab.search.rules import RULES, update_rule
 
-WHOLE: dict[str, WholeGame] = {"kuhn": WholeGame(Kuhn()), "leduc": WholeGame(Leduc())}
+WHOLE: dict[str, WholeGame] = {
+    "kuhn": WholeGame(Kuhn()),
+    "leduc": WholeGame(Leduc()),
+    "liars_dice_1x4f": WholeGame(LiarsDice(1, 4)),
+    "liars_dice_2x2f": WholeGame(LiarsDice(2, 2)),  # its hands are not equally likely
+}
 GAME_VALUE = {"kuhn": -1 / 18, "leduc": -0.0856064}
 
 
@@ -94,7 +100,7 @@ def test_rounding_errors_grow_on_leduc(rule: str) -> None:
         assert found[0] == pytest.approx(found[1], rel=relative)
 
 
-@pytest.mark.parametrize(("name", "iterations"), [("kuhn", 50), ("leduc", 4)])
+@pytest.mark.parametrize(("name", "iterations"), [("kuhn", 50), ("leduc", 4), ("liars_dice_1x4f", 4)])
 def test_simultaneous_cfr_follows_openspiel(name: str, iterations: int) -> None:
     whole = WHOLE[name]
     game = pyspiel.load_game(whole.game.openspiel_name)

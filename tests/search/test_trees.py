@@ -11,6 +11,7 @@ from oracles import Policy, continuation_values, decision_states, pairs, strateg
 from pokerlab.games.base import CHANCE, TERMINAL, Game
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
+from pokerlab.games.liars_dice import LiarsDice
 from pokerlab.search.forest import Forest, ForestNodes
 from pokerlab.search.subgames import Subgames
 from pokerlab.search.tree import NO_EDGE, PublicTree, build_tree
@@ -22,6 +23,7 @@ GAMES: dict[str, Game] = {
     "kuhn_depth_2": Kuhn(depth_limit=2),
     "leduc_before_deal": Leduc(leaves="before_deal"),
     "leduc_after_deal": Leduc(),
+    "liars_dice_1x3f": LiarsDice(1, 3),
 }
 EVERY_GAME = pytest.mark.parametrize("name", GAMES)
 
@@ -46,6 +48,7 @@ def states_of(forest: Forest, kind: str) -> list[tuple[int, Any]]:
         ("kuhn_depth_2", 3, 3, 1),
         ("leduc_before_deal", 6, 4, 5),
         ("leduc_after_deal", 6, 4, 30),
+        ("liars_dice_1x3f", 7, 6, 15),
     ],
 )
 def test_depth_limited_roots_have_the_nodes_they_should(

@@ -7,14 +7,17 @@ from torch import Tensor
 from pokerlab.games.base import Game
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc, LeducState
+from pokerlab.games.liars_dice import LiarsDice
 from pokerlab.learning.networks import ValueNetwork
 from pokerlab.search.solver import Solver
 from pokerlab.selfplay.examples import PolicyExamples, ValueExamples
 from pokerlab.selfplay.trajectories import SelfPlay
 from pokerlab.selfplay.workers import random_stream
 
-GAMES: list[Game] = [Kuhn(depth_limit=1), Kuhn(depth_limit=2), Kuhn(), Leduc(), Leduc("before_deal")]
-NAMES = ["kuhn-1", "kuhn-2", "kuhn", "leduc", "leduc-before-deal"]
+GAMES: list[Game] = [
+    Kuhn(depth_limit=1), Kuhn(depth_limit=2), Kuhn(), Leduc(), Leduc("before_deal"), LiarsDice(2, 2),
+]  # fmt: skip
+NAMES = ["kuhn-1", "kuhn-2", "kuhn", "leduc", "leduc-before-deal", "liars-dice"]
 LIKE = torch.empty(0, dtype=torch.float64)
 
 
