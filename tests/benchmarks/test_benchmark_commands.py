@@ -33,13 +33,16 @@ def results_of(command: str, tmp_path: Path, *arguments: str) -> dict[str, Any]:
 
 
 def test_solver_compares_single_solves_and_forests_with_openspiel(tmp_path: Path) -> None:
-    games = ["leduc", "leduc_second_round"]
+    games = ["leduc", "liars_dice_1x6f", "leduc_second_round"]
     found = results_of("solver", tmp_path, *QUICK, "--games", *games, "--batches", "2", "--threads", "1")
     shapes = [(row["game"], row["rule"], row["dtype"], row["batch"]) for row in found["rows"]]
     assert shapes == [
         ("leduc", "cfr_plus", "float64", 1),
         ("leduc", "dcfr", "float64", 1),
         ("leduc", "dcfr", "float32", 2),
+        ("liars_dice_1x6f", "cfr_plus", "float64", 1),
+        ("liars_dice_1x6f", "dcfr", "float64", 1),
+        ("liars_dice_1x6f", "dcfr", "float32", 2),
         ("leduc_second_round", "dcfr", "float32", 2),
     ]
     for row in found["rows"]:
