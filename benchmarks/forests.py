@@ -1,5 +1,6 @@
 """The forests that are measured."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ def whole_games(game: Game[Any], batch: int, dtype: torch.dtype) -> Measured:
     return forest, belief.expand(-1, batch, -1).contiguous()
 
 
-def second_round_states() -> tuple[Any, ...]:
+def second_round_states() -> Sequence[Any]:
     """Leduc's public states after the board card: where subgames of the first round end."""
     game = Leduc(leaves="after_deal")
     return build_tree(game, game.root(), depth_limited=True).leaves.states

@@ -31,7 +31,7 @@ about to be dealt (``is_leaf``).
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, overload
 
 import numpy as np
 import torch
@@ -43,6 +43,8 @@ State = TypeVar("State", bound=Hashable)
 
 CHANCE = 2
 TERMINAL = 3
+LEAF = 4
+"""Not an actor: what a subgame's tree calls a state at the depth limit."""
 
 PayoffOperator = Callable[[Tensor], Tensor]
 """Maps opponent reach ``[..., M, K, H]`` to the mass-weighted outcome of each own hand, same shape.
@@ -62,6 +64,60 @@ class Terminal:
 
     kernel: int
     chips: tuple[float, float]
+
+
+class LazyStates(Sequence[State]):
+    """Public states that are made when asked for: number i is ``make(index[i])``.
+
+    Args:
+        make: makes one state; the same each time.
+        index: ``[n]`` integers.
+    """
+
+    def __init__(self, make: Callable[[int], State], index: NDArray[np.int64]) -> None:
+        self._make, self._index = make, index
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @overload
+    def __getitem__(self, at: int) -> State: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[State]: ...
+    def __getitem__(self, at: int | slice) -> State | Sequence[State]:
+        if isinstance(at, slice):
+            return LazyStates(self._make, self._index[at])
+        return self._make(int(self._index[at]))
+
+
+@dataclass(frozen=True, slots=True)
+class Unfolded(Generic[State]):
+    """Every public state of a subgame, ``N`` of them: each before those below it, those in order of action.
+
+    This is preorder: the states below one state lie in one piece behind it. ``T`` of them are terminal.
+    """
+
+    states: Sequence[State]
+    kind: NDArray[np.int64]
+    """``[N]`` who acts: 0, 1, ``CHANCE`` or ``TERMINAL``; or ``LEAF``, where the subgame ends."""
+    above: NDArray[np.int64]
+    """``[N]`` the state before the last move; −1 at the root."""
+    action: NDArray[np.int64]
+    """``[N]`` the last move; −1 at the root and after chance."""
+    chance: NDArray[np.float64]
+    """``[N]`` probability of the chance moves on the way from the root."""
+    boards: NDArray[np.bool_]
+    """``[K, H]`` the different ``possible_hands``; the root's are the first."""
+    board: NDArray[np.int64]
+    """``[N]`` which of ``boards`` is a state's."""
+    features: NDArray[np.float64]
+    """``[N, F]``, see :meth:`Game.features`."""
+    pot: NDArray[np.float64]
+    """``[N]`` chips."""
+    kernel: NDArray[np.int64]
+    """``[T]`` of the terminals, in their order, see :class:`Terminal`."""
+    chips: NDArray[np.float64]
+    """``[2, T]``."""
 
 
 class Game(ABC, Generic[State]):
@@ -143,6 +199,52 @@ class Game(ABC, Generic[State]):
         Asked for states that are not terminal and not the root. The game's depth limit, from its
         config.
         """
+
+    def unfold(self, root: State, *, depth_limited: bool) -> Unfolded[State]:
+        """Every public state of the subgame that starts at ``root``.
+
+        A game may override this with something faster that gives exactly the same.
+
+        Args:
+            root: not terminal.
+            depth_limited: whether to stop where :meth:`is_leaf` says so, or to play to the end.
+        """
+        states: list[State] = []
+        nodes: list[tuple[int, int, int, int]] = []
+        chances: list[float] = []
+        boards: dict[bytes, int] = {}
+        stack = [(root, -1, -1, 1.0, 0)]
+        while stack:
+            state, above, action, chance, depth = stack.pop()
+            here, kind = len(states), self.actor(state)
+            if depth_limited and depth > 0 and kind != TERMINAL and self.is_leaf(root, state, depth):
+                kind = LEAF
+            board = boards.setdefault(self.possible_hands(state).tobytes(), len(boards))
+            states.append(state)
+            nodes.append((kind, above, action, board))
+            chances.append(chance)
+            if kind == CHANCE:
+                chance *= self.chance_probability(state)
+                outcomes = reversed(self.chance_outcomes(state))
+                stack += [(outcome, here, -1, chance, depth + 1) for outcome in outcomes]
+            elif kind < CHANCE:
+                moves = reversed(self.actions(state))
+                stack += [(self.next_state(state, move), here, move, chance, depth + 1) for move in moves]
+        kinds, aboves, actions, board_of = np.array(nodes, dtype=np.int64).T.copy()
+        ends = [self.terminal(states[i]) for i in (kinds == TERMINAL).nonzero()[0]]
+        return Unfolded(
+            states=states,
+            kind=kinds,
+            above=aboves,
+            action=actions,
+            chance=np.array(chances),
+            boards=np.frombuffer(b"".join(boards), dtype=bool).reshape(-1, self.num_hands),
+            board=board_of,
+            features=np.array([self.features(state) for state in states], dtype=float),
+            pot=np.array([self.pot(state) for state in states], dtype=float),
+            kernel=np.array([end.kernel for end in ends], dtype=np.int64),
+            chips=np.array([end.chips for end in ends], dtype=float).reshape(-1, 2).T,
+        )
 
     def information_state(self, state: State, hand: int) -> str:
         """OpenSpiel's information state string of the player to act holding ``hand``."""

@@ -69,7 +69,8 @@ class CompiledCFR(CFR):
         self._terminal_reach = belief.new_zeros(2, slots, belief.shape[-1])
         self._outcomes = torch.zeros_like(self._terminal_reach)
         self._asked = [
-            tensor.numpy() for tensor in (forest.leaves.possible, self._leaf_reach, self._terminal_reach)
+            tensor.numpy()
+            for tensor in (forest.boards, forest.leaves.board, self._leaf_reach, self._terminal_reach)
         ]
         self._answered = (self._leaf_values.numpy(), self._outcomes.numpy())
 

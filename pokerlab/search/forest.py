@@ -36,8 +36,10 @@ class ForestNodes:
     """``[2, n]`` each player's sequence row."""
     chance: Tensor
     """``[n]`` probability of the chance moves on the way."""
-    possible: Tensor
-    """``[n, H]`` 1 for hands that the board leaves possible, else 0."""
+    board: Tensor
+    """``[n]`` which of ``boards`` a node has."""
+    boards: Tensor
+    """``[K, H]`` 1 for hands that a board leaves possible, else 0: the forest's."""
     features: Tensor
     """``[n, F]``."""
     pot: Tensor
@@ -50,6 +52,11 @@ class ForestNodes:
     def __len__(self) -> int:
         return len(self.node)
 
+    @property
+    def possible(self) -> Tensor:
+        """``[n, H]`` 1 for hands that the board leaves possible, else 0."""
+        return rows_of(self.boards, self.board)
+
     def select(self, index: Tensor) -> "ForestNodes":
         """The nodes at ``index``, ``[m]`` on the CPU."""
         there, here = index.to(self.row.device), index.numpy()
@@ -57,7 +64,8 @@ class ForestNodes:
             subgame=self.subgame[there],
             row=self.row[:, there],
             chance=self.chance[there],
-            possible=self.possible[there],
+            board=self.board[there],
+            boards=self.boards,
             features=self.features[there],
             pot=self.pot[there],
             tree=self.tree[here],
@@ -141,9 +149,20 @@ class Forest(Generic[State]):
         return self._nodes([tree.leaves for tree in self.trees])
 
     @cached_property
+    def boards(self) -> Tensor:
+        """``[K, H]`` 1 for hands that a board leaves possible, else 0: the boards of all trees."""
+        return self._floats(np.concatenate([tree.boards for tree in self.trees]))
+
+    @cached_property
+    def _first_board(self) -> Ints:
+        """Where each tree's boards begin."""
+        numbers = np.array([len(tree.boards) for tree in self.trees])
+        return np.cumsum(numbers) - numbers
+
+    @cached_property
     def root_possible(self) -> Tensor:
         """``[B, H]`` 1 for hands that the roots' boards leave possible."""
-        return self._floats(np.stack([tree.root_possible for tree in self.trees])[self.tree_of])
+        return rows_of(self.boards, self._ints(self._first_board[self.tree_of]))
 
     @property
     def num_decisions(self) -> int:
@@ -178,32 +197,31 @@ class Forest(Generic[State]):
 
     def _lay_out_decisions(self) -> None:
         sizes = [len(tree.decisions) for tree in self.trees]
-        offsets = np.cumsum(sizes) - sizes
         subgame, node = self._spread(sizes)
-        flat = offsets[self.tree_of[subgame]] + node
+        flat = (np.cumsum(sizes) - sizes)[self.tree_of[subgame]] + node
         actor = np.concatenate([tree.actor for tree in self.trees])[flat]
         own_depth = np.concatenate([tree.own_depth for tree in self.trees])[flat]
-        fanout = np.array([len(actions) for tree in self.trees for actions in tree.actions], dtype=np.int64)[
-            flat
-        ]
-        self._order = np.lexsort((np.arange(len(flat)), own_depth, actor))
+        self._order = np.lexsort((own_depth, actor))
         # where (subgame, node of its tree) went
         counts = np.asarray(sizes, dtype=np.int64)[self.tree_of]
         self._first_node = np.cumsum(counts) - counts
         self._position = np.zeros(len(flat) + 1, dtype=np.int64)  # one more: a last tree can have no nodes
         self._position[self._order] = np.arange(len(flat))
 
-        actor, own_depth, fanout = actor[self._order], own_depth[self._order], fanout[self._order]
+        actor, own_depth, flat = actor[self._order], own_depth[self._order], flat[self._order]
         self.actor = self._ints(actor)
-        legal = np.arange(self.width)[:, None] < fanout
+        edges = [tree.num_edges for tree in self.trees]
+        first = np.concatenate([tree.first_edge[:-1] for tree in self.trees])
+        first = (first + np.repeat(np.cumsum(edges) - edges, sizes))[flat]
+        fanout = np.concatenate([np.diff(tree.first_edge) for tree in self.trees])[flat]
+        position = np.arange(self.width)[:, None]
+        legal = position < fanout
         self.legal = torch.as_tensor(legal, device=self.device)[:, :, None]
         """``[A, D, 1]`` which positions exist."""
         self.uniform = self._floats(legal / np.maximum(fanout, 1))[:, :, None]
         """``[A, D, 1]`` the uniform strategy."""
-        actions = np.full((sum(sizes), self.width), self.game.num_actions, dtype=np.int64)
-        for row, legal_here in zip(actions, (a for tree in self.trees for a in tree.actions), strict=True):
-            row[: len(legal_here)] = legal_here
-        self.action_of = self._ints(actions[flat[self._order]].T)
+        edge_action = np.concatenate([*(tree.edge_action for tree in self.trees), [self.game.num_actions]])
+        self.action_of = self._ints(edge_action[np.where(legal, first + position, -1)])
         """``[A, D]`` the game's action at each position; the number of actions where there is none."""
         self.player_nodes = tuple(slice(*np.searchsorted(actor, [p, p + 1]).tolist()) for p in (0, 1))
         """Each player's slice of the decision nodes."""
@@ -230,7 +248,10 @@ class Forest(Generic[State]):
             subgame=self._ints(subgame),
             row=self._ints(row),
             chance=self._floats(np.concatenate([nodes.chance for nodes in kinds])[flat]),
-            possible=self._floats(np.concatenate([nodes.possible for nodes in kinds])[flat]),
+            board=self._ints(
+                self._first_board[tree] + np.concatenate([nodes.board for nodes in kinds])[flat]
+            ),
+            boards=self.boards,
             features=self._floats(np.concatenate([nodes.features for nodes in kinds])[flat]),
             pot=self._floats(np.concatenate([nodes.pot for nodes in kinds])[flat]),
             tree=tree,

@@ -9,30 +9,15 @@ Within a tree, row 0 and 1 are the players' empty sequences and row ``2 + e`` is
 node's edges are adjacent. All trees and all packs lie one behind the other in flat arrays.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from pokerlab.loops import compiled, inlined
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.floating]
-Function = TypeVar("Function", bound=Callable)
-
-
-# Rounding is that of the source, so that a subgame comes out the same to the last digit wherever it is
-# packed; only the sign of zero is free. Loops release the interpreter lock: threads run side by side.
-_OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": {"nsz"}, "error_model": "numpy"}
-
-
-def _compiled(function: Function) -> Function:
-    return cast(Function, numba.njit(cache=True, **_OPTIONS)(function))
-
-
-def _inlined(function: Function) -> Function:
-    """Called by compiled functions; as calls, these loops would take up to twice as long."""
-    return cast(Function, numba.njit(inline="always", **_OPTIONS)(function))
 
 
 class Trees(NamedTuple):
@@ -137,7 +122,7 @@ class Samples(NamedTuple):
     """``[E, H]``."""
 
 
-@_compiled
+@compiled
 def advance(
     first_pack: int,
     last_pack: int,
@@ -226,7 +211,7 @@ def advance(
                     _update_reach(player, tree, trees, weight, strategy, strategy_sum, reach)
 
 
-@_inlined
+@inlined
 def _clear(player: int, tree: int, trees: Trees, values: Floats) -> None:
     """No values yet for ``player``'s rows."""
     width, zero = values.shape[1], values.dtype.type(0)
@@ -238,7 +223,7 @@ def _clear(player: int, tree: int, trees: Trees, values: Floats) -> None:
                 values[edge + 2, c] = zero
 
 
-@_inlined
+@inlined
 def _add_terminals(
     player: int,
     tree: int,
@@ -273,7 +258,7 @@ def _add_terminals(
                         own[i * lanes + w] += factor * weighted[j * lanes + w]
 
 
-@_inlined
+@inlined
 def _add_outcomes(
     player: int, pack: int, tree: int, trees: Trees, packs: Packs, outcomes: Floats, values: Floats
 ) -> None:
@@ -289,7 +274,7 @@ def _add_outcomes(
                 _add_to_lane(own, lane, lanes, trees.payoff[player, terminal], won)
 
 
-@_inlined
+@inlined
 def _add_leaves(
     player: int, pack: int, tree: int, trees: Trees, packs: Packs, leaf_values: Floats, values: Floats
 ) -> None:
@@ -306,7 +291,7 @@ def _add_leaves(
                 _add_to_lane(own, lane, lanes, values.dtype.type(1), worth)
 
 
-@_inlined
+@inlined
 def _add_to_lane(row: Floats, lane: int, lanes: int, factor: np.floating, values: Floats) -> None:
     if lanes == 1:  # in the processor's vectors
         for i in range(values.shape[0]):
@@ -316,7 +301,7 @@ def _add_to_lane(row: Floats, lane: int, lanes: int, factor: np.floating, values
             row[i * lanes + lane] += factor * values[i]
 
 
-@_inlined
+@inlined
 def _node_values(first: int, end: int, strategy: Floats, values: Floats, node: Floats) -> None:
     """A decision node's value: its actions' values, weighted by the strategy."""
     width = node.shape[0]
@@ -329,7 +314,7 @@ def _node_values(first: int, end: int, strategy: Floats, values: Floats, node: F
             node[c] += chance[c] * value[c]
 
 
-@_inlined
+@inlined
 def _match_regrets(
     first: int,
     end: int,
@@ -370,7 +355,7 @@ def _match_regrets(
             new[c] = new[c] / node[c] + total[c]  # divided: a pure strategy is exactly 1
 
 
-@_inlined
+@inlined
 def _add_predictions(
     first: int,
     end: int,
@@ -393,7 +378,7 @@ def _add_predictions(
             total[c] += new[c]
 
 
-@_inlined
+@inlined
 def _update_reach(
     player: int,
     tree: int,
@@ -414,7 +399,7 @@ def _update_reach(
                 below[c] = chance[c] * above[c]
 
 
-@_compiled
+@compiled
 def start(
     first_pack: int, last_pack: int, trees: Trees, packs: Packs, numbers: Numbers, belief: Floats
 ) -> None:
@@ -444,14 +429,15 @@ def start(
                         packed[player, i * lanes + lane] = belief[player, subgame, first_hand + i]
 
 
-@_compiled
+@compiled
 def weigh_reach(
     first_pack: int,
     last_pack: int,
     trees: Trees,
     packs: Packs,
     numbers: Numbers,
-    leaf_possible: Floats,
+    boards: Floats,
+    leaf_board: Ints,
     leaf_reach: Floats,
     terminal_reach: Floats,
 ) -> None:
@@ -463,7 +449,8 @@ def weigh_reach(
         trees: of the forest.
         packs: of the forest.
         numbers: are read.
-        leaf_possible: ``[L, H]`` 1 for hands that the board leaves possible.
+        boards: ``[K, H]`` 1 for hands that each board leaves possible.
+        leaf_board: ``[L]`` which board each of the forest's leaves has.
         leaf_reach: ``[2, L, H]`` is set for the forest's leaves.
         terminal_reach: ``[2, slots, H]`` is set for the terminals, if the trees have no payoff matrices.
     """
@@ -482,7 +469,7 @@ def weigh_reach(
                 prior = belief[1 - player]
                 for leaf in range(trees.leaf_at[tree], trees.leaf_at[tree + 1]):
                     theirs = reach[trees.leaf_row[1 - player, leaf]]
-                    possible = leaf_possible[at + leaf, first_hand:last_hand]
+                    possible = boards[leaf_board[at + leaf], first_hand:last_hand]
                     out = leaf_reach[player, at + leaf, first_hand:last_hand]
                     _multiply_lane(theirs, prior, lane, lanes, out)
                     for i in range(out.shape[0]):
@@ -495,7 +482,7 @@ def weigh_reach(
                         _multiply_lane(theirs, prior, lane, lanes, out)
 
 
-@_inlined
+@inlined
 def _multiply_lane(first: Floats, second: Floats, lane: int, lanes: int, out: Floats) -> None:
     if lanes == 1:
         for i in range(out.shape[0]):
@@ -505,7 +492,7 @@ def _multiply_lane(first: Floats, second: Floats, lane: int, lanes: int, out: Fl
             out[i] = first[i * lanes + lane] * second[i * lanes + lane]
 
 
-@_compiled
+@compiled
 def normalise(leaf_reach: Floats, leaf_belief: Floats) -> None:
     """Beliefs at leaves; one that no hand reaches stays as it was.
 
@@ -525,7 +512,7 @@ def normalise(leaf_reach: Floats, leaf_belief: Floats) -> None:
                     belief[hand] = weighted[hand] * share
 
 
-@_compiled
+@compiled
 def unpack_edges(packs: Packs, edges: Floats, out: Floats) -> None:
     """Packed edges, such as ``numbers.strategy``, as ``[E, H]``: subgame by subgame in their trees' order."""
     for pack in range(packs.tree.shape[0]):
@@ -540,7 +527,7 @@ def unpack_edges(packs: Packs, edges: Floats, out: Floats) -> None:
                 _unpack_lane(here, lane, lanes, to)
 
 
-@_compiled
+@compiled
 def unpack_roots(packs: Packs, roots: Floats, out: Floats) -> None:
     """Packed empty sequences, such as ``numbers.root_values``, as ``[2, B, H]``."""
     for pack in range(packs.tree.shape[0]):
@@ -556,7 +543,7 @@ def unpack_roots(packs: Packs, roots: Floats, out: Floats) -> None:
                         to[i] = here[player, i * lanes + lane]
 
 
-@_inlined
+@inlined
 def _unpack_lane(edges: Floats, lane: int, lanes: int, out: Floats) -> None:
     for edge in range(edges.shape[0]):
         for hand in range(out.shape[1]):

@@ -14,7 +14,8 @@ from typing import Generic, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pokerlab.games.base import CHANCE, TERMINAL, Game, State
+from pokerlab.games.base import CHANCE, LEAF, TERMINAL, Game, LazyStates, State
+from pokerlab.loops import compiled
 
 Ints: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
@@ -31,13 +32,13 @@ NO_EDGE: Edge = (-1, 0)
 class PublicNodes(Generic[State]):
     """Public states of one kind in a tree, ``n`` of them."""
 
-    states: tuple[State, ...]
+    states: Sequence[State]
     last_edge: Ints
     """``[2, n, 2]`` each player's last own edge as (node, position); node −1: none."""
     chance: Floats
     """``[n]`` probability of the chance moves on the way from the root."""
-    possible: Bools
-    """``[n, H]`` hands that the board leaves possible."""
+    board: Ints
+    """``[n]`` which of the tree's boards."""
     features: Floats
     """``[n, F]``, see :meth:`Game.features`."""
     pot: Floats
@@ -73,8 +74,8 @@ class PublicTree(Generic[State]):
     """
 
     root: State
-    root_possible: Bools
-    """``[H]`` hands that the root's board leaves possible."""
+    boards: Bools
+    """``[K, H]`` hands that each board leaves possible; the root's is the first."""
     decisions: PublicNodes[State]
     """``D`` nodes, parents before children."""
     actor: Ints
@@ -83,8 +84,10 @@ class PublicTree(Generic[State]):
     """``[D]`` how many own decisions lie above."""
     depth: Ints
     """``[D]`` how many moves of anybody lie above."""
-    actions: tuple[tuple[int, ...], ...]
-    """Legal actions of each decision node; a *position* is an index into one of these."""
+    first_edge: Ints
+    """``[D + 1]`` where each decision node's edges begin when all lie in a row, and their number."""
+    edge_action: Ints
+    """``[E]`` the action of each edge; a *position* counts a node's edges, its actions ascending."""
     terminals: PublicNodes[State]
     kernel: Ints
     """``[T]`` payoff kernel."""
@@ -92,15 +95,16 @@ class PublicTree(Generic[State]):
     """``[2, T]`` chips × chance probability."""
     leaves: PublicNodes[State]
 
-    @cached_property
-    def first_edge(self) -> Ints:
-        """``[D + 1]`` where each decision node's edges begin when all lie in a row, and their number."""
-        return np.concatenate([[0], np.cumsum([len(actions) for actions in self.actions], dtype=np.int64)])
+    @property
+    def root_possible(self) -> Bools:
+        """``[H]`` hands that the root's board leaves possible."""
+        possible: Bools = self.boards[0]
+        return possible
 
     @property
     def num_edges(self) -> int:
         """How many actions all decision nodes have together."""
-        return int(self.first_edge[-1])
+        return len(self.edge_action)
 
     @cached_property
     def sequence_form(self) -> SequenceForm:
@@ -124,7 +128,7 @@ class PublicTree(Generic[State]):
     @property
     def width(self) -> int:
         """The most actions at one node, at least 1."""
-        return max((len(actions) for actions in self.actions), default=1)
+        return int(np.diff(self.first_edge).max(initial=1))
 
 
 def build_tree(game: Game[State], root: State, *, depth_limited: bool) -> PublicTree[State]:
@@ -135,67 +139,68 @@ def build_tree(game: Game[State], root: State, *, depth_limited: bool) -> Public
         root: where the subgame starts; not terminal.
         depth_limited: whether to stop where ``game.is_leaf`` says so, or to play to the end.
     """
-    decisions: list[tuple[State, tuple[Edge, Edge], float]] = []
-    terminals: list[tuple[State, tuple[Edge, Edge], float]] = []
-    leaves: list[tuple[State, tuple[Edge, Edge], float]] = []
-    actors: list[int] = []
-    own_depths: list[int] = []
-    depths: list[int] = []
-    actions: list[tuple[int, ...]] = []
+    unfolded = game.unfold(root, depth_limited=depth_limited)
+    kind, above = unfolded.kind, unfolded.above
+    last_edge, own_moves, moves, fanout = _follow(kind, above)
+    decisions, terminals, leaves = (
+        np.flatnonzero(chosen) for chosen in (kind < CHANCE, kind == TERMINAL, kind == LEAF)
+    )
+    below = np.flatnonzero(unfolded.action >= 0)  # the states that edges lead to
+    below = below[np.argsort(above[below], kind="stable")]
 
-    def walk(state: State, depth: int, last: tuple[Edge, Edge], chance: float) -> None:
-        actor = game.actor(state)
-        if actor == TERMINAL:
-            terminals.append((state, last, chance))
-        elif depth_limited and depth > 0 and game.is_leaf(root, state, depth):
-            leaves.append((state, last, chance))
-        elif actor == CHANCE:
-            probability = game.chance_probability(state)
-            for outcome in game.chance_outcomes(state):
-                walk(outcome, depth + 1, last, chance * probability)
-        else:
-            node, above = len(decisions), last[actor]
-            decisions.append((state, last, chance))
-            actors.append(actor)
-            own_depths.append(0 if above == NO_EDGE else own_depths[above[0]] + 1)
-            depths.append(depth)
-            actions.append(game.actions(state))
-            for position, action in enumerate(actions[node]):
-                edge = (node, position)
-                below = (edge, last[1]) if actor == 0 else (last[0], edge)
-                walk(game.next_state(state, action), depth + 1, below, chance)
+    def nodes(index: Ints) -> PublicNodes[State]:
+        return PublicNodes(
+            states=LazyStates(unfolded.states.__getitem__, index),
+            last_edge=last_edge[:, index],
+            chance=unfolded.chance[index],
+            board=unfolded.board[index],
+            features=unfolded.features[index],
+            pot=unfolded.pot[index],
+        )
 
-    walk(root, 0, (NO_EDGE, NO_EDGE), 1.0)
-    ends = [game.terminal(state) for state, _, _ in terminals]
-    chips = np.array([end.chips for end in ends], dtype=float).reshape(-1, 2)
-    terminal_nodes = _public_nodes(game, terminals)
     return PublicTree(
         root=root,
-        root_possible=game.possible_hands(root),
-        decisions=_public_nodes(game, decisions),
-        actor=np.array(actors, dtype=np.int64),
-        own_depth=np.array(own_depths, dtype=np.int64),
-        depth=np.array(depths, dtype=np.int64),
-        actions=tuple(actions),
-        terminals=terminal_nodes,
-        kernel=np.array([end.kernel for end in ends], dtype=np.int64),
-        payoff=(chips * terminal_nodes.chance[:, None]).T,
-        leaves=_public_nodes(game, leaves),
+        boards=unfolded.boards,
+        decisions=nodes(decisions),
+        actor=kind[decisions],
+        own_depth=own_moves[kind[decisions], decisions],
+        depth=moves[decisions],
+        first_edge=np.concatenate([[0], np.cumsum(fanout[decisions])]),
+        edge_action=unfolded.action[below],
+        terminals=nodes(terminals),
+        kernel=unfolded.kernel,
+        payoff=unfolded.chips * unfolded.chance[terminals],
+        leaves=nodes(leaves),
     )
 
 
-def _public_nodes(
-    game: Game[State], nodes: Sequence[tuple[State, tuple[Edge, Edge], float]]
-) -> PublicNodes[State]:
-    states = tuple(state for state, _, _ in nodes)
-    edges = np.array([last for _, last, _ in nodes], dtype=np.int64)
-    features = np.array([game.features(state) for state in states], dtype=float)
-    possible = np.array([game.possible_hands(state) for state in states], dtype=bool)
-    return PublicNodes(
-        states=states,
-        last_edge=edges.reshape(-1, 2, 2).transpose(1, 0, 2),
-        chance=np.array([chance for _, _, chance in nodes], dtype=float),
-        possible=possible.reshape(-1, game.num_hands),
-        features=features.reshape(-1, game.num_features),
-        pot=np.array([game.pot(state) for state in states], dtype=float),
-    )
+@compiled
+def _follow(kind: Ints, above: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+    """What the moves on the way from the root add up to, for states in the order of ``Game.unfold``.
+
+    Returns:
+        ``[2, N, 2]`` each player's last own edge, ``[2, N]`` how many own moves lie above, ``[N]`` moves of
+        anybody above, ``[N]`` moves that start here.
+    """
+    count = len(kind)
+    last_edge, own_moves = np.zeros((2, count, 2), np.int64), np.zeros((2, count), np.int64)
+    moves, fanout = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    number, decisions = np.zeros(count, np.int64), 0  # of a state among the decision nodes
+    last_edge[:, 0, 0] = -1
+    for here in range(count):
+        if kind[here] < CHANCE:
+            number[here] = decisions
+            decisions += 1
+        if here == 0:
+            continue
+        parent = above[here]
+        for player in range(2):
+            last_edge[player, here] = last_edge[player, parent]
+            own_moves[player, here] = own_moves[player, parent]
+        if kind[parent] < CHANCE:
+            last_edge[kind[parent], here, 0] = number[parent]
+            last_edge[kind[parent], here, 1] = fanout[parent]
+            own_moves[kind[parent], here] += 1
+        moves[here] = moves[parent] + 1
+        fanout[parent] += 1
+    return last_edge, own_moves, moves, fanout

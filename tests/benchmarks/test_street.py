@@ -72,8 +72,8 @@ def test_mass_is_the_sum_of_the_deal_over_the_opponents_hands() -> None:
 @pytest.mark.parametrize("game", GAMES)
 def test_chips_only_go_in_and_never_beyond_the_stack(game: Street) -> None:
     tree = tree_of(game)
-    for state, actions in zip(tree.decisions.states, tree.actions, strict=True):
-        for action in actions:
+    for d, state in enumerate(tree.decisions.states):
+        for action in tree.edge_action[tree.first_edge[d] : tree.first_edge[d + 1]].tolist():
             after = game.next_state(state, action)
             player = len(state.actions) % 2
             assert after.committed[1 - player] == state.committed[1 - player]

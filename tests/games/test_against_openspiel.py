@@ -151,7 +151,7 @@ def test_numbers_of_public_decisions_and_infosets(game: Game, decisions: int, in
 
     tree = build_tree(game, game.root(), depth_limited=False)
     assert len(tree.decisions) == decisions
-    assert tree.decisions.possible.sum() == infosets
+    assert tree.boards[tree.decisions.board].sum() == infosets
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def path(tree: PublicTree, last: tuple[int, int], player: int) -> list[tuple[Any
         return []
     node, position = last
     above = tuple(tree.decisions.last_edge[player, node].tolist())
-    own = (tree.decisions.states[node], tree.actions[node][position])
+    own = (tree.decisions.states[node], int(tree.edge_action[tree.first_edge[node] + position]))
     return [*path(tree, above, player), own]
 
 
