@@ -1,7 +1,8 @@
 """One no-limit betting street with as many hands and as large a tree as one likes.
 
 Hands differ in strength and block nothing but themselves, so that a payoff is two cumulative sums and
-cost can be measured against the number of hands.
+cost can be measured against the number of hands. A public state carries pot, stack and board: another
+subgame is another root.
 """
 
 from collections.abc import Sequence
@@ -11,18 +12,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pokerlab.games.base import TERMINAL, Game, PayoffOperator, Terminal
+from pokerlab.games.base import TERMINAL, Bools, Game, LazyStates, PayoffOperator, Terminal, Unfolded
+from pokerlab.games.betting import CALL, FOLD, SMALLEST_BET, Betting, enumerate_betting
 
-FOLD, CALL, SMALLEST_BET = 0, 1, 2
 FOLD_KERNEL, SHOWDOWN_KERNEL = 0, 1
+"""Without a board; with board b the kernels are ``2·(b + 1)`` more."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreetState:
-    """A public state: the actions so far, and each player's chips put in on this street."""
+    """A public state."""
 
+    pot: float
+    """Chips in the pot before the street, half from each."""
+    stack: float
+    """Chips that each player could put in when the street began."""
+    board: int | None = None
+    """The hand that nobody can hold."""
     actions: tuple[int, ...] = ()
+    """On this street."""
     committed: tuple[float, float] = (0, 0)
+    """Each player's chips put in on this street."""
 
 
 class Street(Game[StreetState]):
@@ -30,15 +40,15 @@ class Street(Game[StreetState]):
 
     Args:
         hands: ``H``, each as likely as any other that the opponent does not hold.
-        pot: chips in the pot before, half from each.
-        stack: chips that each player can still put in.
+        pot: chips in the root's pot.
+        stack: chips that each player can put in at the root.
         bets: sizes of bets and raises as fractions of the pot after calling, ascending; going all-in
             is always one more. A size that the stack does not exceed is left out; there is no least raise.
         most_raises: bets and raises on the street, all-ins among them.
     """
 
     name = "street"
-    num_features = 5
+    num_features = 7
 
     def __init__(
         self,
@@ -49,15 +59,16 @@ class Street(Game[StreetState]):
         bets: Sequence[float] = (0.5, 1),
         most_raises: int = 3,
     ) -> None:
-        self.num_hands, self.initial_pot, self.stack = hands, pot, stack
+        self.num_hands, self._root = hands, StreetState(pot, stack)
         self.bets, self.most_raises = tuple(bets), most_raises
+        self._sizes = np.array(self.bets, dtype=float)
         self.all_in = SMALLEST_BET + len(self.bets)
         self.action_labels = ("fold", "call", *(f"{bet:g} pot" for bet in self.bets), "all-in")
         different = 1 - np.eye(hands)
         self.deal = different / different.sum()
 
     def root(self) -> StreetState:
-        return StreetState()
+        return self._root
 
     def actor(self, state: StreetState) -> int:
         actions = state.actions
@@ -66,11 +77,10 @@ class Street(Game[StreetState]):
 
     def actions(self, state: StreetState) -> tuple[int, ...]:
         facing_a_bet = state.committed[0] != state.committed[1]
-        called = max(state.committed)
         raises: list[int] = []
-        if self._raises(state) < self.most_raises and called < self.stack:
+        if self._raises(state) < self.most_raises and max(state.committed) < state.stack:
             sizes = range(SMALLEST_BET, self.all_in)
-            raises = [action for action in sizes if self._raised_to(action, called) < self.stack]
+            raises = [action for action in sizes if self._raised_to(state, action) < state.stack]
             raises.append(self.all_in)
         return (*((FOLD,) if facing_a_bet else ()), CALL, *raises)
 
@@ -78,24 +88,33 @@ class Street(Game[StreetState]):
     def _raises(state: StreetState) -> int:
         return sum(action >= SMALLEST_BET for action in state.actions)
 
-    def _raised_to(self, action: int, called: float) -> float:
-        """Chips that a player has put in after raising what both would have at ``called``."""
+    def _raised_to(self, state: StreetState, action: int) -> float:
+        """Chips that a player has put in after a raise."""
         if action == self.all_in:
-            return self.stack
-        return called + self.bets[action - SMALLEST_BET] * (self.initial_pot + 2 * called)
+            return state.stack
+        called = max(state.committed)
+        return called + self.bets[action - SMALLEST_BET] * (state.pot + 2 * called)
 
     def next_state(self, state: StreetState, action: int) -> StreetState:
-        committed, player, called = list(state.committed), len(state.actions) % 2, max(state.committed)
+        committed, player = list(state.committed), len(state.actions) % 2
         if action != FOLD:
-            committed[player] = called if action == CALL else self._raised_to(action, called)
-        return StreetState((*state.actions, action), (committed[0], committed[1]))
+            committed[player] = max(state.committed) if action == CALL else self._raised_to(state, action)
+        actions = (*state.actions, action)
+        return StreetState(state.pot, state.stack, state.board, actions, (committed[0], committed[1]))
+
+    def possible_hands(self, state: StreetState) -> Bools:
+        return np.arange(self.num_hands) != (-1 if state.board is None else state.board)
+
+    @staticmethod
+    def _first_kernel(state: StreetState) -> int:
+        return 0 if state.board is None else 2 * (state.board + 1)
 
     def terminal(self, state: StreetState) -> Terminal:
-        stake = self.initial_pot / 2 + min(state.committed)
+        stake, kernel = state.pot / 2 + min(state.committed), self._first_kernel(state)
         if state.actions[-1] == CALL:
-            return Terminal(SHOWDOWN_KERNEL, (stake, stake))
+            return Terminal(kernel + SHOWDOWN_KERNEL, (stake, stake))
         first_won = state.committed[0] > state.committed[1]
-        return Terminal(FOLD_KERNEL, (stake, -stake) if first_won else (-stake, stake))
+        return Terminal(kernel + FOLD_KERNEL, (stake, -stake) if first_won else (-stake, stake))
 
     def payoff_operator(self, kernels: Sequence[int], like: Tensor) -> PayoffOperator:
         mass = self.mass_operator(like)
@@ -104,13 +123,18 @@ class Street(Game[StreetState]):
         def operator(reach: Tensor) -> Tensor:
             outcome = torch.empty_like(reach)
             for m, kernel in enumerate(kernels):
-                of_kernel = reach[..., m, :, :]
-                if kernel == FOLD_KERNEL:
+                of_kernel, board = reach[..., m, :, :], kernel // 2 - 1
+                if board >= 0:
+                    of_kernel = of_kernel.clone()
+                    of_kernel[..., board] = 0
+                if kernel % 2 == FOLD_KERNEL:
                     outcome[..., m, :, :] = mass(of_kernel)
                 else:
                     up_to = of_kernel.cumsum(-1)
                     # weaker less stronger: (up_to − own) − (total − up_to)
                     outcome[..., m, :, :] = weight * (2 * up_to - of_kernel - up_to[..., -1:])
+                if board >= 0:
+                    outcome[..., m, :, board] = 0
             return outcome
 
         return operator
@@ -120,12 +144,62 @@ class Street(Game[StreetState]):
         return lambda reach: weight * (reach.sum(-1, keepdim=True) - reach)
 
     def pot(self, state: StreetState) -> float:
-        return self.initial_pot + sum(state.committed)
+        return state.pot + sum(state.committed)
 
     def features(self, state: StreetState) -> list[float]:
         actor = self.actor(state)
-        chips = [committed / self.stack for committed in state.committed]
-        return [float(actor == 0), float(actor == 1), *chips, self._raises(state) / self.most_raises]
+        chips = [committed / state.stack for committed in state.committed]
+        raises = self._raises(state) / self.most_raises
+        return [float(actor == 0), float(actor == 1), *chips, raises, *self._of_street(state)]
+
+    def _of_street(self, state: StreetState) -> tuple[float, float]:
+        """The features that betting does not change: the pot's share of all chips, and the board."""
+        board = 0 if state.board is None else (state.board + 1) / self.num_hands
+        return state.pot / (state.pot + 2 * state.stack), board
+
+    def unfold(self, root: StreetState, *, depth_limited: bool) -> Unfolded[StreetState]:
+        start = Betting(
+            pot=root.pot,
+            committed=root.committed,
+            limit=root.stack,
+            player=len(root.actions) % 2,
+            acted=len(root.actions) > 0,
+            raises=self._raises(root),
+            least_raise=0,
+        )
+        betting = enumerate_betting(start, self._sizes, self.most_raises)
+        first, second = betting.committed
+        actor = np.where(betting.player < 0, TERMINAL, betting.player)
+        end = np.flatnonzero(betting.player < 0)
+        showdown, first_won = betting.action[end] == CALL, first[end] > second[end]
+        stake = root.pot / 2 + np.minimum(first[end], second[end])
+        features = np.empty((len(actor), self.num_features))
+        features[:, 0], features[:, 1] = actor == 0, actor == 1
+        features[:, 2], features[:, 3] = first / root.stack, second / root.stack
+        features[:, 4], features[:, 5:] = betting.raises / self.most_raises, self._of_street(root)
+
+        def state(node: int) -> StreetState:
+            actions, here = list[int](), node
+            while betting.above[here] >= 0:
+                actions.append(int(betting.action[here]))
+                here = betting.above[here]
+            actions = [*root.actions, *reversed(actions)]
+            committed = float(first[node]), float(second[node])
+            return StreetState(root.pot, root.stack, root.board, tuple(actions), committed)
+
+        return Unfolded(
+            states=LazyStates(state, np.arange(len(actor))),
+            kind=actor,
+            above=betting.above,
+            action=betting.action,
+            chance=np.ones(len(actor)),
+            boards=self.possible_hands(root)[None],
+            board=np.zeros(len(actor), dtype=np.int64),
+            features=features,
+            pot=root.pot + (first + second),
+            kernel=self._first_kernel(root) + np.where(showdown, SHOWDOWN_KERNEL, FOLD_KERNEL),
+            chips=np.where(showdown, stake, np.where(first_won, 1, -1) * np.array([[1], [-1]]) * stake),
+        )
 
     def is_leaf(self, root: StreetState, state: StreetState, depth: int) -> bool:
         return False

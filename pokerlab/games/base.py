@@ -25,18 +25,23 @@ river: 52 less 4 on the board and 4 held), ``possible_hands`` is false for hands
 A terminal's ``kernel`` is an index of (board, fold or showdown or run-out) in a table that the game
 fills as boards appear, and ``payoff_operator`` works with prefix sums over strength-sorted hands in
 place of a matrix; ``mass_operator`` is inclusion-exclusion over two cards. Subgames end where a card is
-about to be dealt (``is_leaf``).
+about to be dealt (``is_leaf``). Subgames differ in pot, stacks and board from root to root, so their
+trees are made all the time: ``unfold`` takes them from :mod:`pokerlab.games.betting`.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar, overload
+from typing import Generic, TypeAlias, TypeVar, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+Ints: TypeAlias = NDArray[np.int64]
+Floats: TypeAlias = NDArray[np.float64]
+Bools: TypeAlias = NDArray[np.bool_]
 
 State = TypeVar("State", bound=Hashable)
 """A game's public states."""
@@ -74,7 +79,7 @@ class LazyStates(Sequence[State]):
         index: ``[n]`` integers.
     """
 
-    def __init__(self, make: Callable[[int], State], index: NDArray[np.int64]) -> None:
+    def __init__(self, make: Callable[[int], State], index: Ints) -> None:
         self._make, self._index = make, index
 
     def __len__(self) -> int:
@@ -98,25 +103,25 @@ class Unfolded(Generic[State]):
     """
 
     states: Sequence[State]
-    kind: NDArray[np.int64]
+    kind: Ints
     """``[N]`` who acts: 0, 1, ``CHANCE`` or ``TERMINAL``; or ``LEAF``, where the subgame ends."""
-    above: NDArray[np.int64]
+    above: Ints
     """``[N]`` the state before the last move; −1 at the root."""
-    action: NDArray[np.int64]
+    action: Ints
     """``[N]`` the last move; −1 at the root and after chance."""
-    chance: NDArray[np.float64]
+    chance: Floats
     """``[N]`` probability of the chance moves on the way from the root."""
-    boards: NDArray[np.bool_]
+    boards: Bools
     """``[K, H]`` the different ``possible_hands``; the root's are the first."""
-    board: NDArray[np.int64]
+    board: Ints
     """``[N]`` which of ``boards`` is a state's."""
-    features: NDArray[np.float64]
+    features: Floats
     """``[N, F]``, see :meth:`Game.features`."""
-    pot: NDArray[np.float64]
+    pot: Floats
     """``[N]`` chips."""
-    kernel: NDArray[np.int64]
+    kernel: Ints
     """``[T]`` of the terminals, in their order, see :class:`Terminal`."""
-    chips: NDArray[np.float64]
+    chips: Floats
     """``[2, T]``."""
 
 
@@ -133,7 +138,7 @@ class Game(ABC, Generic[State]):
     """One label an action index; its length is ``A``."""
     num_features: int
     """``F``, the length of :meth:`features`."""
-    deal: NDArray[np.float64]
+    deal: Floats
     """``[H, H]`` joint probability of (player 0's hand, player 1's hand); symmetric, sums to 1."""
 
     @abstractmethod
@@ -160,7 +165,7 @@ class Game(ABC, Generic[State]):
         """Probability of one outcome of ``state``, given two hands that it leaves possible."""
         raise NotImplementedError(f"{self.name} has no public chance")
 
-    def possible_hands(self, state: State) -> NDArray[np.bool_]:
+    def possible_hands(self, state: State) -> Bools:
         """``[H]`` true for hands that the public cards do not block."""
         return np.ones(self.num_hands, dtype=bool)
 
@@ -256,7 +261,7 @@ class Game(ABC, Generic[State]):
         return len(self.action_labels)
 
     @property
-    def initial_beliefs(self) -> NDArray[np.float64]:
+    def initial_beliefs(self) -> Floats:
         """``[2, H]`` uniform: nobody has acted, and what makes hands unequal is in ``deal``."""
         return np.full((2, self.num_hands), 1 / self.num_hands)
 
@@ -270,7 +275,7 @@ class MatrixPayoffs:
         like: a tensor with the device and dtype to work in.
     """
 
-    def __init__(self, matrices: NDArray[np.float64], kernels: Sequence[int], like: Tensor) -> None:
+    def __init__(self, matrices: Floats, kernels: Sequence[int], like: Tensor) -> None:
         chosen = torch.as_tensor(matrices[list(kernels)], device=like.device, dtype=like.dtype)
         self.matrices = chosen.transpose(1, 2).contiguous()
         """``[M, H, H]`` opponent's hand first: reach is a row vector."""

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pokerlab.games.base import Ints
 from pokerlab.search.forest import Forest, uniform_strategy
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.rules import UpdateRule
-from pokerlab.search.tree import Ints
 
 ILLEGAL = -1e30
 """Counterfactual value of an action that a node does not have: its regret never turns positive."""

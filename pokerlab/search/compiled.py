@@ -8,13 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pokerlab.games.base import MatrixPayoffs
+from pokerlab.games.base import Ints, MatrixPayoffs
 from pokerlab.search import kernels
 from pokerlab.search.cfr import CFR, SampledStrategies, divided
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.rules import UpdateRule
-from pokerlab.search.tree import Ints
 
 ROW = 192
 """Numbers in a sequence row to aim for: whole vectors, and a pack that stays in the cache. More hands

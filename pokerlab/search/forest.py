@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pokerlab.games.base import Game, PayoffOperator, State
-from pokerlab.search.tree import Ints, PublicNodes, PublicTree
+from pokerlab.games.base import Game, Ints, PayoffOperator, State
+from pokerlab.search.tree import PublicNodes, PublicTree
 
 
 @dataclass(frozen=True, slots=True)

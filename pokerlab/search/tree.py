@@ -12,14 +12,9 @@ from functools import cached_property
 from typing import Generic, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pokerlab.games.base import CHANCE, LEAF, TERMINAL, Game, LazyStates, State
+from pokerlab.games.base import CHANCE, LEAF, TERMINAL, Bools, Floats, Game, Ints, LazyStates, State
 from pokerlab.loops import compiled
-
-Ints: TypeAlias = NDArray[np.int64]
-Floats: TypeAlias = NDArray[np.float64]
-Bools: TypeAlias = NDArray[np.bool_]
 
 Edge: TypeAlias = tuple[int, int]
 """(decision node, position of the action among its legal actions)."""

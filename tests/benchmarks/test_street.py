@@ -1,11 +1,16 @@
 """The synthetic street: payoffs against sums over pairs of hands, betting rules, a game that CFR solves."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from benchmarks.street import CALL, FOLD, FOLD_KERNEL, SHOWDOWN_KERNEL, Street, StreetState
-from pokerlab.games.base import TERMINAL
+from benchmarks.street import FOLD_KERNEL, SHOWDOWN_KERNEL, Street, StreetState
+from pokerlab.games.base import TERMINAL, Game, Unfolded
+from pokerlab.games.betting import CALL, FOLD
 from pokerlab.search.best_response import exploitability
 from pokerlab.search.forest import Forest
 from pokerlab.search.solver import Solver
@@ -20,22 +25,26 @@ GAMES = [
 ]
 
 
-def tree_of(game: Street) -> PublicTree[StreetState]:
-    return build_tree(game, game.root(), depth_limited=False)
+ROOTS = [*((game, game.root()) for game in GAMES), (GAMES[0], StreetState(pot=7, stack=40, board=2))]
+EVERY_ROOT = pytest.mark.parametrize(("game", "root"), ROOTS)
+
+
+def tree_of(game: Street, root: StreetState | None = None) -> PublicTree[StreetState]:
+    return build_tree(game, root or game.root(), depth_limited=False)
 
 
 def winnings(game: Street, state: StreetState, own: int, other: int, player: int) -> float:
     """What ``player`` takes out of the pot less what they put in, by the rules of poker."""
-    half, put_in = game.initial_pot / 2, state.committed
-    pot = game.initial_pot + sum(put_in)
+    half, put_in = state.pot / 2, state.committed
+    pot = state.pot + sum(put_in)
     last_to_act = (len(state.actions) - 1) % 2
     wins = last_to_act != player if state.actions[-1] == FOLD else own > other
     return (pot if wins else 0) - half - put_in[player]
 
 
-@pytest.mark.parametrize("game", GAMES)
-def test_every_terminal_pays_what_each_pair_of_hands_wins(game: Street) -> None:
-    states = tree_of(game).terminals.states
+@EVERY_ROOT
+def test_every_terminal_pays_what_each_pair_of_hands_wins(game: Street, root: StreetState) -> None:
+    states = tree_of(game, root).terminals.states
     ends = [game.terminal(state) for state in states]
     operator = game.payoff_operator([end.kernel for end in ends], LIKE)
     reach = torch.rand(
@@ -45,8 +54,8 @@ def test_every_terminal_pays_what_each_pair_of_hands_wins(game: Street) -> None:
     for m, (state, end) in enumerate(zip(states, ends, strict=True)):
         for player in (0, 1):
             table = np.zeros((HANDS, HANDS))
-            for own in range(HANDS):
-                for other in set(range(HANDS)) - {own}:
+            for own in set(range(HANDS)) - {root.board}:
+                for other in set(range(HANDS)) - {own, root.board}:
                     table[own, other] = winnings(game, state, own, other, player) / (HANDS * (HANDS - 1))
             expected = reach[player, m].numpy() @ table.T
             np.testing.assert_allclose(end.chips[player] * outcome[player, m].numpy(), expected, atol=1e-12)
@@ -69,15 +78,15 @@ def test_mass_is_the_sum_of_the_deal_over_the_opponents_hands() -> None:
     np.testing.assert_allclose(GAMES[0].mass_operator(LIKE)(reach).numpy(), expected, atol=1e-15)
 
 
-@pytest.mark.parametrize("game", GAMES)
-def test_chips_only_go_in_and_never_beyond_the_stack(game: Street) -> None:
-    tree = tree_of(game)
+@EVERY_ROOT
+def test_chips_only_go_in_and_never_beyond_the_stack(game: Street, root: StreetState) -> None:
+    tree = tree_of(game, root)
     for d, state in enumerate(tree.decisions.states):
         for action in tree.edge_action[tree.first_edge[d] : tree.first_edge[d + 1]].tolist():
             after = game.next_state(state, action)
             player = len(state.actions) % 2
             assert after.committed[1 - player] == state.committed[1 - player]
-            assert state.committed[player] <= after.committed[player] <= game.stack
+            assert state.committed[player] <= after.committed[player] <= state.stack
             assert sum(a > CALL for a in after.actions) <= game.most_raises
             if action > CALL:
                 assert after.committed[player] > after.committed[1 - player]
@@ -108,10 +117,44 @@ def test_cfr_finds_the_known_equilibrium_of_all_in_or_check() -> None:
     assert found.value.item() == pytest.approx(-1 / 18, abs=1e-3)
 
 
+chips = st.floats(0.5, 500)
+sizes = st.lists(st.floats(0.1, 3), max_size=3, unique=True).map(sorted)
+boards = st.none() | st.integers(0, HANDS - 1)
+
+
+@given(sizes, st.integers(1, 4), chips, chips, boards, st.lists(st.integers(0, 9), max_size=4))
+def test_compiled_unfolding_is_the_plain_walk(
+    bets: list[float], most_raises: int, pot: float, stack: float, board: int | None, moves: list[int]
+) -> None:
+    """From any root, also in the middle of the street: to the last bit, and in the same order."""
+    game, root = Street(HANDS, bets=bets, most_raises=most_raises), StreetState(pot, stack, board)
+    for move in moves:
+        actions = game.actions(root)
+        after = game.next_state(root, actions[move % len(actions)])
+        root = root if game.actor(after) == TERMINAL else after
+    ours, walked = game.unfold(root, depth_limited=True), Game.unfold(game, root, depth_limited=True)
+    assert list(ours.states) == list(walked.states)
+    for field in fields(Unfolded):
+        if field.name != "states":
+            fast, plain = getattr(ours, field.name), getattr(walked, field.name)
+            assert fast.dtype == plain.dtype
+            assert fast.tolist() == plain.tolist(), field.name
+
+
+def test_nobody_holds_the_board() -> None:
+    game, root = ROOTS[-1]
+    forest = Forest(game, [tree_of(game), tree_of(game, root)], dtype=torch.float64)
+    of_root = [1.0] * HANDS, [float(hand != root.board) for hand in range(HANDS)]
+    assert forest.root_possible.tolist() == list(of_root)
+    for nodes in (forest.decisions, forest.terminals):
+        assert nodes.possible.tolist() == [of_root[subgame] for subgame in nodes.subgame.tolist()]
+
+
 def test_a_kernel_is_the_same_alone_and_among_others() -> None:
     game = GAMES[0]
     reach = torch.rand(2, 3, 4, HANDS, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    kernels = [SHOWDOWN_KERNEL, FOLD_KERNEL, SHOWDOWN_KERNEL]
+    on_board = 2 * (4 + 1)
+    kernels = [SHOWDOWN_KERNEL, on_board + FOLD_KERNEL, on_board + SHOWDOWN_KERNEL]
     together = game.payoff_operator(kernels, LIKE)(reach)
     for m, kernel in enumerate(kernels):
         alone = game.payoff_operator([kernel], LIKE)(reach[:, m : m + 1])
