@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pokerlab.games.base import TERMINAL, Bools, Game, LazyStates, PayoffOperator, Terminal, Unfolded
-from pokerlab.games.betting import CALL, FOLD, SMALLEST_BET, Betting, enumerate_betting
+from pokerlab.games.betting import CALL, FOLD, ROUNDING, SMALLEST_BET, Betting, enumerate_betting
 
 FOLD_KERNEL, SHOWDOWN_KERNEL = 0, 1
 """Without a board; with board b the kernels are ``2·(b + 1)`` more."""
@@ -80,9 +80,14 @@ class Street(Game[StreetState]):
         raises: list[int] = []
         if self._raises(state) < self.most_raises and max(state.committed) < state.stack:
             sizes = range(SMALLEST_BET, self.all_in)
-            raises = [action for action in sizes if self._raised_to(state, action) < state.stack]
-            raises.append(self.all_in)
+            raises = [*(action for action in sizes if self._is_allowed(state, action)), self.all_in]
         return (*((FOLD,) if facing_a_bet else ()), CALL, *raises)
+
+    def _is_allowed(self, state: StreetState, size: int) -> bool:
+        """Whether a raise is at least the last one, and less than all-in."""
+        last = max(state.committed) - min(state.committed)
+        large_enough = self._raised_by(state, size) >= last * ROUNDING
+        return large_enough and self._raised_to(state, size) < state.stack * ROUNDING
 
     @staticmethod
     def _raises(state: StreetState) -> int:
@@ -92,8 +97,11 @@ class Street(Game[StreetState]):
         """Chips that a player has put in after a raise."""
         if action == self.all_in:
             return state.stack
-        called = max(state.committed)
-        return called + self.bets[action - SMALLEST_BET] * (state.pot + 2 * called)
+        return max(state.committed) + self._raised_by(state, action)
+
+    def _raised_by(self, state: StreetState, size: int) -> float:
+        """Chips that a raise adds to a call."""
+        return self.bets[size - SMALLEST_BET] * (state.pot + 2 * max(state.committed))
 
     def next_state(self, state: StreetState, action: int) -> StreetState:
         committed, player = list(state.committed), len(state.actions) % 2
@@ -165,7 +173,7 @@ class Street(Game[StreetState]):
             player=len(root.actions) % 2,
             acted=len(root.actions) > 0,
             raises=self._raises(root),
-            least_raise=0,
+            big_blind=0,
         )
         betting = enumerate_betting(start, self._sizes, self.most_raises)
         first, second = betting.committed

@@ -1,11 +1,12 @@
 """No-limit betting on one street, heads up, enumerated by a compiled loop: for ``Game.unfold``.
 
-The rules of no-limit hold'em: a raise is at least as large as the last bet or raise of the street, or
-all-in. What a player has beyond the opponent's chips cannot be won or lost, so that both are all-in at
-the same number, the *limit*; facing an all-in, one can only call or fold.
+The rules of no-limit hold'em: a bet is at least the big blind, a raise at least the last bet or raise of
+the street, or either is all-in. What a player has beyond the opponent's chips cannot be won or lost, so
+that both are all-in at the same number, the *limit*; facing an all-in, one can only call or fold.
 
 Actions are indices: ``FOLD``, ``CALL`` (or check), one for each bet size, then all-in. A size that the
-limit or the least raise does not allow is left out; all-in is there as long as anybody may raise.
+limit or the least raise does not allow is left out, one that reaches the limit too: all-in is always
+there, where one may raise at all.
 """
 
 from typing import NamedTuple
@@ -16,6 +17,10 @@ from pokerlab.games.base import Floats, Ints
 from pokerlab.loops import compiled
 
 FOLD, CALL, SMALLEST_BET = 0, 1, 2
+
+ROUNDING = 1 - 1e-9
+"""Chips are fractions of pots: a raise that falls short of the least by no more than this is large enough,
+and one that falls short of the limit by no more than this is all-in."""
 
 
 class Betting(NamedTuple):
@@ -33,8 +38,8 @@ class Betting(NamedTuple):
     """Whether anybody has acted on this street (posting a blind is no act): then a call ends it."""
     raises: int
     """Bets and raises on this street."""
-    least_raise: float
-    """The last bet or raise of this street, at first the big blind: a raise adds no less to a call."""
+    big_blind: float
+    """The least bet. The least raise is the last one: that by which the players' commitments differ."""
 
 
 class BettingTree(NamedTuple):
@@ -62,7 +67,7 @@ def enumerate_betting(start: Betting, bets: Floats, most_raises: int) -> Betting
     """
     shape, committed = _enumerate(
         float(start.pot), float(start.committed[0]), float(start.committed[1]), float(start.limit),
-        start.player, start.acted, start.raises, float(start.least_raise), bets, most_raises,
+        start.player, start.acted, start.raises, float(start.big_blind), bets, most_raises,
     )  # fmt: skip
     above, action, player, raises = shape
     return BettingTree(above, action, player, raises, committed)
@@ -77,24 +82,25 @@ def _enumerate(
     player: int,
     acted: bool,
     raises: int,
-    least_raise: float,
+    big_blind: float,
     bets: Floats,
     most_raises: int,
 ) -> tuple[Ints, Floats]:
     """``[4, N]`` above, action, player, raises; ``[2, N]`` committed."""
     all_in = SMALLEST_BET + len(bets)
     states: list[tuple[int, int, int, int, float, float]] = []
-    waiting = [(-1, -1, player, raises, first, second, least_raise)]
+    waiting = [(-1, -1, player, raises, first, second)]
     while waiting:
-        above, action, player, raises, first, second, least_raise = waiting.pop()
+        above, action, player, raises, first, second = waiting.pop()
         here = len(states)
         states.append((above, action, player, raises, first, second))
         if player < 0:
             continue
-        own, called, highest = first if player == 0 else second, max(first, second), limit
+        own, called = first if player == 0 else second, max(first, second)
+        least_raise = max(big_blind, abs(first - second))
         may_raise = raises < most_raises and called < limit
         for action in range(all_in, -1, -1):  # the last to be put there is the first to be taken
-            put_in, by = called, 0.0
+            put_in = called
             if action == FOLD:
                 if own == called:
                     continue
@@ -106,13 +112,12 @@ def _enumerate(
             elif action >= SMALLEST_BET:
                 by = bets[action - SMALLEST_BET] * (pot + 2 * called)
                 put_in = called + by
-                if not may_raise or by < least_raise or not called < put_in < highest:
+                if not may_raise or by < least_raise * ROUNDING or put_in >= limit * ROUNDING or by <= 0:
                     continue
-                highest = put_in
             over = action == FOLD or (action == CALL and (acted or here > 0))
             waiting.append((
                 here, action, -1 if over else 1 - player, raises + (1 if action >= SMALLEST_BET else 0),
-                put_in if player == 0 else first, second if player == 0 else put_in, max(least_raise, by),
+                put_in if player == 0 else first, second if player == 0 else put_in,
             ))  # fmt: skip
     shape, committed = np.empty((4, len(states)), np.int64), np.empty((2, len(states)))
     for here, state in enumerate(states):

@@ -5,7 +5,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.street import FOLD_KERNEL, SHOWDOWN_KERNEL, Street, StreetState
@@ -122,6 +122,7 @@ sizes = st.lists(st.floats(0.1, 3), max_size=3, unique=True).map(sorted)
 boards = st.none() | st.integers(0, HANDS - 1)
 
 
+@settings(max_examples=100)
 @given(sizes, st.integers(1, 4), chips, chips, boards, st.lists(st.integers(0, 9), max_size=4))
 def test_compiled_unfolding_is_the_plain_walk(
     bets: list[float], most_raises: int, pot: float, stack: float, board: int | None, moves: list[int]

@@ -21,7 +21,8 @@ class Hand:
     line: tuple[int, ...] = ()
     acted_before: bool = False
     raises: int = 0
-    least_raise: float = 0
+    big_blind: float = 0
+    last_raise: float = 0
 
     def put_in(self, chips: float) -> "Hand":
         """The player to act puts in so many more."""
@@ -45,8 +46,8 @@ def options(hand: Hand, bets: list[float], most_raises: int) -> dict[int, Hand]:
         pot = hand.pot + sum(called.committed)
         for index, bet in enumerate(bets):
             by = bet * pot
-            if hand.least_raise <= by < effective:
-                raised = replace(called.put_in(by), raises=hand.raises + 1, least_raise=by)
+            if max(hand.last_raise, hand.big_blind) <= by < effective:
+                raised = replace(called.put_in(by), raises=hand.raises + 1, last_raise=by)
                 found[SMALLEST_BET + index] = raised
         found[SMALLEST_BET + len(bets)] = replace(called.put_in(effective), raises=hand.raises + 1)
     return {action: replace(after, to_act=you, line=(*hand.line, action)) for action, after in found.items()}
@@ -75,7 +76,7 @@ def start_of(hand: Hand) -> Betting:
         player=hand.to_act,
         acted=hand.acted_before,
         raises=hand.raises,
-        least_raise=hand.least_raise,
+        big_blind=hand.big_blind,
     )
 
 
@@ -94,7 +95,7 @@ def hands(draw: st.DrawFn) -> Hand:
     """Starts of later streets, blinds before the flop, and a bet that waits for an answer."""
     behind, big_blind = (draw(chips), draw(chips)), float(draw(st.integers(1, 10)))
     player = draw(st.integers(0, 1))
-    hand = Hand(draw(chips), (0, 0), behind, player, least_raise=big_blind)
+    hand = Hand(draw(chips), (0, 0), behind, player, big_blind=big_blind)
     kind = draw(st.sampled_from(["later", "blinds", "bet"]))
     if kind == "later" or min(behind) < big_blind:
         return hand
@@ -103,7 +104,7 @@ def hands(draw: st.DrawFn) -> Hand:
         after = replace(other.put_in(big_blind), to_act=player, pot=0.0)
         return after.put_in(big_blind / 2)
     bet = float(draw(st.integers(int(big_blind), int(min(behind)))))
-    return replace(other.put_in(bet), to_act=player, raises=1, least_raise=bet, acted_before=True)
+    return replace(other.put_in(bet), to_act=player, raises=1, last_raise=bet, acted_before=True)
 
 
 @given(hand=hands(), bets=sizes, most_raises=st.integers(1, 4))
@@ -121,7 +122,7 @@ def test_chips_are_conserved_and_raises_large_enough(hand: Hand, bets: list[floa
     """By the dealer's rules alone, whatever the sizes."""
     start = start_of(hand)
     tree = enumerate_betting(start, np.array(bets), most_raises)
-    least = {0: hand.least_raise}
+    least = {0: max(hand.last_raise, hand.big_blind)}
     for node in range(1, len(tree.above)):
         above, action = int(tree.above[node]), int(tree.action[node])
         me, (before, after) = int(tree.player[above]), tree.committed.T[[above, node]]
@@ -158,7 +159,7 @@ def lines_below(tree: BettingTree, *line: int) -> dict[int, tuple[float, float]]
 
 def test_before_the_flop_the_big_blind_has_an_option_and_raises_by_two_at_least() -> None:
     """Blinds 1 and 2 with 20 behind the small blind: a pot is 4 after calling, half a pot too little."""
-    blinds = Betting(0, (1, 2), 20, 0, acted=False, raises=0, least_raise=2)
+    blinds = Betting(0, (1, 2), 20, 0, acted=False, raises=0, big_blind=2)
     tree = enumerate_betting(blinds, np.array([0.25, 1.0]), 3)
     assert lines_below(tree) == {FOLD: (1, 2), CALL: (2, 2), 3: (6, 2), 4: (20, 2)}
     assert lines_below(tree, CALL) == {CALL: (2, 2), 3: (2, 6), 4: (2, 20)}
