@@ -2,21 +2,27 @@
 
     python -m benchmarks.scaling [--parts batch hands] [--plot costs.png]
 
-The first three parts give microseconds per subgame-iteration: one CFR iteration (both players' regrets
-and averages updated once) on one subgame, float32, the median of repeats, without building the trees.
+The parts batch, hands and nodes give microseconds per subgame-iteration: one CFR iteration (both players'
+regrets and averages updated once) on one subgame, float32, the median of repeats, without building the
+trees.
 
 * batch: 1 to 4096 whole Leduc games, or second rounds of Leduc, in one forest.
 * hands: a street (:mod:`benchmarks.street`) of one tree with more and more hands, 16 in a forest.
 * nodes: streets of 24 hands with more bet sizes and raises, 16 in a forest.
+* trees: milliseconds to build the tree of a street of 1,326 hands for a pot, stack and board that were not
+  seen before, the median of 100; against walking its states one by one in Python. Compiling is not timed.
 * workers: examples per second of self-play in this process (0), or in others; ``--overrides`` choose the
   run. Starting the processes is not timed.
 """
 
+import statistics
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 
 from benchmarks.forests import Measured, second_rounds, whole_games
@@ -31,13 +37,16 @@ from benchmarks.measure import (
     positive,
 )
 from benchmarks.plots import PANELS, plot_costs
-from benchmarks.street import Street
+from benchmarks.street import Street, StreetState
 from pokerlab.errors import UserError
+from pokerlab.games.base import Game, Unfolded
 from pokerlab.games.leduc import Leduc
 from pokerlab.runs.assemble import Assembled
 from pokerlab.runs.build import torch_device
 from pokerlab.runs.command import check_overrides
+from pokerlab.search.forest import Forest
 from pokerlab.search.solver import Solver
+from pokerlab.search.tree import build_tree
 
 BATCHES = (1, 4, 16, 64, 256, 1024, 4096)
 HANDS = (6, 24, 96, 332, 1326)
@@ -45,15 +54,18 @@ STREETS_AT_ONCE, HANDS_OF_TREES = 16, 24
 TREES: tuple[tuple[tuple[float, ...], int], ...] = (
     ((), 1), ((1,), 2), ((0.5, 1), 3), ((0.33, 0.66, 1), 4), ((0.25, 0.5, 0.75, 1, 1.5), 4),
 )  # fmt: skip
-"""(bet sizes, most raises): 4, 10, 44, 292 and 1,326 decision nodes."""
+"""(bet sizes, most raises): 4, 10, 44, 218 and 870 decision nodes."""
 TREE_OF_HANDS = TREES[2]
+TREE_OF_500 = (0.25, 0.5, 1), 5
+"""502 decision nodes."""
+ROOTS = 100
 OVERRIDES = ("experiment=leduc", "trajectories=500")
 
 
-def street(hands: int, tree: tuple[tuple[float, ...], int]) -> Street:
+def street(hands: int, tree: tuple[tuple[float, ...], int], kind: type[Street] = Street) -> Street:
     """A street with 20 pots behind."""
     bets, most_raises = tree
-    return Street(hands, pot=10, stack=200, bets=bets, most_raises=most_raises)
+    return kind(hands, pot=10, stack=200, bets=bets, most_raises=most_raises)
 
 
 class Costs:
@@ -97,6 +109,54 @@ def batch_rows(costs: Costs, batches: Sequence[int], seed: int) -> list[dict[str
 def street_rows(costs: Costs, streets: Sequence[Street]) -> list[dict[str, Any]]:
     """Streets of several sizes."""
     return [costs.row("street", whole_games(game, STREETS_AT_ONCE, torch.float32)) for game in streets]
+
+
+class WalkedStreet(Street):
+    """A street whose states are walked one by one."""
+
+    def unfold(self, root: StreetState, *, depth_limited: bool) -> Unfolded[StreetState]:
+        return Game.unfold(self, root, depth_limited=depth_limited)
+
+
+def random_roots(hands: int, seed: int) -> list[StreetState]:
+    """Streets of different pots, with 15 to 25 pots behind, on boards that each block a hand."""
+    generator, roots = np.random.default_rng(seed), []
+    for _ in range(ROOTS):
+        pot = generator.uniform(5, 20)
+        roots.append(StreetState(pot, pot * generator.uniform(15, 25), int(generator.integers(hands))))
+    return roots
+
+
+def tree_row(fast: Street, walked: Street, roots: Sequence[StreetState]) -> dict[str, Any]:
+    """What it takes to build trees for new roots."""
+    for game in (fast, walked):  # compiles
+        Forest(game, [build_tree(game, game.root(), depth_limited=True)])
+    nodes, took = [], []
+    for root in roots:
+        times = [time.perf_counter()]
+        tree = build_tree(fast, root, depth_limited=True)
+        times.append(time.perf_counter())
+        Forest(fast, [tree])
+        times.append(time.perf_counter())
+        build_tree(walked, root, depth_limited=True)
+        times.append(time.perf_counter())
+        nodes.append(len(tree.decisions))
+        took.append(1e3 * np.diff(times))
+    built, laid_out, plain = (statistics.median(of_step) for of_step in np.array(took).T.tolist())
+    return {
+        "nodes": round(statistics.median(nodes)),
+        "hands": fast.num_hands,
+        "milliseconds": built,
+        "milliseconds_with_forest": built + laid_out,
+        "milliseconds_walked": plain,
+        "ratio": plain / built,
+    }
+
+
+def tree_rows(hands: int, trees: Sequence[tuple[tuple[float, ...], int]], seed: int) -> list[dict[str, Any]]:
+    """Trees of several sizes."""
+    roots = random_roots(hands, seed)
+    return [tree_row(street(hands, tree), street(hands, tree, WalkedStreet), roots) for tree in trees]
 
 
 @contextmanager
@@ -143,6 +203,14 @@ COST_COLUMNS = {
     "microseconds": "µs/subgame-iteration",
     "nanoseconds_per_node_and_hand": "ns per node and hand",
 }
+TREE_COLUMNS = {
+    "nodes": "decision nodes",
+    "hands": "hands",
+    "milliseconds": "ms/tree",
+    "milliseconds_with_forest": "with its forest",
+    "milliseconds_walked": "ms/tree, walked",
+    "ratio": "walked/compiled",
+}
 WORKER_COLUMNS = {
     "workers": "workers",
     "examples": "examples",
@@ -154,7 +222,8 @@ WORKER_COLUMNS = {
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
     parser = Arguments("benchmarks.scaling", __doc__, repeats=3)
-    names = (*PANELS, "workers")
+    columns = {**dict.fromkeys(PANELS, COST_COLUMNS), "trees": TREE_COLUMNS, "workers": WORKER_COLUMNS}
+    names = tuple(columns)
     parser.add_argument("--parts", nargs="+", choices=names, default=list(names))
     parser.add_argument("--batches", nargs="+", type=positive, default=list(BATCHES))
     parser.add_argument("--hands", nargs="+", type=positive, default=list(HANDS))
@@ -175,6 +244,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "batch": lambda: batch_rows(costs, options.batches, options.seed),
         "hands": lambda: street_rows(costs, [street(hands, TREE_OF_HANDS) for hands in options.hands]),
         "nodes": lambda: street_rows(costs, [street(HANDS_OF_TREES, tree) for tree in TREES]),
+        "trees": lambda: tree_rows(HANDS[-1], (*TREES, TREE_OF_500), options.seed),
         "workers": lambda: worker_rows(costs, options.workers, options.overrides, options.seed),
     }
     parts = {}
@@ -182,8 +252,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for part in options.parts:
             torch.set_num_threads(options.threads)
             parts[part] = measures[part]()
-            columns = COST_COLUMNS if part in PANELS else WORKER_COLUMNS
-            report.table(f"cost against {part}", columns, parts[part])
+            report.table(f"cost against {part}", columns[part], parts[part])
     except UserError as error:
         parser.error(str(error))
     report.results["parts"] = parts

@@ -64,12 +64,17 @@ def test_selfplay_accounts_for_the_whole_iteration(tmp_path: Path, monkeypatch: 
 def test_scaling_measures_every_part_and_draws(tmp_path: Path) -> None:
     picture = tmp_path / "costs.png"
     sizes = ["--batches", "1", "2", "--hands", "2", "3", "--workers", "0", "--overrides", *KUHN]
-    with patch.object(scaling, "TREES", scaling.TREES[:3]):
+    with patch.object(scaling, "TREES", scaling.TREES[:3]), patch.object(scaling, "ROOTS", 2):
         parts = results_of("scaling", tmp_path, *QUICK, *sizes, "--plot", str(picture))["parts"]
     assert [row["batch"] for row in parts["batch"]] == [1, 2, 1, 2]
     assert [row["hands"] for row in parts["hands"]] == [2, 3]
     assert [row["nodes"] for row in parts["nodes"]] == [4, 10, 44]
     assert [row["workers"] for row in parts["workers"]] == [0]
+    assert [row["nodes"] for row in parts["trees"][:3]] == [4, 10, 44]
+    assert 400 < parts["trees"][3]["nodes"] < 600
+    for row in parts["trees"]:
+        assert 0 < row["milliseconds"] < row["milliseconds_with_forest"]
+        assert row["ratio"] == pytest.approx(row["milliseconds_walked"] / row["milliseconds"])
     for row in [*parts["batch"], *parts["hands"], *parts["nodes"]]:
         assert row["microseconds"] == pytest.approx(1e6 / row["iterations_per_second"] / row["batch"])
     assert picture.read_bytes().startswith(b"\x89PNG")

@@ -8,7 +8,7 @@ import torch
 from belief_states import belief_states, leduc_state, random_beliefs
 from oracles import Policy, continuation_values, decision_states, pairs, strategy_tensor
 
-from pokerlab.games.base import CHANCE, TERMINAL, Game
+from pokerlab.games.base import CHANCE, LEAF, TERMINAL, Game, LazyStates
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
@@ -31,6 +31,40 @@ EVERY_GAME = pytest.mark.parametrize("name", GAMES)
 def random_policy(game: Game, states: list[Any], seed: int) -> Policy:
     generator = np.random.default_rng(seed)
     return {s: generator.dirichlet(np.ones(len(game.actions(s))), game.num_hands).T for s in states}
+
+
+@EVERY_GAME
+@pytest.mark.parametrize("depth_limited", [False, True])
+def test_an_unfolded_state_is_followed_by_what_its_moves_lead_to(name: str, depth_limited: bool) -> None:
+    game = GAMES[name]
+    unfolded = game.unfold(game.root(), depth_limited=depth_limited)
+    assert (unfolded.states[0], unfolded.above[0], unfolded.action[0]) == (game.root(), -1, -1)
+    ends = 0
+    for here, state in enumerate(unfolded.states):
+        below = (unfolded.above == here).nonzero()[0]
+        actions, states = unfolded.action[below].tolist(), [unfolded.states[i] for i in below]
+        assert (below > here).all()
+        if unfolded.kind[here] in (TERMINAL, LEAF):
+            assert not len(below)
+        elif unfolded.kind[here] == CHANCE:
+            assert (actions, tuple(states)) == ([-1] * len(below), game.chance_outcomes(state))
+        else:
+            assert tuple(actions) == game.actions(state)
+            assert states == [game.next_state(state, action) for action in actions]
+        if unfolded.kind[here] == TERMINAL:
+            end = game.terminal(state)
+            assert (unfolded.kernel[ends], *unfolded.chips[:, ends]) == (end.kernel, *end.chips)
+            ends += 1
+    assert unfolded.chips.shape == (2, ends)
+
+
+def test_lazy_states_are_like_a_tuple() -> None:
+    states = LazyStates("abcdef".__getitem__, np.array([4, 2, 2, 0]))
+    assert tuple(states) == ("e", "c", "c", "a")
+    assert (len(states), states[-1], states[1]) == (4, "a", "c")
+    assert tuple(states[1:-1]) == ("c", "c")
+    with pytest.raises(IndexError):
+        states[4]
 
 
 def states_of(forest: Forest, kind: str) -> list[tuple[int, Any]]:
