@@ -180,3 +180,15 @@ def test_who_is_all_in_cannot_be_raised(limit: float) -> None:
 def test_a_size_that_reaches_the_stack_is_all_in_once() -> None:
     tree = enumerate_betting(Betting(10, (0, 0), 10, 0, False, 0, 1), np.array([0.5, 1, 2]), 1)
     assert lines_below(tree) == {CALL: (0, 0), SMALLEST_BET: (5, 0), SMALLEST_BET + 3: (10, 0)}
+
+
+@given(st.floats(0.1, 1000), st.floats(0, 1000))
+def test_rounding_decides_nothing(pot: float, committed: float) -> None:
+    """A quarter of the pot after a bet of half the pot is as large as that bet; half can be all-in."""
+    even, half = (committed, committed), (pot + 2 * committed) / 2
+    deep = Betting(pot, even, 1e6, 0, False, 0, 0)
+    assert 2 in lines_below(enumerate_betting(deep, np.array([0.25, 0.5]), 2), 3)
+    shallow = deep._replace(limit=committed + half)
+    for limit in (shallow.limit, shallow.limit * (1 + 1e-13)):
+        tree = enumerate_betting(shallow._replace(limit=limit), np.array([0.5]), 2)
+        assert lines_below(tree).keys() == {CALL, 3}
