@@ -19,7 +19,7 @@ INTEGERS = {
     ("override", "expected"),
     [
         ("game=kuhm", "unknown game 'kuhm': did you mean kuhn?"),
-        ("game=holdem", "unknown game 'holdem': expected one of kuhn, leduc"),
+        ("trainer=abacus", "unknown trainer 'abacus': expected one of cpu, gpu"),
         ("solver=dfcr", "unknown solver 'dfcr': did you mean dcfr?"),
         ("launcher=modol", "unknown launcher 'modol': did you mean modal?"),
         ("launcher=aws", "unknown launcher 'aws': expected one of local, modal"),
