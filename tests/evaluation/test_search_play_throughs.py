@@ -192,3 +192,15 @@ def test_a_seed_fixes_the_policy_and_matters_only_where_iterations_are_drawn(pla
     policies = [search(whole, Solver(), network, 10, play_throughs, seed) for seed in (1, 1, 2)]
     assert torch.equal(policies[0], policies[1])
     assert torch.equal(policies[0], policies[2]) == (play_throughs in (0, 10))
+
+
+def test_a_search_in_parts_finds_the_same() -> None:
+    """As when memory is short."""
+    whole = WholeGame(Leduc())
+    torch.manual_seed(0)
+    network = ValueNetwork(whole.game, hidden=8, layers=1).double()
+    together, one_by_one = (
+        search(whole, Solver("cfr_plus", memory_gb=memory), network, iterations=12, play_throughs=12)
+        for memory in (4, 1e-9)
+    )
+    torch.testing.assert_close(one_by_one, together, rtol=0, atol=1e-9)

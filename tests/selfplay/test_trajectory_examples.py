@@ -204,6 +204,17 @@ def pots(forest: Forest) -> Tensor:
     return torch.tensor([forest.game.pot(tree.root) for tree in forest.trees])
 
 
+def test_subgames_solved_in_parts_give_as_many_examples() -> None:
+    """As when memory is short; the deals' belief states are the same, what is drawn below them is not."""
+    game = GAMES["leduc after deal"]
+    together, in_parts = (play(game, 300, solver=Solver(memory_gb=memory)) for memory in (4, 1e-9))
+    for values, policies in (together, in_parts):
+        assert (policies.features[:, ROUND] == 0).sum() == 300 * DECISIONS_A_ROUND
+        assert len(values.beliefs) > 100
+    assert torch.equal(together[0].values[0], in_parts[0].values[0])
+    assert len(together[1]) == pytest.approx(len(in_parts[1]), rel=0.1)
+
+
 @pytest.mark.parametrize("alternating", [False, True])
 def test_expected_values_of_second_rounds_agree_with_a_long_solve(alternating: bool) -> None:
     """Within 0.01 of the pot. Single hands' values come far later where updates are simultaneous."""
