@@ -10,11 +10,16 @@ from unittest.mock import patch
 
 import pytest
 
-from benchmarks import scaling, selfplay, solver
+from benchmarks import profile, scaling, selfplay, solver
 from benchmarks.measure import median_rates
 from benchmarks.selfplay import Clock
 
-COMMANDS = {"solver": solver.main, "selfplay": selfplay.main, "scaling": scaling.main}
+COMMANDS = {
+    "solver": solver.main,
+    "selfplay": selfplay.main,
+    "scaling": scaling.main,
+    "profile": profile.main,
+}
 QUICK = ["--repeats", "1", "--seconds", "0.001"]
 KUHN = [
     "experiment=kuhn", "trajectories=20", "updates=3", "batch_size=16", "selfplay.search_iterations=10",
@@ -49,6 +54,17 @@ def test_solver_compares_single_solves_and_forests_with_openspiel(tmp_path: Path
         ours, theirs = row["subgame_iterations_per_second"], row["openspiel_subgame_iterations_per_second"]
         assert ours == row["iterations_per_second"] * row["batch"] > 0
         assert row["ratio"] == pytest.approx(ours / theirs)
+
+
+def test_the_profile_accounts_for_the_whole_iteration(tmp_path: Path) -> None:
+    found = results_of("profile", tmp_path, *QUICK, "--forests", "1 Leduc game", "1 street, 332 hands")
+    assert [row["solver"] for row in found["rows"]] == ["tensors", "compiled"] * 2
+    for row in found["rows"]:
+        shares = [value for key, value in row.items() if key.startswith("percent_")]
+        assert sum(shares) == pytest.approx(100)
+        assert min(shares) >= 0
+    tensors, compiled = (row["operations"] for row in found["rows"][:2])
+    assert tensors > 100 > compiled
 
 
 def test_selfplay_accounts_for_the_whole_iteration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
