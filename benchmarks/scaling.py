@@ -4,7 +4,7 @@
 
 The parts batch, hands and nodes give microseconds per subgame-iteration: one CFR iteration (both players'
 regrets and averages updated once) on one subgame, float32, the median of repeats, without building the
-trees.
+trees; and the memory that solver.memory_gb counts for a subgame, an upper bound.
 
 * batch: 1 to 4096 whole Leduc games, or second rounds of Leduc, in one forest.
 * hands: a street (:mod:`benchmarks.street`) of one tree with more and more hands, 16 in a forest.
@@ -46,6 +46,7 @@ from pokerlab.runs.build import torch_device
 from pokerlab.runs.command import check_overrides
 from pokerlab.search.forest import Forest
 from pokerlab.search.solver import Solver
+from pokerlab.search.subgames import solving_bytes
 from pokerlab.search.tree import build_tree
 
 BATCHES = (1, 4, 16, 64, 256, 1024, 4096)
@@ -94,6 +95,7 @@ class Costs:
             "iterations_per_second": rate,
             "microseconds": microseconds,
             "nanoseconds_per_node_and_hand": 1e3 * microseconds / (nodes * forest.game.num_hands),
+            "kilobytes": solving_bytes(forest.trees[0], belief) / 1e3,
         }
 
 
@@ -200,8 +202,9 @@ COST_COLUMNS = {
     "hands": "hands",
     "nodes": "decision nodes",
     "iterations_per_second": "iterations/s",
-    "microseconds": "µs/subgame-iteration",
-    "nanoseconds_per_node_and_hand": "ns per node and hand",
+    "microseconds": "µs",
+    "nanoseconds_per_node_and_hand": "ns/node/hand",
+    "kilobytes": "kB",
 }
 TREE_COLUMNS = {
     "nodes": "decision nodes",
@@ -252,7 +255,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         for part in options.parts:
             torch.set_num_threads(options.threads)
             parts[part] = measures[part]()
-            report.table(f"cost against {part}", columns[part], parts[part])
+            what = "a subgame-iteration's cost" if part in PANELS else "cost"
+            report.table(f"{what} against {part}", columns[part], parts[part])
     except UserError as error:
         parser.error(str(error))
     report.results["parts"] = parts

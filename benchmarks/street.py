@@ -43,7 +43,7 @@ class Street(Game[StreetState]):
         pot: chips in the root's pot.
         stack: chips that each player can put in at the root.
         bets: sizes of bets and raises as fractions of the pot after calling, ascending; going all-in
-            is always one more. A size that the stack does not exceed is left out; there is no least raise.
+            is always one more. A size that the stack does not exceed is left out, and one below the last.
         most_raises: bets and raises on the street, all-ins among them.
     """
 

@@ -6,7 +6,10 @@ from typing import Protocol
 from torch import Tensor
 
 LeafValues = Callable[[Tensor], Tensor]
-"""Beliefs ``[2, L, H]`` of fixed leaves → infostate values ``[2, L, H]`` in pots."""
+"""Beliefs ``[2, L, H]`` of fixed leaves → infostate values ``[2, L, H]`` in pots.
+
+The beliefs are the solver's own array, and change after the call: who keeps them makes a copy.
+"""
 
 
 class LeafEvaluator(Protocol):
