@@ -60,7 +60,7 @@ TREE_OF_HANDS = TREES[2]
 TREE_OF_500 = (0.25, 0.5, 1), 5
 """502 decision nodes."""
 ROOTS = 100
-OVERRIDES = ("experiment=leduc", "trajectories=500")
+OVERRIDES = ("experiment=leduc",)
 
 
 def street(hands: int, tree: tuple[tuple[float, ...], int], kind: type[Street] = Street) -> Street:

@@ -1,6 +1,6 @@
 """Self-play end to end: examples per second, and where the time goes.
 
-    python -m benchmarks.selfplay [experiment=leduc] [trajectories=500]
+    python -m benchmarks.selfplay [experiment=leduc] [workers=2]
 
 Trains as ``pokerlab.train`` does, without evaluation and checkpoints, and leaves nothing behind. After
 one iteration to warm up, each further one is measured; medians are over those. The phases, seconds an

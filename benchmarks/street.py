@@ -125,7 +125,6 @@ class Street(Game[StreetState]):
         return Terminal(kernel + FOLD_KERNEL, (stake, -stake) if first_won else (-stake, stake))
 
     def payoff_operator(self, kernels: Sequence[int], like: Tensor) -> PayoffOperator:
-        mass = self.mass_operator(like)
         weight = self.deal[0, 1]
 
         def operator(reach: Tensor) -> Tensor:
@@ -135,14 +134,17 @@ class Street(Game[StreetState]):
                 if board >= 0:
                     of_kernel = of_kernel.clone()
                     of_kernel[..., board] = 0
+                won = outcome[..., m, :, :]
                 if kernel % 2 == FOLD_KERNEL:
-                    outcome[..., m, :, :] = mass(of_kernel)
+                    torch.sub(of_kernel.sum(-1, keepdim=True), of_kernel, out=won)
                 else:
-                    up_to = of_kernel.cumsum(-1)
-                    # weaker less stronger: (up_to − own) − (total − up_to)
-                    outcome[..., m, :, :] = weight * (2 * up_to - of_kernel - up_to[..., -1:])
+                    torch.cumsum(of_kernel, -1, out=won)
+                    # weaker less stronger: (up to own − own) − (total − up to own)
+                    total = won[..., -1:].clone()
+                    won.mul_(2).sub_(of_kernel).sub_(total)
+                won.mul_(weight)
                 if board >= 0:
-                    outcome[..., m, :, board] = 0
+                    won[..., board] = 0
             return outcome
 
         return operator
