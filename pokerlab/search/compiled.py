@@ -16,8 +16,9 @@ from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.rules import UpdateRule
 
 ROW = 192
-"""Numbers in a sequence row to aim for: whole vectors, and a pack that stays in the cache. More hands
-than that are divided among packs."""
+"""Numbers that a sequence row has at least, if there are so many: shorter rows cost more than they save."""
+PACK = 2**20
+"""Bytes of a pack to aim for where rows can be longer: it stays in a core's cache."""
 CACHE_LINE = 64
 """Bytes: rows are padded to whole ones."""
 MOST_HANDS_FOR_MATRICES = 64
@@ -246,11 +247,18 @@ def _trees(forest: Forest, dtype: np.dtype) -> kernels.Trees:
 
 
 def _packs(forest: Forest, dtype: np.dtype) -> kernels.Packs:
-    hands, line = forest.game.num_hands, CACHE_LINE // dtype.itemsize
+    hands, line, threads = forest.game.num_hands, CACHE_LINE // dtype.itemsize, torch.get_num_threads()
     number = np.bincount(forest.tree_of, minlength=len(forest.trees))
-    packs_of = -(-number // max(ROW // hands, 1))  # of each tree
-    if packs_of.sum() < torch.get_num_threads():
-        packs_of = np.minimum(number, torch.get_num_threads())
+    edges_of = np.array([tree.num_edges for tree in forest.trees])
+    # regrets, strategy, its sum, reach and values
+    row = np.maximum(PACK // (5 * dtype.itemsize * (edges_of + 2)), ROW)
+    parts = -(-hands // row.min())  # hands that do not fit in a row go to more packs, of one lane each
+    row = row if parts == 1 else np.full_like(row, ROW)
+    packs_of = -(-number // np.maximum(row // hands, 1))  # of each tree
+    if threads > 1 and packs_of.sum() < 4 * threads:  # too few to share out
+        packs_of = -(-number // max(ROW // hands, 1))
+    if packs_of.sum() < threads:
+        packs_of = np.minimum(number, threads)
     tree = np.repeat(np.arange(len(number)), packs_of)
     lanes = -(-number // np.maximum(packs_of, 1))[tree]
     lane_at = _starts(lanes)
@@ -260,13 +268,11 @@ def _packs(forest: Forest, dtype: np.dtype) -> kernels.Packs:
     by_tree = np.argsort(forest.tree_of, kind="stable")
     rank = np.arange(len(by_tree)) - np.repeat(_starts(number)[:-1], number)
     subgame[first_lane[forest.tree_of[by_tree]] + rank] = by_tree
-    # hands that do not fit in a row go to more packs, of one lane each
-    parts = -(-hands // ROW)
     first_hands = np.arange(0, hands, hands if parts == 1 else -(-hands // (parts * line)) * line)
     first_hand = np.tile(first_hands, len(tree))
     last_hand = np.tile(np.append(first_hands[1:], hands), len(tree))
     tree, lanes, subgame = (np.repeat(array, len(first_hands)) for array in (tree, lanes, subgame))
-    edges = np.array([t.num_edges for t in forest.trees])[tree]
+    edges = edges_of[tree]
     width = -(lanes * (first_hand - last_hand) // line) * line
     return kernels.Packs(
         tree=tree,

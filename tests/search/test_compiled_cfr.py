@@ -47,7 +47,7 @@ GAMES: dict[str, Game] = {
     "dice_of_unequal_chance": LiarsDice(2, 2, depth_limit=3),
     "street": Street(24),
     "dense_street": DenseStreet(24),
-    "street_of_many_hands": Street(200, bets=(1,), most_raises=2),  # more than a pack takes
+    "street_of_many_hands": Street(420),  # more than a pack takes
 }
 SUBGAMES = {name: Subgames(game) for name, game in GAMES.items()}
 STREETS = [
@@ -269,3 +269,11 @@ def test_an_interrupt_is_heard_while_a_forest_is_solved(name: str, subgames: int
         timeout=60,
     )
     assert 1 <= float(done.stdout) < 5
+
+
+def test_many_hands_are_divided_among_packs() -> None:
+    forest, _ = drawn("street_of_many_hands", [(0, 0)], torch.float64)
+    packs = compiled._packs(forest, np.dtype("float64"))
+    assert len(packs.tree) > 1
+    assert packs.first_hand.tolist() == [0, *packs.last_hand[:-1].tolist()]
+    assert packs.last_hand[-1] == 420
