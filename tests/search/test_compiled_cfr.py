@@ -138,14 +138,15 @@ def test_company_and_threads_do_not_change_a_digit(
     name: str, dtype: torch.dtype, threads: Callable[[int], None]
 ) -> None:
     """Over many iterations: rounding that differed anywhere would show."""
+    iterations = 20 if name == "street_of_many_hands" else 200
     forest, belief = drawn(name, complete := [(5 + i % 6, i) for i in range(40)], dtype)
-    together = solve(CompiledCFR, (forest, belief), "dcfr", True, 200)
+    together = solve(CompiledCFR, (forest, belief), "dcfr", True, iterations)
     threads(2)
-    shared = solve(CompiledCFR, (forest, belief), "dcfr", True, 200)
+    shared = solve(CompiledCFR, (forest, belief), "dcfr", True, iterations)
     assert all(torch.equal(*pair) for pair in zip(found(together), found(shared), strict=True))
     threads(1)
     for b in (0, 7, 39):
-        alone = solve(CompiledCFR, drawn(name, [complete[b]], dtype), "dcfr", True, 200)
+        alone = solve(CompiledCFR, drawn(name, [complete[b]], dtype), "dcfr", True, iterations)
         assert torch.equal(alone.root_values()[:, 0], together.root_values()[:, b])
 
 
@@ -180,7 +181,7 @@ def test_sampled_strategies_are_those_of_their_iterations(
 @pytest.mark.parametrize("name", GAMES)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["double", "single"])
 def test_memory_for_solving_is_bounded(name: str, dtype: torch.dtype) -> None:
-    forest, belief = drawn(name, [(i, i) for i in range(300)], dtype)
+    forest, belief = drawn(name, [(i, i) for i in range(60)], dtype)
     bound = sum(solving_bytes(forest.trees[tree], belief) for tree in forest.tree_of)
     for search in (TensorCFR, CompiledCFR):
         cfr = solve(search, (forest, belief), "pcfr_plus", True, 1)
