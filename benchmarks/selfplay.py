@@ -97,8 +97,7 @@ def watch(parts: Assembled, clock: Clock) -> None:
     def start_timed(*arguments: Any) -> CFR:
         cfr = clock.timed("search", start)(*arguments)
         for name in ("step", "run"):
-            if hasattr(cfr, name):
-                setattr(cfr, name, clock.timed("search", getattr(cfr, name)))
+            setattr(cfr, name, clock.timed("search", getattr(cfr, name)))
         return cfr
 
     plain_at, network.at = network.at, clock.timed("network", at)  # type: ignore[method-assign]

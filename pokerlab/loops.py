@@ -13,8 +13,12 @@ _OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": {"nsz"}, "error_model": "
 
 
 def compiled(function: Function) -> Function:
-    """Compiles a function when it is first called, and keeps it on disk."""
-    return cast(Function, numba.njit(cache=True, **_OPTIONS)(function))
+    """Compiles a function when it is first called, and keeps it on disk where there is room for it."""
+    try:
+        kept = numba.njit(cache=True, **_OPTIONS)(function)
+    except RuntimeError:  # no folder can be written to
+        kept = numba.njit(**_OPTIONS)(function)
+    return cast(Function, kept)
 
 
 def inlined(function: Function) -> Function:

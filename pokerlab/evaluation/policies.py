@@ -126,7 +126,8 @@ def search_policy(
     while frontier.at.states:
         offsets = torch.rand(len(frontier.draws), dtype=torch.float64, generator=generator)
         reached: list[_Reached] = []
-        for part, search in subgames.forests(frontier.at.states, like, solver.memory):
+        parts = subgames.forests(frontier.at.states, like, solver.memory, leaf_evaluator.numbers_a_leaf)
+        for part, search in parts:
             belief, weight = frontier.at.beliefs[:, part], frontier.weight[:, part]
             steps = iterations if search.num_decisions else 1
             cfr, samples = solver.start(search, belief, leaf_evaluator), None

@@ -61,7 +61,7 @@ def enumerate_betting(start: Betting, bets: Floats, most_raises: int) -> Betting
     """Every way in which the betting can go on.
 
     Args:
-        start: where it stands; somebody is to act.
+        start: where it stands; somebody is to act, and not both are all-in.
         bets: sizes of bets and raises as fractions of the pot after calling, ascending, float64.
         most_raises: bets and raises on the street, all-ins among them.
     """
@@ -114,7 +114,7 @@ def _enumerate(
                 put_in = called + by
                 if not may_raise or by < least_raise * ROUNDING or put_in >= limit * ROUNDING or by <= 0:
                     continue
-            over = action == FOLD or (action == CALL and (acted or here > 0))
+            over = action == FOLD or (action == CALL and (acted or here > 0 or called >= limit))
             waiting.append((
                 here, action, -1 if over else 1 - player, raises + (1 if action >= SMALLEST_BET else 0),
                 put_in if player == 0 else first, second if player == 0 else put_in,

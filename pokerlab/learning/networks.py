@@ -119,6 +119,11 @@ class ValueNetwork(nn.Module):
             self._mass = (like.device, like.dtype, self._game.mass_operator(like))
         return self._mass[2]
 
+    @property
+    def numbers_a_leaf(self) -> int:
+        # what features and beliefs give, a layer before and after its function, and values
+        return 4 * self.mlp.from_features.out_features + 20 * self._game.num_hands
+
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
         """The network as a :class:`LeafEvaluator`."""
         outputs = self.mlp.at(features)

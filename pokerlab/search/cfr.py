@@ -105,7 +105,7 @@ class CFR(ABC):
     @property
     @abstractmethod
     def strategy(self) -> Tensor:
-        """``[A, D, H]`` what the next iteration plays."""
+        """``[A, D, H]`` what the next iteration plays; may be overwritten by it."""
 
     @abstractmethod
     def run(self, iterations: int, samples: SampledStrategies | None = None) -> "CFR":

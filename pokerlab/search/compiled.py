@@ -1,8 +1,10 @@
 """CFR on the CPU, in compiled loops."""
 
+import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -23,7 +25,7 @@ CACHE_LINE = 64
 """Bytes: rows are padded to whole ones."""
 MOST_HANDS_FOR_MATRICES = 64
 """Up to so many hands, payoff matrices are multiplied in the loops; above, by the payoff operator."""
-AT_ONCE = 2**27
+AT_ONCE = 2**25
 """Numbers updated in one call: a fraction of a second, after which signals are heard."""
 WORTH_A_THREAD = 2**16
 """Numbers updated in one call below which a second thread does not pay."""
@@ -34,12 +36,15 @@ def _threads(number: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(number, thread_name_prefix="cfr")
 
 
+os.register_at_fork(after_in_child=_threads.cache_clear)  # the threads stay behind
+
+
 class CompiledCFR(CFR):
     """:class:`CFR` in loops that numba compiles; its arguments are :class:`CFR`'s.
 
     Subgames are independent: ``torch.get_num_threads()`` threads share them. Where leaves are evaluated,
     or payoffs are operators, threads meet at every iteration; else each pack of subgames runs through all
-    its iterations.
+    its iterations. A run that is interrupted leaves its subgames at different iterations: of no use.
     """
 
     def __init__(
@@ -52,6 +57,8 @@ class CompiledCFR(CFR):
         leaf_evaluator: LeafEvaluator | None = None,
     ) -> None:
         super().__init__(forest, belief, rule, alternating=alternating, leaf_evaluator=leaf_evaluator)
+        self._leaf_belief = self._leaf_belief.contiguous()
+        self._interrupted = False
         self._dtype = np.dtype(str(forest.dtype).removeprefix("torch."))
         self._trees, self._packs = _trees(forest, self._dtype), _packs(forest, self._dtype)
         self._numbers = self._nothing_yet()
@@ -83,7 +90,6 @@ class CompiledCFR(CFR):
         return kernels.Numbers(
             belief=self._zeros(roots),
             regret=self._zeros(edges),
-            prediction=self._zeros(edges if self.rule.predictive else 0),
             strategy=self._zeros(edges),
             strategy_sum=self._zeros(edges),
             reach=self._zeros(rows),
@@ -102,6 +108,7 @@ class CompiledCFR(CFR):
             done=self.iteration,
             alternating=self.alternating,
             floor=self.rule.floor,
+            predictive=self.rule.predictive,
             positive=discounts[:, 0].copy(),
             negative=discounts[:, 1].copy(),
             weight=weights.astype(self._dtype),
@@ -141,9 +148,11 @@ class CompiledCFR(CFR):
         kept: kernels.Samples,
     ) -> None:
         """:func:`kernels.advance`, a fraction of a second at a time."""
-        numbers = int(self._packs.edge_at[last_pack] - self._packs.edge_at[first_pack])
+        numbers = int(self._packs.row_at[last_pack] - self._packs.row_at[first_pack])
         workspace, most = self._zeros(self._room), AT_ONCE // max(numbers, 1) or 1
         for step in range(begin, end, most):
+            if self._interrupted:
+                return
             kernels.advance(
                 first_pack, last_pack, step, min(step + most, end), first_player, last_player,
                 self._trees, self._packs, self._numbers, steps, kept, *self._answered, workspace,
@@ -176,11 +185,16 @@ class CompiledCFR(CFR):
             return
         parts = np.searchsorted(at, np.linspace(0, at[-1], 4 * threads + 1)[:-1])
         bounds = np.unique([*parts, len(at) - 1]).tolist()
-        done = _threads(threads).map(
-            lambda first, last: work(first, last, *arguments), bounds[:-1], bounds[1:]
-        )
-        for _ in done:  # raises what a thread raised
-            pass
+        pool = _threads(threads)
+        parts_done = [pool.submit(work, *part, *arguments) for part in pairwise(bounds)]
+        try:
+            for done in parts_done:
+                done.result()  # raises what a thread raised
+        except BaseException:  # above all KeyboardInterrupt, which threads do not hear
+            self._interrupted = True
+            wait(parts_done)
+            self._interrupted = False
+            raise
 
     # Packed and not
 

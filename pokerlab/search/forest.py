@@ -28,7 +28,7 @@ from pokerlab.search.tree import PublicNodes, PublicTree
 
 @dataclass(frozen=True, slots=True)
 class ForestNodes:
-    """Nodes of one kind across the forest, ``n`` of them, sorted by subgame."""
+    """Nodes of one kind across the forest, ``n`` of them."""
 
     subgame: Tensor
     """``[n]`` which subgame a node belongs to."""

@@ -55,7 +55,7 @@ class Packs(NamedTuple):
     lanes: Ints
     """``[P]`` ``W``."""
     lane_at: Ints
-    """``[P]`` where its subgames stand in ``subgame``."""
+    """``[P + 1]`` where its subgames stand in ``subgame``."""
     first_hand: Ints
     """``[P]``."""
     last_hand: Ints
@@ -69,13 +69,13 @@ class Packs(NamedTuple):
     subgame: Ints
     """The subgame in each lane; −1: the lane is empty."""
     leaf_at: Ints
-    """``[B]`` where each subgame's leaves begin."""
+    """``[B + 1]`` where each subgame's leaves begin."""
     terminal_at: Ints
-    """``[B]`` where each subgame's terminals begin in ``slot``."""
+    """``[B + 1]`` where each subgame's terminals begin in ``slot``."""
     slot: Ints
     """Where each terminal of each subgame stands in the payoff operator's argument."""
     flat_at: Ints
-    """``[B]`` where each subgame's edges begin in an array of edges ``[E, H]``."""
+    """``[B + 1]`` where each subgame's edges begin in an array of edges ``[E, H]``."""
 
 
 class Numbers(NamedTuple):
@@ -83,8 +83,6 @@ class Numbers(NamedTuple):
 
     belief: Floats
     regret: Floats
-    prediction: Floats
-    """Like ``regret``; empty where the rule makes no predictions."""
     strategy: Floats
     strategy_sum: Floats
     reach: Floats
@@ -100,6 +98,7 @@ class Steps(NamedTuple):
     """How many were taken before."""
     alternating: bool
     floor: bool
+    predictive: bool
     positive: Floats
     """``[t]`` what positive regrets are multiplied by before iteration t is added."""
     negative: Floats
@@ -169,8 +168,6 @@ def advance(
         strategy = numbers.strategy[edge_at:edge_end].reshape(count, width)
         strategy_sum = numbers.strategy_sum[edge_at:edge_end].reshape(count, width)
         reach = numbers.reach[packs.row_at[pack] : packs.row_at[pack + 1]].reshape(count + 2, width)
-        predictive = numbers.prediction.shape[0] > 0
-        prediction = numbers.prediction[edge_at:edge_end].reshape(count, width) if predictive else regret
         root_sum = numbers.root_values[packs.root_at[pack] : packs.root_at[pack + 1]].reshape(2, width)
         values = workspace[: (count + 2) * width].reshape(count + 2, width)
         scratch = workspace[(count + 2) * width : (count + 4) * width].reshape(2, width)
@@ -199,8 +196,8 @@ def advance(
                     for c in range(width):
                         above[c] += scratch[0, c]
                     _match_regrets(
-                        first, end, steps.positive[step], steps.negative[step], lowest, predictive,
-                        regret, prediction, strategy, values, scratch,
+                        first, end, steps.positive[step], steps.negative[step], lowest, steps.predictive,
+                        regret, strategy, values, scratch,
                     )  # fmt: skip
                 for c in range(width):
                     root_sum[player, c] += weight * values[player, c]
@@ -323,7 +320,6 @@ def _match_regrets(
     lowest: np.floating,
     predictive: bool,
     regret: Floats,
-    prediction: Floats,
     strategy: Floats,
     values: Floats,
     scratch: Floats,
@@ -344,7 +340,7 @@ def _match_regrets(
             new[c] = old
             total[c] += old
     if predictive:
-        _add_predictions(first, end, regret, prediction, strategy, values, scratch)
+        _add_predictions(first, end, regret, strategy, values, scratch)
     for c in range(width):
         some = total[c] > zero
         node[c] = total[c] if some else one
@@ -360,7 +356,6 @@ def _add_predictions(
     first: int,
     end: int,
     regret: Floats,
-    prediction: Floats,
     strategy: Floats,
     values: Floats,
     scratch: Floats,
@@ -371,10 +366,9 @@ def _add_predictions(
     for c in range(width):
         total[c] = zero
     for edge in range(first, end):
-        expected, new, value, summed = prediction[edge], strategy[edge], values[edge + 2], regret[edge]
+        new, value, summed = strategy[edge], values[edge + 2], regret[edge]
         for c in range(width):
-            expected[c] = value[c] - node[c]
-            new[c] = max(summed[c] + expected[c], zero)
+            new[c] = max(summed[c] + (value[c] - node[c]), zero)
             total[c] += new[c]
 
 

@@ -15,6 +15,11 @@ The beliefs are the solver's own array, and change after the call: who keeps the
 class LeafEvaluator(Protocol):
     """Knows the value of public belief states."""
 
+    @property
+    def numbers_a_leaf(self) -> int:
+        """How many numbers it takes to evaluate a leaf, at most: forests must fit in memory."""
+        ...
+
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
         """Prepares the evaluation of ``L`` leaves whose beliefs will change at every iteration.
 

@@ -44,7 +44,8 @@ def _discount(s: int, exponent: float) -> float:
     return power / (power + 1)
 
 
-MOST_EXPONENT = 50  # what a float bears for a million iterations
+MOST_EXPONENT = 5
+"""What sums in single precision bear for a million iterations."""
 
 RULES = {
     "cfr": UpdateRule("cfr"),

@@ -20,8 +20,8 @@ class Solver:
         alpha: DCFR's exponent for positive regrets; null: 1.5.
         beta: DCFR's exponent for negative regrets; null: 0.
         gamma: DCFR's exponent of the average; null: 2.
-        memory_gb: the most memory that subgames solved together may take, in GB; more subgames than fit
-            are solved in parts.
+        memory_gb: the most memory that subgames solved together may take in self-play and evaluation, in
+            GB; more subgames than fit are solved in parts.
     """
 
     def __init__(
@@ -35,8 +35,8 @@ class Solver:
         gamma: float | None = None,
         memory_gb: float = 4.0,
     ) -> None:
-        if not memory_gb > 0:
-            raise ValueError(f"solver.memory_gb must be above 0, got {memory_gb}")
+        if type(memory_gb) not in (int, float) or not memory_gb > 0:
+            raise ValueError(f"solver.memory_gb must be a number above 0, got {memory_gb!r}")
         self.rule = update_rule(rule, averaging, alpha=alpha, beta=beta, gamma=gamma)
         self.alternating, self.memory = alternating, memory_gb * 1e9
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic
+from typing import Any, Generic
 
 import numpy as np
 from torch import Tensor
@@ -21,18 +21,30 @@ class BeliefStates(Generic[State]):
     """``[2, n, H]``."""
 
 
-def solving_bytes(tree: PublicTree, like: Tensor) -> int:
-    """An upper bound of what a solver keeps for one subgame, in the dtype of ``like``.
+def solving_bytes(tree: PublicTree, like: Tensor, numbers_a_leaf: int = 0) -> int:
+    """An upper bound of what solving one subgame takes, in the dtype of ``like``.
 
-    A padded edge has regret, strategy, average, reach, value and prediction; a terminal or a leaf both
-    players' reach, belief and value.
+    A padded edge has regret, strategy, average, reach and value, twice over for what is between steps; a
+    terminal or a leaf both players' reach, belief and value, and its place in the forest.
+
+    Args:
+        tree: the subgame's.
+        like: a tensor with the device and dtype to work in.
+        numbers_a_leaf: what the leaf evaluator needs besides.
     """
-    numbers = 8 * tree.width * len(tree.decisions) + 12 * (len(tree.terminals) + len(tree.leaves)) + 16
-    return numbers * tree.root_possible.size * like.element_size()
+    hands, features = tree.root_possible.size, tree.leaves.features.shape[1]
+    ends = len(tree.terminals) + len(tree.leaves)
+    numbers = (8 * tree.width * len(tree.decisions) + 12 * ends + 16) * hands
+    numbers += (features + 16) * (ends + tree.width * len(tree.decisions)) + numbers_a_leaf * len(tree.leaves)
+    return numbers * like.element_size()
+
+
+MOST_NODES = 1_000_000
+"""Of the trees that are kept, some 300 MB."""
 
 
 class Subgames(Generic[State]):
-    """Makes forests of depth-limited subgames; each public state's tree is built once.
+    """Makes forests of depth-limited subgames; trees are kept for later, the latest ``MOST_NODES`` of them.
 
     Args:
         game: the rules.
@@ -41,6 +53,10 @@ class Subgames(Generic[State]):
     def __init__(self, game: Game[State]) -> None:
         self.game = game
         self._trees: dict[State, PublicTree[State]] = {}
+        self._nodes = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_trees": {}, "_nodes": 0}  # another process makes its own
 
     def forest(self, states: Sequence[State], like: Tensor) -> Forest[State]:
         """The subgames that start at ``states``, in the device and dtype of ``like``."""
@@ -50,10 +66,10 @@ class Subgames(Generic[State]):
         return Forest(self.game, trees, tree_of, device=like.device, dtype=like.dtype)
 
     def forests(
-        self, states: Sequence[State], like: Tensor, most_bytes: float
+        self, states: Sequence[State], like: Tensor, most_bytes: float, numbers_a_leaf: int = 0
     ) -> Iterator[tuple[slice, Forest[State]]]:
         """The same in parts that can be solved in ``most_bytes`` each; a part has at least one subgame."""
-        sizes = np.cumsum([solving_bytes(self.tree(state), like) for state in states])
+        sizes = np.cumsum([solving_bytes(self.tree(state), like, numbers_a_leaf) for state in states])
         begin = 0
         while begin < len(states):
             before = sizes[begin - 1] if begin else 0
@@ -64,5 +80,13 @@ class Subgames(Generic[State]):
     def tree(self, state: State) -> PublicTree[State]:
         """The depth-limited tree below ``state``."""
         if state not in self._trees:
-            self._trees[state] = build_tree(self.game, state, depth_limited=True)
+            tree = build_tree(self.game, state, depth_limited=True)
+            self._nodes += _size(tree)
+            while self._trees and self._nodes > MOST_NODES:
+                self._nodes -= _size(self._trees.pop(next(iter(self._trees))))
+            self._trees[state] = tree
         return self._trees[state]
+
+
+def _size(tree: PublicTree) -> int:
+    return len(tree.decisions) + len(tree.terminals) + len(tree.leaves)

@@ -65,7 +65,10 @@ class SelfPlay(Generic[State]):
             draws = torch.rand(3, len(subgame_of), dtype=torch.float64, generator=generator)
             states: list[State] = []
             beliefs, going_on = [], []
-            for part, forest in self._subgames.forests(frontier.states, like, self.solver.memory):
+            parts = self._subgames.forests(
+                frontier.states, like, self.solver.memory, leaf_evaluator.numbers_a_leaf
+            )
+            for part, forest in parts:
                 here = (subgame_of >= part.start) & (subgame_of < part.stop)
                 # a deal has no decisions: its value needs one iteration
                 iterations = self.search_iterations if forest.num_decisions else 1

@@ -54,9 +54,10 @@ def options(hand: Hand, bets: list[float], most_raises: int) -> dict[int, Hand]:
 
 
 def is_over(hand: Hand) -> bool:
-    """Whether one has folded, or both have acted and one has called."""
+    """Whether one has folded, or one has called and both have acted or nobody can any more."""
     both_acted = len(hand.line) + hand.acted_before >= 2
-    return hand.line[-1:] == (FOLD,) or (both_acted and hand.line[-1:] == (CALL,))
+    final = both_acted or min(hand.behind) <= 0
+    return hand.line[-1:] == (FOLD,) or (final and hand.line[-1:] == (CALL,))
 
 
 def every_hand(hand: Hand, bets: list[float], most_raises: int) -> list[Hand]:
@@ -192,3 +193,10 @@ def test_rounding_decides_nothing(pot: float, committed: float) -> None:
     for limit in (shallow.limit, shallow.limit * (1 + 1e-13)):
         tree = enumerate_betting(shallow._replace(limit=limit), np.array([0.5]), 2)
         assert lines_below(tree).keys() == {CALL, 3}
+
+
+def test_a_small_blind_that_calls_a_big_blind_all_in_ends_the_betting() -> None:
+    start = Betting(0, (0.5, 1), limit=1, player=0, acted=False, raises=0, big_blind=1)
+    tree = enumerate_betting(start, np.array([1.0]), 3)
+    assert tree.action.tolist() == [-1, FOLD, CALL]
+    assert tree.player.tolist() == [0, -1, -1]

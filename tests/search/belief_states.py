@@ -72,6 +72,8 @@ class LinearLeaves:
         self.queries: list[Tensor] = []
         """The beliefs of every query."""
 
+    numbers_a_leaf = 0
+
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
         def values(beliefs: Tensor) -> Tensor:
             self.queries.append(beliefs.clone())
