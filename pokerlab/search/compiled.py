@@ -36,7 +36,8 @@ def _threads(number: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(number, thread_name_prefix="cfr")
 
 
-os.register_at_fork(after_in_child=_threads.cache_clear)  # the threads stay behind
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_threads.cache_clear)  # the threads stay behind
 
 
 class CompiledCFR(CFR):
@@ -86,7 +87,6 @@ class CompiledCFR(CFR):
 
     def _nothing_yet(self) -> kernels.Numbers:
         edges, rows, roots = (at[-1] for at in (self._packs.edge_at, self._packs.row_at, self._packs.root_at))
-
         return kernels.Numbers(
             belief=self._zeros(roots),
             regret=self._zeros(edges),
