@@ -95,7 +95,7 @@ class Costs:
             "iterations_per_second": rate,
             "microseconds": microseconds,
             "nanoseconds_per_node_and_hand": 1e3 * microseconds / (nodes * forest.game.num_hands),
-            "kilobytes": solving_bytes(forest.trees[0], belief) / 1e3,
+            "kilobytes": solving_bytes(forest.trees[0], belief, forest.width) / 1e3,
         }
 
 

@@ -120,7 +120,8 @@ class CompiledCFR(CFR):
         else:
             self._every_pack(self._advance, steps, 0, iterations, 0, 2, kept, iterations=iterations)
         self.iteration += iterations
-        self._weight_sum += weights.sum()
+        for weight in weights:  # one by one: the same however runs are cut
+            self._weight_sum += float(weight)
         if samples is not None:
             self._hand_over(samples, kept, steps.done)
         return self

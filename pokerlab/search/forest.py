@@ -75,7 +75,10 @@ class ForestNodes:
 
 @dataclass(frozen=True, slots=True)
 class Payoffs:
-    """The terminals by payoff kernel, ``[M, K]``, with padding that pays nothing."""
+    """The terminals by payoff kernel, ``[M, K]``, padded with what pays nothing.
+
+    A kernel that is far more frequent than others has several rows.
+    """
 
     row: Tensor
     """``[2, M, K]`` each player's sequence row."""
@@ -277,16 +280,19 @@ class Forest(Generic[State]):
         flat = (np.cumsum(sizes) - sizes)[self.terminals.tree] + self.terminals.node
         which = np.searchsorted(self.kernels, np.concatenate([tree.kernel for tree in self.trees])[flat])
         counts = np.bincount(which, minlength=len(self.kernels))
+        most, average = int(counts.max(initial=1)), -(-len(which) // max(len(counts), 1))
+        # less than half of all is padding
+        length = most if most * len(counts) < 2 * len(which) else max(average, 1)
+        rows = -(-counts // length)
         by_kernel = np.argsort(which, kind="stable")
         slot = np.empty(len(flat), np.int64)
-        most = int(counts.max(initial=0))
         slot[by_kernel] = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)
-        slot += which * most
+        slot += ((np.cumsum(rows) - rows) * length)[which]
 
         def pad(values: np.ndarray) -> np.ndarray:
-            padded = np.zeros((*values.shape[:-1], len(self.kernels) * most), dtype=values.dtype)
+            padded = np.zeros((*values.shape[:-1], rows.sum() * length), dtype=values.dtype)
             padded[..., slot] = values
-            return padded.reshape(*values.shape[:-1], len(self.kernels), most)
+            return padded.reshape(*values.shape[:-1], rows.sum(), length)
 
         return Payoffs(
             row=self._ints(pad(self.terminals.row.numpy(force=True))),
@@ -294,7 +300,7 @@ class Forest(Generic[State]):
             chips=self._floats(pad(np.concatenate([tree.payoff for tree in self.trees], axis=1)[:, flat]))[
                 ..., None
             ],
-            operator=self.game.payoff_operator(self.kernels.tolist(), self._like),
+            operator=self.game.payoff_operator(np.repeat(self.kernels, rows).tolist(), self._like),
             slot=slot,
         )
 

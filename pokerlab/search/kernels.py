@@ -494,16 +494,16 @@ def normalise(leaf_reach: Floats, leaf_belief: Floats) -> None:
         leaf_reach: ``[2, L, H]`` the opponent's reach × belief.
         leaf_belief: ``[2, L, H]`` is set to each player's own, normalised.
     """
-    zero, one = leaf_reach.dtype.type(0), leaf_reach.dtype.type(1)
+    zero = leaf_reach.dtype.type(0)
     for player in range(2):
         for leaf in range(leaf_reach.shape[1]):
             weighted, total = leaf_reach[1 - player, leaf], zero
             for hand in range(weighted.shape[0]):
                 total += weighted[hand]
             if total > zero:
-                belief, share = leaf_belief[player, leaf], one / total
+                belief = leaf_belief[player, leaf]
                 for hand in range(weighted.shape[0]):
-                    belief[hand] = weighted[hand] * share
+                    belief[hand] = weighted[hand] / total  # of tiny totals, the inverse is infinite
 
 
 @compiled

@@ -21,7 +21,7 @@ class BeliefStates(Generic[State]):
     """``[2, n, H]``."""
 
 
-def solving_bytes(tree: PublicTree, like: Tensor, numbers_a_leaf: int = 0) -> int:
+def solving_bytes(tree: PublicTree, like: Tensor, width: int, numbers_a_leaf: int = 0) -> int:
     """An upper bound of what solving one subgame takes, in the dtype of ``like``.
 
     A padded edge has regret, strategy, average, reach and value, twice over for what is between steps; a
@@ -30,12 +30,13 @@ def solving_bytes(tree: PublicTree, like: Tensor, numbers_a_leaf: int = 0) -> in
     Args:
         tree: the subgame's.
         like: a tensor with the device and dtype to work in.
+        width: the most actions at one node of any subgame that is solved with it.
         numbers_a_leaf: what the leaf evaluator needs besides.
     """
     hands, features = tree.root_possible.size, tree.leaves.features.shape[1]
-    ends = len(tree.terminals) + len(tree.leaves)
-    numbers = (8 * tree.width * len(tree.decisions) + 12 * ends + 16) * hands
-    numbers += (features + 16) * (ends + tree.width * len(tree.decisions)) + numbers_a_leaf * len(tree.leaves)
+    edges, ends = width * len(tree.decisions), len(tree.terminals) + len(tree.leaves)
+    numbers = (8 * edges + 16 * len(tree.terminals) + 12 * len(tree.leaves) + 16) * hands
+    numbers += (features + 16) * (ends + edges) + numbers_a_leaf * len(tree.leaves)
     return numbers * like.element_size()
 
 
@@ -69,7 +70,9 @@ class Subgames(Generic[State]):
         self, states: Sequence[State], like: Tensor, most_bytes: float, numbers_a_leaf: int = 0
     ) -> Iterator[tuple[slice, Forest[State]]]:
         """The same in parts that can be solved in ``most_bytes`` each; a part has at least one subgame."""
-        sizes = np.cumsum([solving_bytes(self.tree(state), like, numbers_a_leaf) for state in states])
+        trees = [self.tree(state) for state in states]
+        width = max((tree.width for tree in trees), default=1)
+        sizes = np.cumsum([solving_bytes(tree, like, width, numbers_a_leaf) for tree in trees])
         begin = 0
         while begin < len(states):
             before = sizes[begin - 1] if begin else 0

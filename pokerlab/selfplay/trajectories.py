@@ -64,7 +64,7 @@ class SelfPlay(Generic[State]):
         while frontier.states:
             draws = torch.rand(3, len(subgame_of), dtype=torch.float64, generator=generator)
             states: list[State] = []
-            beliefs, going_on = [], []
+            beliefs, next_subgame = [], torch.empty_like(subgame_of)
             parts = self._subgames.forests(
                 frontier.states, like, self.solver.memory, leaf_evaluator.numbers_a_leaf
             )
@@ -78,10 +78,12 @@ class SelfPlay(Generic[State]):
                 values.append(self._value_examples(cfr))
                 policies.append(self._policy_examples(cfr, playing.subgame_of))
                 reached, goes_to = playing.play_on(cfr.belief, self.exploration)
-                going_on.append(goes_to + len(states))
+                next_subgame[here] = torch.where(goes_to < 0, goes_to, goes_to + len(states))
                 states += reached.states
                 beliefs.append(reached.beliefs)
-            frontier, subgame_of = BeliefStates(states, torch.cat(beliefs, 1)), torch.cat(going_on)
+            # in their order, so that draws do not depend on the parts
+            frontier = BeliefStates(states, torch.cat(beliefs, 1))
+            subgame_of = next_subgame[next_subgame >= 0]
         return concatenate(values), concatenate(policies)
 
     def _value_examples(self, cfr: CFR) -> ValueExamples:
@@ -144,22 +146,23 @@ class _Playing(Generic[State]):
             exploration: ε of the exploring player.
 
         Returns:
-            The different belief states where the next subgames start, and for every trajectory that goes
-            on, which of them it is in.
+            The different belief states where the next subgames start, and which of them each trajectory
+            is in, ``[n]``; −1: its game is over.
         """
         copies, strategy = self.samples.copies, self.samples.strategy
         beliefs = root_beliefs[:, self._subgame.to(root_beliefs.device)]
         leaf = self._sample_ends(beliefs, exploration) - len(copies.terminals)
-        leaf, copy = leaf[leaf >= 0], copies.leaves.subgame.cpu()
+        goes_to, goes_on = torch.full_like(leaf, -1), leaf >= 0
+        leaf, copy = leaf[goes_on], copies.leaves.subgame.cpu()
         # the exploring player's random actions stay out of the beliefs, so copies that differ in it agree
         node = torch.as_tensor(copies.leaves.node)
         keys = torch.stack([self._subgame[copy], self._iteration[copy], node])[:, leaf]
-        distinct, subgame_of = keys.unique(dim=1, return_inverse=True)
-        first = torch.zeros(distinct.shape[1], dtype=torch.int64).scatter_(0, subgame_of, leaf)
+        distinct, goes_to[goes_on] = keys.unique(dim=1, return_inverse=True)
+        first = torch.zeros(distinct.shape[1], dtype=torch.int64).scatter_(0, goes_to[goes_on], leaf)
         reach = copies.reach(strategy, belief=beliefs)
         chosen = copies.leaves.select(first)
         states = [copies.trees[t].leaves.states[i] for t, i in zip(chosen.tree, chosen.node, strict=True)]
-        return BeliefStates(states, copies.beliefs_at(chosen, reach, beliefs)), subgame_of
+        return BeliefStates(states, copies.beliefs_at(chosen, reach, beliefs)), goes_to
 
     def _sample_ends(self, beliefs: Tensor, exploration: float) -> Tensor:
         """``[n]`` an index into terminals, then leaves, of the copies."""

@@ -1,5 +1,6 @@
 """Public belief states of many kinds, and a leaf evaluator without a network, for tests of the search."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,8 @@ import torch
 from oracles import Floats
 from torch import Tensor
 
-from pokerlab.games.base import CHANCE, Game
+from benchmarks.street import Street
+from pokerlab.games.base import CHANCE, Game, MatrixPayoffs, PayoffOperator
 from pokerlab.games.kuhn import KuhnState
 from pokerlab.games.leduc import LeducState
 from pokerlab.games.liars_dice import LiarsDice, LiarsDiceState
@@ -56,6 +58,16 @@ def random_beliefs(game: Game, state: Any, seed: int) -> Floats:
         chosen = generator.choice(possible, count, replace=False)
         beliefs[player, chosen] = generator.dirichlet(np.ones(count))
     return beliefs
+
+
+class DenseStreet(Street):
+    """The same payoffs as matrices."""
+
+    def payoff_operator(self, kernels: Sequence[int], like: Tensor) -> PayoffOperator:
+        every = range(2 * (self.num_hands + 1))
+        one_hand = torch.eye(self.num_hands, dtype=torch.float64).repeat(len(every), 1, 1)
+        of_one_hand = super().payoff_operator(every, one_hand)(one_hand)
+        return MatrixPayoffs(of_one_hand.transpose(1, 2).numpy(), kernels, like)
 
 
 class LinearLeaves:

@@ -11,35 +11,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from belief_states import EITHER_SOLVER, LinearLeaves, belief_states
+from belief_states import EITHER_SOLVER, DenseStreet, LinearLeaves, belief_states
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
 from benchmarks.street import Street, StreetState
-from pokerlab.games.base import Game, MatrixPayoffs, PayoffOperator
+from pokerlab.games.base import Game
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
 from pokerlab.search import compiled, subgames
-from pokerlab.search.cfr import CFR, SampledStrategies
+from pokerlab.search.cfr import CFR
 from pokerlab.search.compiled import CompiledCFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.rules import RULES
 from pokerlab.search.solver import Solver
-from pokerlab.search.subgames import Subgames, solving_bytes
+from pokerlab.search.subgames import Subgames
 from pokerlab.search.tensor_cfr import TensorCFR
-
-
-class DenseStreet(Street):
-    """The same payoffs as matrices."""
-
-    def payoff_operator(self, kernels: Sequence[int], like: Tensor) -> PayoffOperator:
-        every = range(2 * (self.num_hands + 1))
-        one_hand = torch.eye(self.num_hands, dtype=torch.float64).repeat(len(every), 1, 1)
-        of_one_hand = super().payoff_operator(every, one_hand)(one_hand)
-        return MatrixPayoffs(of_one_hand.transpose(1, 2).numpy(), kernels, like)
-
 
 GAMES: dict[str, Game] = {
     "kuhn": Kuhn(),
@@ -87,18 +76,6 @@ def found(cfr: CFR) -> list[Tensor]:
     return [cfr.strategy, cfr.average_strategy(), cfr.root_values(), cfr.root_infostate_values()]
 
 
-@pytest.mark.parametrize("name", GAMES)
-@given(picks, rules, ways)
-def test_both_solvers_agree_on_forests_of_mixed_shapes(
-    name: str, chosen: list, rule: str, alternating: bool
-) -> None:
-    """After few iterations: regret matching amplifies rounding without end."""
-    at = drawn(name, chosen, torch.float64)
-    plain, fast = (solve(search, at, rule, alternating, 10) for search in (TensorCFR, CompiledCFR))
-    for ours, theirs in zip(found(fast), found(plain), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
-
-
 @pytest.mark.parametrize("name", [name for name, game in GAMES.items() if not isinstance(game, Street)])
 @given(picks, rules, ways)
 def test_both_solvers_agree_in_single_precision(
@@ -115,16 +92,6 @@ def test_both_solvers_agree_in_single_precision(
             errors = (ours - theirs).abs()
             assert errors.flatten().quantile(0.99) < 1e-5
             assert errors.max() < 1e-3
-
-
-@given(picks, rules, ways)
-def test_payoffs_by_operator_and_by_matrix_agree(chosen: list, rule: str, alternating: bool) -> None:
-    operator, matrices = (
-        solve(CompiledCFR, drawn(name, chosen, torch.float64), rule, alternating, 6)
-        for name in ("street", "dense_street")
-    )
-    for ours, theirs in zip(found(operator), found(matrices), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
 
 
 @pytest.fixture
@@ -151,79 +118,6 @@ def test_company_and_threads_do_not_change_a_digit(
     for b in (0, 7, 39):
         alone = solve(CompiledCFR, drawn(name, [complete[b]], dtype), "dcfr", True, iterations)
         assert torch.equal(alone.root_values()[:, 0], together.root_values()[:, b])
-
-
-@EITHER_SOLVER
-@pytest.mark.parametrize("name", ["kuhn", "leduc_after_deal", "street_of_many_hands"])
-@pytest.mark.parametrize("alternating", [True, False])
-def test_sampled_strategies_are_those_of_their_iterations(
-    name: str, search: type[CFR], alternating: bool
-) -> None:
-    forest, belief = drawn(name, [(i, i) for i in range(9)], torch.float64)
-    subgame = np.array([0, 3, 3, 8, 8, 8, 0])
-    iteration = np.array([1, 7, 2, 9, 1, 9, 4])
-    leaves = LinearLeaves(forest.game)
-    at_once, in_parts, by_step = (
-        search(forest, belief, RULES["cfr_plus"], alternating=alternating, leaf_evaluator=leaves)
-        for _ in range(3)
-    )
-    samples, again = (SampledStrategies(forest, subgame, iteration) for _ in range(2))
-    at_once.run(9, samples)
-    in_parts.run(3, again).run(6, again)
-    assert torch.equal(samples.strategy, again.strategy)
-    assert all(torch.equal(*pair) for pair in zip(found(at_once), found(in_parts), strict=True))
-    nodes = samples.copies.decisions
-    for t in range(1, 10):
-        copies = np.flatnonzero(iteration == t)
-        here = np.isin(nodes.subgame.numpy(), copies)
-        there = forest.decision_index(subgame[nodes.subgame.numpy()[here]], nodes.node[here])
-        assert torch.equal(samples.strategy[:, here], by_step.strategy[:, there])
-        by_step.run(1)
-
-
-@pytest.mark.parametrize("name", GAMES)
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["double", "single"])
-def test_memory_for_solving_is_bounded(name: str, dtype: torch.dtype) -> None:
-    forest, belief = drawn(name, [(i, i) for i in range(60)], dtype)
-    bound = sum(solving_bytes(forest.trees[tree], belief) for tree in forest.tree_of)
-    for search in (TensorCFR, CompiledCFR):
-        cfr = solve(search, (forest, belief), "pcfr_plus", True, 1)
-        assert kept(cfr) < bound
-
-
-def kept(cfr: CFR) -> int:
-    """Bytes of the arrays that a solver holds, its forest's aside."""
-    addresses: dict[int, int] = {}
-
-    def count(value: object) -> None:
-        if isinstance(value, Tensor):
-            addresses[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
-        elif isinstance(value, np.ndarray) and value.base is None:
-            addresses[value.ctypes.data] = value.nbytes
-        elif isinstance(value, np.ndarray):
-            count(value.base)
-        elif isinstance(value, tuple | list):
-            for part in value:
-                count(part)
-
-    for name, value in vars(cfr).items():
-        if name not in ("forest", "belief", "rule"):
-            count(value)
-    return sum(addresses.values())
-
-
-def test_a_forest_that_does_not_fit_comes_in_parts() -> None:
-    game, like = Leduc(), torch.empty(0, dtype=torch.float64)
-    states = [belief_states(game)[i % 11] for i in range(50)]
-    sizes = [solving_bytes(SUBGAMES["leduc_after_deal"].tree(state), like) for state in states]
-    most = 2.5 * max(sizes)
-    parts = list(SUBGAMES["leduc_after_deal"].forests(states, like, most))
-    assert [i for part, _ in parts for i in range(part.start, part.stop)] == list(range(50))
-    assert len(parts) > 5
-    for part, forest in parts:
-        assert [forest.trees[tree].root for tree in forest.tree_of] == states[part]
-        assert sum(sizes[part]) <= most
-    assert len(list(SUBGAMES["leduc_after_deal"].forests(states, like, 1))) == 50, "one at a time, at least"
 
 
 @pytest.mark.parametrize("memory", [0, -1, float("nan"), True, "much"])

@@ -1,0 +1,146 @@
+"""What solving takes is stated, bounded and configurable."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from belief_states import EITHER_SOLVER, DenseStreet, LinearLeaves, belief_states, leduc_state
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from benchmarks.street import Street, StreetState
+from pokerlab.games.base import Game
+from pokerlab.games.kuhn import Kuhn
+from pokerlab.games.leduc import Leduc
+from pokerlab.games.liars_dice import LiarsDice
+from pokerlab.search.cfr import CFR
+from pokerlab.search.compiled import CompiledCFR
+from pokerlab.search.forest import Forest
+from pokerlab.search.rules import RULES
+from pokerlab.search.subgames import Subgames, solving_bytes
+from pokerlab.search.tensor_cfr import TensorCFR
+
+MANY_SIZES = (0.25, 0.5, 0.75, 1, 1.5, 2, 3)
+
+
+def streets(number: int, **changes: Any) -> list[StreetState]:
+    return [StreetState(10, **({"stack": 100} | changes))] * number
+
+
+GAMES: dict[str, Game] = {
+    "kuhn": Kuhn(),
+    "kuhn of depth 1": Kuhn(depth_limit=1),
+    "leduc before deal": Leduc("before_deal"),
+    "leduc after deal": Leduc(),
+    "dice": LiarsDice(1, 3),
+    "limited dice": LiarsDice(2, 2, depth_limit=3),
+}
+CASES: dict[str, tuple[Game, list[Any]]] = {
+    **{f"one {name}": (game, belief_states(game)[:1]) for name, game in GAMES.items()},
+    **{f"33 of {name}": (game, belief_states(game)[:1] * 33) for name, game in GAMES.items()},
+    **{f"every kind of {name}": (game, belief_states(game)) for name, game in GAMES.items()},
+    "one board often, others once": (
+        Leduc(), [leduc_state(Leduc(), "cc/", 5)] * 200 + belief_states(Leduc())
+    ),
+    "street": (Street(24), streets(7)),
+    "street in matrices": (DenseStreet(24), streets(7)),
+    "street of many hands": (Street(420), streets(5)),
+    "street of one board often, others once": (
+        Street(24), streets(100, board=0) + [StreetState(10, 100, board=board) for board in range(1, 24)]
+    ),
+    "one wide street, many narrow": (Street(24, bets=MANY_SIZES), streets(60, stack=1) + streets(1)),
+}  # fmt: skip
+"""Games and the roots of subgames solved together."""
+DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["double", "single"])
+
+
+def kept(cfr: CFR) -> int:
+    """Bytes of the arrays that a solver holds, its forest's aside."""
+    addresses: dict[int, int] = {}
+
+    def count(value: object) -> None:
+        if isinstance(value, Tensor):
+            addresses[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
+        elif isinstance(value, np.ndarray) and value.base is None:
+            addresses[value.ctypes.data] = value.nbytes
+        elif isinstance(value, np.ndarray):
+            count(value.base)
+        elif isinstance(value, tuple | list):
+            for part in value:
+                count(part)
+
+    for name, value in vars(cfr).items():
+        if name not in ("forest", "belief", "rule"):
+            count(value)
+    return sum(addresses.values())
+
+
+def solved(search: type[CFR], forest: Forest) -> CFR:
+    possible = forest.root_possible
+    belief = (possible / possible.sum(-1, keepdim=True)).expand(2, -1, -1)
+    leaves = LinearLeaves(forest.game)
+    return search(forest, belief, RULES["pcfr_plus"], alternating=True, leaf_evaluator=leaves).run(1)
+
+
+@EITHER_SOLVER
+@DTYPES
+@pytest.mark.parametrize("case", CASES)
+def test_a_solver_keeps_less_than_is_stated(case: str, dtype: torch.dtype, search: type[CFR]) -> None:
+    game, states = CASES[case]
+    forest = Subgames(game).forest(states, torch.empty(0, dtype=dtype))
+    like = torch.empty(0, dtype=dtype)
+    stated = sum(solving_bytes(forest.trees[tree], like, forest.width) for tree in forest.tree_of)
+    assert 0.05 * stated < kept(solved(search, forest)) < stated + 10_000  # rows of few are padded
+
+
+@EITHER_SOLVER
+@given(
+    st.lists(st.tuples(st.sampled_from([1, 20, 300]), st.integers(0, 23)), min_size=1, max_size=40),
+    st.sampled_from([1e5, 1e6, 1e7]),
+)
+def test_no_part_of_a_forest_takes_more_than_is_allowed(
+    search: type[CFR], chosen: list[tuple[int, int]], most: float
+) -> None:
+    subgames, like = Subgames(Street(24, bets=MANY_SIZES)), torch.empty(0)
+    states = [StreetState(10, stack, board) for stack, board in chosen]
+    seen: list[int] = []
+    for part, forest in subgames.forests(states, like, most):
+        assert [forest.trees[tree].root for tree in forest.tree_of] == states[part]
+        assert kept(solved(search, forest)) < most + 10_000 or forest.num_subgames == 1
+        seen += range(part.start, part.stop)
+    assert seen == list(range(len(states)))
+
+
+def test_a_part_has_at_least_one_subgame_and_no_fewer_than_fit() -> None:
+    game, like = Leduc(), torch.empty(0, dtype=torch.float64)
+    subgames, states = Subgames(game), [belief_states(game)[i % 11] for i in range(50)]
+    trees = [subgames.tree(state) for state in states]
+    sizes = [solving_bytes(tree, like, max(t.width for t in trees)) for tree in trees]
+    assert len(list(subgames.forests(states, like, 1))) == 50
+    most = 2.5 * max(sizes)
+    parts = [part for part, _ in subgames.forests(states, like, most)]
+    assert 5 < len(parts) < 50
+    for part, following in pairwise(parts):
+        assert sum(sizes[part]) <= most < sum(sizes[part.start : following.start + 1])
+
+
+@given(st.lists(st.sampled_from([*range(8)] + [0] * 20), min_size=1, max_size=200))
+def test_half_of_the_payoff_operators_argument_is_terminals(boards: list[int]) -> None:
+    """However unequal the boards' numbers are."""
+    states = [StreetState(10, 100, board) for board in boards]
+    forest = Subgames(Street(8)).forest(states, torch.empty(0))
+    slots = forest.payoffs.row[0].numel()
+    assert len(forest.terminals) <= slots < 2 * len(forest.terminals)
+    assert len(np.unique(forest.payoffs.slot)) == len(forest.terminals)
+    assert (forest.payoffs.chips != 0).sum() == 2 * len(forest.terminals)
+
+
+@DTYPES
+def test_what_more_subgames_of_a_kind_take_is_proportional(dtype: torch.dtype) -> None:
+    like, game = torch.empty(0, dtype=dtype), Street(420)
+    for search in (TensorCFR, CompiledCFR):
+        few, many = (kept(solved(search, Subgames(game).forest(streets(n), like))) for n in (2, 8))
+        assert many == pytest.approx(4 * few, rel=0.05)
