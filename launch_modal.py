@@ -11,15 +11,18 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.console import Console
 
-from pokerlab.runs.command import run_command
+from pokerlab.errors import UserError
+from pokerlab.runs.command import BASIC, run_command, sweep_note
 from pokerlab.runs.launch import check, launch
 
 
 def main(config: DictConfig) -> None:
     """The command."""
     hydra_config = HydraConfig.get()
+    if hydra_config.sweeper["_target_"] != BASIC:
+        raise UserError("a search needs each run's result before the next: use python -m pokerlab.train")
     experiment = hydra_config.runtime.choices.get("experiment")
-    told = launch(config, experiment, list(hydra_config.overrides.task))
+    told = launch(config, experiment, list(hydra_config.overrides.task), **sweep_note())
     Console().print(told, highlight=False, soft_wrap=True)
 
 

@@ -1,5 +1,20 @@
 """Errors that a user can cause, and can mend."""
 
+import difflib
+from collections.abc import Sequence
+
 
 class UserError(Exception):
     """Ends a command with this message on one line and exit code 2."""
+
+
+def near(word: str, known: Sequence[str]) -> str:
+    """The near matches of ``word``, or all there is if that is little."""
+    by_last = {name.rpartition(".")[2]: name for name in known}
+    close = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
+    close += [
+        by_last[n] for n in difflib.get_close_matches(word.rpartition(".")[2], by_last, n=3, cutoff=0.7)
+    ]
+    if close:
+        return f": did you mean {' or '.join(dict.fromkeys(close))}?"
+    return f": expected one of {', '.join(known)}" if len(known) <= 12 else ""

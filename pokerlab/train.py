@@ -6,15 +6,19 @@ One iteration plays ``trajectories`` games with the newest networks, then takes 
 steps. Everything the run leaves stands in its folder (docs/run-folder.md).
 """
 
+import math
+import os
 import sys
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from pokerlab.runs.assemble import Assembled
 from pokerlab.runs.build import torch_device
-from pokerlab.runs.command import run_command
+from pokerlab.runs.command import run_command, sweep_note
 from pokerlab.runs.folder import now
+from pokerlab.runs.process import process_record
 from pokerlab.runs.start import start
 from pokerlab.runs.training import STOPPED, RunFailedError, train
 
@@ -34,12 +38,21 @@ def main(config: DictConfig) -> float | None:
     """
     hydra_config = HydraConfig.get()
     began = start(config, hydra_config.runtime.choices.get("experiment"), hydra_config.overrides.task)
-    began.run.update_job(launcher="foreground", submitted=now(), call_id=None)
+    began.run.update_job(
+        launcher="foreground",
+        submitted=now(),
+        call_id=None,
+        state="submitted",
+        **process_record(os.getpid()),
+        **sweep_note(),
+    )
     try:
         return train(began)
     except KeyboardInterrupt:
         sys.exit(STOPPED)
     except RunFailedError:
+        if hydra_config.mode == RunMode.MULTIRUN:
+            return math.inf  # the sweep's other runs may do better
         sys.exit(1)
 
 

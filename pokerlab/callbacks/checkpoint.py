@@ -133,7 +133,7 @@ class RunCheckpoint(ModelCheckpoint):
         trainer.save_checkpoint(self.run.checkpoints / LAST)
         finished = trainer.current_epoch + 1
         due = finished % self.checkpoint_every == 0 or finished % self.commit_every == 0
-        if due or finished == trainer.max_epochs:
+        if due or finished == trainer.max_epochs or trainer.should_stop:
             self._flush(trainer)
 
     def on_exception(

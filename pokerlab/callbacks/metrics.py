@@ -7,9 +7,13 @@ from typing import Any
 import lightning
 
 from pokerlab.callbacks.checkpoint import RunCheckpointIO
+from pokerlab.callbacks.cost import CostGuard
 from pokerlab.learning.module import SelfPlayModule
 from pokerlab.runs.folder import LAST, RunFolder, now, write_json
 from pokerlab.selfplay.data import SelfPlayData
+
+VERSION = 1
+"""Of the fields of training_metrics.jsonl and summary.json."""
 
 
 def module_and_data(trainer: lightning.Trainer) -> tuple[SelfPlayModule, SelfPlayData]:
@@ -29,10 +33,11 @@ class Metrics(lightning.Callback):
     Args:
         run: the run's folder.
         checkpoint_every: iterations between checkpoints that are kept.
+        cost: knows what the run has cost.
     """
 
-    def __init__(self, run: RunFolder, *, checkpoint_every: int) -> None:
-        self.run, self.checkpoint_every = run, checkpoint_every
+    def __init__(self, run: RunFolder, *, checkpoint_every: int, cost: CostGuard) -> None:
+        self.run, self.checkpoint_every, self.cost = run, checkpoint_every, cost
         self._started = self._trained = 0.0
         self._lines = run.read_metrics()
 
@@ -56,6 +61,7 @@ class Metrics(lightning.Callback):
         finished = trainer.current_epoch + 1
         kept = self.run.checkpoint(finished).name if finished % self.checkpoint_every == 0 else None
         line = {
+            "version": VERSION,
             "timestamp": now(),
             "iteration": trainer.current_epoch,
             "value_loss": None,
@@ -71,7 +77,7 @@ class Metrics(lightning.Callback):
             "exploitability_policy_net": None,
             "search_iterations": None,
             "play_throughs": None,
-            "cost_usd": None,
+            "cost_usd": _rounded(self.cost.cost),
         } | module.measured
         with self.run.metrics.open("a") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")
@@ -79,8 +85,8 @@ class Metrics(lightning.Callback):
         self.write_summary(trainer.max_epochs, "running")
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """The run is complete."""
-        self.write_summary(trainer.max_epochs, "finished")
+        """The run is complete, or at a limit."""
+        self.write_summary(trainer.max_epochs, "stopped" if self.cost.reason else "finished")
 
     def on_exception(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
@@ -89,9 +95,7 @@ class Metrics(lightning.Callback):
         writer = trainer.strategy.checkpoint_io
         if isinstance(writer, RunCheckpointIO):
             writer.flush()  # first, so that the summary can tell of it
-        self.write_summary(
-            trainer.max_epochs, "stopped" if isinstance(exception, KeyboardInterrupt) else "failed"
-        )
+        self.write_summary(trainer.max_epochs, "failed" if isinstance(exception, Exception) else "stopped")
 
     def _best(self, name: str) -> float | None:
         return min((line[name] for line in self._lines if line[name] is not None), default=None)
@@ -107,14 +111,24 @@ class Metrics(lightning.Callback):
         write_json(
             self.run.summary,
             {
+                "version": VERSION,
                 "state": state,
                 "latest_iteration": self._lines[-1]["iteration"] if self._lines else None,
                 "total_iterations": total,
+                "latest_exploitability": next(
+                    (x for line in reversed(self._lines) if (x := line["exploitability"]) is not None), None
+                ),
                 "best_value_loss": self._best("value_loss"),
                 "best_policy_loss": self._best("policy_loss"),
                 "best_exploitability": self._best("exploitability"),
                 "last_checkpoint": f"checkpoints/{LAST}" if last.exists() else None,
                 "last_updated": now(),
+                "seconds": _rounded(self.cost.seconds),
+                "cost_usd": _rounded(self.cost.cost),
             },
         )
-        self.run.update_job(state=state)
+        self.run.update_job(state=state, reason=self.cost.reason)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from pokerlab.runs.status import Status
 
 PUBLISHED = {
     "leduc": {
@@ -100,6 +103,48 @@ def _plot_exploitability(
     axes.legend(frameon=False, loc="lower left")
     _tidy(axes)
     return _save(figure, path)
+
+
+def plot_sweep(runs: Sequence[Status], keys: Sequence[str], path: Path) -> Path:
+    """Draws each run's exploitability against each of the config keys in which they differ.
+
+    Args:
+        runs: of the sweep.
+        keys: see :func:`pokerlab.runs.show.varied`.
+        path: the PNG.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    panels = list(keys) or ["run"]
+    figure = Figure(figsize=(4.5 * len(panels), 4), layout="constrained")
+    for axes, key in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True):
+        found: dict[str, list[float]] = {}
+        for run in runs:
+            if run.exploitability is not None:
+                value = dict(override.split("=", 1) for override in run.overrides).get(key, "–")
+                found.setdefault(value, []).append(run.exploitability)
+        order = sorted(found, key=_as_number)
+        for x, value in enumerate(order):
+            axes.plot([x] * len(found[value]), found[value], "o", color=SEARCH, markersize=5, alpha=0.7)
+        axes.plot(range(len(order)), [median(found[value]) for value in order], color=NETWORK, label="median")
+        axes.set(xlabel=key, yscale="log")
+        axes.set_xticks(range(len(order)), [_short(value) for value in order])
+        _tidy(axes)
+    figure.axes[0].set_ylabel("exploitability (NashConv/2, chips)")
+    figure.axes[0].legend(frameon=False)
+    return _save(figure, path)
+
+
+def _as_number(text: str) -> tuple[int, float, str]:
+    """Orders numbers by value, before words."""
+    try:
+        return 0, float(text), ""
+    except ValueError:
+        return 1, 0.0, text
+
+
+def _short(text: str) -> str:
+    word, value, _ = _as_number(text)
+    return text if word else f"{value:.3g}"
 
 
 def _tidy(axes: Axes) -> None:

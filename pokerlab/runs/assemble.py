@@ -8,6 +8,7 @@ from pokerlab.errors import UserError
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.learning.module import SelfPlayModule
 from pokerlab.runs.build import build, check_integer, check_numbers, check_positive
+from pokerlab.runs.cost import check_limits
 from pokerlab.selfplay.data import SelfPlayData
 from pokerlab.selfplay.trajectories import SelfPlay
 from pokerlab.selfplay.workers import WorkerPool
@@ -33,6 +34,7 @@ class Assembled:
         check_numbers(config, "model.learning_rate", "model.final_learning_rate", "model.huber_delta")
         check_numbers(config, "model.policy_weight")
         check_integer(config, "seed", least=0)
+        check_limits(config)
         torch.set_num_threads(config.trainer.threads)
         torch.manual_seed(config.seed)  # the networks' first weights; nothing later draws from it
 

@@ -69,6 +69,20 @@ def check_numbers(config: DictConfig, *keys: str) -> None:
             raise UserError(f"{key} must be a number of at least 0, got {value!r}")
 
 
+def check_optional_number(config: DictConfig, *keys: str) -> None:
+    """Each key must hold null, or a finite number above 0.
+
+    Raises:
+        UserError: one does not.
+    """
+    for key in keys:
+        value = OmegaConf.select(config, key)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise UserError(f"{key} must be null or a number above 0, got {value!r}")
+
+
 def check_positive(config: DictConfig, *keys: str) -> None:
     """Each key must hold an integer of at least 1."""
     for key in keys:

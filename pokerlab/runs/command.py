@@ -4,7 +4,6 @@ Hydra composes the config. Before it runs anything, every job's overrides are co
 an unknown key, group or value is reported with what was expected and exit code 2, and nothing is written.
 """
 
-import difflib
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -14,16 +13,21 @@ from typing import Any
 import hydra
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from pokerlab.errors import UserError
+from pokerlab.errors import UserError, near
 
 CONF = Path(__file__).parents[2] / "conf"
 EXIT_MISTAKE = 2
 MULTIRUN = ("-m", "--multirun")
+
+
+BASIC = f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}"
 
 
 PATHS = ("resume_from", "run", "run_dir", "json", "export")
@@ -42,7 +46,10 @@ def run_command(
             before the first one starts.
     """
 
+    sweeps: set[str] = set()
+
     def guarded(config: DictConfig) -> Any:
+        sweeps.update(sweep_note().values())
         try:
             return job(config)
         except UserError as error:
@@ -60,6 +67,14 @@ def run_command(
         except UserError as error:
             _give_up(error)
     hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(guarded)()
+    for name in sweeps:
+        print(f"sweep {name}: python -m pokerlab.jobs list --sweep {name}")
+
+
+def sweep_note() -> dict[str, str]:
+    """What job.json of a sweep's run says of it: the name of the sweep's folder."""
+    config = HydraConfig.get()
+    return {"sweep": Path(config.sweep.dir).name} if config.mode == RunMode.MULTIRUN else {}
 
 
 def _quoted(argument: str) -> str:
@@ -88,34 +103,50 @@ def check_overrides(config_name: str, arguments: Sequence[str]) -> list[DictConf
         parsed = OverridesParser.create().parse_overrides(overrides)
     except HydraException as error:
         raise UserError(f"cannot read the command line: {_first_line(error)}") from error
-    sweeps = any(argument in MULTIRUN for argument in arguments)
-    if not sweeps and (swept := [override for override in parsed if override.is_sweep_override()]):
+    swept = [override for override in parsed if override.is_sweep_override()]
+    fixed = [str(override.input_line) for override in parsed if override not in swept]
+    node = compose(config_name, fixed, whole=True).hydra
+    sweeps = node.mode == RunMode.MULTIRUN or any(argument in MULTIRUN for argument in arguments)
+    if swept and not sweeps:
         raise UserError(f"{swept[0].input_line} asks for several values: add -m to run them all")
-    jobs = BasicSweeper.split_arguments(parsed, max_batch_size=None)[0] if sweeps else [overrides]
+    if not sweeps:
+        jobs = [overrides]
+    elif node.sweeper["_target_"] != BASIC:  # one that decides as it goes
+        jobs = [fixed]
+    else:
+        grid = [f"{key}={values}" for key, values in (node.sweeper.params or {}).items()]
+        all_overrides = OverridesParser.create().parse_overrides(grid) + parsed
+        jobs = BasicSweeper.split_arguments(all_overrides, max_batch_size=None)[0]
     folders = [tuple(o for o in job if re.match(r"run_(name|dir)=", o)) for job in jobs]
     if shared := next((names for names in folders if names and folders.count(names) > 1), None):
         raise UserError(f"{shared[0]} names one folder for several runs: leave it out, or give each its own")
     return [compose(config_name, job) for job in jobs]
 
 
-def compose(config_name: str, overrides: Sequence[str]) -> DictConfig:
+def compose(config_name: str, overrides: Sequence[str], *, whole: bool = False) -> DictConfig:
     """The config that ``overrides`` give.
+
+    Args:
+        config_name: the primary config in ``conf/``.
+        overrides: of the command line.
+        whole: with Hydra's own part.
 
     Raises:
         UserError: a key, group or value does not exist; names the near matches.
     """
     try:
-        config = _compose(config_name, overrides)
-        OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        config = _compose(config_name, overrides, whole=whole)
+        if not whole:
+            OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise UserError(_explain(config_name, overrides, error)) from error
     return config
 
 
-def _compose(config_name: str, overrides: Sequence[str]) -> DictConfig:
+def _compose(config_name: str, overrides: Sequence[str], *, whole: bool = False) -> DictConfig:
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        return hydra.compose(config_name, list(overrides))
+        return hydra.compose(config_name, list(overrides), return_hydra_config=whole)
 
 
 def _first_line(error: Exception) -> str:
@@ -157,15 +188,3 @@ def _keys(config_name: str, overrides: Sequence[str]) -> list[str]:
         return keys + [inner for key in value for inner in walk(value[key], f"{prefix}{key}.")]
 
     return walk(container, "")
-
-
-def near(word: str, known: Sequence[str]) -> str:
-    """The near matches of ``word``, or all there is if that is little."""
-    by_last = {name.rpartition(".")[2]: name for name in known}
-    close = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
-    close += [
-        by_last[n] for n in difflib.get_close_matches(word.rpartition(".")[2], by_last, n=3, cutoff=0.7)
-    ]
-    if close:
-        return f": did you mean {' or '.join(dict.fromkeys(close))}?"
-    return f": expected one of {', '.join(known)}" if len(known) <= 12 else ""

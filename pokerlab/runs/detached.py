@@ -9,19 +9,27 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+
 from pokerlab.errors import UserError
 from pokerlab.runs.folder import LAST, RunFolder
 from pokerlab.runs.start import Start, read_config
 from pokerlab.runs.training import STOPPED, RunFailedError, train
 
 
-def carry_on(run: RunFolder, checkpoint: Path | None = None, saved: Callable[[], None] | None = None) -> None:
+def carry_on(
+    run: RunFolder,
+    checkpoint: Path | None = None,
+    saved: Callable[[], None] | None = None,
+    since: float | None = None,
+) -> None:
     """Trains to the last iteration, from ``last.ckpt`` if the run got that far before.
 
     Args:
         run: a folder with a config.yaml.
         checkpoint: where to begin instead.
         saved: called after every write of ``last.ckpt``.
+        since: from when on what runs it has to be paid for, seconds since 1970; null: from now on.
 
     Raises:
         KeyboardInterrupt: the run was stopped.
@@ -29,14 +37,15 @@ def carry_on(run: RunFolder, checkpoint: Path | None = None, saved: Callable[[],
     last = run.checkpoints / LAST
     if checkpoint is None and last.exists():
         checkpoint = last
-    train(Start(run, read_config(run), checkpoint), saved=saved)
+    train(Start(run, read_config(run), checkpoint), saved=saved, since=since)
 
 
 def main(arguments: list[str]) -> int:
     """The command; returns the exit code."""
     run = RunFolder(Path(arguments[0]))
     try:
-        carry_on(run, Path(arguments[1]) if len(arguments) > 1 else None)
+        checkpoint = Path(arguments[1]) if len(arguments) > 1 else None
+        carry_on(run, checkpoint, since=psutil.Process().create_time())
     except KeyboardInterrupt:
         return STOPPED
     except RunFailedError:

@@ -5,7 +5,7 @@ Imports no torch, so that looking at runs is quick.
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -142,15 +142,15 @@ class RunFolder:
         Raises:
             UserError: it is not what a run writes.
         """
-        if not self.job.exists():
-            return {}
-        try:
-            job = json.loads(self.job.read_text())
-        except ValueError as error:
-            raise UserError(f"{self.job} cannot be read: {error}") from error
-        if not isinstance(job, dict):
-            raise UserError(f"{self.job} cannot be read: expected an object")
-        return job
+        return _read_object(self.job)
+
+    def read_summary(self) -> dict[str, Any]:
+        """summary.json, empty if there is none.
+
+        Raises:
+            UserError: it is not what a run writes.
+        """
+        return _read_object(self.summary)
 
     def checkpoint(self, iteration: int) -> Path:
         """The checkpoint that is kept after ``iteration`` iterations."""
@@ -161,9 +161,24 @@ class RunFolder:
         found = {int(path.stem.split("=")[1]): path for path in self.checkpoints.glob("iteration=*.ckpt")}
         return dict(sorted(found.items()))
 
-    def read_metrics(self) -> list[dict[str, Any]]:
-        """Every whole line of the metrics; a last line that is still being written is left out."""
-        return list(_json_lines(self.metrics))
+    def read_metrics(self, last: int | None = None) -> list[dict[str, Any]]:
+        """The whole lines of the metrics; a last line that is still being written is left out.
+
+        Args:
+            last: only so many, which is quick however long the file is; null: all.
+        """
+        lines = _lines(self.metrics, None if last is None else last + 1)
+        whole = [json.loads(line) for line in lines if line.endswith("\n")]
+        return whole if last is None else whole[-last:]
+
+    @property
+    def newest_log(self) -> Path:
+        """The log, or of a run that has not logged yet, what its process printed."""
+        return self.log if self.log.exists() and self.log.stat().st_size else self.output
+
+    def read_log(self, last: int | None = None) -> list[str]:
+        """The log's last lines; null: all."""
+        return [line.rstrip("\n") for line in _lines(self.newest_log, last)]
 
     def keep_metrics_before(self, iteration: int) -> None:
         """Drops the lines from ``iteration`` on: those iterations will be run again."""
@@ -171,10 +186,33 @@ class RunFolder:
         write_atomically(self.metrics, "".join(json.dumps(line) + "\n" for line in kept))
 
 
-def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.exists():
-        return
-    with path.open() as file:
-        for line in file:
-            if line.endswith("\n"):
-                yield json.loads(line)
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} cannot be read: expected an object")
+    return content
+
+
+def _lines(path: Path, last: int | None) -> list[str]:
+    """A file's lines, or its last ones; none if there is no file."""
+    try:
+        with path.open("rb") as file:
+            block, size = 1 << 14, file.seek(0, os.SEEK_END)
+            begin = 0 if last is None else max(size - block, 0)
+            while True:
+                file.seek(begin)
+                content = file.read(size - begin)
+                if begin == 0 or last is None or content.count(b"\n") > last:
+                    break
+                begin = max(begin - block, 0)
+                block *= 2
+    except FileNotFoundError:
+        return []
+    *whole, rest = content.decode(errors="replace").split("\n")
+    lines = [f"{line}\n" for line in whole] + ([rest] if rest else [])
+    return lines if last is None else lines[max(len(lines) - last, 0) :]

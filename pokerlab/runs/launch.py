@@ -1,25 +1,31 @@
 """Submitting a run and returning at once."""
 
-import os
+import json
 import subprocess
 import sys
+import tempfile
 import uuid
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from pokerlab.errors import UserError
+from pokerlab.errors import UserError, near
 from pokerlab.runs.assemble import Assembled
 from pokerlab.runs.build import check_integer, check_numbers, torch_device
+from pokerlab.runs.cost import check_limits, price_per_hour
 from pokerlab.runs.folder import now
-from pokerlab.runs.start import Start, automatic_name, check_run_name, start
+from pokerlab.runs.process import process_record
+from pokerlab.runs.start import OUTPUTS, Start, automatic_name, check_run_name, resumed_config, start
 
 LAUNCHERS = ("local", "modal")
-GPUS = (
-    "T4", "L4", "A10", "A10G", "L40S", "A100", "A100-40GB", "A100-80GB", "RTX-PRO-6000", "H100", "H100!",
-    "H200", "B200",
-)  # fmt: skip
-MOST_SECONDS, MOST_RETRIES = 24 * 3600, 10  # what Modal allows; its client does not check
+GPUS = {
+    **dict.fromkeys(("A10", "A10G"), 4),
+    **dict.fromkeys(("T4", "L4", "L40S", "A100", "A100-40GB", "A100-80GB", "RTX-PRO-6000"), 8),
+    **dict.fromkeys(("H100", "H100!", "H200", "B200", "B200+"), 8),
+}
+"""What Modal has, and how many of them in one container; its client checks neither."""
+MOST_SECONDS, MOST_RETRIES = 24 * 3600, 10  # likewise
 
 
 def check(config: DictConfig) -> None:
@@ -32,23 +38,31 @@ def check(config: DictConfig) -> None:
         Assembled(config)
     if config.launcher.name == "local":
         torch_device(config.trainer.accelerator, "trainer.accelerator")
+        check_limits(config)
     elif config.launcher.name == "modal":
-        _check_modal(config)
+        check_modal(config)
     else:
         raise UserError(f"launcher.name must be one of {', '.join(LAUNCHERS)}, got {config.launcher.name!r}")
 
 
-def _check_modal(config: DictConfig) -> None:
+def check_modal(config: DictConfig) -> None:
+    """Checks what Modal's client does not.
+
+    Raises:
+        UserError: Modal has no such thing.
+    """
+    gpu = config.launcher.gpu
+    if gpu not in GPUS:
+        raise UserError(f"launcher.gpu {gpu!r} is not on Modal: expected one of {', '.join(GPUS)}")
+    check_integer(config, "launcher.gpu_count", least=1, most=GPUS[gpu])
     check_integer(config, "launcher.time_limit", least=1, most=MOST_SECONDS)
     check_integer(config, "launcher.retries", least=0, most=MOST_RETRIES)
     check_integer(config, "launcher.memory", least=128)
-    check_numbers(config, "launcher.cpu")
-    kind, _, count = str(config.launcher.gpu).partition(":")
-    if kind not in GPUS or count not in ("", *"12345678"):
-        raise UserError(
-            f"launcher.gpu {config.launcher.gpu!r} is not on Modal: expected one of {', '.join(GPUS)}, "
-            "and a count up to 8 as in H100:2"
-        )
+    check_numbers(config, "launcher.cpu", "launcher.prices.cpu", "launcher.prices.memory")
+    if gpu not in config.launcher.prices.gpu:
+        raise UserError(f"launcher.prices.gpu has no price of {gpu}: add launcher.prices.gpu.{gpu}=USD")
+    check_numbers(config, f"launcher.prices.gpu.{gpu}")
+    check_limits(config)
     if config.run_dir is not None:
         raise UserError(
             "run_dir does not apply on Modal, where a run's folder is /runs/<run_name>: leave it out"
@@ -62,8 +76,14 @@ def _check_modal(config: DictConfig) -> None:
         )
 
 
-def launch(config: DictConfig, experiment: str | None, overrides: list[str]) -> str:
+def launch(config: DictConfig, experiment: str | None, overrides: list[str], **note: Any) -> str:
     """Submits the run that ``config`` describes, which :func:`check` has passed.
+
+    Args:
+        config: as composed.
+        experiment: its name.
+        overrides: of the command line.
+        note: what else job.json is to say, such as the sweep.
 
     Returns:
         What to tell the user: the run's name, how to follow, stop and fetch it.
@@ -72,16 +92,14 @@ def launch(config: DictConfig, experiment: str | None, overrides: list[str]) -> 
         UserError: it cannot be submitted.
     """
     if config.launcher.name == "local":
-        return _launch_here(start(config, experiment, overrides))
-    return _launch_on_modal(config, experiment, overrides)
+        return _launch_here(start(config, experiment, overrides), note)
+    return _launch_on_modal(config, experiment, overrides, note)
 
 
-def _launch_here(began: Start) -> str:
-    """A detached process group that outlives the terminal; what it prints goes to training.log."""
+def _launch_here(began: Start, note: dict[str, Any]) -> str:
+    """A detached process group that outlives the terminal."""
     run = began.run
-    run.update_job(
-        launcher="local", submitted=now(), call_id=None, state="submitted", host=os.uname().nodename
-    )
+    run.update_job(launcher="local", submitted=now(), call_id=None, pid=None, state="submitted", **note)
     command = [sys.executable, "-m", "pokerlab.runs.detached", str(run.path)]
     if began.checkpoint is not None:
         command.append(str(began.checkpoint))
@@ -89,55 +107,76 @@ def _launch_here(began: Start) -> str:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
-    run.update_job(pid=process.pid)
-    return (
-        f"run      {run.path.name} (process {process.pid})\n"
-        f"follow   tail -f {run.log}\n"
-        f"stop     kill {process.pid}   (writes last.ckpt first)\n"
-        f"resume   python launch_modal.py resume_from={run.path}\n"
-        f"results  {run.path}"
-    )
+    run.update_job(**process_record(process.pid))
+    name = run.path.name if run.path == OUTPUTS / run.path.name else str(run.path)
+    return _told(name, f"process {process.pid}", f"results  {run.path}")
 
 
-def _launch_on_modal(config: DictConfig, experiment: str | None, overrides: list[str]) -> str:
-    import modal
+def _launch_on_modal(
+    config: DictConfig, experiment: str | None, overrides: list[str], note: dict[str, Any]
+) -> str:
+    from pokerlab.runs.modal_client import ModalRuns, cancel, spawn
 
-    launcher, submission = config.launcher, uuid.uuid4().hex
-    fresh = f"{automatic_name(experiment)}-{submission[:6]}"  # jobs of a sweep are sent in the same second
-    config.run_name = str(config.resume_from or config.run_name or fresh)
+    runs, submission = ModalRuns(), uuid.uuid4().hex
+    if config.resume_from is not None:
+        name = str(config.resume_from)
+        config, job = _resumed_on_modal(runs, config, experiment, overrides)
+    else:
+        # jobs of a sweep are sent in the same second
+        name = str(config.run_name or f"{automatic_name(experiment)}-{submission[:6]}")
+        job = {"experiment": experiment, "overrides": overrides}
+        if runs.read(name, "job.json") is not None:
+            raise UserError(
+                f"a run {name!r} is on the Volume already: give another run_name, "
+                f"or continue it with resume_from={name}"
+            )
+    config.run_name = name
     plain: Any = OmegaConf.to_container(config, resolve=True)
-    job = {
-        "experiment": experiment,
-        "launcher": "modal",
-        "submitted": now(),
-        "submission": submission,
-        "state": "submitted",
-        "overrides": overrides,
-    }
+    job |= {"launcher": "modal", "submitted": now(), "submission": submission, "state": "submitted", **note}
+    call = spawn(config.launcher, plain, job)
+    # so that it can be found before it starts
+    record = {"config.yaml": OmegaConf.to_yaml(config, resolve=True)}
+    record["job.json"] = json.dumps(job | {"call_id": call}, indent=2)
+    noted = runs.write(name, record, replace=config.resume_from is not None)
+    if not noted and f'"{submission}"' not in (runs.read(name, "job.json") or b"").decode():
+        cancel(call, now=True)
+        raise UserError(f"a run {name!r} was just submitted by somebody else: give another run_name")
+    price = price_per_hour(config.launcher)
+    where = f"call {call}, about {price:.2f} USD an hour"
+    return _told(name, where, f"fetch    python -m pokerlab.jobs pull {name}")
 
-    from pokerlab.runs.modal_app import APP, FUNCTION, VOLUME, app
 
-    try:
-        app.deploy()
-        function = modal.Function.from_name(APP, FUNCTION).with_options(
-            gpu=launcher.gpu,
-            cpu=launcher.cpu,
-            memory=launcher.memory,
-            timeout=launcher.time_limit,
-            retries=modal.Retries(initial_delay=0.0, max_retries=launcher.retries),
-        )
-        call = function.spawn(plain, job)
-    except modal.exception.AuthError as error:
-        raise UserError(
-            "no Modal credentials here: sign in with `modal token new`, "
-            "or run on this machine with launcher=local"
-        ) from error
-    except modal.exception.Error as error:
-        raise UserError(f"Modal did not take the run: {' '.join(str(error).split())}") from error
-    name = config.run_name
+def _resumed_on_modal(
+    runs: Any, config: DictConfig, experiment: str | None, overrides: list[str]
+) -> tuple[DictConfig, dict[str, Any]]:
+    """The config that a run on the Volume goes on with, and its job.json."""
+    from pokerlab.runs.modal_client import is_pending
+
+    name, resume_from = str(config.resume_from), config.resume_from
+    with tempfile.TemporaryDirectory() as folder:
+        source = runs.mirror(name, Path(folder), ("config.yaml", "job.json"))
+        job = source.read_job()
+        if not source.config.exists():
+            raise UserError(f"no run {name!r} on the Volume{near(name, runs.names())}")
+        if job.get("call_id") is not None and is_pending(job["call_id"]):
+            raise UserError(f"{name} is running as call {job['call_id']}: stop that first")
+        stored = resumed_config(config, source, experiment, overrides)
+    stored.resume_from, stored.run_dir = resume_from, None
+    if stored.launcher.name != "modal":
+        stored.launcher = config.launcher
+    check_modal(stored)
+    for attempt in ("attempts", "reason"):
+        job.pop(attempt, None)
+    return stored, job
+
+
+def _told(name: str, where: str, results: str) -> str:
+    jobs = "python -m pokerlab.jobs"
     return (
-        f"run      {name} (call {call.object_id})\n"
-        f"follow   modal app logs {APP}\n"
-        f"stop     modal.FunctionCall.from_id('{call.object_id}').cancel()\n"
-        f"fetch    modal volume get {VOLUME} {name} outputs/"
+        f"run      {name} ({where})\n"
+        f"follow   {jobs} logs {name} --follow\n"
+        f"status   {jobs} status {name}\n"
+        f"stop     {jobs} stop {name}\n"
+        f"resume   {jobs} resume {name}\n"
+        f"{results}"
     )

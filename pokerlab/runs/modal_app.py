@@ -4,15 +4,22 @@ Deployed once and kept; a submission spawns the function with the GPU, time limi
 launcher's config asks for. The function gets a plain, resolved config and composes nothing.
 """
 
+import os
+import threading
+import time
 import tomllib
 from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
+from signal import SIGINT
 from typing import Any
 
 import modal
 
 REPOSITORY = Path(__file__).parents[2]
 APP, FUNCTION, VOLUME, RUNS = "pokerlab", "train", "pokerlab-runs", Path("/runs")
+STOPS = "pokerlab-stops"
+"""A Modal Dict: call id → true, if the call is to stop."""
 
 
 def image() -> modal.Image:
@@ -40,15 +47,21 @@ volume = modal.Volume.from_name(VOLUME, create_if_missing=True)
     retries=modal.Retries(initial_delay=0.0, max_retries=10),
     timeout=24 * 3600,
 )
-def train_on_modal(config: dict[str, Any], job: dict[str, Any]) -> None:
+def train_on_modal(config: dict[str, Any], job: dict[str, Any]) -> str:
     """Trains the run that ``config`` describes, in the Volume's folder of its name.
 
     Args:
         config: resolved, plain values.
-        job: what job.json is to hold; ``submission`` tells a retry from another run of that name, and a
-            run that goes on may be given the command line's ``overrides``.
+        job: what job.json is to hold; ``submission`` tells a retry from another run of that name.
+
+    Returns:
+        The state that the run ended in.
     """
-    train_in(RUNS, config, job, volume.commit)
+    began, call = time.time(), modal.current_function_call_id()
+    stops = modal.Dict.from_name(STOPS, create_if_missing=True)
+    return train_in(
+        RUNS, config, job | {"call_id": call}, volume.commit, lambda: bool(stops.get(call)), since=began
+    )
 
 
 def train_in(
@@ -56,29 +69,91 @@ def train_in(
     config: dict[str, Any],
     job: dict[str, Any],
     commit: Callable[[], Any],
-) -> None:
+    stop_requested: Callable[[], bool],
+    since: float | None = None,
+) -> str:
     """The function's body over any folder.
 
+    What would fail again ends the function normally, so that it is not tried ten times on a GPU; what
+    may be the machine's fault is raised.
+
+    Returns:
+        The state that the run ended in; ``refused``: the folder holds another run of that name,
+        or none to resume.
+
     Raises:
-        UserError: the folder holds another run of that name, or none to resume.
         KeyboardInterrupt: the container is taken away; Modal counts it as a preemption and retries.
+        RunFailedError: a worker or the disk failed.
     """
     from omegaconf import OmegaConf
 
+    from pokerlab.errors import UserError
+    from pokerlab.learning.module import NonFiniteLossError
     from pokerlab.runs.detached import carry_on
     from pokerlab.runs.folder import RunFolder
-    from pokerlab.runs.start import resumed_config, write_config
+    from pokerlab.runs.start import read_config, write_config
+    from pokerlab.runs.training import RunFailedError
 
-    run, wanted = RunFolder(runs / config["run_name"]), OmegaConf.create(config)
-    if run.read_job().get("submission") != job["submission"]:  # not a retry
-        if config["resume_from"] is None:
-            run.claim()
-        else:
-            wanted = resumed_config(wanted, run, job["experiment"], job["overrides"])
-        write_config(run, wanted)
-        run.update_job(**job)
-        commit()
+    run = RunFolder(runs / config["run_name"])
+    stop, record = _Stop(stop_requested), run.read_job()
+    ours = record.get("submission") == job["submission"]  # the client's note, or an earlier attempt's
     try:
-        carry_on(run, saved=commit)
+        if config["resume_from"] is not None:
+            read_config(run)  # it is there
+        elif not ours:
+            run.claim()
+    except UserError as error:
+        print(f"error: {error}", flush=True)
+        return "refused"
+    attempts = record.get("attempts", 0) if ours else 0
+    if attempts == 0:
+        run.checkpoints.mkdir(parents=True, exist_ok=True)
+        write_config(run, OmegaConf.create(config))
+        run.update_job(**job)
+    run.update_job(attempts=attempts + 1)
+    commit()
+    try:
+        try:
+            with stop.watching():
+                carry_on(run, saved=commit, since=since)
+        except KeyboardInterrupt:
+            if not stop.heard:
+                run.update_job(state="preempted")
+                raise
+            run.update_job(state="stopped")
+        except RunFailedError as error:
+            if not isinstance(error.__cause__, NonFiniteLossError):
+                raise
+        except UserError as error:
+            run.update_job(state="failed", reason=str(error))
+        return str(run.read_job()["state"])
     finally:
         commit()
+
+
+class _Stop:
+    """Asks every few seconds whether to stop; then interrupts the main thread, as Ctrl-C would."""
+
+    def __init__(self, requested: Callable[[], bool], seconds: float = 10.0) -> None:
+        self._requested, self._seconds = requested, seconds
+        self.heard = False
+
+    @contextmanager
+    def watching(self) -> Any:
+        over = threading.Event()
+        thread = threading.Thread(target=self._watch, args=(over,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+
+    def _watch(self, over: threading.Event) -> None:
+        while not over.wait(self._seconds):
+            try:
+                self.heard = self._requested()
+            except Exception:  # no connection: ask again
+                continue
+            if self.heard and not over.is_set():
+                os.kill(os.getpid(), SIGINT)  # the main thread hears it
+                return

@@ -14,11 +14,11 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from pokerlab.callbacks.checkpoint import FORMAT
-from pokerlab.errors import UserError
+from pokerlab.errors import UserError, near
 from pokerlab.runs.assemble import Assembled
 from pokerlab.runs.build import build
-from pokerlab.runs.command import near
 from pokerlab.runs.folder import LAST, RunFolder, write_atomically
+from pokerlab.runs.process import find_process
 
 OUTPUTS = Path("outputs")
 MAY_CHANGE = {
@@ -62,7 +62,7 @@ def start(config: DictConfig, experiment: str | None, overrides: Sequence[str]) 
     if config.resume_from is None:
         run = _new_folder(config, experiment)
         write_config(run, config)
-        run.update_job(experiment=experiment)
+        run.update_job(experiment=experiment, overrides=list(overrides))
         return Start(run, config, None)
     source, checkpoint = find_checkpoint(config)
     stored = resumed_config(config, source, experiment, overrides)
@@ -76,7 +76,8 @@ def start(config: DictConfig, experiment: str | None, overrides: Sequence[str]) 
         refuse_if_running(run)
     else:
         run = _new_folder(config, experiment)
-        run.update_job(experiment=source.read_job().get("experiment"))
+        before = source.read_job()
+        run.update_job(experiment=before.get("experiment"), overrides=before.get("overrides", []))
         lines = [line for line in source.read_metrics() if line["iteration"] < done]
         write_atomically(run.metrics, "".join(json.dumps(line) + "\n" for line in lines))
     write_config(run, stored)
@@ -275,6 +276,12 @@ def resumed_config(
 ) -> DictConfig:
     """The run's own config, with what the command line may change.
 
+    Args:
+        config: as composed.
+        source: the run.
+        experiment: that the command line names.
+        overrides: of the command line.
+
     Raises:
         UserError: the command line changes what decides the run's numbers.
     """
@@ -284,7 +291,7 @@ def resumed_config(
         raise UserError(f"{source.path} is a run of experiment={before}, not {experiment}")
     for override in overrides:
         key = override.lstrip("+~").partition("=")[0].partition("@")[0]
-        if key == "experiment":
+        if key == "experiment" or (key == "launcher" and stored.launcher.name == config.launcher.name):
             continue
         wanted, had = OmegaConf.select(config, key), OmegaConf.select(stored, key)
         if key.partition(".")[0] in MAY_CHANGE:
@@ -321,19 +328,6 @@ def refuse_if_running(run: RunFolder) -> None:
         UserError: another process of this machine still runs it.
     """
     job = run.read_job()
-    pid = job.get("pid")
-    over = job.get("state") not in ("running", "submitted") or job.get("host") != os.uname().nodename
-    if not over and pid not in (None, os.getpid()) and is_alive(pid):
-        raise UserError(f"{run.path} is running as process {pid}: stop that first")
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process of this machine exists and is not a zombie."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    status = Path(f"/proc/{pid}/stat")
-    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+    process = find_process(job) if job.get("state") in ("running", "submitted") else None
+    if process is not None and process.pid != os.getpid():
+        raise UserError(f"{run.path} is running as process {process.pid}: stop that first")

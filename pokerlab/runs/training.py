@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -14,12 +15,15 @@ from rich.logging import RichHandler
 from rich.table import Table
 
 from pokerlab.callbacks.checkpoint import RunCheckpoint, RunCheckpointIO
+from pokerlab.callbacks.cost import CostGuard
 from pokerlab.callbacks.metrics import Metrics
 from pokerlab.callbacks.progress import ProgressBar
 from pokerlab.evaluation.plots import plot_run
 from pokerlab.learning.module import NonFiniteLossError
 from pokerlab.runs.assemble import Assembled
+from pokerlab.runs.cost import price_per_hour
 from pokerlab.runs.folder import RunFolder
+from pokerlab.runs.process import process_record
 from pokerlab.runs.start import Start
 from pokerlab.selfplay.workers import WorkerDiedError
 
@@ -33,12 +37,13 @@ class RunFailedError(Exception):
     """A run ended early, for a reason that its log states."""
 
 
-def train(began: Start, saved: Callable[[], None] | None = None) -> float | None:
-    """Runs until the last iteration.
+def train(began: Start, saved: Callable[[], None] | None = None, since: float | None = None) -> float | None:
+    """Runs until the last iteration, or a limit of time or cost.
 
     Args:
         began: where from.
         saved: called after every write of ``last.ckpt``.
+        since: from when on what runs it has to be paid for, seconds since 1970; null: from now on.
 
     Returns:
         The last exploitability with search, NashConv/2 in chips.
@@ -51,7 +56,8 @@ def train(began: Start, saved: Callable[[], None] | None = None) -> float | None
     console = Console()
     _log_to(run, console)
     parts = Assembled(config)
-    metrics = Metrics(run, checkpoint_every=config.checkpoint_every)
+    cost = _cost_guard(began, time.time() if since is None else since)
+    metrics = Metrics(run, checkpoint_every=config.checkpoint_every, cost=cost)
     trainer = lightning.Trainer(
         max_epochs=config.iterations,
         limit_train_batches=config.updates,
@@ -60,6 +66,7 @@ def train(began: Start, saved: Callable[[], None] | None = None) -> float | None
         gradient_clip_val=config.trainer.gradient_clip,
         callbacks=[
             parts.evaluation,
+            cost,
             metrics,
             ProgressBar(console),
             RunCheckpoint(
@@ -79,13 +86,29 @@ def train(began: Start, saved: Callable[[], None] | None = None) -> float | None
     if began.checkpoint is not None:
         log.info("continues from %s", began.checkpoint)
     if began.iteration < config.iterations:
-        run.update_job(state="running", pid=os.getpid(), host=os.uname().nodename)
+        run.update_job(state="running", reason=None, **process_record(os.getpid()))
         _fit(trainer, parts, began)
+        if cost.reason is not None:
+            log.info("stopped; continue with resume_from=%s and another launcher.%s", run.path, cost.reason)
     else:
         log.info("all %d iterations were done before", config.iterations)
+        run.update_job(state="finished", reason=None)
         if not run.summary.exists():  # a fork
             metrics.write_summary(config.iterations, "finished")
-    return _report(run, parts.game.name, console)
+    return _report(run, parts.game.name, cost, console)
+
+
+def _cost_guard(began: Start, since: float) -> CostGuard:
+    launcher, summary = began.config.launcher, began.run.read_summary()
+    paid = launcher.name in ("local", began.run.read_job().get("launcher"))  # Modal's prices are not ours
+    return CostGuard(
+        price_per_hour=price_per_hour(launcher) if paid else None,
+        max_cost_usd=launcher.get("max_cost_usd"),
+        max_hours=launcher.get("max_hours"),
+        seconds_before=summary.get("seconds") or 0.0,
+        cost_before=summary.get("cost_usd") or 0.0,
+        since=since,
+    )
 
 
 def _fit(trainer: lightning.Trainer, parts: Assembled, began: Start) -> None:
@@ -139,13 +162,15 @@ def _log_to(run: RunFolder, console: Console) -> None:
     log.propagate = False
 
 
-def _report(run: RunFolder, game: str, console: Console) -> float | None:
-    """Draws the plots and prints the last exploitability."""
+def _report(run: RunFolder, game: str, cost: CostGuard, console: Console) -> float | None:
+    """Draws the plots and prints the last exploitability, and the cost."""
     metrics = run.read_metrics()
     if not metrics:
         return None
     drawn = plot_run(metrics, game, run.plots)
     evaluated = [line for line in metrics if line["exploitability"] is not None]
+    if cost.cost is not None:
+        log.info("cost: %.2f USD in %.2f hours", cost.cost, cost.seconds / 3600)
     if not evaluated:
         return None
     last = evaluated[-1]

@@ -9,6 +9,7 @@ import pytest
 from fitting import fit
 
 from pokerlab.callbacks.checkpoint import RunCheckpoint
+from pokerlab.callbacks.cost import CostGuard
 from pokerlab.callbacks.metrics import Metrics
 from pokerlab.runs.folder import LAST, RunFolder
 
@@ -28,6 +29,13 @@ class Look(lightning.Callback):
             raise self.error
 
 
+def each_iteration(run: RunFolder) -> tuple[Metrics, RunCheckpoint]:
+    return (
+        Metrics(run, checkpoint_every=2, cost=CostGuard()),
+        RunCheckpoint(run, checkpoint_every=2, commit_every=1),
+    )
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
     return RunFolder(tmp_path)
@@ -39,7 +47,7 @@ def state(run: RunFolder) -> tuple[str, str]:
 
 def test_the_summary_follows_the_run(run: RunFolder) -> None:
     look = Look(run)
-    fit(run.path, Metrics(run, checkpoint_every=2), look, iterations=3)
+    fit(run.path, Metrics(run, checkpoint_every=2, cost=CostGuard()), look, iterations=3)
     assert look.seen == [("running", "running", n, n + 1) for n in range(3)]
     assert state(run) == ("finished", "finished")
     assert [line["checkpoint"] for line in run.read_metrics()] == [None, "iteration=000002.ckpt", None]
@@ -50,7 +58,7 @@ def test_the_summary_follows_the_run(run: RunFolder) -> None:
 )
 def test_a_run_that_ends_early_says_how(error: BaseException, expected: str, run: RunFolder) -> None:
     with pytest.raises((RuntimeError, SystemExit)):
-        fit(run.path, Metrics(run, checkpoint_every=2), Look(run, 1, error))
+        fit(run.path, Metrics(run, checkpoint_every=2, cost=CostGuard()), Look(run, 1, error))
     assert state(run) == (expected, expected)
     assert [line["iteration"] for line in run.read_metrics()] == [0, 1]
     summary = json.loads(run.summary.read_text())
@@ -58,10 +66,10 @@ def test_a_run_that_ends_early_says_how(error: BaseException, expected: str, run
 
 
 def test_iterations_that_are_run_again_replace_their_lines(run: RunFolder) -> None:
-    callbacks = Metrics(run, checkpoint_every=2), RunCheckpoint(run, checkpoint_every=2, commit_every=1)
+    callbacks = each_iteration(run)
     fit(run.path, *callbacks, iterations=4)
     first = run.read_metrics()
-    callbacks = Metrics(run, checkpoint_every=2), RunCheckpoint(run, checkpoint_every=2, commit_every=1)
+    callbacks = each_iteration(run)
     fit(run.path, *callbacks, iterations=4, resume=run.checkpoint(2))
     second = run.read_metrics()
     assert [line["iteration"] for line in second] == [0, 1, 2, 3]
@@ -71,12 +79,12 @@ def test_iterations_that_are_run_again_replace_their_lines(run: RunFolder) -> No
 
 
 def test_the_best_of_a_resumed_run_is_the_best_of_all_of_it(run: RunFolder) -> None:
-    callbacks = Metrics(run, checkpoint_every=2), RunCheckpoint(run, checkpoint_every=2, commit_every=1)
+    callbacks = each_iteration(run)
     fit(run.path, *callbacks, iterations=2)
     lines = run.read_metrics()
     lines[0]["value_loss"], lines[1]["policy_loss"] = 1e-9, 1e-8
     run.metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    callbacks = Metrics(run, checkpoint_every=2), RunCheckpoint(run, checkpoint_every=2, commit_every=1)
+    callbacks = each_iteration(run)
     fit(run.path, *callbacks, iterations=3, resume=run.checkpoints / LAST)
     summary = json.loads(run.summary.read_text())
     assert (summary["best_value_loss"], summary["best_policy_loss"]) == (1e-9, 1e-8)

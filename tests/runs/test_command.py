@@ -2,8 +2,8 @@
 
 import pytest
 
-from pokerlab.errors import UserError
-from pokerlab.runs.command import check_overrides, compose, near
+from pokerlab.errors import UserError, near
+from pokerlab.runs.command import check_overrides, compose
 
 
 def test_compose_applies_overrides() -> None:

@@ -1,32 +1,31 @@
 """Runs that go back, fork, die early, or find foreign files: what an outside review found broken."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 import torch
 from omegaconf import OmegaConf
 
-from pokerlab.errors import UserError
 from pokerlab.runs.command import compose
 from pokerlab.runs.folder import RunFolder, write_json
 from pokerlab.runs.modal_app import train_in
+from pokerlab.runs.process import process_record
+from runs.fake_modal import FakeModal
 from runs.harness import (
     KUHN,
     Moment,
     assert_same_run,
     command,
-    config_of,
     contents,
     copy,
     interrupted,
     metrics,
+    never,
     read,
     refusal,
     trained,
@@ -61,55 +60,27 @@ def config(*overrides: str) -> dict[str, Any]:
     return plain
 
 
-def test_on_modal_a_resumed_run_keeps_its_own_config(run: RunFolder, tmp_path: Path) -> None:
-    plain: Any = OmegaConf.to_container(compose("train", ["resume_from=run", "run_name=run", "iterations=8"]))
-    train_in(
-        tmp_path / "outputs",
-        plain,
-        JOB | {"submission": "second", "overrides": ["iterations=8"]},
-        lambda: None,
-    )
-    assert config_of(run)["game"]["_target_"].endswith("Kuhn")
-    assert len(metrics(run)) == 8
-
-
 def test_on_modal_what_is_not_there_is_not_resumed(tmp_path: Path) -> None:
-    with pytest.raises(UserError):
-        train_in(tmp_path, config("resume_from=run"), JOB, lambda: None)
+    assert train_in(tmp_path, config("resume_from=run"), JOB, lambda: None, never) == "refused"
     assert contents(tmp_path) == {}
 
 
 @pytest.mark.parametrize("name", ["a/b", "../out", "3"])
-def test_on_modal_names_are_checked_before_they_are_sent(name: str, tmp_path: Path) -> None:
-    spawned: list[Any] = []
-
-    class Fake:
-        object_id = "x"
-        with_options = lambda self, **_: self  # noqa: E731
-
-        def spawn(self, config: Any, job: Any) -> "Fake":
-            spawned.append(config["run_name"])
-            return self
-
-    with patch("modal.App.deploy"), patch("modal.Function.from_name", return_value=Fake()):
-        command("launch", *KUHN, "launcher=modal", f"run_name={name}", cwd=tmp_path)
-    assert all(isinstance(each, str) and "/" not in each for each in spawned)
+def test_on_modal_names_are_checked_before_they_are_sent(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeModal(monkeypatch, tmp_path / "volume")
+    command("launch", *KUHN, "launcher=modal", f"run_name={name}", cwd=tmp_path)
+    assert all(isinstance(config["run_name"], str) and "/" not in config["run_name"]
+               for config, _ in server.spawned)  # fmt: skip
 
 
-def test_runs_of_a_sweep_on_modal_have_different_names(tmp_path: Path) -> None:
-    spawned: list[Any] = []
-
-    class Fake:
-        object_id = "x"
-        with_options = lambda self, **_: self  # noqa: E731
-
-        def spawn(self, config: Any, job: Any) -> "Fake":
-            spawned.append(config["run_name"])
-            return self
-
-    with patch("modal.App.deploy"), patch("modal.Function.from_name", return_value=Fake()):
-        command("launch", "-m", *KUHN, "launcher=modal", "seed=1,2,3", cwd=tmp_path)
-    assert len(set(spawned)) == 3
+def test_runs_of_a_sweep_on_modal_have_different_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeModal(monkeypatch, tmp_path / "volume")
+    command("launch", "-m", *KUHN, "launcher=modal", "seed=1,2,3", cwd=tmp_path)
+    assert len({config["run_name"] for config, _ in server.spawned}) == 3
 
 
 def test_going_back_replaces_replays_too(run: RunFolder, good: RunFolder, tmp_path: Path) -> None:
@@ -217,9 +188,7 @@ def test_a_name_is_one_folder_of_outputs(name: str, tmp_path: Path) -> None:
 
 def test_a_run_that_was_just_submitted_is_not_resumed(run: RunFolder, tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    write_json(
-        run.job, run.read_job() | {"state": "submitted", "pid": process.pid, "host": os.uname().nodename}
-    )
+    write_json(run.job, run.read_job() | {"state": "submitted"} | process_record(process.pid))
     ended = command("train", "resume_from=run", cwd=tmp_path, plots=False)
     process.communicate()
     assert ended.code == 2

@@ -1,6 +1,5 @@
 """Submitting a run: here it goes on alone, on Modal it needs credentials."""
 
-import inspect
 import json
 import os
 import subprocess
@@ -14,6 +13,7 @@ import modal
 import pytest
 
 from pokerlab.runs.folder import RunFolder
+from runs.fake_modal import FakeModal
 from runs.harness import KUHN, ROOT, command, contents, refusal
 
 ON_MODAL = (*KUHN, "launcher=modal")
@@ -41,17 +41,16 @@ def test_a_run_launched_here_goes_on_alone_and_finishes(tmp_path: Path) -> None:
     assert job["host"] == os.uname().nodename
     assert (launched.returncode, launched.stderr) == (0, "")
     lines = [line.split(maxsplit=1) for line in launched.stdout.splitlines()]
-    assert [word for word, _ in lines] == ["run", "follow", "stop", "resume", "results"]
+    assert [word for word, _ in lines] == ["run", "follow", "status", "stop", "resume", "results"]
     told = dict(lines)
     assert told["run"] == f"run (process {pid})"
-    assert told["follow"] == "tail -f outputs/run/training.log"
-    assert told["stop"].startswith(f"kill {pid} ")
-    assert told["resume"] == "python launch_modal.py resume_from=outputs/run"
+    assert told["follow"] == "python -m pokerlab.jobs logs run --follow"
+    assert told["results"] == "outputs/run"
     until = time.monotonic() + 100
     while run.read_job()["state"] != "finished" or not (run.plots / "exploitability_seconds.png").exists():
         assert time.monotonic() < until, run.output.read_text()
         time.sleep(0.05)
-    assert run.read_job() == job | {"state": "finished"}
+    assert run.read_job() == job | {"state": "finished", "reason": None}
     assert json.loads(run.summary.read_text())["latest_iteration"] == 5
     assert "iteration 6" in run.output.read_text()
 
@@ -68,73 +67,104 @@ def test_without_credentials_both_remedies_are_named(tmp_path: Path) -> None:
     assert contents(tmp_path) == before
 
 
-class FakeModal:
-    """Stands where Modal's servers would."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, error: Exception | None = None) -> None:
-        self.error = error
-        self.options: dict[str, Any] = {}
-        self.spawned: list[tuple[dict[str, Any], dict[str, Any]]] = []
-        self.object_id = "fc-123"
-        monkeypatch.setattr(modal.App, "deploy", self.deploy)
-        monkeypatch.setattr(modal.Function, "from_name", self.from_name)
-
-    def deploy(self, *_: Any) -> None:
-        if self.error is not None:
-            raise self.error
-
-    def from_name(self, app: str, name: str) -> "FakeModal":
-        assert (app, name) == ("pokerlab", "train")
-        return self
-
-    def with_options(self, **options: Any) -> "FakeModal":
-        inspect.signature(modal.Function.with_options).bind(None, **options)
-        self.options = options
-        return self
-
-    def spawn(self, config: dict[str, Any], job: dict[str, Any]) -> "FakeModal":
-        self.spawned.append((config, job))
-        return self
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeModal:
+    return FakeModal(monkeypatch, tmp_path / "volume")
 
 
-def test_phase1_is_deployed_and_spawned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = FakeModal(monkeypatch)
-    ended = command("launch", "experiment=phase1", "run_name=big", cwd=tmp_path)
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    (tmp_path / "here").mkdir()
+    return tmp_path / "here"
+
+
+def test_phase1_is_deployed_and_spawned(server: FakeModal, here: Path) -> None:
+    ended = command("launch", "experiment=phase1", "run_name=big", cwd=here)
     assert (ended.code, ended.err) == (0, "")
-    assert contents(tmp_path) == {}
+    assert contents(here) == {}
     retries = server.options.pop("retries")
     assert (retries.max_retries, retries.initial_delay) == (10, timedelta(0))
-    assert server.options == {"gpu": "A10G", "cpu": 8.0, "memory": 32768, "timeout": 86400}
+    assert server.options == {"gpu": "A10:1", "cpu": 8.0, "memory": 32768, "timeout": 86400, "secrets": []}
     [(config, job)] = server.spawned
     assert json.loads(json.dumps(config)) == config  # plain values only
     assert (config["run_name"], config["trainer"]["accelerator"]) == ("big", "cuda")
-    assert {key: job[key] for key in ("experiment", "launcher", "state")} == {
-        "experiment": "phase1",
-        "launcher": "modal",
-        "state": "submitted",
-    }
+    expected = {"experiment": "phase1", "launcher": "modal", "state": "submitted"}
+    assert {key: job[key] for key in expected} == expected
+    record = RunFolder(server.runs / "big").read_job()
+    assert record == job | {"call_id": "fc-1"}
     lines = [line.split(maxsplit=1) for line in ended.out.splitlines()]
-    assert [word for word, _ in lines] == ["run", "follow", "stop", "fetch"]
-    assert dict(lines)["run"] == "big (call fc-123)"
-    assert dict(lines)["fetch"] == "modal volume get pokerlab-runs big outputs/"
+    assert [word for word, _ in lines] == ["run", "follow", "status", "stop", "resume", "fetch"]
+    assert dict(lines)["run"] == "big (call fc-1, about 1.73 USD an hour)"  # 1.10 + 8 · 0.0472 + 32 · 0.008
+    assert dict(lines)["fetch"] == "python -m pokerlab.jobs pull big"
 
 
-def test_each_run_of_a_sweep_is_spawned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = FakeModal(monkeypatch)
-    assert command("launch", "-m", *ON_MODAL, "seed=1,2", cwd=tmp_path).code == 0
+def test_a_sweep_is_deployed_once_and_each_run_is_spawned(server: FakeModal, here: Path) -> None:
+    assert command("launch", "-m", *ON_MODAL, "seed=1,2", cwd=here).code == 0
     assert [config["seed"] for config, _ in server.spawned] == [1, 2]
-    submissions = {job["submission"] for _, job in server.spawned}
-    assert len(submissions) == 2
+    jobs = [job for _, job in server.spawned]
+    assert len({job["submission"] for job in jobs}) == 2
+    assert len({job["sweep"] for job in jobs}) == 1
+    assert [job["overrides"][-1] for job in jobs] == ["seed=1", "seed=2"]
+    assert server.deployed == 1
+
+
+def test_the_secret_of_wandb_goes_along(server: FakeModal, here: Path) -> None:
+    assert command("launch", *ON_MODAL, "launcher.wandb_secret=my-key", cwd=here).code == 0
+    [secret] = server.options["secrets"]
+    assert isinstance(secret, modal.Secret)
+
+
+def test_a_name_that_is_on_the_volume_is_refused(server: FakeModal, here: Path) -> None:
+    assert command("launch", *ON_MODAL, "run_name=run", cwd=here).code == 0
+    assert refusal("launch", *ON_MODAL, "run_name=run", cwd=here) == (
+        "a run 'run' is on the Volume already: give another run_name, or continue it with resume_from=run"
+    )
+    assert len(server.spawned) == 1
+
+
+def test_of_two_that_submit_a_name_at_once_one_gets_it(
+    server: FakeModal, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spawn = server.spawn
+
+    def spawn_late(*arguments: Any) -> Any:
+        RunFolder(server.runs / "run").claim()
+        return spawn(*arguments)
+
+    monkeypatch.setattr(server, "spawn", spawn_late)
+    refused = refusal("launch", *ON_MODAL, "run_name=run", cwd=here)
+    assert refused.startswith("a run 'run' was just submitted by somebody else")
+    assert server.cancelled == [("fc-1", True)]
+
+
+def test_a_run_on_modal_goes_on_with_its_own_config(server: FakeModal, here: Path) -> None:
+    gpu = ("launcher.gpu=H100", "launcher.gpu_count=2")
+    assert command("launch", *ON_MODAL, *gpu, "run_name=run", "iterations=2", cwd=here).code == 0
+    again = ("resume_from=run", "launcher=modal", "iterations=6")
+    assert refusal("launch", *again, cwd=here) == "run is running as call fc-1: stop that first"
+    server.run()
+    assert refusal("launch", *again, "seed=2", cwd=here).startswith("seed=2 would change the run ")
+    assert refusal("launch", *again, "experiment=leduc", cwd=here).endswith(
+        "is a run of experiment=kuhn, not leduc"
+    )
+    assert refusal("launch", *again, "resume_from=walk", cwd=here).startswith("no run 'walk'")
+    assert command("launch", *again, cwd=here).code == 0
+    assert server.options["gpu"] == "H100:2"
+    config, job = server.spawned[-1]
+    assert (config["iterations"], config["trajectories"]) == (6, 20)
+    assert job["overrides"][-1] == "iterations=2"
+    assert server.run() == "finished"
+    run = RunFolder(server.runs / "run")
+    assert [line["iteration"] for line in run.read_metrics()] == list(range(6))
+    assert run.read_job()["attempts"] == 1
 
 
 @pytest.mark.parametrize(
     "error", [modal.exception.ConnectionError("no\nroute"), modal.exception.InvalidError("no\nroute")]
 )
-def test_what_modal_says_is_one_line(
-    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    FakeModal(monkeypatch, error)
-    assert refusal("launch", *ON_MODAL, cwd=tmp_path) == "Modal did not take the run: no route"
+def test_what_modal_says_is_one_line(error: Exception, server: FakeModal, here: Path) -> None:
+    server.error = error
+    assert refusal("launch", *ON_MODAL, cwd=here).endswith(": no route")
 
 
 @pytest.mark.parametrize(
@@ -146,15 +176,22 @@ def test_what_modal_says_is_one_line(
         ("launcher.time_limit=day", "launcher.time_limit must be an integer of at least 1, got 'day'"),
         ("run_dir=there",
          "run_dir does not apply on Modal, where a run's folder is /runs/<run_name>: leave it out"),
+        ("launcher.gpu=V100", "launcher.gpu 'V100' is not on Modal: expected one of A10, A10G, T4, L4, L40S, "
+         "A100, A100-40GB, A100-80GB, RTX-PRO-6000, H100, H100!, H200, B200, B200+"),
+        ("launcher.gpu_count=5", "launcher.gpu_count may be at most 4, got 5"),
+        ("launcher.gpu_count=0", "launcher.gpu_count must be an integer of at least 1, got 0"),
+        ("launcher.max_hours=-1", "launcher.max_hours must be null or a number above 0, got -1"),
+        ("launcher.max_cost_usd=much", "launcher.max_cost_usd must be null or a number above 0, got 'much'"),
+        ("launcher.prices.gpu.A10=free",
+         "launcher.prices.gpu.A10 must be a number of at least 0, got 'free'"),
         ("iterations=0", "iterations must be an integer of at least 1, got 0"),
         ("launcher.name=aws", "launcher.name must be one of local, modal, got 'aws'"),
     ],
 )  # fmt: skip
 def test_what_modal_would_not_take_is_not_sent(
-    override: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    override: str, expected: str, server: FakeModal, here: Path
 ) -> None:
-    server = FakeModal(monkeypatch)
-    assert refusal("launch", *ON_MODAL, override, cwd=tmp_path) == expected
+    assert refusal("launch", *ON_MODAL, override, cwd=here) == expected
     assert server.spawned == []
 
 
@@ -162,6 +199,7 @@ def test_what_modal_would_not_take_is_not_sent(
     ("override", "expected"),
     [
         ("resume_from=nothing", "no run 'nothing' here"),
+        ("launcher.max_cost_usd=1", "launcher.max_cost_usd needs a price: set launcher.price_per_hour"),
         ("run_dir=/dev/null/run", "cannot write run_dir /dev/null/run: Not a directory"),
         ("trainer.accelerator=abacus", "trainer.accelerator='abacus' is not available here: "),
     ],

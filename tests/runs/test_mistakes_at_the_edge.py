@@ -174,7 +174,7 @@ def test_the_hint_to_resume_works_for_a_run_dir_elsewhere(tmp_path: Path) -> Non
         popen.return_value.pid = 1
         ended = command("launch", *KUHN, "launcher=local", "run_dir=there/run", cwd=tmp_path)
     hint = next(line for line in ended.out.splitlines() if line.startswith("resume"))
-    assert hint.endswith("resume_from=there/run")
+    assert hint == "resume   python -m pokerlab.jobs resume there/run"
 
 
 def test_a_sweep_of_solve_leaves_nothing(tmp_path: Path) -> None:

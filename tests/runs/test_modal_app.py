@@ -6,13 +6,11 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from pokerlab.errors import UserError
 from pokerlab.runs import modal_app
 from pokerlab.runs.command import compose
 from pokerlab.runs.folder import RunFolder
 from pokerlab.runs.modal_app import train_in, train_on_modal
-from pokerlab.runs.training import RunFailedError
-from runs.harness import KUHN, assert_same_run, config_of, contents, copy, metrics, trained
+from runs.harness import KUHN, assert_same_run, config_of, contents, copy, metrics, never, trained
 
 pytestmark = [
     pytest.mark.usefixtures("_no_plots"),
@@ -48,7 +46,7 @@ class Volume:
 
 def test_the_function_trains_and_commits(straight: RunFolder, tmp_path: Path) -> None:
     volume = Volume(tmp_path)
-    train_in(tmp_path, config(), JOB, volume.commit)
+    train_in(tmp_path, config(), JOB, volume.commit, never)
     run = RunFolder(tmp_path / "run")
     assert_same_run(run, straight)
     job = run.read_job()
@@ -65,7 +63,7 @@ def test_the_function_trains_and_commits(straight: RunFolder, tmp_path: Path) ->
 
 def test_a_retry_goes_on_from_what_was_committed(straight: RunFolder, tmp_path: Path) -> None:
     volume = Volume(tmp_path)
-    train_in(tmp_path, config(), JOB, volume.commit)
+    train_in(tmp_path, config(), JOB, volume.commit, never)
     for name, content in contents(tmp_path).items():  # a new container, which sees the second checkpoint
         kept = volume.committed[2].get(name)
         if kept is not None:
@@ -75,36 +73,38 @@ def test_a_retry_goes_on_from_what_was_committed(straight: RunFolder, tmp_path: 
     run = RunFolder(tmp_path / "run")
     before = run.read_metrics()
     assert len(before) == 4
-    train_in(tmp_path, config(), JOB, volume.commit)
+    train_in(tmp_path, config(), JOB, volume.commit, never)
     assert_same_run(run, straight)
     assert run.read_metrics()[:4] == before
 
 
 def test_a_retry_of_a_finished_run_changes_nothing(straight: RunFolder, tmp_path: Path) -> None:
     volume = Volume(tmp_path)
-    train_in(tmp_path, config(), JOB, volume.commit)
+    train_in(tmp_path, config(), JOB, volume.commit, never)
     run = RunFolder(tmp_path / "run")
     before = contents(run.checkpoints), run.metrics.read_bytes()
-    train_in(tmp_path, config(), JOB, volume.commit)
+    train_in(tmp_path, config(), JOB, volume.commit, never)
     assert (contents(run.checkpoints), run.metrics.read_bytes()) == before
     assert run.read_job()["state"] == "finished"
 
 
-def test_another_run_of_that_name_is_refused(straight: RunFolder, tmp_path: Path) -> None:
+def test_another_run_of_that_name_is_refused(
+    straight: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = RunFolder(copy(straight, tmp_path).path.rename(tmp_path / "run"))
     run.update_job(**JOB)
     before = contents(run.path)
     volume = Volume(tmp_path)
-    with pytest.raises(UserError, match="already holds a run"):
-        train_in(tmp_path, config("seed=2"), JOB | {"submission": "second"}, volume.commit)
+    state = train_in(tmp_path, config("seed=2"), JOB | {"submission": "second"}, volume.commit, never)
+    assert state == "refused"
+    assert "already holds a run" in capsys.readouterr().out
     assert contents(run.path) == before
     assert volume.committed == []
 
 
 def test_what_fails_is_committed_too(tmp_path: Path) -> None:
     volume = Volume(tmp_path)
-    with pytest.raises(RunFailedError):
-        train_in(tmp_path, config("model.learning_rate=1e30"), JOB, volume.commit)
+    assert train_in(tmp_path, config("model.learning_rate=1e30"), JOB, volume.commit, never) == "failed"
     assert RunFolder(tmp_path / "run").read_job()["state"] == "failed"
     assert volume.committed[-1] == contents(tmp_path)
 

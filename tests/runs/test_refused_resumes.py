@@ -1,6 +1,5 @@
 """What cannot be resumed is refused with one line, and nothing is lost."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pytest
 import torch
 
 from pokerlab.runs.folder import RunFolder, write_json
+from pokerlab.runs.process import process_record
 from runs.harness import KUHN, LEDUC, copy, refusal, trained
 
 HERE = "outputs/run/checkpoints"
@@ -189,6 +189,6 @@ def somebody() -> Iterator[int]:
 
 
 def test_a_run_that_is_running_is_not_resumed(somebody: int, run: RunFolder, tmp_path: Path) -> None:
-    write_json(run.job, run.read_job() | {"state": "running", "pid": somebody, "host": os.uname().nodename})
+    write_json(run.job, run.read_job() | {"state": "running"} | process_record(somebody))
     message = refusal("train", "resume_from=run", cwd=tmp_path)
     assert message == f"outputs/run is running as process {somebody}: stop that first"

@@ -16,6 +16,7 @@ from runs.harness import KUHN, command, config_of, contents, read, trained
 Fields = dict[str, tuple[type, ...]]
 NONE = type(None)
 METRICS: Fields = {
+    "version": (int,),
     "timestamp": (str,),
     "iteration": (int,),
     "value_loss": (float,),
@@ -34,20 +35,27 @@ METRICS: Fields = {
     "cost_usd": (NONE,),
 }
 SUMMARY: Fields = {
+    "version": (int,),
     "state": (str,),
     "latest_iteration": (int,),
     "total_iterations": (int,),
+    "latest_exploitability": (float,),
     "best_value_loss": (float,),
     "best_policy_loss": (float,),
     "best_exploitability": (float,),
     "last_checkpoint": (str,),
     "last_updated": (str,),
+    "seconds": (float,),
+    "cost_usd": (NONE,),
 }
 JOB: Fields = {
     "experiment": (str,),
     "launcher": (str,),
     "host": (str,),
     "pid": (int,),
+    "pid_started": (float,),
+    "overrides": (list,),
+    "reason": (NONE,),
     "call_id": (NONE,),
     "submitted": (str,),
     "state": (str,),
@@ -134,14 +142,18 @@ def test_the_summary_sums_up_the_metrics(run: RunFolder, lines: list[dict[str, A
     summary = json.loads(run.summary.read_text())
     assert_fields(summary, SUMMARY)
     assert summary.pop("last_updated") >= lines[-1]["timestamp"]
+    assert summary.pop("seconds") > sum(line["seconds_selfplay"] + line["seconds_training"] for line in lines)
     assert summary == {
+        "version": 1,
         "state": "finished",
         "latest_iteration": 5,
         "total_iterations": 6,
+        "latest_exploitability": lines[-1]["exploitability"],
         "best_value_loss": min(line["value_loss"] for line in lines),
         "best_policy_loss": min(line["policy_loss"] for line in lines),
         "best_exploitability": min(line["exploitability"] for line in lines if line["exploitability"]),
         "last_checkpoint": "checkpoints/last.ckpt",
+        "cost_usd": None,
     }
     assert (run.path / "checkpoints/last.ckpt").is_file()
 

@@ -1,0 +1,199 @@
+"""Follows runs, here and on Modal alike.
+
+    python -m pokerlab.jobs list | status RUN | logs RUN | metrics RUN | stop RUN | pull RUN | resume RUN
+
+RUN is a run's name, or its folder. ``status`` exits with 0 if the run has finished, 3 if it is going on (or
+waiting), 4 if it was stopped and 1 if it failed; 2 is a mistake on the command line.
+"""
+
+import argparse
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pokerlab.errors import UserError, near
+from pokerlab.runs.places import OUTPUTS, Found, every_status, located, pull, stop
+from pokerlab.runs.show import (
+    by_exploitability,
+    console,
+    metrics_table,
+    runs_table,
+    sparkline,
+    status_table,
+    sweep_table,
+    varied,
+)
+from pokerlab.runs.status import GOING_ON
+
+EXIT_CODES = {"finished": 0, "failed": 1, "stopped": 4, **dict.fromkeys(GOING_ON, 3)}
+
+
+def list_runs(arguments: argparse.Namespace) -> int:
+    """``list``: every run, the newest first, or a sweep's, the least exploitable first."""
+
+    def trouble(what: str) -> None:
+        print(what, file=sys.stderr)
+
+    statuses = sorted(every_status(trouble), key=lambda status: status.submitted or "", reverse=True)
+    if arguments.sweep is None:
+        if arguments.plot:
+            raise UserError("--plot draws a sweep: name it with --sweep")
+        table = runs_table(statuses)
+    else:
+        sweeps = sorted({status.sweep for status in statuses if status.sweep is not None})
+        statuses = by_exploitability([status for status in statuses if status.sweep == arguments.sweep])
+        if not statuses:
+            raise UserError(f"no sweep {arguments.sweep!r}{near(arguments.sweep, sweeps)}")
+        table = sweep_table(arguments.sweep, statuses)
+    if arguments.json:
+        print(json.dumps([status.as_json() for status in statuses], indent=2))
+    else:
+        console().print(table)
+    if arguments.plot:
+        from pokerlab.evaluation.plots import plot_sweep
+
+        path = plot_sweep(statuses, varied(statuses), OUTPUTS / "sweeps" / arguments.sweep / "sweep.png")
+        print(f"plot: {path}", file=sys.stderr)
+    return 0
+
+
+def status(found: Found, arguments: argparse.Namespace) -> int:
+    """``status``: progress, rate, what is left, best losses, and whether it is really alive."""
+    seen = found.status(arguments.lines)
+    if arguments.json:
+        print(json.dumps(seen.as_json(), indent=2))
+    else:
+        console().print(status_table(seen))
+    return EXIT_CODES[seen.state]
+
+
+def logs(found: Found, arguments: argparse.Namespace) -> int:
+    """``logs``: the last lines, and with ``--follow`` new ones until the run is over."""
+    path, begin = None, -arguments.lines
+    while True:
+        found.refresh()
+        over = found.status().state not in GOING_ON  # before reading: nothing comes after
+        if path != found.run.newest_log:
+            path, begin = found.run.newest_log, begin if path is None else 0
+        lines = found.run.read_log()
+        for line in lines[begin:]:
+            print(line, flush=True)
+        begin = len(lines)
+        if over or not arguments.follow:
+            return 0
+        time.sleep(0.5 if found.cloud is None else 10)
+
+
+def metrics(found: Found, arguments: argparse.Namespace) -> int:
+    """``metrics``: the last iterations, and the whole run as a line of blocks or as pictures."""
+    lines = found.run.read_metrics()
+    shown = lines[-arguments.last :]
+    if arguments.json:
+        print(json.dumps(shown, indent=2))
+    else:
+        out = console()
+        out.print(metrics_table(shown))
+        for name in ("value_loss", "policy_loss", "exploitability"):
+            out.print(f"{name.replace('_', ' '):<15}{sparkline([line[name] for line in lines])}")
+    if arguments.plot:
+        if not lines:
+            raise UserError(f"{found.name} has no iterations yet")
+        from pokerlab.evaluation.plots import plot_run
+        from pokerlab.runs.build import build
+        from pokerlab.runs.start import read_config
+
+        folder = found.run.plots if found.cloud is None else OUTPUTS / found.name / "plots"
+        drawn = plot_run(lines, build(read_config(found.run).game).name, folder)
+        print("plots:", *drawn, file=sys.stderr)
+    return 0
+
+
+def stop_run(found: Found, arguments: argparse.Namespace) -> int:
+    """``stop``: with a checkpoint first, or ``--now``."""
+
+    def waiting(what: str) -> None:
+        print(what, flush=True)
+
+    print(stop(found, now_=arguments.now, seconds=arguments.seconds, waiting=waiting))
+    return 0
+
+
+def pull_run(found: Found, arguments: argparse.Namespace) -> int:
+    """``pull``: downloads the folder of a run on Modal, or what is new in it."""
+    run, fetched = pull(found, lambda file, size: print(f"{size / 1e6:10.2f} MB  {file}", flush=True))
+    print(f"{run.path}: {fetched} files came, every file is as on the Volume")
+    return 0
+
+
+def resume(found: Found, arguments: argparse.Namespace) -> int:
+    """``resume``: submits the run again where it ran, to go on from its last checkpoint."""
+    from pokerlab.runs.command import compose
+    from pokerlab.runs.launch import check, launch
+
+    on_modal = found.run.read_job().get("launcher") == "modal"
+    where = found.name if on_modal else str(found.run.path)
+    launcher = "modal" if on_modal else "local"
+    config = compose("train", [f"resume_from='{where}'", f"launcher={launcher}", *arguments.overrides])
+    check(config)
+    print(launch(config, None, arguments.overrides))
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    whole = argparse.ArgumentParser(prog="python -m pokerlab.jobs", description=__doc__.split("\n\n")[0])
+    commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, work: Callable[..., int], **flags: dict[str, Any]) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=(work.__doc__ or "").partition(": ")[2])
+        one.set_defaults(work=work)
+        if work is not list_runs:
+            one.add_argument("run", metavar="RUN")
+        for flag, options in flags.items():
+            one.add_argument(f"--{flag}", **options)
+        return one
+
+    yes: dict[str, Any] = {"action": "store_true"}
+    as_json = yes | {"help": "for scripts"}
+    lines: dict[str, Any] = {"type": _count, "metavar": "N", "help": "of the log"}
+    add("list", list_runs, sweep={"metavar": "NAME", "help": "its runs only"}, json=as_json,
+        plot=yes | {"help": "draw the sweep"})  # fmt: skip
+    add("status", status, json=as_json, lines=lines | {"default": 5})
+    add("logs", logs, follow=yes, lines=lines | {"default": 30})
+    add("metrics", metrics, json=as_json, plot=yes | {"help": "draw the run, as PNG"},
+        last={"type": _count, "default": 10, "metavar": "N", "help": "iterations"})  # fmt: skip
+    add("stop", stop_run, now=yes | {"help": "at once, without a checkpoint"},
+        seconds={"type": float, "default": 120.0, "metavar": "S", "help": "to wait at most"})  # fmt: skip
+    add("pull", pull_run)
+    overrides = add("resume", resume)
+    overrides.add_argument("overrides", nargs="*", metavar="key=value", help="what may change")
+    return whole
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected an integer of at least 1, got {text!r}")
+    return int(text)
+
+
+def main(argv: list[str]) -> int:
+    """The command; returns the exit code."""
+    arguments = parser().parse_args(argv)
+    try:
+        if arguments.work is list_runs:
+            return list_runs(arguments)
+        with located(arguments.run) as found:
+            return arguments.work(found, arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # quiet under `| head`
+    sys.exit(main(sys.argv[1:]))
