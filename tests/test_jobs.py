@@ -313,28 +313,6 @@ def test_a_run_is_killed_at_once(here: Path, say: Say) -> None:
     assert run.read_summary()["state"] == "stopped"
 
 
-# Sweeps
-
-
-def test_a_sweep_is_one_table_and_one_picture(here: Path, say: Say) -> None:
-    ended = command("train", "-m", *KUHN, "iterations=2", "seed=1,2", "model.learning_rate=0.001,1e30,0.01",
-                    cwd=here, plots=False)  # fmt: skip
-    assert ended.code == 0, ended.err
-    [name] = [path.name for path in (here / "outputs/sweeps").iterdir()]
-    assert f"python -m pokerlab.jobs list --sweep {name}" in ended.out
-    listed = json.loads(say("list", "--sweep", name, "--json")[1])
-    assert [status["state"] for status in listed] == ["finished"] * 4 + ["failed"] * 2
-    found = [status["exploitability"] for status in listed[:4]]
-    assert found == sorted(found)
-    out = say("list", "--sweep", name)[1]
-    assert "seed" in out
-    assert "model.learning_rate" in out
-    assert "trajectories" not in out, "the same in all"
-    path = here / "outputs/sweeps" / name / "sweep.png"
-    assert say("list", "--sweep", name, "--plot")[2] == f"plot: {path.relative_to(here)}\n"
-    assert path.read_bytes().startswith(b"\x89PNG")
-
-
 # On Modal
 
 

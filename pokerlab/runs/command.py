@@ -114,9 +114,10 @@ def check_overrides(config_name: str, arguments: Sequence[str]) -> list[DictConf
     elif node.sweeper["_target_"] != BASIC:  # one that decides as it goes
         jobs = [fixed]
     else:
-        grid = [f"{key}={values}" for key, values in (node.sweeper.params or {}).items()]
-        all_overrides = OverridesParser.create().parse_overrides(grid) + parsed
-        jobs = BasicSweeper.split_arguments(all_overrides, max_batch_size=None)[0]
+        given = {override.get_key_element() for override in parsed}
+        grid = [f"{key}={values}" for key, values in (node.sweeper.params or {}).items() if key not in given]
+        every = OverridesParser.create().parse_overrides(grid) + parsed
+        jobs = BasicSweeper.split_arguments(every, max_batch_size=None)[0]
     folders = [tuple(o for o in job if re.match(r"run_(name|dir)=", o)) for job in jobs]
     if shared := next((names for names in folders if names and folders.count(names) > 1), None):
         raise UserError(f"{shared[0]} names one folder for several runs: leave it out, or give each its own")
