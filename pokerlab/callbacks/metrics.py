@@ -41,6 +41,11 @@ class Metrics(lightning.Callback):
         self._started = self._trained = 0.0
         self._lines = run.read_metrics()
 
+    @property
+    def newest(self) -> dict[str, Any]:
+        """The line of the last iteration."""
+        return self._lines[-1]
+
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Forgets what a resumed run will do again."""
         self.run.keep_metrics_before(trainer.current_epoch)

@@ -4,7 +4,7 @@ A policy is a forest of one tree, the whole game, with a strategy ``[A, D, H]`` 
 exploitability is exact.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
@@ -44,13 +44,15 @@ class WholeGame(Generic[State]):
 
     def export(self, strategy: Tensor) -> dict[str, dict[int, float]]:
         """``strategy`` ``[A, D, H]`` as OpenSpiel's information state string → {action: probability}."""
-        policy = {}
+        return dict(self.information_states(strategy))
+
+    def information_states(self, strategy: Tensor) -> Iterator[tuple[str, dict[int, float]]]:
+        """The same one by one."""
         for d, state in enumerate(self.states):
             actions, possible = self.game.actions(state), self.game.possible_hands(state)
             for hand in possible.nonzero()[0].tolist():
                 chances = strategy[: len(actions), d, hand].tolist()
-                policy[self.game.information_state(state, hand)] = dict(zip(actions, chances, strict=True))
-        return policy
+                yield self.game.information_state(state, hand), dict(zip(actions, chances, strict=True))
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from pokerlab.errors import UserError, near
 from pokerlab.runs.assemble import Assembled
+from pokerlab.runs.board import check_logger
 from pokerlab.runs.build import check_integer, check_numbers, torch_device
 from pokerlab.runs.cost import check_limits, price_per_hour
 from pokerlab.runs.folder import now
@@ -63,6 +64,7 @@ def check_modal(config: DictConfig) -> None:
         raise UserError(f"launcher.prices.gpu has no price of {gpu}: add launcher.prices.gpu.{gpu}=USD")
     check_numbers(config, f"launcher.prices.gpu.{gpu}")
     check_limits(config)
+    check_logger(config, here=False)
     if config.run_dir is not None:
         raise UserError(
             "run_dir does not apply on Modal, where a run's folder is /runs/<run_name>: leave it out"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from pokerlab.runs.status import Status
@@ -51,7 +51,16 @@ def _progress(status: Status) -> str:
 
 def runs_table(statuses: Sequence[Status]) -> Table:
     """A line each."""
-    table = Table("run", "where", "state", "iteration", "exploitability", "best", "age", "cost USD")
+    table = Table(
+        Column("run", no_wrap=True),
+        "where",
+        "state",
+        "iteration",
+        "exploitability",
+        "best",
+        "age",
+        "cost USD",
+    )
     for status in statuses:
         table.add_row(
             status.run,
@@ -141,7 +150,7 @@ def sweep_table(name: str, statuses: Sequence[Status]) -> Table:
     """A sweep's runs, the least exploitable first."""
     keys = varied(statuses)
     table = Table(
-        "run", *keys, "state", "iteration", "exploitability", "best", "value loss", "time", "cost USD",
+        Column("run", no_wrap=True), *(key.rpartition(".")[2] for key in keys), "state", "iteration", "exploitability", "best", "value loss", "time", "cost USD",
         title=f"{name}: exploitability is NashConv/2 in chips, with search",
     )  # fmt: skip
     for status in by_exploitability(statuses):

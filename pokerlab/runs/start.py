@@ -16,6 +16,7 @@ from yaml import YAMLError
 from pokerlab.callbacks.checkpoint import FORMAT
 from pokerlab.errors import UserError, near
 from pokerlab.runs.assemble import Assembled
+from pokerlab.runs.board import check_logger
 from pokerlab.runs.build import build
 from pokerlab.runs.folder import LAST, RunFolder, write_atomically
 from pokerlab.runs.process import find_process
@@ -23,7 +24,7 @@ from pokerlab.runs.process import find_process
 OUTPUTS = Path("outputs")
 MAY_CHANGE = {
     "iterations", "resume_from", "run_name", "run_dir", "checkpoint_every", "commit_every", "trainer",
-    "launcher", "evaluation",
+    "launcher", "logger", "evaluation",
 }  # fmt: skip
 """Top-level keys that may be given anew when a run goes on; the others decide its numbers."""
 
@@ -60,6 +61,7 @@ def start(config: DictConfig, experiment: str | None, overrides: Sequence[str]) 
         UserError: the folder holds another run, cannot be written, or what to resume from is not there.
     """
     if config.resume_from is None:
+        check_logger(config, here=True)
         run = _new_folder(config, experiment)
         write_config(run, config)
         run.update_job(experiment=experiment, overrides=list(overrides))
@@ -67,6 +69,7 @@ def start(config: DictConfig, experiment: str | None, overrides: Sequence[str]) 
     source, checkpoint = find_checkpoint(config)
     stored = resumed_config(config, source, experiment, overrides)
     Assembled(stored)  # a mistake shows here, before anything is written
+    check_logger(stored, here=True)
     done = _check_fits(checkpoint, source, stored) if checkpoint is not None else 0
     if stored.iterations < done:
         raise UserError(f"iterations={stored.iterations}: {checkpoint} has done {done} already")

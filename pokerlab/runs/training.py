@@ -7,7 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightning
 from rich.console import Console
@@ -21,11 +21,15 @@ from pokerlab.callbacks.progress import ProgressBar
 from pokerlab.evaluation.plots import plot_run
 from pokerlab.learning.module import NonFiniteLossError
 from pokerlab.runs.assemble import Assembled
+from pokerlab.runs.board import open_board
 from pokerlab.runs.cost import price_per_hour
 from pokerlab.runs.folder import RunFolder
 from pokerlab.runs.process import process_record
 from pokerlab.runs.start import Start
 from pokerlab.selfplay.workers import WorkerDiedError
+
+if TYPE_CHECKING:
+    from pokerlab.callbacks.wandb_run import WandbRun
 
 log = logging.getLogger("pokerlab")
 
@@ -58,44 +62,43 @@ def train(began: Start, saved: Callable[[], None] | None = None, since: float | 
     parts = Assembled(config)
     cost = _cost_guard(began, time.time() if since is None else since)
     metrics = Metrics(run, checkpoint_every=config.checkpoint_every, cost=cost)
-    trainer = lightning.Trainer(
+    run.remove_leftovers()
+    log.info("%s: %s, %d iterations, seed %d", run.path, parts.game.name, config.iterations, config.seed)
+    if began.checkpoint is not None:
+        log.info("continues from %s", began.checkpoint)
+    if began.iteration == config.iterations:
+        log.info("all %d iterations were done before", config.iterations)
+        run.update_job(state="finished", reason=None)
+        if not run.summary.exists():  # a fork
+            metrics.write_summary(config.iterations, "finished")
+        return _report(run, parts.game.name, cost, console, None)
+    with open_board(run, config, metrics, parts.evaluation) as board:
+        checkpoints = RunCheckpoint(
+            run, checkpoint_every=config.checkpoint_every, commit_every=config.commit_every, saved=saved
+        )
+        shown = [ProgressBar(console), *([] if board is None else [board])]
+        watching = [parts.evaluation, cost, metrics, *shown, checkpoints]
+        run.update_job(state="running", reason=None, **process_record(os.getpid()))
+        _fit(_trainer(began, parts, watching), parts, began)
+        if cost.reason is not None:
+            log.info("stopped; continue with resume_from=%s and another launcher.%s", run.path, cost.reason)
+        return _report(run, parts.game.name, cost, console, board)
+
+
+def _trainer(began: Start, parts: Assembled, callbacks: list[lightning.Callback]) -> lightning.Trainer:
+    config = began.config
+    return lightning.Trainer(
         max_epochs=config.iterations,
         limit_train_batches=config.updates,
         accelerator=config.trainer.accelerator,
         devices=1,
         gradient_clip_val=config.trainer.gradient_clip,
-        callbacks=[
-            parts.evaluation,
-            cost,
-            metrics,
-            ProgressBar(console),
-            RunCheckpoint(
-                run,
-                checkpoint_every=config.checkpoint_every,
-                commit_every=config.commit_every,
-                saved=saved,
-            ),
-        ],
-        plugins=[RunCheckpointIO(run, parts.data)],
+        callbacks=callbacks,
+        plugins=[RunCheckpointIO(began.run, parts.data)],
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    run.remove_leftovers()
-    log.info("%s: %s, %d iterations, seed %d", run.path, parts.game.name, config.iterations, config.seed)
-    if began.checkpoint is not None:
-        log.info("continues from %s", began.checkpoint)
-    if began.iteration < config.iterations:
-        run.update_job(state="running", reason=None, **process_record(os.getpid()))
-        _fit(trainer, parts, began)
-        if cost.reason is not None:
-            log.info("stopped; continue with resume_from=%s and another launcher.%s", run.path, cost.reason)
-    else:
-        log.info("all %d iterations were done before", config.iterations)
-        run.update_job(state="finished", reason=None)
-        if not run.summary.exists():  # a fork
-            metrics.write_summary(config.iterations, "finished")
-    return _report(run, parts.game.name, cost, console)
 
 
 def _cost_guard(began: Start, since: float) -> CostGuard:
@@ -162,12 +165,16 @@ def _log_to(run: RunFolder, console: Console) -> None:
     log.propagate = False
 
 
-def _report(run: RunFolder, game: str, cost: CostGuard, console: Console) -> float | None:
+def _report(
+    run: RunFolder, game: str, cost: CostGuard, console: Console, board: "WandbRun | None"
+) -> float | None:
     """Draws the plots and prints the last exploitability, and the cost."""
     metrics = run.read_metrics()
     if not metrics:
         return None
     drawn = plot_run(metrics, game, run.plots)
+    if board is not None:
+        board.log_pictures(drawn)
     evaluated = [line for line in metrics if line["exploitability"] is not None]
     if cost.cost is not None:
         log.info("cost: %.2f USD in %.2f hours", cost.cost, cost.seconds / 3600)

@@ -1,0 +1,216 @@
+"""What a run logs to W&B, offline; and the dashboard, which shows nothing that is not logged."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from signal import SIGTERM
+from typing import Any
+
+import pytest
+import wandb
+
+from pokerlab.runs import dashboard
+from pokerlab.runs.folder import RunFolder
+from runs.harness import KUHN, Moment, command, interrupted, read, refusal, trained
+
+# of wandb and its workspaces themselves
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+OFFLINE = (*KUHN, "logger=wandb_offline")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nowhere_else(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """W&B keeps its files below a temporary folder, finds no key, and asks no server."""
+    home = tmp_path_factory.mktemp("wandb")
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "HOME"):
+            environment.setenv(name, str(home))
+        environment.delenv("WANDB_API_KEY", raising=False)
+        yield
+
+
+def records(run: RunFolder) -> list[list[dict[str, Any]]]:
+    """Of each of the run's W&B files, what is in it."""
+    found = []
+    for path in sorted((run.path / "wandb").glob("offline-run-*/*.wandb")):
+        wandb_command = [str(Path(sys.executable).with_name("wandb")), "leet", "inspect", "--json", str(path)]
+        done = subprocess.run(wandb_command, capture_output=True, text=True, check=True)
+        found.append([json.loads(line) for line in done.stdout.splitlines()])
+    return found
+
+
+def of_type(kind: str, content: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [record[kind] for record in content if record["type"] == kind]
+
+
+def history(content: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [record["item"] for record in of_type("history", content)]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    place = tmp_path_factory.mktemp("logged")
+    return trained(*OFFLINE, "logger.upload_checkpoint=true", "run", cwd=place, plots=True)
+
+
+@pytest.fixture(scope="module")
+def content(run: RunFolder) -> list[dict[str, Any]]:
+    [content] = records(run)
+    return content
+
+
+def test_every_line_of_the_metrics_is_logged(run: RunFolder, content: list[dict[str, Any]]) -> None:
+    logged = history(content)
+    for line, item in zip(run.read_metrics(), logged, strict=False):
+        known = {key: value for key, value in line.items() if value is not None}
+        assert {key: item[key] for key in known} == known
+        seconds = line["seconds_selfplay"] + line["seconds_training"]
+        assert item["examples_per_second"] == pytest.approx(line["examples"] / seconds)
+    assert [item["iteration"] for item in logged[:6]] == list(range(6))
+
+
+def test_iteration_is_the_step(content: list[dict[str, Any]]) -> None:
+    [every] = [metric for metric in of_type("metric", content) if "glob_name" in metric]
+    assert (every["glob_name"], every["step_metric"]) == ("*", "iteration")
+
+
+def test_the_run_has_its_name_group_and_config(run: RunFolder, content: list[dict[str, Any]]) -> None:
+    [told] = of_type("run", content)
+    assert (told["display_name"], told["run_group"], told["project"]) == ("run", "kuhn", "pokerlab")
+    assert told["run_id"] == run.read_job()["wandb_id"]
+    assert told["config"]["update"]["trajectories"] == 20
+    assert told["config"]["update"]["model"]["value_network"]["hidden"] == 16
+
+
+def test_strategies_are_a_table(run: RunFolder, content: list[dict[str, Any]]) -> None:
+    evaluated = [item for item in history(content) if "strategies._type" in item]
+    assert [item["iteration"] for item in evaluated] == [1, 3, 5]
+    path = run.path / "wandb/latest-run/files" / evaluated[-1]["strategies.path"]
+    table = json.loads(path.read_text())
+    assert table["columns"] == ["information state", "action", "search", "policy_net"]
+    assert len(table["data"]) == 12 * 2  # Kuhn has 12 information states of two actions
+    for first, second in zip(table["data"][::2], table["data"][1::2], strict=True):
+        assert first[0] == second[0]
+        assert first[2] + second[2] == pytest.approx(1)
+        assert first[3] + second[3] == pytest.approx(1)
+
+
+def test_plots_and_checkpoint_are_there(run: RunFolder, content: list[dict[str, Any]]) -> None:
+    last = history(content)[-1]
+    for name in ("losses", "exploitability", "exploitability_seconds"):
+        assert last[f"plots/{name}._type"] == "image-file"
+    [artifact] = [each for each in of_type("artifact", content) if each["type"] == "checkpoint"]
+    assert {each["path"] for each in artifact["manifest"]["contents"]} == {"last.ckpt", "replay-000006.pt"}
+    assert read(run.checkpoints / "last.ckpt")["pokerlab"]["replay"] == "replay-000006.pt"
+
+
+def test_the_end_is_told(run: RunFolder, content: list[dict[str, Any]]) -> None:
+    assert of_type("exit", content)[0]["exit_code"] == 0
+    updates: dict[str, Any] = {}
+    for record in of_type("summary", content):
+        updates |= record.get("update", {})
+    assert updates["state"] == "finished"
+    assert updates["best_exploitability"] == run.read_summary()["best_exploitability"]
+
+
+def test_a_stopped_run_goes_on_under_its_id(tmp_path: Path) -> None:
+    at = Moment("pokerlab.selfplay.trajectories:SelfPlay.generate", 4)
+    assert interrupted(at, SIGTERM, *OFFLINE, "run_name=run", cwd=tmp_path) == 130
+    assert command("train", "resume_from=run", cwd=tmp_path).code == 0
+    first, second = records(RunFolder(tmp_path / "outputs/run"))
+    assert of_type("run", first)[0]["run_id"] == of_type("run", second)[0]["run_id"]
+    iterations = [
+        [item["iteration"] for item in history(each) if "value_loss" in item] for each in (first, second)
+    ]
+    assert iterations == [[0, 1, 2], [3, 4, 5]]
+    assert of_type("exit", first)[0]["exit_code"] == 0
+
+
+def test_a_sweep_is_one_group_of_runs(tmp_path: Path) -> None:
+    few = ("iterations=1", "evaluation.every=1")
+    learning = "model.learning_rate=0.01,1e30"
+    assert command("train", "-m", *OFFLINE, *few, learning, cwd=tmp_path).code == 0
+    runs = [RunFolder(path) for path in (tmp_path / "outputs").glob("kuhn-*")]
+    contents = [records(run)[0] for run in runs]
+    told = [of_type("run", content)[0] for content in contents]
+    assert {each["run_group"] for each in told} == {"kuhn"}
+    assert len({each["run_id"] for each in told}) == 2
+    assert {each["tags"][0] for each in told} == {runs[0].read_job()["sweep"]}
+    assert sorted(of_type("exit", content)[0].get("exit_code", 0) for content in contents) == [0, 1]
+
+
+def test_a_fork_has_an_id_of_its_own(run: RunFolder, tmp_path: Path) -> None:
+    fork = ("run_name=fork", "iterations=7", "logger=none")
+    assert command("train", f"resume_from={run.path}", *fork, cwd=tmp_path).code == 0
+    forked = RunFolder(tmp_path / "outputs/fork")
+    assert "wandb_id" not in forked.read_job()
+    assert not (forked.path / "wandb").exists()
+
+
+def test_what_cannot_be_reached_is_logged_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    init = wandb.init
+
+    def refuse(*arguments: Any, mode: str, **keywords: Any) -> Any:
+        if mode == "online":
+            raise wandb.errors.CommError("no\nroute")
+        return init(*arguments, mode=mode, **keywords)  # type: ignore[arg-type, misc]
+
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.setattr("wandb.init", refuse)
+    ended = command("train", *KUHN, "iterations=1", "logger=wandb", "run_name=run", cwd=tmp_path)
+    assert ended.code == 0
+    assert "W&B cannot be reached (no route): logs offline" in ended.out
+    assert len(records(RunFolder(tmp_path / "outputs/run"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["logger=wandb"],
+            "no W&B credentials here: sign in with `wandb login`, or use logger=wandb_offline",
+        ),
+        (["logger=wandbb"], "unknown logger 'wandbb': did you mean wandb"),
+        (["logger.mode=on"], "logger.mode must be one of none, online, offline, got 'on'"),
+        (["logger.project=3"], "logger.project must be a name, got 3"),
+        (["logger.upload_checkpoint=1"], "logger.upload_checkpoint must be true or false, got 1"),
+    ],
+)  # fmt: skip
+def test_mistakes_end_before_anything_is_written(overrides: list[str], message: str, tmp_path: Path) -> None:
+    assert refusal("train", *KUHN, *overrides, cwd=tmp_path).startswith(message)
+
+
+def test_on_modal_the_key_is_a_secret(tmp_path: Path) -> None:
+    message = refusal("launch", *KUHN, "launcher=modal", "logger=wandb", cwd=tmp_path)
+    assert message.startswith("logger=wandb on Modal needs launcher.wandb_secret")
+
+
+# The dashboard
+
+
+def test_the_dashboard_shows_what_is_logged(run: RunFolder, content: list[dict[str, Any]]) -> None:
+    logged = {key for item in history(content) for key in item} | run.read_metrics()[0].keys()
+    view = dashboard.workspace("me", "pokerlab")
+    panels = [panel for section in view.sections for panel in section.panels]
+    assert {panel.x for panel in panels} == {"iteration"}
+    shown = [name for panel in panels for name in panel.y]
+    assert set(shown) <= logged
+    assert {"exploitability", "value_loss", "policy_loss", "examples_per_second"} <= set(shown)
+
+
+def test_a_dry_run_prints_the_panels(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dashboard.main(["--dry-run"]) == 0
+    assert "Learning: value loss (pot²): value_loss\n" in capsys.readouterr().out
+
+
+def test_without_a_key_nothing_is_saved(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dashboard.main([]) == 2
+    assert capsys.readouterr().err == "error: no W&B credentials here: sign in with `wandb login`\n"
+
+
+def test_without_the_package_it_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wandb_workspaces.workspaces", None)
+    with pytest.raises(Exception, match=r"pip install 'pokerlab\[dashboard\]'"):
+        dashboard.workspace("me", "pokerlab")
