@@ -44,7 +44,7 @@ def test_a_sweep_is_one_table_and_one_picture(here: Path, capsys: pytest.Capture
     assert jobs.main(["list", "--sweep", folder.name, "--plot"]) == 0
     told = capsys.readouterr()
     assert "seed" in told.out
-    assert "model.learning_rate" in told.out
+    assert "learning_rate" in told.out
     assert "trajectories" not in told.out, "the same in all"
     picture = folder / "sweep.png"
     assert told.err == f"plot: {picture.relative_to(here)}\n"

@@ -127,6 +127,7 @@ def plot_sweep(runs: Sequence[Status], keys: Sequence[str], path: Path) -> Path:
             axes.plot([x] * len(found[value]), found[value], "o", color=SEARCH, markersize=5, alpha=0.7)
         axes.plot(range(len(order)), [median(found[value]) for value in order], color=NETWORK, label="median")
         axes.set(xlabel=key, yscale="log")
+        axes.margins(x=0.2)
         axes.set_xticks(range(len(order)), [_short(value) for value in order])
         _tidy(axes)
     figure.axes[0].set_ylabel("exploitability (NashConv/2, chips)")

@@ -150,7 +150,8 @@ def sweep_table(name: str, statuses: Sequence[Status]) -> Table:
     """A sweep's runs, the least exploitable first."""
     keys = varied(statuses)
     table = Table(
-        Column("run", no_wrap=True), *(key.rpartition(".")[2] for key in keys), "state", "iteration", "exploitability", "best", "value loss", "time", "cost USD",
+        Column("run", no_wrap=True), *(key.rpartition(".")[2] for key in keys),
+        "state", "iteration", "exploitability", "best", "value loss", "time", "cost USD",
         title=f"{name}: exploitability is NashConv/2 in chips, with search",
     )  # fmt: skip
     for status in by_exploitability(statuses):
