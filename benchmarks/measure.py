@@ -21,16 +21,23 @@ Run = Callable[[int], object]
 
 
 class Arguments(argparse.ArgumentParser):
-    """A benchmark's command line; mistakes end in one line and exit code 2."""
+    """A benchmark's command line; mistakes end in one line and exit code 2.
 
-    def __init__(self, module: str, description: str | None, *, repeats: int) -> None:
+    Args:
+        module: that is run.
+        description: of what it does.
+        repeats: how many it makes unless told otherwise; None: it repeats nothing.
+    """
+
+    def __init__(self, module: str, description: str | None, *, repeats: int | None) -> None:
         super().__init__(
             prog=f"python -m {module}",
             description=description,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         self.add_argument("--json", type=output_path, metavar="PATH", help="write the results there")
-        self.add_argument("--repeats", type=positive, default=repeats, help="medians are over so many")
+        if repeats is not None:
+            self.add_argument("--repeats", type=positive, default=repeats, help="medians are over so many")
         self.add_argument("--seed", type=natural, default=1, help="of beliefs, networks and self-play")
 
     def error(self, message: str) -> NoReturn:
@@ -152,7 +159,8 @@ class Report:
     def finish(self, path: Path | None) -> None:
         """Prints the machine and the settings; writes the JSON to ``path``, if there is one."""
         known = self.results["machine"]
-        settings = {key: self.results[key] for key in ("threads", "dtype", "repeats", "seed")}
+        known_settings = ("threads", "dtype", "repeats", "seed")
+        settings = {key: self.results[key] for key in known_settings if key in self.results}
         self.console.print(
             f"{known['cpu']}, {known['cores']} cores, load {known['load']} at the start; "
             f"Python {known['python']}, torch {known['torch']}",

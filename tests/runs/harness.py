@@ -3,14 +3,13 @@
 import contextlib
 import importlib
 import io
-import json
 import logging
 import multiprocessing
 import os
 import runpy
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing.context import ForkServerContext
@@ -18,9 +17,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 
+from benchmarks.compare import differences
+from benchmarks.compare import identical as identical
+from benchmarks.compare import metrics as metrics
+from benchmarks.compare import read as read
 from pokerlab import evaluate, solve, train
 from pokerlab.runs.command import run_command
 from pokerlab.runs.folder import RunFolder
@@ -37,11 +39,6 @@ LEDUC = (
     "experiment=leduc", *TINY, "trajectories=4", "selfplay.search_iterations=4",
     "evaluation.every=3", "evaluation.search_iterations=4", "evaluation.play_throughs=1",
 )  # fmt: skip
-CLOCK = {"timestamp", "seconds_selfplay", "seconds_training"}
-"""Fields of a metrics line that no two runs share."""
-NO_CLOCK = {"last_updated": "", "seconds": 0.0}
-"""Likewise of a summary."""
-
 COMMANDS: dict[str, tuple[str, Callable[[DictConfig], Any], *tuple[Callable[[DictConfig], Any], ...]]] = {
     "train": ("train", train.main, train.check),
     "solve": ("solve", solve.solve),
@@ -75,7 +72,7 @@ def command(name: str, *arguments: str, cwd: Path, plots: bool = True) -> Ended:
         stack.enter_context(contextlib.redirect_stderr(err))
         stack.callback(_close_log)
         if not plots:
-            stack.enter_context(patch("matplotlib.figure.Figure.savefig"))
+            stack.enter_context(patch("pokerlab.evaluation.plots._save"))
         try:
             if name == "launch":
                 runpy.run_path(str(ROOT / "launch_modal.py"), run_name="__main__")
@@ -133,44 +130,14 @@ def never() -> bool:
     return False
 
 
-def read(path: Path) -> dict[str, Any]:
-    """A checkpoint, or a replay."""
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
 def config_of(run: RunFolder) -> dict[str, Any]:
     """config.yaml; its interpolations, if it has any, stay as they are."""
     return OmegaConf.to_container(OmegaConf.load(run.config))  # type: ignore[return-value]
 
 
-def metrics(run: RunFolder) -> list[dict[str, Any]]:
-    """The metrics without the clock."""
-    lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key not in CLOCK} for line in lines]
-
-
-def identical(one: Any, other: Any) -> bool:
-    """Whether two nested values are equal to the last bit."""
-    if isinstance(one, torch.Tensor):
-        return isinstance(other, torch.Tensor) and one.dtype == other.dtype and torch.equal(one, other)
-    if isinstance(one, Mapping):
-        return one.keys() == other.keys() and all(identical(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(identical, one, other))
-    return type(one) is type(other) and bool(one == other)
-
-
 def assert_same_run(run: RunFolder, straight: RunFolder) -> None:
     """Weights, optimiser, position, replay and metrics agree to the last bit, and so do the file names."""
-    names = sorted(path.name for path in straight.checkpoints.iterdir())
-    assert sorted(path.name for path in run.checkpoints.iterdir()) == names
-    for name in names:
-        one, other = read(run.checkpoints / name), read(straight.checkpoints / name)
-        for part in other.keys() - {"callbacks", "loops"}:  # Lightning's own: paths, and a clock
-            assert identical(one[part], other[part]), f"{part} of {name}"
-    assert metrics(run) == metrics(straight)
-    summary, expected = (json.loads(each.summary.read_text()) for each in (run, straight))
-    assert summary | NO_CLOCK == expected | NO_CLOCK
+    assert differences(run, straight) == []
 
 
 @cache
