@@ -8,6 +8,10 @@ class UserError(Exception):
     """Ends a command with this message on one line and exit code 2."""
 
 
+class DiskError(Exception):
+    """Ends a command with this message on one line and exit code 1: a run's files cannot be written."""
+
+
 def near(word: str, known: Sequence[str]) -> str:
     """The near matches of ``word``, or all there is if that is little."""
     by_last = {name.rpartition(".")[2]: name for name in known}

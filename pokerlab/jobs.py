@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pokerlab.errors import UserError, near
+from pokerlab.errors import DiskError, UserError, near
 from pokerlab.runs.places import OUTPUTS, Found, every_status, located, pull, stop
 from pokerlab.runs.show import (
     by_exploitability,
@@ -190,6 +190,9 @@ def main(argv: list[str]) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except DiskError as error:  # of a run that is resumed
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 

@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from pokerlab.runs.assemble import Assembled
 from pokerlab.runs.build import torch_device
 from pokerlab.runs.command import run_command, sweep_note
+from pokerlab.runs.disk import writing
 from pokerlab.runs.folder import now
 from pokerlab.runs.process import process_record
 from pokerlab.runs.start import start
@@ -38,14 +39,15 @@ def main(config: DictConfig) -> float | None:
     """
     hydra_config = HydraConfig.get()
     began = start(config, hydra_config.runtime.choices.get("experiment"), hydra_config.overrides.task)
-    began.run.update_job(
-        launcher="foreground",
-        submitted=now(),
-        call_id=None,
-        state="submitted",
-        **process_record(os.getpid()),
-        **sweep_note(),
-    )
+    with writing(began.run):
+        began.run.update_job(
+            launcher="foreground",
+            submitted=now(),
+            call_id=None,
+            state="submitted",
+            **process_record(os.getpid()),
+            **sweep_note(),
+        )
     try:
         return train(began)
     except KeyboardInterrupt:

@@ -1,5 +1,6 @@
 """Checkpoints that always hold a finished iteration, whatever stops the run."""
 
+import contextlib
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +48,8 @@ class RunCheckpointIO(CheckpointIO):
         if Path(path).name == LAST:
             self._last = buffer.getvalue(), position
         else:
-            self._write(Path(path), buffer.getvalue(), position)
+            # Lightning makes the path absolute; what cannot be written is named as the run is
+            self._write(self.run.checkpoints / Path(path).name, buffer.getvalue(), position)
 
     def flush(self) -> None:
         """Writes the ``last.ckpt`` that was handed over last, if it is not written yet."""
@@ -139,8 +141,9 @@ class RunCheckpoint(ModelCheckpoint):
     def on_exception(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
     ) -> None:
-        """The run ends early: saves the last finished iteration."""
-        self._flush(trainer)
+        """The run ends early: saves the last finished iteration; a disk that fails now must not hide why."""
+        with contextlib.suppress(OSError):
+            self._flush(trainer)
 
     def _flush(self, trainer: lightning.Trainer) -> None:
         writer = trainer.strategy.checkpoint_io

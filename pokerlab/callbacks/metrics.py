@@ -1,5 +1,6 @@
 """A run's numbers on disk: one JSON line an iteration, a summary, and its state in job.json."""
 
+import contextlib
 import json
 import time
 from typing import Any
@@ -9,7 +10,7 @@ import lightning
 from pokerlab.callbacks.checkpoint import RunCheckpointIO
 from pokerlab.callbacks.cost import CostGuard
 from pokerlab.learning.module import SelfPlayModule
-from pokerlab.runs.folder import LAST, RunFolder, now, write_json
+from pokerlab.runs.folder import LAST, RunFolder, append_line, now, write_json
 from pokerlab.selfplay.data import SelfPlayData
 
 VERSION = 1
@@ -84,8 +85,7 @@ class Metrics(lightning.Callback):
             "play_throughs": None,
             "cost_usd": _rounded(self.cost.cost),
         } | module.measured
-        with self.run.metrics.open("a") as file:
-            file.write(json.dumps(line, allow_nan=False) + "\n")
+        append_line(self.run.metrics, json.dumps(line, allow_nan=False))
         self._lines.append(line)
         self.write_summary(trainer.max_epochs, "running")
 
@@ -96,11 +96,15 @@ class Metrics(lightning.Callback):
     def on_exception(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
     ) -> None:
-        """The run ends early."""
+        """The run ends early; a disk that fails now must not hide why."""
         writer = trainer.strategy.checkpoint_io
-        if isinstance(writer, RunCheckpointIO):
-            writer.flush()  # first, so that the summary can tell of it
-        self.write_summary(trainer.max_epochs, "failed" if isinstance(exception, Exception) else "stopped")
+        with contextlib.suppress(OSError):
+            if isinstance(writer, RunCheckpointIO):
+                writer.flush()  # first, so that the summary can tell of it
+        with contextlib.suppress(OSError):
+            self.write_summary(
+                trainer.max_epochs, "failed" if isinstance(exception, Exception) else "stopped"
+            )
 
     def _best(self, name: str) -> float | None:
         return min((line[name] for line in self._lines if line[name] is not None), default=None)

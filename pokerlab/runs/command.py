@@ -4,6 +4,8 @@ Hydra composes the config. Before it runs anything, every job's overrides are co
 an unknown key, group or value is reported with what was expected and exit code 2, and nothing is written.
 """
 
+import contextlib
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -20,10 +22,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from pokerlab.errors import UserError, near
+from pokerlab.errors import DiskError, UserError, near
 
 CONF = Path(__file__).parents[2] / "conf"
-EXIT_MISTAKE = 2
+EXIT_FAILED, EXIT_MISTAKE = 1, 2
 MULTIRUN = ("-m", "--multirun")
 
 
@@ -41,7 +43,8 @@ def run_command(
 
     Args:
         config_name: the primary config in ``conf/``.
-        job: gets the composed config; a :class:`UserError` from it ends the command.
+        job: gets the composed config; a :class:`UserError` or :class:`DiskError` from it ends the
+            command.
         check: raises a :class:`UserError` if a config's values are wrong; asked for every job of a sweep
             before the first one starts.
     """
@@ -54,6 +57,8 @@ def run_command(
             return job(config)
         except UserError as error:
             _give_up(error)
+        except DiskError as error:
+            _give_up(error, EXIT_FAILED)
         except OSError as error:
             _give_up(UserError(f"{error.filename or 'the disk'}: {error.strerror or error}"))
 
@@ -83,9 +88,23 @@ def _quoted(argument: str) -> str:
     return f"{key}='{value}'" if plain else argument
 
 
-def _give_up(error: UserError) -> None:
-    print(f"error: {error}", file=sys.stderr)
-    sys.exit(EXIT_MISTAKE)
+def _give_up(error: Exception, code: int = EXIT_MISTAKE) -> None:
+    say_error(error)
+    sys.exit(code)
+
+
+def say_error(error: Exception) -> None:
+    """The line that a command ends with, on standard error if that can be written.
+
+    What could not be written by now never can: it would change the exit code.
+    """
+    with contextlib.suppress(OSError):
+        print(f"error: {error}", file=sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def check_overrides(config_name: str, arguments: Sequence[str]) -> list[DictConfig]:

@@ -5,13 +5,15 @@
 It needs nothing but the run's folder, so it can be killed at any moment and started again.
 """
 
+import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
-from pokerlab.errors import UserError
+from pokerlab.errors import DiskError, UserError
+from pokerlab.runs.command import say_error
 from pokerlab.runs.folder import LAST, RunFolder
 from pokerlab.runs.start import Start, read_config
 from pokerlab.runs.training import STOPPED, RunFailedError, train
@@ -50,9 +52,13 @@ def main(arguments: list[str]) -> int:
         return STOPPED
     except RunFailedError:
         return 1
+    except DiskError as error:
+        say_error(error)
+        return 1
     except UserError as error:
-        run.update_job(state="failed")
-        print(f"error: {error}", file=sys.stderr)
+        with contextlib.suppress(OSError):
+            run.update_job(state="failed")
+        say_error(error)
         return 2
     return 0
 

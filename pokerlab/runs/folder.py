@@ -3,6 +3,8 @@
 Imports no torch, so that looking at runs is quick.
 """
 
+import contextlib
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -11,10 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pokerlab.errors import UserError
+from pokerlab.errors import DiskError, UserError
+from pokerlab.runs.process import find_process, process_record
 
 LAST = "last.ckpt"
 TEMPORARY = ".tmp"
+FULL_OR_READ_ONLY = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
 
 
 def now() -> str:
@@ -28,10 +32,13 @@ def write_atomically(path: Path, content: bytes | str | Callable[[BinaryIO], Any
     Args:
         path: the file.
         content: what it is to hold, or what writes it.
+
+    Raises:
+        OSError: it cannot be written; names ``path``.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}{TEMPORARY}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
             if callable(content):
                 content(file)
@@ -40,9 +47,39 @@ def write_atomically(path: Path, content: bytes | str | Callable[[BinaryIO], Any
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        # torch.save answers an error of the file with a RuntimeError of its own
+        cause = error.__context__ if isinstance(error, RuntimeError) else error
+        if isinstance(cause, OSError):
+            raise _naming(path, cause) from error
         raise
+
+
+def append_line(path: Path, line: str) -> None:
+    """Appends a line, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written; names ``path``.
+    """
+    content = line.encode() + b"\n"
+    try:
+        with path.open("ab", buffering=0) as file:
+            before = os.fstat(file.fileno()).st_size
+            try:
+                while content:
+                    content = content[file.write(content) :]
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    file.truncate(before)
+                raise
+    except OSError as error:
+        raise _naming(path, error) from error
+
+
+def _naming(path: Path, error: OSError) -> OSError:
+    return OSError(error.errno, error.strerror or str(error), str(path))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -109,9 +146,14 @@ class RunFolder:
     def claim(self) -> None:
         """Makes the folder, for a new run.
 
+        A start that was killed before it wrote the config left nothing to continue: its folder is free.
+
         Raises:
-            UserError: it holds another run, or cannot be written.
+            UserError: it holds another run, or cannot be made.
+            DiskError: the disk is full or read-only.
         """
+        if self._abandoned:
+            self.discard()
         if self.holds_a_run:
             raise UserError(
                 f"{self.path} already holds a run: give another run_name or run_dir, "
@@ -119,16 +161,39 @@ class RunFolder:
             )
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
-            with self.job.open("x") as file:  # of two that start at once, one gets it
-                file.write("{}\n")
+            self.job.open("x").close()  # of two that start at once, one gets it
         except FileExistsError as error:
             raise UserError(f"{self.path} was just taken by another run") from error
         except OSError as error:
-            raise UserError(f"cannot write run_dir {self.path}: {error.strerror}") from error
+            raise cannot_write(self.path, error) from error
+        try:
+            append_line(self.job, json.dumps(process_record(os.getpid())))
+        except OSError as error:
+            self.discard()
+            raise cannot_write(self.path, error) from error
+
+    @property
+    def _abandoned(self) -> bool:
+        """Whether a process of this machine claimed the folder, and died before it wrote the config."""
+        if self.config.exists() or not self.job.exists():
+            return False
+        job = self.read_job()
+        return job.get("host") == os.uname().nodename and find_process(job) is None
+
+    def discard(self) -> None:
+        """Removes what a start that did not succeed has written, as far as that can be done."""
+        replays = self.checkpoints.glob("replay-*.pt")
+        for path in (*replays, self.checkpoints / LAST, self.metrics, self.config, self.job):
+            with contextlib.suppress(OSError):
+                path.unlink()
+        self.remove_leftovers()
+        for folder in (self.checkpoints, self.path):
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # not if there is something else
 
     def remove_leftovers(self) -> None:
         """Removes what a killed process was writing; only the process that runs the run may."""
-        for folder in (self.path, self.checkpoints):
+        for folder in (self.path, self.checkpoints, self.plots):
             for path in folder.glob(f".*{TEMPORARY}"):
                 path.unlink(missing_ok=True)
 
@@ -184,6 +249,12 @@ class RunFolder:
         """Drops the lines from ``iteration`` on: those iterations will be run again."""
         kept = [line for line in self.read_metrics() if line["iteration"] < iteration]
         write_atomically(self.metrics, "".join(json.dumps(line) + "\n" for line in kept))
+
+
+def cannot_write(path: Path, error: OSError) -> DiskError | UserError:
+    """What to say of a run's folder that cannot be made."""
+    kind = DiskError if error.errno in FULL_OR_READ_ONLY else UserError
+    return kind(f"cannot write run_dir {path}: {error.strerror}")
 
 
 def _read_object(path: Path) -> dict[str, Any]:

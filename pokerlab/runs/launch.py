@@ -15,6 +15,7 @@ from pokerlab.runs.assemble import Assembled
 from pokerlab.runs.board import check_logger
 from pokerlab.runs.build import check_integer, check_numbers, torch_device
 from pokerlab.runs.cost import check_limits, price_per_hour
+from pokerlab.runs.disk import writing
 from pokerlab.runs.folder import now
 from pokerlab.runs.process import process_record
 from pokerlab.runs.start import OUTPUTS, Start, automatic_name, check_run_name, resumed_config, start
@@ -94,7 +95,9 @@ def launch(config: DictConfig, experiment: str | None, overrides: list[str], **n
         UserError: it cannot be submitted.
     """
     if config.launcher.name == "local":
-        return _launch_here(start(config, experiment, overrides), note)
+        began = start(config, experiment, overrides)
+        with writing(began.run):
+            return _launch_here(began, note)
     return _launch_on_modal(config, experiment, overrides, note)
 
 

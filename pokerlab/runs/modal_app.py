@@ -83,7 +83,8 @@ def train_in(
 
     Raises:
         KeyboardInterrupt: the container is taken away; Modal counts it as a preemption and retries.
-        RunFailedError: a worker or the disk failed.
+        RunFailedError: a worker failed.
+        DiskError: the run's files cannot be written.
     """
     from omegaconf import OmegaConf
 

@@ -1,9 +1,10 @@
 """Where a run begins: in a new folder, or at a checkpoint of an old one."""
 
+import contextlib
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,11 +15,12 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from pokerlab.callbacks.checkpoint import FORMAT
-from pokerlab.errors import UserError, near
+from pokerlab.errors import DiskError, UserError, near
 from pokerlab.runs.assemble import Assembled
 from pokerlab.runs.board import check_logger
 from pokerlab.runs.build import build
-from pokerlab.runs.folder import LAST, RunFolder, write_atomically
+from pokerlab.runs.disk import writing
+from pokerlab.runs.folder import LAST, RunFolder, cannot_write, write_atomically
 from pokerlab.runs.process import find_process
 
 OUTPUTS = Path("outputs")
@@ -59,12 +61,14 @@ def start(config: DictConfig, experiment: str | None, overrides: Sequence[str]) 
 
     Raises:
         UserError: the folder holds another run, cannot be written, or what to resume from is not there.
+        DiskError: the disk is full or read-only; a new folder is gone again.
     """
     if config.resume_from is None:
         check_logger(config, here=True)
         run = _new_folder(config, experiment)
-        write_config(run, config)
-        run.update_job(experiment=experiment, overrides=list(overrides))
+        with _all_or_nothing(run):
+            run.update_job(experiment=experiment, overrides=list(overrides))
+            write_config(run, config)
         return Start(run, config, None)
     source, checkpoint = find_checkpoint(config)
     stored = resumed_config(config, source, experiment, overrides)
@@ -75,18 +79,31 @@ def start(config: DictConfig, experiment: str | None, overrides: Sequence[str]) 
         raise UserError(f"iterations={stored.iterations}: {checkpoint} has done {done} already")
     named = _named_folder(config)
     if named is None or named.resolve() == source.path.resolve():
-        run = source
-        refuse_if_running(run)
-    else:
-        run = _new_folder(config, experiment)
+        refuse_if_running(source)
+        with writing(source):
+            write_config(source, stored)
+            return Start(source, stored, None if checkpoint is None else _adopt(source, checkpoint))
+    run = _new_folder(config, experiment)
+    with _all_or_nothing(run):
         before = source.read_job()
         run.update_job(experiment=before.get("experiment"), overrides=before.get("overrides", []))
         lines = [line for line in source.read_metrics() if line["iteration"] < done]
         write_atomically(run.metrics, "".join(json.dumps(line) + "\n" for line in lines))
-    write_config(run, stored)
-    if checkpoint is None:
-        return Start(run, stored, None)
-    return Start(run, stored, _adopt(run, checkpoint))
+        last = None if checkpoint is None else _adopt(run, checkpoint)
+        write_config(run, stored)
+    return Start(run, stored, last)
+
+
+@contextlib.contextmanager
+def _all_or_nothing(run: RunFolder) -> Iterator[None]:
+    """Fills a new folder; its config comes last, for with it there is a run that can be resumed."""
+    try:
+        yield
+    except BaseException as error:
+        run.discard()
+        if isinstance(error, OSError):
+            raise DiskError(f"{error.filename or run.path}: {error.strerror or error}") from error
+        raise
 
 
 def _check_fits(checkpoint: Path, source: RunFolder, stored: DictConfig) -> int:
@@ -148,7 +165,7 @@ def _new_folder(config: DictConfig, experiment: str | None) -> RunFolder:
     try:
         OUTPUTS.mkdir(exist_ok=True)
     except OSError as error:
-        raise UserError(f"cannot write run_dir {OUTPUTS}: {error.strerror}") from error
+        raise cannot_write(OUTPUTS, error) from error
     for suffix in ("", *(f"-{n}" for n in range(2, 1000))):
         run = RunFolder(OUTPUTS / f"{stem}{suffix}")
         try:
@@ -156,7 +173,7 @@ def _new_folder(config: DictConfig, experiment: str | None) -> RunFolder:
         except FileExistsError:
             continue
         except OSError as error:
-            raise UserError(f"cannot write run_dir {OUTPUTS}: {error.strerror}") from error
+            raise cannot_write(OUTPUTS, error) from error
         run.claim()
         return run
     raise UserError(f"too many runs named {stem}")

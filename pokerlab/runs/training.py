@@ -1,9 +1,9 @@
 """Training a run that has a folder, to its last iteration."""
 
+import contextlib
 import logging
 import os
 import signal
-import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -18,11 +18,13 @@ from pokerlab.callbacks.checkpoint import RunCheckpoint, RunCheckpointIO
 from pokerlab.callbacks.cost import CostGuard
 from pokerlab.callbacks.metrics import Metrics
 from pokerlab.callbacks.progress import ProgressBar
+from pokerlab.errors import DiskError
 from pokerlab.evaluation.plots import plot_run
 from pokerlab.learning.module import NonFiniteLossError
 from pokerlab.runs.assemble import Assembled
 from pokerlab.runs.board import open_board
 from pokerlab.runs.cost import price_per_hour
+from pokerlab.runs.disk import LogFile, Shown, writing
 from pokerlab.runs.folder import RunFolder
 from pokerlab.runs.process import process_record
 from pokerlab.runs.start import Start
@@ -53,14 +55,27 @@ def train(began: Start, saved: Callable[[], None] | None = None, since: float | 
         The last exploitability with search, NashConv/2 in chips.
 
     Raises:
-        RunFailedError: a loss, a worker or the disk failed; the log says how.
+        RunFailedError: a loss or a worker failed; the log says how.
+        DiskError: the run's files cannot be written.
         KeyboardInterrupt: SIGINT or SIGTERM came; ``last.ckpt`` holds the last finished iteration.
     """
+    try:
+        with writing(began.run):
+            return _train(began, saved, time.time() if since is None else since)
+    except DiskError as error:
+        log.error("failed: %s", error, extra={"shown": False})
+        with contextlib.suppress(OSError):
+            if began.run.read_job().get("state") != "finished":  # else only plots are missing
+                began.run.update_job(state="failed")
+        raise
+
+
+def _train(began: Start, saved: Callable[[], None] | None, since: float) -> float | None:
     run, config = began.run, began.config
     console = Console()
     _log_to(run, console)
     parts = Assembled(config)
-    cost = _cost_guard(began, time.time() if since is None else since)
+    cost = _cost_guard(began, since)
     metrics = Metrics(run, checkpoint_every=config.checkpoint_every, cost=cost)
     run.remove_leftovers()
     log.info("%s: %s, %d iterations, seed %d", run.path, parts.game.name, config.iterations, config.seed)
@@ -120,6 +135,8 @@ def _fit(trainer: lightning.Trainer, parts: Assembled, began: Start) -> None:
             signal.signal(number, signal.SIG_IGN)  # once is enough: what follows must finish
         raise KeyboardInterrupt
 
+    checkpoints = trainer.strategy.checkpoint_io
+    assert isinstance(checkpoints, RunCheckpointIO)
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with warnings.catch_warnings():
@@ -132,11 +149,14 @@ def _fit(trainer: lightning.Trainer, parts: Assembled, began: Start) -> None:
     except SystemExit:
         if not trainer.interrupted:
             raise
+        checkpoints.flush()  # is the last finished iteration saved?
         log.info("stopped; continue with resume_from=%s", began.run.path)
         raise KeyboardInterrupt from None
+    except OSError:
+        raise  # it is told where the command ends
     except Exception as error:
         log.error("failed: %s: %s", type(error).__name__, error)
-        if isinstance(error, (NonFiniteLossError, WorkerDiedError, OSError)):
+        if isinstance(error, (NonFiniteLossError, WorkerDiedError)):
             raise RunFailedError from error
         raise
     finally:
@@ -150,16 +170,14 @@ def _log_to(run: RunFolder, console: Console) -> None:
     for handler in list(log.handlers):
         log.removeHandler(handler)
         handler.close()
-    file = logging.FileHandler(run.log)
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.addHandler(file)
+    log.addHandler(LogFile(run.log))
     if console.is_terminal:
         shown: logging.Handler = RichHandler(
             console=console, show_path=False, show_level=False, log_time_format="%H:%M:%S"
         )
     else:
-        shown = logging.StreamHandler(sys.stdout)
-        shown.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
+        shown = Shown()
+    shown.addFilter(lambda record: getattr(record, "shown", True))
     log.addHandler(shown)
     log.setLevel(logging.INFO)
     log.propagate = False

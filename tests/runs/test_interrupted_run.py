@@ -7,7 +7,18 @@ from signal import SIGINT, SIGKILL, SIGTERM
 import pytest
 
 from pokerlab.runs.folder import RunFolder
-from runs.harness import KUHN, LEDUC, Moment, assert_same_run, command, interrupted, metrics, read, trained
+from runs.harness import (
+    KUHN,
+    LEDUC,
+    Moment,
+    assert_same_run,
+    command,
+    identical,
+    interrupted,
+    metrics,
+    read,
+    trained,
+)
 
 EVERY_TWO = ("checkpoint_every=2", "commit_every=2")
 PLAYING = "pokerlab.selfplay.trajectories:SelfPlay.generate"
@@ -98,3 +109,27 @@ def test_a_run_stopped_before_its_first_checkpoint_was_due_saves_one(kuhn: RunFo
     assert [path.name for path in sorted(stopped.checkpoints.iterdir())] == ["last.ckpt", "replay-000002.pt"]
     assert command("train", "resume_from=run", cwd=tmp_path, plots=False).code == 0
     assert_same_run(stopped, kuhn)
+
+
+@pytest.mark.parametrize("where", ["folder:RunFolder.update_job", "start:write_config"])
+def test_a_run_killed_before_its_config_was_written_starts_anew(
+    where: str, kuhn: RunFolder, tmp_path: Path
+) -> None:
+    start = (*KUHN, "checkpoint_every=4", "run_name=run")
+    moment = Moment(f"pokerlab.runs.{where}", 1)
+    assert interrupted(moment, SIGKILL, *start, cwd=tmp_path) == -SIGKILL
+    assert command("train", *start, cwd=tmp_path, plots=False).code == 0
+    assert_same_run(RunFolder(tmp_path / "outputs/run"), kuhn)
+
+
+@pytest.mark.parametrize("where", ["_adopt", "write_config"])
+def test_a_fork_killed_while_it_is_made_is_made_anew(where: str, leduc: RunFolder, tmp_path: Path) -> None:
+    fork = (f"resume_from={leduc.checkpoint(2)}", "run_name=fork")
+    moment = Moment(f"pokerlab.runs.start:{where}", 1)
+    assert interrupted(moment, SIGKILL, *fork, cwd=tmp_path) == -SIGKILL
+    assert command("train", *fork, cwd=tmp_path, plots=False).code == 0
+    assert len(metrics(RunFolder(tmp_path / "outputs/fork"))) == 6
+    made = RunFolder(tmp_path / "outputs/fork")
+    assert metrics(made) == metrics(leduc)
+    ours, theirs = (read(run.checkpoints / "last.ckpt")["state_dict"] for run in (made, leduc))
+    assert identical(ours, theirs)
