@@ -49,13 +49,13 @@ def guarded(path: Path, clock: Clock, guard: CostGuard, iterations: int = 20) ->
 @pytest.mark.parametrize(
     ("limits", "reason", "done"),
     [
-        ({"max_hours": 8.0}, "max_hours=8", 5),  # 6 hours, and another iteration may take two
-        ({"max_hours": 7.9}, "max_hours=7.9", 4),
-        ({"max_cost_usd": 16.0, "price_per_hour": 2.0}, "max_cost_usd=16", 5),
-        ({"max_cost_usd": 15.0, "price_per_hour": 2.0, "max_hours": 100.0}, "max_cost_usd=15", 4),
-        ({"max_cost_usd": 99.0, "price_per_hour": 2.0, "max_hours": 4.0}, "max_hours=4", 1),
-        ({"max_hours": 9.0, "seconds_before": 4 * HOUR}, "max_hours=9", 2),
-        ({"max_cost_usd": 9.0, "cost_before": 4.0, "price_per_hour": 1.0}, "max_cost_usd=9", 2),
+        ({"max_hours": 8.0}, "max_hours=8", 6),  # after 5 it is 6 hours, and another may take two
+        ({"max_hours": 7.9}, "max_hours=7.9", 5),
+        ({"max_cost_usd": 16.0, "price_per_hour": 2.0}, "max_cost_usd=16", 6),
+        ({"max_cost_usd": 15.0, "price_per_hour": 2.0, "max_hours": 100.0}, "max_cost_usd=15", 5),
+        ({"max_cost_usd": 99.0, "price_per_hour": 2.0, "max_hours": 4.0}, "max_hours=4", 2),
+        ({"max_hours": 9.0, "seconds_before": 4 * HOUR}, "max_hours=9", 3),
+        ({"max_cost_usd": 9.0, "cost_before": 4.0, "price_per_hour": 1.0}, "max_cost_usd=9", 3),
     ],
 )
 def test_a_run_stops_before_a_limit_with_a_checkpoint(
