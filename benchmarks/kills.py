@@ -53,8 +53,8 @@ RUN = (
 MOMENTS = {"starting": 1, "training": 2, "writing": 1}
 """How often each is drawn, relative to the others."""
 GROUP, TRAINER, WORKER = "process group", "trainer", "worker"
-PATIENCE = 15.0
-"""Seconds in which the processes of a killed trainer must be gone, and a trainer notice a lost worker."""
+PATIENCE = 30.0
+"""Seconds in which the processes of a killed trainer must be gone; a worker that imports does that first."""
 SLOWEST = 600.0
 """Seconds that nothing here takes."""
 
