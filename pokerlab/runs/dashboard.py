@@ -7,6 +7,7 @@ Makes a workspace view with the panels below, over all runs of the project. Need
 """
 
 import argparse
+import signal
 import sys
 from typing import Any
 
@@ -92,4 +93,5 @@ def _save(entity: str | None, project: str) -> str:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # quiet under `| head`
     sys.exit(main(sys.argv[1:]))

@@ -94,7 +94,8 @@ def status_table(status: Status) -> Table:
             _and_best(status.exploitability, status.best_exploitability, ".4f")
             + "  (NashConv/2 in chips, with search)",
         ),
-        ("cost", f"{number(status.cost_usd, '.2f')} USD, {duration(status.seconds)}"),
+        ("cost", f"{number(status.cost_usd, '.2f')} USD"),
+        ("time", duration(status.seconds)),
         ("submitted", f"{status.submitted or '–'}, {duration(status.age_seconds)} ago"),
         ("last sign", f"{duration(status.silent_seconds)} ago"),
         ("checkpoint", status.last_checkpoint or "–"),
