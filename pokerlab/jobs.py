@@ -148,9 +148,8 @@ def parser() -> argparse.ArgumentParser:
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, work: Callable[..., int], **flags: dict[str, Any]) -> argparse.ArgumentParser:
-        one = commands.add_parser(
-            name, help=(work.__doc__ or "").partition(": ")[2].replace("``", "").rstrip(".")
-        )
+        does = (work.__doc__ or "").partition(": ")[2].replace("``", "").rstrip(".")
+        one = commands.add_parser(name, help=does, description=does)
         one.set_defaults(work=work)
         if work is not list_runs:
             one.add_argument("run", metavar="RUN")
