@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 from pokerlab.errors import DiskError, UserError, near
-from pokerlab.runs.places import OUTPUTS, Found, every_status, located, pull, stop
+from pokerlab.runs.folder import OUTPUTS
+from pokerlab.runs.places import Found, every_status, located, pull, stop
 from pokerlab.runs.show import (
     by_exploitability,
     console,

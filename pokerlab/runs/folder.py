@@ -16,6 +16,8 @@ from typing import Any, BinaryIO
 from pokerlab.errors import DiskError, UserError
 from pokerlab.runs.process import find_process, process_record
 
+OUTPUTS = Path("outputs")
+"""Where the runs of this machine are."""
 LAST = "last.ckpt"
 TEMPORARY = ".tmp"
 FULL_OR_READ_ONLY = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)

@@ -16,9 +16,9 @@ from pokerlab.runs.board import check_logger
 from pokerlab.runs.build import check_integer, check_numbers, torch_device
 from pokerlab.runs.cost import check_limits, price_per_hour
 from pokerlab.runs.disk import writing
-from pokerlab.runs.folder import now
+from pokerlab.runs.folder import OUTPUTS, now
 from pokerlab.runs.process import process_record
-from pokerlab.runs.start import OUTPUTS, Start, automatic_name, check_run_name, resumed_config, start
+from pokerlab.runs.start import Start, automatic_name, check_run_name, resumed_config, start
 
 LAUNCHERS = ("local", "modal")
 GPUS = {

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from pokerlab.errors import UserError, near
-from pokerlab.runs.folder import TEMPORARY, RunFolder, now, write_json
+from pokerlab.runs.folder import OUTPUTS, TEMPORARY, RunFolder, now, write_json
 from pokerlab.runs.process import find_process
 from pokerlab.runs.status import GOING_ON, Status, read_status
 
 if TYPE_CHECKING:
     from pokerlab.runs.modal_client import ModalRuns
 
-OUTPUTS = Path("outputs")
 AT_A_GLANCE = ("job.json", "summary.json")
 
 

@@ -20,10 +20,9 @@ from pokerlab.runs.assemble import Assembled
 from pokerlab.runs.board import check_logger
 from pokerlab.runs.build import build
 from pokerlab.runs.disk import writing
-from pokerlab.runs.folder import LAST, RunFolder, cannot_write, write_atomically
+from pokerlab.runs.folder import LAST, OUTPUTS, RunFolder, cannot_write, write_atomically
 from pokerlab.runs.process import find_process
 
-OUTPUTS = Path("outputs")
 MAY_CHANGE = {
     "iterations", "resume_from", "run_name", "run_dir", "checkpoint_every", "commit_every", "trainer",
     "launcher", "logger", "evaluation",

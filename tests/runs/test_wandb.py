@@ -28,6 +28,8 @@ def _nowhere_else(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "HOME"):
             environment.setenv(name, str(home))
         environment.delenv("WANDB_API_KEY", raising=False)
+        for name in ("exit", "excepthook"):  # which W&B replaces for good
+            environment.setattr(sys, name, getattr(sys, name))
         yield
 
 
