@@ -337,7 +337,9 @@ def test_a_pool_leaves_nothing_behind() -> None:
     play_and_close()  # starts multiprocessing's resource tracker, which stays
     before = held()
     processes = play_and_close()
-    assert held() == before
+    files, threads = held()
+    assert files <= before[0]  # fewer, if something of an earlier test closes meanwhile
+    assert threads <= before[1]
     assert not any(state(pid) for pid in processes)
 
 
