@@ -415,6 +415,26 @@ def test_a_preempted_call_goes_on_by_itself(
     assert_same_run(run, finished)
 
 
+def test_what_may_be_the_machines_fault_is_tried_again(
+    server: FakeModal, here: Path, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = on_modal(server, here, "iterations=2")
+    with monkeypatch.context() as broken:
+        broken.setattr(SelfPlay, "generate", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            server.run()
+    del server.over["fc-1"]  # Modal tries again
+    code, out, _ = say("status", "far", "--json")
+    status = json.loads(out)
+    assert (code, status["state"]) == (3, "retrying")
+    assert status["reason"].startswith("ZeroDivisionError")
+    server.over["fc-1"] = ZeroDivisionError()
+    assert say("status", "far")[0] == 1
+    del server.over["fc-1"]
+    assert server.run() == "finished"
+    assert run.read_job()["reason"] is None
+
+
 def test_a_run_is_pulled_once_and_then_what_is_new(server: FakeModal, here: Path, say: Say) -> None:
     run = on_modal(server, here, "iterations=2")
     server.run()

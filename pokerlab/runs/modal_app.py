@@ -9,7 +9,7 @@ import threading
 import time
 import tomllib
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from signal import SIGINT
 from typing import Any
@@ -122,11 +122,14 @@ def train_in(
                 run.update_job(state="preempted")
                 raise
             run.update_job(state="stopped")
-        except RunFailedError as error:
-            if not isinstance(error.__cause__, NonFiniteLossError):
-                raise
         except UserError as error:
             run.update_job(state="failed", reason=str(error))
+        except Exception as error:
+            cause = error.__cause__ if isinstance(error, RunFailedError) and error.__cause__ else error
+            if not isinstance(cause, NonFiniteLossError):
+                with suppress(OSError):
+                    run.update_job(state="retrying", reason=f"{type(cause).__name__}: {cause}")
+                raise
         return str(run.read_job()["state"])
     finally:
         commit()

@@ -10,7 +10,7 @@ from pokerlab.runs.folder import RunFolder, now
 
 RECENT = 20
 """Iterations whose pace is the run's."""
-GOING_ON = ("submitted", "running", "preempted")
+GOING_ON = ("submitted", "running", "preempted", "retrying")
 """States of a run that is not over."""
 
 
@@ -24,7 +24,7 @@ class Status:
     sweep: str | None
     overrides: list[str]
     state: str
-    """``submitted``, ``running``, ``preempted``, ``finished``, ``stopped`` or ``failed``."""
+    """``submitted``, ``running``, ``preempted``, ``retrying``, ``finished``, ``stopped`` or ``failed``."""
     reason: str | None
     alive: bool | None
     """Whether its process or call exists; None: it could not be asked."""
@@ -96,7 +96,7 @@ def read_status(run: RunFolder, alive: bool | None, *, name: str, lines: int = 0
         sweep=job.get("sweep"),
         overrides=job.get("overrides") or [],
         state=state,
-        reason="its process is gone" if state != job.get("state") else job.get("reason"),
+        reason=job.get("reason") or ("its process is gone" if state != job.get("state") else None),
         alive=alive,
         iterations=finished,
         total_iterations=total,
