@@ -1,10 +1,11 @@
 """CFR on the CPU, in compiled loops."""
 
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from itertools import pairwise
+from queue import SimpleQueue
+from threading import Thread
 
 import numpy as np
 import torch
@@ -31,10 +32,48 @@ WORTH_A_THREAD = 2**16
 """Numbers updated in one call below which a second thread does not pay."""
 
 
-@cache
-def _threads(number: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(number, thread_name_prefix="cfr")
+class _Threads:
+    """Threads that share out a solve.
 
+    Not a ``ThreadPoolExecutor``: its locks are taken and released in Python code, in the midst of which
+    an interrupt leaves them as they are. A ``SimpleQueue`` is C throughout.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._todo: SimpleQueue = SimpleQueue()
+        self._threads = [Thread(target=self._serve, name=f"cfr-{i}", daemon=True) for i in range(number)]
+        for thread in self._threads:
+            thread.start()
+
+    def run(self, parts: Sequence[Callable[[], None]]) -> None:
+        """All of them, in any order; raises what one of them raised."""
+        done: SimpleQueue = SimpleQueue()
+        for part in parts:
+            self._todo.put((part, done))
+        for _ in parts:
+            if (error := done.get()) is not None:
+                raise error
+
+    def end(self) -> None:
+        """Wait until everything begun is done; no thread is left."""
+        for _ in self._threads:
+            self._todo.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _serve(self) -> None:
+        while (task := self._todo.get()) is not None:
+            part, done = task
+            try:
+                part()
+            except BaseException as error:
+                done.put(error)
+            else:
+                done.put(None)
+            del task, part, done  # not until the next solve
+
+
+_threads = cache(_Threads)
 
 if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_threads.cache_clear)  # the threads stay behind
@@ -187,13 +226,12 @@ class CompiledCFR(CFR):
         parts = np.searchsorted(at, np.linspace(0, at[-1], 4 * threads + 1)[:-1])
         bounds = np.unique([*parts, len(at) - 1]).tolist()
         pool = _threads(threads)
-        parts_done = [pool.submit(work, *part, *arguments) for part in pairwise(bounds)]
         try:
-            for done in parts_done:
-                done.result()  # raises what a thread raised
+            pool.run([partial(work, *part, *arguments) for part in pairwise(bounds)])
         except BaseException:  # above all KeyboardInterrupt, which threads do not hear
             self._interrupted = True
-            wait(parts_done)
+            _threads.cache_clear()
+            pool.end()
             self._interrupted = False
             raise
 
