@@ -45,14 +45,21 @@ class CostGuard(lightning.Callback):
     @property
     def seconds(self) -> float:
         """Since the run first began, its processes only."""
-        return self.seconds_before + time.time() - self._since
+        return self.seconds_before + self._elapsed
 
     @property
     def cost(self) -> float | None:
         """USD."""
+        return self._cost(self._elapsed)
+
+    @property
+    def _elapsed(self) -> float:
+        return time.time() - self._since
+
+    def _cost(self, elapsed: float) -> float | None:
         if self.price_per_hour is None:
             return None
-        return self.cost_before + (self.seconds - self.seconds_before) / 3600 * self.price_per_hour
+        return self.cost_before + elapsed / 3600 * self.price_per_hour
 
     def on_train_epoch_start(self, *_: Any) -> None:
         """Starts the iteration's clock."""
@@ -60,18 +67,14 @@ class CostGuard(lightning.Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Decides whether there is another iteration."""
-        cost = self.cost
         self._longest = max(self._longest, time.time() - self._iteration_began)
-        another = self._longest / 3600
+        then = self._elapsed + self._longest
+        cost = self._cost(then)
         if trainer.current_epoch + 1 == trainer.max_epochs:
             return
-        if self.max_hours is not None and self.seconds / 3600 + another > self.max_hours:
+        if self.max_hours is not None and (self.seconds_before + then) / 3600 > self.max_hours:
             self.reason = f"max_hours={self.max_hours:g}"
-        elif (
-            self.max_cost_usd is not None
-            and cost is not None
-            and cost + another * (self.price_per_hour or 0.0) > self.max_cost_usd
-        ):
+        elif self.max_cost_usd is not None and cost is not None and cost > self.max_cost_usd:
             self.reason = f"max_cost_usd={self.max_cost_usd:g}"
         if self.reason is not None:
             trainer.should_stop = True

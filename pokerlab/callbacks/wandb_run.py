@@ -14,6 +14,7 @@ import wandb
 from pokerlab.callbacks.exploitability import ExploitabilityEvery
 from pokerlab.callbacks.metrics import Metrics
 from pokerlab.runs.folder import LAST, RunFolder
+from pokerlab.runs.start import read_checkpoint
 
 log = logging.getLogger("pokerlab")
 
@@ -116,7 +117,6 @@ class WandbRun(lightning.Callback):
         if self._upload_checkpoint and last.exists():
             artifact = wandb.Artifact(f"checkpoint-{self._board.id}", type="checkpoint")
             artifact.add_file(str(last))
-            for replay in self.run.checkpoints.glob("replay-*.pt"):
-                artifact.add_file(str(replay))
+            artifact.add_file(str(last.with_name(read_checkpoint(last)["pokerlab"]["replay"])))
             self._board.log_artifact(artifact)
         self._board.finish(exit_code=int(kind is not None and issubclass(kind, Exception)))

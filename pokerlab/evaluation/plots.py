@@ -35,7 +35,6 @@ def plot_run(metrics: Sequence[dict[str, Any]], game: str, folder: Path) -> list
     Returns:
         What was drawn.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     drawn = [_plot_losses(metrics, folder / "losses.png")]
     evaluated = [line for line in metrics if line["exploitability"] is not None]
     if evaluated:
@@ -114,14 +113,13 @@ def plot_sweep(runs: Sequence[Status], keys: Sequence[str], path: Path) -> Path:
         keys: see :func:`pokerlab.runs.show.varied`.
         path: the PNG.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     panels = list(keys) or ["run"]
     figure = Figure(figsize=(4.5 * len(panels), 4), layout="constrained")
     for axes, key in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True):
         found: dict[str, list[float]] = {}
         for run in runs:
             if run.exploitability is not None:
-                value = dict(override.split("=", 1) for override in run.overrides).get(key, "–")
+                value = run.overridden.get(key, "–")
                 found.setdefault(value, []).append(run.exploitability)
         order = sorted(found, key=_as_number)
         for x, value in enumerate(order):

@@ -27,11 +27,7 @@ from pokerlab.errors import DiskError, UserError, near
 CONF = Path(__file__).parents[2] / "conf"
 EXIT_FAILED, EXIT_MISTAKE = 1, 2
 MULTIRUN = ("-m", "--multirun")
-
-
 BASIC = f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}"
-
-
 PATHS = ("resume_from", "run", "run_dir", "json", "export")
 """Keys whose values may hold what Hydra's grammar gives a meaning to: iteration=000100.ckpt."""
 

@@ -142,7 +142,7 @@ def sparkline(values: Sequence[float | None], width: int = 60) -> str:
 
 def varied(statuses: Sequence[Status]) -> list[str]:
     """The config keys in which the runs of a sweep differ."""
-    each = [dict(override.split("=", 1) for override in status.overrides) for status in statuses]
+    each = [status.overridden for status in statuses]
     keys = dict.fromkeys(key for overrides in each for key in overrides)
     return [key for key in keys if len({overrides.get(key) for overrides in each}) > 1]
 
@@ -156,10 +156,9 @@ def sweep_table(name: str, statuses: Sequence[Status]) -> Table:
         title=f"{name}: exploitability is NashConv/2 in chips, with search",
     )  # fmt: skip
     for status in by_exploitability(statuses):
-        overrides = dict(override.split("=", 1) for override in status.overrides)
         table.add_row(
             status.run,
-            *(overrides.get(key, "–") for key in keys),
+            *(status.overridden.get(key, "–") for key in keys),
             _state(status),
             _progress(status),
             number(status.exploitability),

@@ -22,6 +22,7 @@ from pokerlab.runs.build import build
 from pokerlab.runs.disk import writing
 from pokerlab.runs.folder import LAST, OUTPUTS, RunFolder, cannot_write, write_atomically
 from pokerlab.runs.process import find_process
+from pokerlab.runs.status import GOING_ON
 
 MAY_CHANGE = {
     "iterations", "resume_from", "run_name", "run_dir", "checkpoint_every", "commit_every", "trainer",
@@ -347,6 +348,6 @@ def refuse_if_running(run: RunFolder) -> None:
         UserError: another process of this machine still runs it.
     """
     job = run.read_job()
-    process = find_process(job) if job.get("state") in ("running", "submitted") else None
+    process = find_process(job) if job.get("state") in GOING_ON else None
     if process is not None and process.pid != os.getpid():
         raise UserError(f"{run.path} is running as process {process.pid}: stop that first")

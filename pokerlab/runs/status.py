@@ -56,6 +56,11 @@ class Status:
     folder: str
     log: list[str] = field(default_factory=list)
 
+    @property
+    def overridden(self) -> dict[str, str]:
+        """What each override says, by its key."""
+        return dict(override.split("=", 1) for override in self.overrides)
+
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
         return asdict(self)

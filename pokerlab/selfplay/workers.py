@@ -67,7 +67,7 @@ class WorkerPool:
     Args:
         selfplay: how to play.
         workers: number of processes; 0: this one, on the network's device. The result depends on the
-            seed, this number, and ``solver.memory_gb`` if subgames are solved in parts.
+            seed and this number.
     """
 
     def __init__(self, selfplay: SelfPlay, workers: int) -> None:

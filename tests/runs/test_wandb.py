@@ -54,7 +54,9 @@ def history(content: list[dict[str, Any]]) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     place = tmp_path_factory.mktemp("logged")
-    return trained(*OFFLINE, "logger.upload_checkpoint=true", "run", cwd=place, plots=True)
+    return trained(
+        *OFFLINE, "logger.upload_checkpoint=true", "checkpoint_every=2", "run", cwd=place, plots=True
+    )
 
 
 @pytest.fixture(scope="module")
