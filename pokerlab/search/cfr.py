@@ -29,6 +29,9 @@ def divided(values: Tensor, total: Tensor, otherwise: Tensor) -> Tensor:
 class SampledStrategies:
     """The strategies of chosen iterations of chosen subgames, as a forest of copies of those subgames.
 
+    With CFR-AVG, the average strategies before those iterations: their beliefs are what leaves are valued
+    under.
+
     Args:
         forest: the subgames.
         subgame: ``[n]`` which subgame each copy copies.
@@ -68,8 +71,9 @@ class CFR(ABC):
         rule: the update rule.
         alternating: whether player 1's update already meets player 0's new strategy; otherwise both
             update at once, with one query of the leaves an iteration.
-        leaf_evaluator: values the depth-limit leaves at every iteration under the beliefs that the
-            present strategy induces (CFR-D). Needed where the forest has leaves.
+        leaf_evaluator: values the depth-limit leaves at every iteration. Needed where the forest has leaves.
+        average_leaves: under which beliefs it does: those that the present strategy induces (CFR-D), or
+            those of the average strategy (CFR-AVG). See :meth:`_leaf_values`.
     """
 
     def __init__(
@@ -80,8 +84,10 @@ class CFR(ABC):
         *,
         alternating: bool,
         leaf_evaluator: LeafEvaluator | None = None,
+        average_leaves: bool = False,
     ) -> None:
         self.forest, self.belief, self.rule, self.alternating = forest, belief, rule, alternating
+        self.average_leaves = average_leaves
         self.iteration = 0
         """How many iterations were taken."""
         self._weight_sum = 0.0
@@ -97,6 +103,10 @@ class CFR(ABC):
                     f"the forest has {len(leaves)} depth-limit leaves: a leaf evaluator is needed"
                 )
             self._evaluate_leaves = leaf_evaluator.at(leaves.features, leaves.possible)
+        if average_leaves:
+            updates = 2 if alternating else 1  # alternating players meet different strategies
+            self._leaf_sums = self._leaf_weight.new_zeros(updates, *self._leaf_weight.shape)
+            self._leaf_totals = torch.zeros_like(self._leaf_weight)
 
     def step(self) -> None:
         """One iteration: both players' regrets and averages are updated once."""
@@ -126,6 +136,37 @@ class CFR(ABC):
 
         The training target (ALGORITHMS.md section 2): not the value of the average strategy.
         """
+
+    def _leaf_values(self, reach: Tensor, players: slice, weight: float) -> Tensor:
+        """Counterfactual values of the leaves for those of the ``players`` who are about to update.
+
+        CFR-D: infostate values under the present beliefs, times opponent mass. CFR-AVG (ReBeL,
+        arXiv 2007.13544, section 6): they add up over iterations to what the average strategy's beliefs
+        are worth, so that an iteration's are the difference of two such sums. For values that are linear
+        in the opponent's reach, both are the same.
+
+        Args:
+            reach: ``[2, L, H]`` for each player, the opponent's reach × belief.
+            players: who updates.
+            weight: of the iteration in averages.
+        """
+        if not self.average_leaves:
+            return self._worth(reach)[players] * self.forest.mass(reach[players]) * self._leaf_scale
+        sums = self._leaf_sums[players.start if self.alternating else 0]
+        sums.add_(reach, alpha=weight)
+        total = self._worth(sums)[players] * self.forest.mass(sums[players]) * self._leaf_scale
+        values = (total - self._leaf_totals[players]) / weight
+        self._leaf_totals[players] = total
+        return values
+
+    def _worth(self, reach: Tensor) -> Tensor:
+        """``[2, L, H]`` infostate values of the leaves that are reached so, in pots."""
+        self._normalise(reach)
+        return self._evaluate_leaves(self._leaf_belief)
+
+    @abstractmethod
+    def _normalise(self, reach: Tensor) -> None:
+        """Sets the leaves' beliefs from ``[2, L, H]`` opponents' reach × belief, where it is not all zero."""
 
     def root_infostate_values(self) -> Tensor:
         """``[2, B, H]`` :meth:`root_values` per unit of opponent mass, in chips."""

@@ -95,8 +95,16 @@ class CompiledCFR(CFR):
         *,
         alternating: bool,
         leaf_evaluator: LeafEvaluator | None = None,
+        average_leaves: bool = False,
     ) -> None:
-        super().__init__(forest, belief, rule, alternating=alternating, leaf_evaluator=leaf_evaluator)
+        super().__init__(
+            forest,
+            belief,
+            rule,
+            alternating=alternating,
+            leaf_evaluator=leaf_evaluator,
+            average_leaves=average_leaves,
+        )
         self._leaf_belief = self._leaf_belief.contiguous()
         self._interrupted = False
         self._dtype = np.dtype(str(forest.dtype).removeprefix("torch."))
@@ -108,7 +116,7 @@ class CompiledCFR(CFR):
         self._room = int((np.diff(at.row_at) + np.diff(at.root_at)).max())
 
         self._leaf_reach = torch.zeros_like(self._leaf_belief)
-        self._leaf_values = torch.zeros_like(self._leaf_belief)
+        self._leaf_worth = torch.zeros_like(self._leaf_belief)
         self._operates = not len(self._trees.matrices) and bool(len(self._trees.kernel))
         if self._operates:
             self._packs = self._packs._replace(slot=forest.payoffs.slot)
@@ -119,7 +127,7 @@ class CompiledCFR(CFR):
             tensor.numpy()
             for tensor in (forest.boards, forest.leaves.board, self._leaf_reach, self._terminal_reach)
         ]
-        self._answered = (self._leaf_values.numpy(), self._outcomes.numpy())
+        self._answered = (self._leaf_worth.numpy(), self._outcomes.numpy())
 
     def _zeros(self, length: int) -> kernels.Floats:
         return torch.zeros(length, dtype=self.forest.dtype).numpy()  # aligned to cache lines
@@ -201,21 +209,21 @@ class CompiledCFR(CFR):
     def _step_by_query(self, steps: kernels.Steps, step: int, kept: kernels.Samples) -> None:
         """One iteration, with the leaf evaluator or the payoff operator asked in between."""
         for players in ((0, 1), (1, 2)) if self.alternating else ((0, 2),):
-            self._query(slice(*players))
+            self._query(slice(*players), steps.weight[step].item())
             self._every_pack(self._advance, steps, step, step + 1, *players, kept)
 
-    def _query(self, players: slice) -> None:
+    def _query(self, players: slice, weight: float) -> None:
         forest = self.forest
         self._every_pack(kernels.weigh_reach, self._trees, self._packs, self._numbers, *self._asked)
         if len(forest.leaves):
-            kernels.normalise(self._leaf_reach.numpy(), self._leaf_belief.numpy())
-            worth = self._evaluate_leaves(self._leaf_belief)[players]
-            mass = forest.mass(self._leaf_reach[players])
-            torch.mul(worth * mass, self._leaf_scale, out=self._leaf_values[players])
+            self._leaf_worth[players] = self._leaf_values(self._leaf_reach, players, weight)
         if self._operates:
             shape = (-1, *forest.payoffs.row.shape[1:], forest.game.num_hands)
             outcomes = forest.payoffs.operator(self._terminal_reach[players].view(shape))
             self._outcomes[players] = outcomes.flatten(1, 2)
+
+    def _normalise(self, reach: Tensor) -> None:
+        kernels.normalise(reach.numpy(), self._leaf_belief.numpy())
 
     def _every_pack(self, work: Callable, *arguments: object, iterations: int = 1) -> None:
         """``work(first pack, last pack, *arguments)`` for parts of the packs, in as many threads as torch."""
@@ -258,6 +266,7 @@ class CompiledCFR(CFR):
             iteration=iteration[sample],
             lane=lane - self._packs.lane_at[pack],
             out_at=at[sample],
+            averages=self.average_leaves,
             out=np.empty((at[-1] if len(at) else 0, self.forest.game.num_hands), self._dtype),
         )
 
@@ -267,6 +276,8 @@ class CompiledCFR(CFR):
         due = (samples.iteration > done) & (samples.iteration <= self.iteration)
         nodes = torch.from_numpy(due[copies.decisions.subgame.numpy()])
         written = copies.from_edges(torch.from_numpy(kept.out))
+        if self.average_leaves:
+            written = divided(written, written.sum(0), copies.uniform)
         samples.strategy[:, nodes] = written[:, nodes]
 
 

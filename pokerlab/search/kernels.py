@@ -117,6 +117,8 @@ class Samples(NamedTuple):
     lane: Ints
     out_at: Ints
     """Where its edges begin in ``out``."""
+    averages: bool
+    """Whether it is the sums of average strategies that are wanted."""
     out: Floats
     """``[E, H]``."""
 
@@ -179,7 +181,7 @@ def advance(
             while sample < samples_end and samples.iteration[sample] == steps.done + step:
                 lane, out_at = samples.lane[sample], samples.out_at[sample]
                 to = samples.out[out_at : out_at + count, packs.first_hand[pack] : packs.last_hand[pack]]
-                _unpack_lane(strategy, lane, lanes, to)
+                _unpack_lane(strategy_sum if samples.averages else strategy, lane, lanes, to)
                 sample += 1
             weight = steps.weight[step]
             for player in range(first_player, last_player):

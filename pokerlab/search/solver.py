@@ -9,6 +9,8 @@ from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.rules import update_rule
 from pokerlab.search.tensor_cfr import TensorCFR
 
+LEAF_BELIEFS = ("current", "average")
+
 
 class Solver:
     """Builds :class:`CFR` for a forest; the settings that experiments compose as ``solver``.
@@ -17,6 +19,8 @@ class Solver:
         rule: ``cfr``, ``cfr_plus``, ``linear_cfr``, ``dcfr`` or ``pcfr_plus``.
         averaging: ``uniform``, ``linear`` or ``quadratic``; null: the rule's own.
         alternating: players update in turn instead of at once.
+        leaf_beliefs: under which beliefs leaves are valued: ``current``, those of the iteration's strategy
+            (CFR-D), or ``average``, those of the average strategy (CFR-AVG).
         alpha: DCFR's exponent for positive regrets; null: 1.5.
         beta: DCFR's exponent for negative regrets; null: 0.
         gamma: DCFR's exponent of the average; null: 2.
@@ -30,6 +34,7 @@ class Solver:
         averaging: str | None = None,
         *,
         alternating: bool = True,
+        leaf_beliefs: str = "current",
         alpha: float | None = None,
         beta: float | None = None,
         gamma: float | None = None,
@@ -37,10 +42,22 @@ class Solver:
     ) -> None:
         if type(memory_gb) not in (int, float) or not memory_gb > 0:
             raise ValueError(f"solver.memory_gb must be a number above 0, got {memory_gb!r}")
+        if leaf_beliefs not in LEAF_BELIEFS:
+            raise ValueError(
+                f"solver.leaf_beliefs must be one of {', '.join(LEAF_BELIEFS)}, got {leaf_beliefs!r}"
+            )
+        self.average_leaves = leaf_beliefs == "average"
         self.rule = update_rule(rule, averaging, alpha=alpha, beta=beta, gamma=gamma)
         self.alternating, self.memory = alternating, memory_gb * 1e9
 
     def start(self, forest: Forest, belief: Tensor, leaf_evaluator: LeafEvaluator | None = None) -> CFR:
         """A solver at iteration 0: compiled on the CPU, tensors on other devices."""
         solver = CompiledCFR if forest.device.type == "cpu" else TensorCFR
-        return solver(forest, belief, self.rule, alternating=self.alternating, leaf_evaluator=leaf_evaluator)
+        return solver(
+            forest,
+            belief,
+            self.rule,
+            alternating=self.alternating,
+            leaf_evaluator=leaf_evaluator,
+            average_leaves=self.average_leaves,
+        )

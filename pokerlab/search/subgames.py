@@ -25,7 +25,8 @@ def solving_bytes(tree: PublicTree, like: Tensor, width: int, numbers_a_leaf: in
     """An upper bound of what solving one subgame takes, in the dtype of ``like``.
 
     A padded edge has regret, strategy, average, reach and value, twice over for what is between steps; a
-    terminal or a leaf both players' reach, belief and value, and its place in the forest.
+    terminal or a leaf both players' reach, belief and value, and its place in the forest; a leaf also the
+    sums that CFR-AVG keeps.
 
     Args:
         tree: the subgame's.
@@ -35,7 +36,7 @@ def solving_bytes(tree: PublicTree, like: Tensor, width: int, numbers_a_leaf: in
     """
     hands, features = tree.root_possible.size, tree.leaves.features.shape[1]
     edges, ends = width * len(tree.decisions), len(tree.terminals) + len(tree.leaves)
-    numbers = (8 * edges + 16 * len(tree.terminals) + 12 * len(tree.leaves) + 16) * hands
+    numbers = (8 * edges + 16 * len(tree.terminals) + 18 * len(tree.leaves) + 16) * hands
     numbers += (features + 16) * (ends + edges) + numbers_a_leaf * len(tree.leaves)
     return numbers * like.element_size()
 

@@ -26,8 +26,16 @@ class TensorCFR(CFR):
         *,
         alternating: bool,
         leaf_evaluator: LeafEvaluator | None = None,
+        average_leaves: bool = False,
     ) -> None:
-        super().__init__(forest, belief, rule, alternating=alternating, leaf_evaluator=leaf_evaluator)
+        super().__init__(
+            forest,
+            belief,
+            rule,
+            alternating=alternating,
+            leaf_evaluator=leaf_evaluator,
+            average_leaves=average_leaves,
+        )
         rows = belief.new_zeros(forest.num_rows, forest.game.num_hands)
         self._strategy = uniform_strategy(forest)
         self._regret = torch.zeros_like(self._strategy)
@@ -68,7 +76,8 @@ class TensorCFR(CFR):
     def run(self, iterations: int, samples: SampledStrategies | None = None) -> "TensorCFR":
         for _ in range(iterations):
             if samples is not None:
-                samples.record(self.iteration + 1, self.strategy)
+                strategy = self.average_strategy() if self.average_leaves else self.strategy
+                samples.record(self.iteration + 1, strategy)
             self.step()
         return self
 
@@ -90,7 +99,8 @@ class TensorCFR(CFR):
             won = forest.payoffs.operator(opponent).mul_(forest.payoffs.chips[which])
             values.index_add_(0, forest.payoffs.row[which].flatten(), won.flatten(0, -2))
         if len(forest.leaves):
-            leaf_values = self._leaf_values()[which]
+            reach = rows_of(self._reach, forest.leaves.row).mul_(self._leaf_weight).flip(0)
+            leaf_values = self._leaf_values(reach, which, self.rule.weight(self.iteration))
             values.index_add_(0, forest.leaves.row[which].flatten(), leaf_values.flatten(0, -2))
         for player in players:
             for step in reversed(forest.steps[player]):
@@ -99,14 +109,9 @@ class TensorCFR(CFR):
                 )
                 values.index_add_(0, forest.decisions.row[player, step], self._node_values[step])
 
-    def _leaf_values(self) -> Tensor:
-        """``[2, L, H]`` counterfactual values of the leaves."""
-        leaves = self.forest.leaves
-        reach = rows_of(self._reach, leaves.row).mul_(self._leaf_weight)
-        total = reach.sum(-1, keepdim=True)
-        self._leaf_belief = divided(reach, total, self._leaf_belief)
-        infostate_values = self._evaluate_leaves(self._leaf_belief)
-        return infostate_values * self.forest.mass(reach.flip(0)) * self._leaf_scale
+    def _normalise(self, reach: Tensor) -> None:
+        own = reach.flip(0)
+        self._leaf_belief = divided(own, own.sum(-1, keepdim=True), self._leaf_belief)
 
     def _update_regrets(self, player: int) -> None:
         nodes = self.forest.player_nodes[player]

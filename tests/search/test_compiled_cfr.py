@@ -126,6 +126,11 @@ def test_memory_must_be_positive(memory: Any) -> None:
         Solver(memory_gb=memory)
 
 
+def test_leaf_beliefs_are_current_or_average() -> None:
+    with pytest.raises(ValueError, match=r"^solver\.leaf_beliefs must be one of current, average, got 'avg'"):
+        Solver(leaf_beliefs="avg")
+
+
 @EITHER_SOLVER
 def test_beliefs_that_no_deal_allows_give_zeros(search: type[CFR]) -> None:
     """Both players can only hold the same card."""

@@ -15,15 +15,18 @@ from torch import Tensor
 from pokerlab.games.base import Game
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
-from pokerlab.search.cfr import CFR
+from pokerlab.search.cfr import CFR, SampledStrategies
+from pokerlab.search.compiled import CompiledCFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafValues
 from pokerlab.search.rules import RULES
 from pokerlab.search.subgames import Subgames
+from pokerlab.search.tensor_cfr import TensorCFR
 from pokerlab.search.tree import build_tree
 
 DOUBLE = torch.empty(0, dtype=torch.float64)
 BOTH_WAYS = pytest.mark.parametrize("alternating", [True, False], ids=["alternating", "simultaneous"])
+BOTH_BELIEFS = pytest.mark.parametrize("average_leaves", [False, True], ids=["cfr_d", "cfr_avg"])
 
 
 class FixedContinuation:
@@ -61,6 +64,7 @@ def continuation_of(game: Game, root: Any, seed: int) -> Policy:
 
 @EITHER_SOLVER
 @BOTH_WAYS
+@BOTH_BELIEFS
 @pytest.mark.parametrize("rule", ["cfr", "pcfr_plus", "dcfr"])
 @pytest.mark.parametrize(
     ("game", "line", "iterations"),
@@ -74,9 +78,18 @@ def continuation_of(game: Game, root: Any, seed: int) -> Policy:
     ],
 )
 def test_exact_leaf_values_make_the_solve_that_of_the_full_tree(
-    game: Game, line: str | None, iterations: int, rule: str, alternating: bool, search: type[CFR]
+    game: Game,
+    line: str | None,
+    iterations: int,
+    rule: str,
+    alternating: bool,
+    average_leaves: bool,
+    search: type[CFR],
 ) -> None:
-    """The full tree, walked history by history, with the continuation held fixed."""
+    """The full tree, walked history by history, with the continuation held fixed.
+
+    Its values are linear in the opponent's reach: then CFR-AVG is CFR-D.
+    """
     root = game.root() if line is None else leduc_state(game, line)
     policy, belief = continuation_of(game, root, 1), random_beliefs(game, root, 2)
     forest = Subgames(game).forest([root], DOUBLE)
@@ -86,6 +99,7 @@ def test_exact_leaf_values_make_the_solve_that_of_the_full_tree(
         RULES[rule],
         alternating=alternating,
         leaf_evaluator=FixedContinuation(forest, policy),
+        average_leaves=average_leaves,
     ).run(iterations)
     full = NaiveCFR(game, root, belief, rule, alternating=alternating, fixed=policy).run(iterations)
     for ours, theirs in ((cfr.strategy, full.strategy), (cfr.average_strategy(), full.average())):
@@ -132,6 +146,51 @@ def test_leaves_are_asked_at_every_iteration_under_the_beliefs_of_its_strategy(
         reached = (weight * forest.leaves.possible).sum(-1) > 0
         expected = forest.beliefs_at(forest.leaves, forest.reach(strategy), belief)
         torch.testing.assert_close(asked[reached], expected[reached], rtol=0, atol=1e-14)
+
+
+@EITHER_SOLVER
+@pytest.mark.parametrize("rule", ["cfr", "dcfr"])
+def test_cfr_avg_asks_about_the_average_strategy_and_samples_it(rule: str, search: type[CFR]) -> None:
+    game = Leduc()
+    root = game.root()
+    forest = Subgames(game).forest([root, leduc_state(game, "r")], DOUBLE)
+    beliefs = np.stack([random_beliefs(game, root, seed) for seed in (1, 2)], 1)
+    belief, leaves = torch.as_tensor(beliefs), LinearLeaves(game)
+    cfr = search(forest, belief, RULES[rule], alternating=False, leaf_evaluator=leaves, average_leaves=True)
+    subgame, iteration = np.array([0, 0, 1, 1, 1]), np.array([1, 4, 2, 5, 6])
+    samples, averages = SampledStrategies(forest, subgame, iteration), []
+    for _ in range(6):
+        averages.append(cfr.average_strategy())
+        cfr.run(1, samples)
+        expected = forest.beliefs_at(forest.leaves, forest.reach(cfr.average_strategy()), belief)
+        torch.testing.assert_close(leaves.queries[-1], expected, rtol=0, atol=1e-14)
+    nodes = samples.copies.decisions
+    for d, (copy, node) in enumerate(zip(nodes.subgame.tolist(), nodes.node, strict=True)):
+        [there] = forest.decision_index(subgame[[copy]], np.array([node]))
+        kept, average = samples.strategy[:, d], averages[iteration[copy] - 1][:, there]
+        torch.testing.assert_close(kept, average, rtol=0, atol=1e-14)
+
+
+@BOTH_WAYS
+@given(st.integers(0, 2**32 - 1), st.sampled_from(sorted(RULES)))
+def test_both_solvers_agree_on_cfr_avg(alternating: bool, seed: int, rule: str) -> None:
+    game = Leduc()
+    roots = [leduc_state(game, line) for line in ("", "r", "cc", "rc/", "cc/cr")]
+    forest = Subgames(game).forest(roots, DOUBLE)
+    belief = torch.as_tensor(np.stack([random_beliefs(game, root, seed) for root in roots], 1))
+    plain, fast = (
+        search(
+            forest,
+            belief,
+            RULES[rule],
+            alternating=alternating,
+            leaf_evaluator=LinearLeaves(game, seed % 100),
+            average_leaves=True,
+        ).run(8)
+        for search in (TensorCFR, CompiledCFR)
+    )
+    torch.testing.assert_close(fast.average_strategy(), plain.average_strategy(), rtol=0, atol=1e-9)
+    torch.testing.assert_close(fast.root_values(), plain.root_values(), rtol=0, atol=1e-10)
 
 
 class OneSided:
