@@ -106,7 +106,7 @@ class CFR(ABC):
         if average_leaves:
             updates = 2 if alternating else 1  # alternating players meet different strategies
             self._leaf_sums = self._leaf_weight.new_zeros(updates, *self._leaf_weight.shape)
-            self._leaf_totals = torch.zeros_like(self._leaf_weight)
+            self._leaf_sum_weights = [0.0] * updates
 
     def step(self) -> None:
         """One iteration: both players' regrets and averages are updated once."""
@@ -140,10 +140,9 @@ class CFR(ABC):
     def _leaf_values(self, reach: Tensor, players: slice, weight: float) -> Tensor:
         """Counterfactual values of the leaves for those of the ``players`` who are about to update.
 
-        CFR-D: infostate values under the present beliefs, times opponent mass. CFR-AVG (ReBeL,
-        arXiv 2007.13544, section 6): they add up over iterations to what the average strategy's beliefs
-        are worth, so that an iteration's are the difference of two such sums. For values that are linear
-        in the opponent's reach, both are the same.
+        Infostate values times opponent mass: both as the present strategy reaches the leaf (CFR-D), or
+        both as the average strategy does, this iteration included (CFR-AVG). ReBeL's form of the latter
+        takes differences of such values from iteration to iteration; see docs/liars-dice.md.
 
         Args:
             reach: ``[2, L, H]`` for each player, the opponent's reach × belief.
@@ -151,13 +150,14 @@ class CFR(ABC):
             weight: of the iteration in averages.
         """
         if not self.average_leaves:
-            return self._worth(reach)[players] * self.forest.mass(reach[players]) * self._leaf_scale
-        sums = self._leaf_sums[players.start if self.alternating else 0]
-        sums.add_(reach, alpha=weight)
-        total = self._worth(sums)[players] * self.forest.mass(sums[players]) * self._leaf_scale
-        values = (total - self._leaf_totals[players]) / weight
-        self._leaf_totals[players] = total
-        return values
+            return self._counterfactual(reach, players)
+        which = players.start if self.alternating else 0
+        self._leaf_sum_weights[which] += weight
+        reach = self._leaf_sums[which].add_(reach, alpha=weight) / self._leaf_sum_weights[which]
+        return self._counterfactual(reach, players)
+
+    def _counterfactual(self, reach: Tensor, players: slice) -> Tensor:
+        return self._worth(reach)[players] * self.forest.mass(reach[players]) * self._leaf_scale
 
     def _worth(self, reach: Tensor) -> Tensor:
         """``[2, L, H]`` infostate values of the leaves that are reached so, in pots."""

@@ -26,7 +26,6 @@ from pokerlab.search.tree import build_tree
 
 DOUBLE = torch.empty(0, dtype=torch.float64)
 BOTH_WAYS = pytest.mark.parametrize("alternating", [True, False], ids=["alternating", "simultaneous"])
-BOTH_BELIEFS = pytest.mark.parametrize("average_leaves", [False, True], ids=["cfr_d", "cfr_avg"])
 
 
 class FixedContinuation:
@@ -64,7 +63,6 @@ def continuation_of(game: Game, root: Any, seed: int) -> Policy:
 
 @EITHER_SOLVER
 @BOTH_WAYS
-@BOTH_BELIEFS
 @pytest.mark.parametrize("rule", ["cfr", "pcfr_plus", "dcfr"])
 @pytest.mark.parametrize(
     ("game", "line", "iterations"),
@@ -78,18 +76,9 @@ def continuation_of(game: Game, root: Any, seed: int) -> Policy:
     ],
 )
 def test_exact_leaf_values_make_the_solve_that_of_the_full_tree(
-    game: Game,
-    line: str | None,
-    iterations: int,
-    rule: str,
-    alternating: bool,
-    average_leaves: bool,
-    search: type[CFR],
+    game: Game, line: str | None, iterations: int, rule: str, alternating: bool, search: type[CFR]
 ) -> None:
-    """The full tree, walked history by history, with the continuation held fixed.
-
-    Its values are linear in the opponent's reach: then CFR-AVG is CFR-D.
-    """
+    """The full tree, walked history by history, with the continuation held fixed."""
     root = game.root() if line is None else leduc_state(game, line)
     policy, belief = continuation_of(game, root, 1), random_beliefs(game, root, 2)
     forest = Subgames(game).forest([root], DOUBLE)
@@ -99,7 +88,6 @@ def test_exact_leaf_values_make_the_solve_that_of_the_full_tree(
         RULES[rule],
         alternating=alternating,
         leaf_evaluator=FixedContinuation(forest, policy),
-        average_leaves=average_leaves,
     ).run(iterations)
     full = NaiveCFR(game, root, belief, rule, alternating=alternating, fixed=policy).run(iterations)
     for ours, theirs in ((cfr.strategy, full.strategy), (cfr.average_strategy(), full.average())):
@@ -169,6 +157,31 @@ def test_cfr_avg_asks_about_the_average_strategy_and_samples_it(rule: str, searc
         [there] = forest.decision_index(subgame[[copy]], np.array([node]))
         kept, average = samples.strategy[:, d], averages[iteration[copy] - 1][:, there]
         torch.testing.assert_close(kept, average, rtol=0, atol=1e-14)
+
+
+@EITHER_SOLVER
+@BOTH_WAYS
+def test_cfr_avg_values_a_leaf_as_the_average_strategy_reaches_it(
+    alternating: bool, search: type[CFR]
+) -> None:
+    """Player 1 of Kuhn, whose decisions all come later: its value is the weighted mean of the leaves'."""
+    game, rule = Kuhn(depth_limit=1), RULES["dcfr"]
+    forest, leaves = Subgames(game).forest([game.root()], DOUBLE), LinearLeaves(game)
+    belief = torch.tensor([[[0.2, 0.3, 0.5]], [[0.5, 0.4, 0.1]]], dtype=torch.float64)
+    cfr = search(forest, belief, rule, alternating=alternating, leaf_evaluator=leaves, average_leaves=True)
+    total, weights, sums = torch.zeros(3, dtype=torch.float64), 0.0, torch.zeros(2, 3, dtype=torch.float64)
+    for t in range(1, 9):
+        met = cfr.strategy[:, 0].clone()
+        cfr.step()
+        if alternating:  # player 1 answers player 0's new strategy
+            met = cfr.strategy[:, 0].clone()
+        sums += rule.weight(t) * met * belief[0]
+        weights += rule.weight(t)
+        beliefs = torch.stack([sums / sums.sum(-1, keepdim=True), belief[1].expand(2, 3)])
+        worth = leaves.at(forest.leaves.features, forest.leaves.possible)(beliefs)[1]
+        chips = worth * forest.leaves.pot[:, None]
+        total += rule.weight(t) * (chips * forest.mass(sums / weights)).sum(0)
+    torch.testing.assert_close(cfr.root_values()[1, 0], total / weights, rtol=0, atol=1e-13)
 
 
 @BOTH_WAYS
