@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pokerlab.errors import UserError
 from pokerlab.evaluation.plots import plot_run
-from pokerlab.evaluation.policies import WholeGame, network_policy, search_policy
+from pokerlab.evaluation.policies import WholeGame, search_policy
 from pokerlab.runs.assemble import Assembled
 from pokerlab.runs.build import build, check_integer, check_output_path, check_positive, torch_device
 from pokerlab.runs.command import run_command
@@ -57,12 +57,12 @@ def evaluate(config: DictConfig) -> None:
         for name in POLICIES:
             started = time.perf_counter()
             if name == "policy_net":
-                policies[name] = network_policy(whole, module.policy_network)
+                policies[name] = module.policy_network.strategy(whole.forest, whole.belief)
             else:
                 policies[name] = search_policy(
                     whole,
                     solver,
-                    module.value_network,
+                    module.networks,
                     iterations=config.search_iterations,
                     play_throughs=config.play_throughs,
                     generator=torch.Generator().manual_seed(config.seed),

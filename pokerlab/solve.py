@@ -26,6 +26,8 @@ def solve(config: DictConfig) -> None:
     check_positive(config, "iterations", "threads")
     outputs = {name: check_output_path(config, name) for name in ("json", "export")}
     game, solver = build(config.game), build(config.solver)
+    if solver.warm_start:
+        raise UserError("solver.warm_start needs a policy network: tabular solving has none")
     whole = WholeGame(game)
     device = torch_device(config.device)
     torch.set_num_threads(config.threads)

@@ -1,4 +1,4 @@
-"""Policies on the whole game: from a policy network, from search, to OpenSpiel's form.
+"""Policies on the whole game: from search, and to OpenSpiel's form.
 
 A policy is a forest of one tree, the whole game, with a strategy ``[A, D, H]`` on it, so that its
 exploitability is exact.
@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 
 from pokerlab.games.base import Game, State
-from pokerlab.learning.networks import PolicyNetwork
 from pokerlab.search.best_response import Exploitability, exploitability
 from pokerlab.search.cfr import SampledStrategies
-from pokerlab.search.forest import Forest, uniform_strategy
+from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import BeliefStates, Subgames
@@ -53,31 +52,6 @@ class WholeGame(Generic[State]):
             for hand in possible.nonzero()[0].tolist():
                 chances = strategy[: len(actions), d, hand].tolist()
                 yield self.game.information_state(state, hand), dict(zip(actions, chances, strict=True))
-
-
-@torch.no_grad()
-def network_policy(whole: WholeGame, network: PolicyNetwork) -> Tensor:
-    """``[A, D, H]`` what the policy network plays without search.
-
-    Beliefs follow from what it played before: it is asked from the root down.
-    """
-    forest, like = whole.forest, next(network.parameters())
-    strategy = uniform_strategy(forest)
-    depth = torch.as_tensor(whole.tree.depth)[torch.as_tensor(forest.decisions.node)]
-    legal = forest.by_action(forest.legal)[:, :, 0]
-    for level in depth.unique().tolist():
-        index = (depth == level).nonzero()[:, 0]
-        nodes = forest.decisions.select(index)
-        beliefs = forest.beliefs_at(nodes, forest.reach(strategy, belief=whole.belief), whole.belief)
-        log_policy = network(
-            nodes.features.to(like), beliefs.transpose(0, 1).to(like), legal[index].to(like.device)
-        )
-        by_action = torch.cat(
-            [log_policy.exp().double().cpu(), torch.zeros(len(index), 1, forest.game.num_hands)], 1
-        )
-        here = by_action[torch.arange(len(index)), forest.action_of[:, index]]
-        strategy[:, index] = here / here.sum(0)
-    return strategy
 
 
 @dataclass(frozen=True, slots=True)

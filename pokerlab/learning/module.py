@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pokerlab.learning.networks import PolicyNetwork, ValueNetwork
+from pokerlab.learning.networks import Networks, PolicyNetwork, ValueNetwork
 from pokerlab.selfplay.data import Batch
 from pokerlab.selfplay.examples import PolicyExamples, ValueExamples
 
@@ -62,6 +62,11 @@ class SelfPlayModule(lightning.LightningModule):
         self.measured: dict[str, float | None] = {}
         """What is known of the iteration under way; callbacks add to it."""
         self._losses: list[Tensor] = []
+
+    @property
+    def networks(self) -> Networks:
+        """Both, as search takes them."""
+        return Networks(self.value_network, self.policy_network)
 
     def value_error(self, examples: ValueExamples) -> Tensor:
         """The value loss: mean over possible hands, in pots (squared)."""

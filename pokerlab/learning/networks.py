@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pokerlab.games.base import Game, PayoffOperator
+from pokerlab.search.forest import Forest, uniform_strategy
 from pokerlab.search.leaves import LeafValues
 
 ILLEGAL_LOGIT = -1e9
@@ -160,3 +161,52 @@ class PolicyNetwork(nn.Module):
         """
         logits = self.mlp(self.mlp.embed_features(features), beliefs).unflatten(1, self._shape)
         return functional.log_softmax(logits.masked_fill(~legal[:, :, None], ILLEGAL_LOGIT), dim=1)
+
+    @torch.no_grad()
+    def strategy(self, forest: Forest, belief: Tensor) -> Tensor:
+        """What it plays on a forest, ``[A, D, H]``: from the root down, under beliefs that follow.
+
+        Args:
+            forest: the subgames.
+            belief: ``[2, B, H]`` at their roots.
+        """
+        like = next(self.parameters())
+        strategy = uniform_strategy(forest)
+        legal = forest.by_action(forest.legal)[:, :, 0]
+        for level in forest.depth.unique().tolist():
+            index = (forest.depth == level).nonzero()[:, 0]
+            nodes = forest.decisions.select(index)
+            beliefs = forest.beliefs_at(nodes, forest.reach(strategy, belief=belief), belief)
+            here = index.to(strategy.device)
+            log_policy = self(
+                nodes.features.to(like), beliefs.transpose(0, 1).to(like), legal[here].to(like.device)
+            )
+            by_action = functional.pad(log_policy.exp().to(strategy), (0, 0, 0, 1))  # 0 where illegal
+            chances = by_action[torch.arange(len(here), device=here.device), forest.action_of[:, here]]
+            strategy[:, here] = chances / chances.sum(0)
+        return strategy
+
+
+class Networks(nn.Module):
+    """What searches with networks: the value network as a leaf evaluator, the policy network as its prior.
+
+    Args:
+        value: the value network.
+        policy: the policy network.
+    """
+
+    def __init__(self, value: ValueNetwork, policy: PolicyNetwork) -> None:
+        super().__init__()
+        self.value, self.policy = value, policy
+
+    @property
+    def numbers_a_leaf(self) -> int:
+        return self.value.numbers_a_leaf
+
+    def at(self, features: Tensor, possible: Tensor) -> LeafValues:
+        """See :meth:`ValueNetwork.at`."""
+        return self.value.at(features, possible)
+
+    def strategy(self, forest: Forest, belief: Tensor) -> Tensor:
+        """See :meth:`PolicyNetwork.strategy`."""
+        return self.policy.strategy(forest, belief)

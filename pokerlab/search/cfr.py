@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pokerlab.games.base import Ints
-from pokerlab.search.forest import Forest, uniform_strategy
+from pokerlab.search.forest import Forest, rows_of, uniform_strategy
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.rules import UpdateRule
 
@@ -125,6 +125,22 @@ class CFR(ABC):
             iterations: in each, both players' regrets and averages are updated once.
             samples: strategies to keep on the way.
         """
+
+    def warm_start(self, strategy: Tensor, pots: float) -> None:
+        """Starts from ``strategy`` ``[A, D, H]`` instead of the uniform one; only before the first iteration.
+
+        Regrets are set so that regret matching gives the strategy: each hand's are ``pots`` pots for every
+        opponent that it meets at the node, divided among actions. Discounting rules forget them.
+        """
+        forest, nodes = self.forest, self.forest.decisions
+        reach = rows_of(forest.reach(strategy), nodes.row) * self.belief[:, nodes.subgame] * nodes.possible
+        opponent = torch.where((forest.actor == 0)[:, None], reach[1], reach[0])
+        scale = pots * (nodes.pot * nodes.chance)[:, None] * nodes.possible
+        self._start_from(strategy, strategy * forest.mass(opponent) * scale)
+
+    @abstractmethod
+    def _start_from(self, strategy: Tensor, regret: Tensor) -> None:
+        """Sets both, ``[A, D, H]``."""
 
     @abstractmethod
     def average_strategy(self) -> Tensor:

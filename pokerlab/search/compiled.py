@@ -173,6 +173,13 @@ class CompiledCFR(CFR):
             self._hand_over(samples, kept, steps.done)
         return self
 
+    def _start_from(self, strategy: Tensor, regret: Tensor) -> None:
+        place = np.arange(len(self._numbers.regret), dtype=np.float64)
+        place = self._edges(place).astype(np.int64)
+        for numbers, values in ((self._numbers.strategy, strategy), (self._numbers.regret, regret)):
+            numbers[place] = self.forest.to_edges(values).numpy()
+        self._every_pack(kernels.follow, self._trees, self._packs, self._numbers)
+
     def average_strategy(self) -> Tensor:
         total = self._forest_edges(self._numbers.strategy_sum)
         return divided(total, total.sum(0), self.forest.uniform)
@@ -246,9 +253,12 @@ class CompiledCFR(CFR):
     # Packed and not
 
     def _forest_edges(self, packed: kernels.Floats) -> Tensor:
-        edges = np.empty((self.forest.edges_at[-1], self.forest.game.num_hands), self._dtype)
+        return self.forest.from_edges(torch.from_numpy(self._edges(packed)))
+
+    def _edges(self, packed: kernels.Floats) -> kernels.Floats:
+        edges = np.empty((self.forest.edges_at[-1], self.forest.game.num_hands), packed.dtype)
         kernels.unpack_edges(self._packs, packed, edges)
-        return self.forest.from_edges(torch.from_numpy(edges))
+        return edges
 
     def _samples(self, samples: SampledStrategies | None) -> kernels.Samples:
         if samples is None:

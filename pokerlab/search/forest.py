@@ -305,6 +305,13 @@ class Forest(Generic[State]):
         )
 
     @cached_property
+    def depth(self) -> Tensor:
+        """``[D]`` moves from the subgame's root to each decision node, on the CPU."""
+        sizes = [len(tree.decisions) for tree in self.trees]
+        depth = np.concatenate([tree.depth for tree in self.trees])
+        return torch.as_tensor(depth[(np.cumsum(sizes) - sizes)[self.decisions.tree] + self.decisions.node])
+
+    @cached_property
     def edges_at(self) -> Ints:
         """``[B + 1]`` where each subgame's edges begin in an unpadded array ``[E, H]`` of all edges."""
         counts = np.array([tree.num_edges for tree in self.trees])[self.tree_of]
@@ -312,13 +319,24 @@ class Forest(Generic[State]):
 
     def from_edges(self, edges: Tensor) -> Tensor:
         """``[E, H]`` edges, subgame by subgame in their trees' order → ``[A, D, H]``, 0 where illegal."""
+        index = torch.where(self.legal[:, :, 0], self._edge_index, len(edges))
+        return rows_of(torch.cat([edges, edges.new_zeros(1, edges.shape[1])]), index)
+
+    def to_edges(self, padded: Tensor) -> Tensor:
+        """``[A, D, H]`` → ``[E, H]``: what :meth:`from_edges` takes."""
+        edges = padded.new_empty(int(self.edges_at[-1]), padded.shape[-1])
+        legal = self.legal[:, :, 0]
+        edges[self._edge_index[legal]] = padded[legal]
+        return edges
+
+    @cached_property
+    def _edge_index(self) -> Tensor:
+        """``[A, D]`` where each position stands among all edges; means nothing where illegal."""
         subgame, node = self._spread([len(tree.decisions) for tree in self.trees])
         firsts = np.concatenate([tree.first_edge[:-1] for tree in self.trees])
         sizes = [len(tree.decisions) for tree in self.trees]
         first = self.edges_at[subgame] + firsts[(np.cumsum(sizes) - sizes)[self.tree_of[subgame]] + node]
-        index = self._ints(first[self._order] + np.arange(self.width)[:, None])
-        index = torch.where(self.legal[:, :, 0], index, len(edges))
-        return rows_of(torch.cat([edges, edges.new_zeros(1, edges.shape[1])]), index)
+        return self._ints(first[self._order] + np.arange(self.width)[:, None])
 
     # Passes that search, self-play and evaluation share
 

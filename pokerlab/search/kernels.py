@@ -396,6 +396,20 @@ def _update_reach(
 
 
 @compiled
+def follow(first_pack: int, last_pack: int, trees: Trees, packs: Packs, numbers: Numbers) -> None:
+    """Sets the reach to that of the strategy."""
+    for pack in range(first_pack, last_pack):
+        tree, edge_at = packs.tree[pack], packs.edge_at[pack]
+        width = (packs.root_at[pack + 1] - packs.root_at[pack]) // 2
+        count = (packs.edge_at[pack + 1] - edge_at) // width
+        strategy = numbers.strategy[edge_at : packs.edge_at[pack + 1]].reshape(count, width)
+        reach = numbers.reach[packs.row_at[pack] : packs.row_at[pack + 1]].reshape(count + 2, width)
+        strategy_sum = numbers.strategy_sum[edge_at : packs.edge_at[pack + 1]].reshape(count, width)
+        for player in range(2):
+            _update_reach(player, tree, trees, numbers.reach.dtype.type(0), strategy, strategy_sum, reach)
+
+
+@compiled
 def start(
     first_pack: int, last_pack: int, trees: Trees, packs: Packs, numbers: Numbers, belief: Floats
 ) -> None:
@@ -407,14 +421,11 @@ def start(
         count = (packs.edge_at[pack + 1] - edge_at) // width
         strategy = numbers.strategy[edge_at : packs.edge_at[pack + 1]].reshape(count, width)
         reach = numbers.reach[packs.row_at[pack] : packs.row_at[pack + 1]].reshape(count + 2, width)
-        strategy_sum = numbers.strategy_sum[edge_at : packs.edge_at[pack + 1]].reshape(count, width)
         reach[:2] = one
         for node in range(trees.node_at[tree, 0], trees.node_at[tree, 2]):
             strategy[trees.first[node] : trees.end[node]] = one / strategy.dtype.type(
                 trees.end[node] - trees.first[node]
             )
-        for player in range(2):
-            _update_reach(player, tree, trees, numbers.reach.dtype.type(0), strategy, strategy_sum, reach)
         lanes, first_hand = packs.lanes[pack], packs.first_hand[pack]
         packed = numbers.belief[packs.root_at[pack] : packs.root_at[pack + 1]].reshape(2, width)
         for lane in range(lanes):
@@ -423,6 +434,7 @@ def start(
                 for player in range(2):
                     for i in range(packs.last_hand[pack] - first_hand):
                         packed[player, i * lanes + lane] = belief[player, subgame, first_hand + i]
+    follow(first_pack, last_pack, trees, packs, numbers)
 
 
 @compiled

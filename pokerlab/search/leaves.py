@@ -1,9 +1,11 @@
 """What a depth-limit leaf is worth."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
+
+from pokerlab.search.forest import Forest
 
 LeafValues = Callable[[Tensor], Tensor]
 """Beliefs ``[2, L, H]`` of fixed leaves → infostate values ``[2, L, H]`` in pots.
@@ -27,4 +29,13 @@ class LeafEvaluator(Protocol):
             features: ``[L, F]``, see :meth:`Game.features`.
             possible: ``[L, H]`` 1 for hands that the board leaves possible.
         """
+        ...
+
+
+@runtime_checkable
+class Prior(Protocol):
+    """Has an idea of how to play, before any search."""
+
+    def strategy(self, forest: Forest, belief: Tensor) -> Tensor:
+        """``[A, D, H]`` on a forest, given ``[2, B, H]`` beliefs at its roots."""
         ...

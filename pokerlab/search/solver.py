@@ -1,11 +1,13 @@
 """A choice of CFR variant, ready to be applied to any forest."""
 
+from math import inf
+
 from torch import Tensor
 
 from pokerlab.search.cfr import CFR
 from pokerlab.search.compiled import CompiledCFR
 from pokerlab.search.forest import Forest
-from pokerlab.search.leaves import LeafEvaluator
+from pokerlab.search.leaves import LeafEvaluator, Prior
 from pokerlab.search.rules import update_rule
 from pokerlab.search.tensor_cfr import TensorCFR
 
@@ -24,6 +26,8 @@ class Solver:
         alpha: DCFR's exponent for positive regrets; null: 1.5.
         beta: DCFR's exponent for negative regrets; null: 0.
         gamma: DCFR's exponent of the average; null: 2.
+        warm_start: how much to trust the policy network, where there is one: CFR starts from its strategy,
+            with regrets of so many pots in favour of it; 0: from the uniform strategy, without regrets.
         memory_gb: the most memory that subgames solved together may take in self-play and evaluation, in
             GB; more subgames than fit are solved in parts.
     """
@@ -38,22 +42,28 @@ class Solver:
         alpha: float | None = None,
         beta: float | None = None,
         gamma: float | None = None,
+        warm_start: float = 0.0,
         memory_gb: float = 4.0,
     ) -> None:
         if type(memory_gb) not in (int, float) or not memory_gb > 0:
             raise ValueError(f"solver.memory_gb must be a number above 0, got {memory_gb!r}")
+        if type(warm_start) not in (int, float) or not 0 <= warm_start < inf:
+            raise ValueError(f"solver.warm_start must be a number of at least 0, got {warm_start!r}")
         if leaf_beliefs not in LEAF_BELIEFS:
             raise ValueError(
                 f"solver.leaf_beliefs must be one of {', '.join(LEAF_BELIEFS)}, got {leaf_beliefs!r}"
             )
         self.average_leaves = leaf_beliefs == "average"
         self.rule = update_rule(rule, averaging, alpha=alpha, beta=beta, gamma=gamma)
-        self.alternating, self.memory = alternating, memory_gb * 1e9
+        self.alternating, self.warm_start, self.memory = alternating, warm_start, memory_gb * 1e9
 
     def start(self, forest: Forest, belief: Tensor, leaf_evaluator: LeafEvaluator | None = None) -> CFR:
-        """A solver at iteration 0: compiled on the CPU, tensors on other devices."""
+        """A solver at iteration 0: compiled on the CPU, tensors on other devices.
+
+        A leaf evaluator that is a :class:`Prior` too gives the first strategy, if there is a warm start.
+        """
         solver = CompiledCFR if forest.device.type == "cpu" else TensorCFR
-        return solver(
+        cfr = solver(
             forest,
             belief,
             self.rule,
@@ -61,3 +71,6 @@ class Solver:
             leaf_evaluator=leaf_evaluator,
             average_leaves=self.average_leaves,
         )
+        if self.warm_start and forest.num_decisions and isinstance(leaf_evaluator, Prior):
+            cfr.warm_start(leaf_evaluator.strategy(forest, belief), self.warm_start)
+        return cfr

@@ -81,6 +81,11 @@ class TensorCFR(CFR):
             self.step()
         return self
 
+    def _start_from(self, strategy: Tensor, regret: Tensor) -> None:
+        self._strategy.copy_(strategy)
+        self._regret.copy_(regret)
+        self._reach.copy_(self.forest.reach(strategy))
+
     def average_strategy(self) -> Tensor:
         return divided(self._strategy_sum, self._strategy_sum.sum(0), self.forest.uniform)
 

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from pokerlab.games.base import Game
 from pokerlab.selfplay.examples import PolicyExamples, ValueExamples, moved
 from pokerlab.selfplay.replay import Replay
-from pokerlab.selfplay.workers import ValueModule, WorkerPool, random_stream
+from pokerlab.selfplay.workers import SearchModule, WorkerPool, random_stream
 
 _BATCHES = -1  # the place of batch sampling among an iteration's random streams; workers count from 0
 
@@ -34,7 +34,7 @@ class SelfPlayDataset(IterableDataset[Batch]):
 
     Args:
         pool: generates trajectories.
-        network: gives the value network with its present weights.
+        network: gives the networks with their present weights.
         values: replay of value examples.
         policies: replay of policy examples.
         trajectories: games an iteration.
@@ -46,7 +46,7 @@ class SelfPlayDataset(IterableDataset[Batch]):
     def __init__(
         self,
         pool: WorkerPool,
-        network: Callable[[], ValueModule],
+        network: Callable[[], SearchModule],
         values: Replay[ValueExamples],
         policies: Replay[PolicyExamples],
         *,
@@ -128,9 +128,9 @@ class SelfPlayData(lightning.LightningDataModule):
             seed=seed,
         )
 
-    def _network(self) -> ValueModule:
+    def _network(self) -> SearchModule:
         assert self.trainer is not None
-        return self.trainer.lightning_module.value_network  # type: ignore[return-value]
+        return self.trainer.lightning_module.networks  # type: ignore[return-value]
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches come ready-made."""

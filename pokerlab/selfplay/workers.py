@@ -26,7 +26,7 @@ Examples = tuple[ValueExamples, PolicyExamples]
 _SPAWN = multiprocessing.get_context("spawn")  # a fork would copy the trainer's threads' locks, and its GPU
 
 
-class ValueModule(LeafEvaluator, Protocol):
+class SearchModule(LeafEvaluator, Protocol):
     """A leaf evaluator that is a torch module."""
 
     def cpu(self) -> Any: ...
@@ -51,7 +51,7 @@ def random_stream(seed: int, *place: int) -> torch.Generator:
 
 
 def generate(
-    selfplay: SelfPlay, network: ValueModule, trajectories: int, seed: int, iteration: int, worker: int
+    selfplay: SelfPlay, network: SearchModule, trajectories: int, seed: int, iteration: int, worker: int
 ) -> Examples:
     """One worker's share of an iteration."""
     like = next(network.parameters()).detach()[:0]
@@ -73,9 +73,9 @@ class WorkerPool:
     def __init__(self, selfplay: SelfPlay, workers: int) -> None:
         self.selfplay, self.workers = selfplay, workers
         self._running: list[_Worker] = []
-        self._shared: Any = None  # a copy of the value network, whose weights all workers read
+        self._shared: Any = None  # a copy of the networks, whose weights all workers read
 
-    def generate(self, network: ValueModule, trajectories: int, seed: int, iteration: int) -> Examples:
+    def generate(self, network: SearchModule, trajectories: int, seed: int, iteration: int) -> Examples:
         """Plays ``trajectories`` games.
 
         Raises:
@@ -97,7 +97,7 @@ class WorkerPool:
         values, policies = zip(*results, strict=True)
         return concatenate(values), concatenate(policies)
 
-    def _start(self, network: ValueModule) -> None:
+    def _start(self, network: SearchModule) -> None:
         self._shared = copy.deepcopy(network).cpu().share_memory()
         setup = pickle.dumps((self.selfplay, self._shared))
         # Shared as well, for what a process is started with goes through a pipe. Were it more than that

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pokerlab.evaluation.policies import WholeGame, network_policy, search_policy
+from pokerlab.evaluation.policies import WholeGame, search_policy
 from pokerlab.games.base import Game
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
@@ -23,7 +23,7 @@ LIKE = torch.empty(0)
 def learned(whole: WholeGame, kind: str, *, play_throughs: int = 3) -> Tensor:
     torch.manual_seed(0)
     if kind == "policy_net":
-        return network_policy(whole, PolicyNetwork(whole.game, 16, 2))
+        return PolicyNetwork(whole.game, 16, 2).strategy(whole.forest, whole.belief)
     return search_policy(
         whole,
         Solver(),

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pokerlab.evaluation.policies import WholeGame, network_policy, search_policy
+from pokerlab.evaluation.policies import WholeGame, search_policy
 from pokerlab.games.base import CHANCE, TERMINAL, Game
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
@@ -92,7 +92,7 @@ def recursive_network_policy(game: Game, network: PolicyNetwork) -> Policy:
 def test_the_policy_network_is_asked_with_the_beliefs_that_its_own_play_induces(game: Game) -> None:
     torch.manual_seed(0)
     whole, network = WholeGame(game), PolicyNetwork(game, hidden=16, layers=2).double()
-    strategy = network_policy(whole, network)
+    strategy = network.strategy(whole.forest, whole.belief)
     assert_same(as_policy(whole, strategy), recursive_network_policy(game, network), 1e-9)
     torch.testing.assert_close(strategy.sum(0), torch.ones_like(strategy[0]))
     assert not strategy[~whole.forest.legal.expand_as(strategy)].any()
@@ -108,7 +108,7 @@ def test_beliefs_stay_where_pure_play_never_goes(game: Game, seed: int) -> None:
     expected = recursive_network_policy(game, network)
     first = {state: chances for state, chances in expected.items() if game.possible_hands(state).all()}
     assert any((chances == 0).all(1).any() for chances in first.values())  # no hand takes an action
-    found = as_policy(whole, network_policy(whole, network))
+    found = as_policy(whole, network.strategy(whole.forest, whole.belief))
     assert_same({state: found[state] for state in first}, first, 1e-9)
 
 
@@ -116,9 +116,11 @@ def test_a_policy_network_in_single_precision_plays_the_same() -> None:
     game = Leduc()
     torch.manual_seed(0)
     whole, network = WholeGame(game), PolicyNetwork(game, hidden=16, layers=2)
-    single = network_policy(whole, network)
+    single = network.strategy(whole.forest, whole.belief)
     assert single.dtype == torch.float64
-    torch.testing.assert_close(single, network_policy(whole, network.double()), rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        single, network.double().strategy(whole.forest, whole.belief), rtol=0, atol=1e-5
+    )
 
 
 class Searched:
