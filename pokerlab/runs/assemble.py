@@ -24,7 +24,7 @@ class Assembled:
     def __init__(self, config: DictConfig) -> None:
         check_positive(config, "iterations", "trajectories", "updates", "batch_size")
         check_positive(config, "checkpoint_every", "commit_every", "trainer.threads")
-        check_positive(config, "selfplay.value_capacity", "selfplay.policy_capacity")
+        check_positive(config, "selfplay.value_capacity", "selfplay.policy_capacity", "selfplay.targets")
         check_positive(
             config, "selfplay.search_iterations", "evaluation.every", "evaluation.search_iterations"
         )
@@ -50,6 +50,7 @@ class Assembled:
                 self.solver,
                 search_iterations=play.search_iterations,
                 exploration=play.exploration,
+                targets=play.targets,
             )
             self.module = SelfPlayModule(
                 build(config.model.value_network, game=self.game),

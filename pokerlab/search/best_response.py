@@ -1,11 +1,13 @@
-"""Exact best response and exploitability of a strategy on a forest."""
+"""What strategies are worth: values, exact best response, exploitability."""
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from pokerlab.search.cfr import ILLEGAL
-from pokerlab.search.forest import Forest
+from pokerlab.search.cfr import ILLEGAL, divided
+from pokerlab.search.forest import Forest, rows_of
+from pokerlab.search.leaves import LeafEvaluator
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +44,53 @@ def exploitability(forest: Forest, strategy: Tensor, belief: Tensor) -> Exploita
     if len(forest.leaves):
         raise ValueError(f"exploitability needs complete trees: the forest has {len(forest.leaves)} leaves")
     reach = forest.reach(strategy)
-    opponent = (reach[forest.payoffs.row] * belief[:, forest.payoffs.subgame]).flip(0)
-    at_terminals = forest.payoffs.operator(opponent) * forest.payoffs.chips
+    at_terminals = _at_terminals(forest, reach, belief)
     joint = (belief * forest.mass(belief.flip(0))).sum(-1)  # [2, B], the same for both players
 
     def root_value(best: bool) -> Tensor:
-        values = reach.new_zeros(reach.shape)
-        edges = forest.edge_rows(values)
-        edges.masked_fill_(~forest.legal, ILLEGAL)
-        values.index_add_(0, forest.payoffs.row.flatten(), at_terminals.flatten(0, -2))
-        for player in (0, 1):
-            for step in reversed(forest.steps[player]):
-                node = edges[:, step].amax(0) if best else (strategy[:, step] * edges[:, step]).sum(0)
-                values.index_add_(0, forest.decisions.row[player, step], node)
-        return (belief * forest.root_rows(values)).sum(-1) / joint
+        return (belief * _backed_up(forest, strategy, at_terminals, best=best)).sum(-1) / joint
 
     return Exploitability(value=root_value(best=False)[0], best_response=root_value(best=True))
+
+
+def strategy_values(
+    forest: Forest, strategy: Tensor, belief: Tensor, leaf_evaluator: LeafEvaluator
+) -> Tensor:
+    """``[2, B, H]`` infostate values of a strategy pair at the subgames' roots, in chips.
+
+    Args:
+        forest: the subgames.
+        strategy: ``[A, D, H]``.
+        belief: ``[2, B, H]`` at the subgames' roots.
+        leaf_evaluator: what leaves are worth under the beliefs that the strategies induce.
+    """
+    reach, leaves = forest.reach(strategy), forest.leaves
+    ends = _at_terminals(forest, reach, belief)
+    if len(leaves):
+        beliefs = forest.beliefs_at(leaves, forest.reach(strategy, belief=belief), belief)
+        worth = leaf_evaluator.at(leaves.features, leaves.possible)(beliefs)
+        opponent = (rows_of(reach, leaves.row) * belief[:, leaves.subgame] * leaves.possible).flip(0)
+        scale = (leaves.pot * leaves.chance)[:, None] * leaves.possible
+        ends.index_add_(0, leaves.row.flatten(), (worth * forest.mass(opponent) * scale).flatten(0, -2))
+    mass = forest.mass(belief.flip(0))
+    return divided(_backed_up(forest, strategy, ends, best=False), mass, torch.zeros_like(mass))
+
+
+def _at_terminals(forest: Forest, reach: Tensor, belief: Tensor) -> Tensor:
+    """``[R, H]`` counterfactual values of terminals, added to the sequences that they end."""
+    values = torch.zeros_like(reach)
+    opponent = (reach[forest.payoffs.row] * belief[:, forest.payoffs.subgame]).flip(0)
+    won = forest.payoffs.operator(opponent) * forest.payoffs.chips
+    return values.index_add_(0, forest.payoffs.row.flatten(), won.flatten(0, -2))
+
+
+def _backed_up(forest: Forest, strategy: Tensor, ends: Tensor, *, best: bool) -> Tensor:
+    """``[2, B, H]`` at the roots: of the strategy, or of the best response to it."""
+    values = ends.clone()
+    edges = forest.edge_rows(values)
+    edges.masked_fill_(~forest.legal, ILLEGAL)
+    for player in (0, 1):
+        for step in reversed(forest.steps[player]):
+            node = edges[:, step].amax(0) if best else (strategy[:, step] * edges[:, step]).sum(0)
+            values.index_add_(0, forest.decisions.row[player, step], node)
+    return forest.root_rows(values)

@@ -363,6 +363,12 @@ class Forest(Generic[State]):
                 edges[:, step] = below
         return reach
 
+    def on_copies(self, edges: Tensor, copies: "Forest[State]", subgame: Ints) -> Tensor:
+        """A quantity of edges ``[A, D, H]`` on :meth:`copies` of the subgames ``[n]``."""
+        nodes = copies.decisions
+        index = self.decision_index(subgame[nodes.subgame.numpy(force=True)], nodes.node)
+        return edges[: copies.width, torch.as_tensor(index, device=edges.device)]
+
     def edge_rows(self, rows: Tensor) -> Tensor:
         """The edges' part of sequence rows ``[R, H]``, as a view ``[A, D, H]``."""
         return rows[2 * self.num_subgames :].view(self.edge_shape)

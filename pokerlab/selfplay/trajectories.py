@@ -5,12 +5,16 @@ subgame, the same sampled iteration and the same leaf is the same, and every tra
 at the root of the game.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Generic
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pokerlab.games.base import Game, State
+from pokerlab.search.best_response import strategy_values
 from pokerlab.search.cfr import CFR, SampledStrategies
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafEvaluator
@@ -27,17 +31,29 @@ class SelfPlay(Generic[State]):
         solver: the CFR variant that solves subgames.
         search_iterations: CFR iterations a subgame, ``T``.
         exploration: probability ε that the exploring player acts at random at a step.
+        targets: value examples of one solve. The first is ReBeL's: the beliefs that were solved for. The
+            others are what the iterations before, drawn as t* is, believed at the same leaf, valued under
+            the average strategy that was found (TurboReBeL, openreview yMo7Z670f6). The root of the game
+            has one belief only.
     """
 
     def __init__(
-        self, game: Game[State], solver: Solver, *, search_iterations: int, exploration: float = 0.25
+        self,
+        game: Game[State],
+        solver: Solver,
+        *,
+        search_iterations: int,
+        exploration: float = 0.25,
+        targets: int = 1,
     ) -> None:
         if search_iterations < 1:
             raise ValueError(f"selfplay.search_iterations must be at least 1, got {search_iterations}")
         if not 0 <= exploration <= 1:
             raise ValueError(f"selfplay.exploration must lie between 0 and 1, got {exploration}")
         self.game, self.solver = game, solver
-        self.search_iterations, self.exploration = search_iterations, exploration
+        if targets < 1:
+            raise ValueError(f"selfplay.targets must be at least 1, got {targets}")
+        self.search_iterations, self.exploration, self.targets = search_iterations, exploration, targets
         self._subgames = Subgames(game)
 
     @torch.no_grad()
@@ -53,18 +69,22 @@ class SelfPlay(Generic[State]):
             like: a tensor with the device and dtype to search in.
 
         Returns:
-            One value example for every different subgame, and for each of its decision nodes one policy
-            example for every trajectory that came through: the policy network is to know best what is
-            played most.
+            ``targets`` value examples for every different subgame, and for each of its decision nodes one
+            policy example for every trajectory that came through: the policy network is to know best what
+            is played most.
         """
         root_beliefs = torch.as_tensor(self.game.initial_beliefs).to(like)[:, None]
         frontier = BeliefStates([self.game.root()], root_beliefs)
+        others = _Others(torch.empty(0, dtype=torch.int64), root_beliefs[:, :0])
         subgame_of = torch.zeros(trajectories, dtype=torch.int64)
         values, policies = [ValueExamples.none(self.game)], [PolicyExamples.none(self.game)]
         while frontier.states:
             draws = torch.rand(3, len(subgame_of), dtype=torch.float64, generator=generator)
+            draws_of_others = torch.rand(
+                len(frontier.states), self.targets - 1, dtype=torch.float64, generator=generator
+            )
             states: list[State] = []
-            beliefs, next_subgame = [], torch.empty_like(subgame_of)
+            beliefs, next_subgame, next_others = [], torch.empty_like(subgame_of), []
             parts = self._subgames.forests(
                 frontier.states, like, self.solver.memory, leaf_evaluator.numbers_a_leaf
             )
@@ -72,30 +92,45 @@ class SelfPlay(Generic[State]):
                 here = (subgame_of >= part.start) & (subgame_of < part.stop)
                 # a deal has no decisions: its value needs one iteration
                 iterations = self.search_iterations if forest.num_decisions else 1
-                playing = _Playing(forest, subgame_of[here] - part.start, iterations, draws[:, here])
+                playing = _Playing(
+                    forest, subgame_of[here] - part.start, iterations, draws[:, here], draws_of_others[part]
+                )
                 cfr = self.solver.start(forest, frontier.beliefs[:, part], leaf_evaluator)
                 cfr.run(iterations, playing.samples)
-                values.append(self._value_examples(cfr))
+                values.append(self._value_examples(cfr.forest, cfr.belief, cfr.root_infostate_values()))
+                if len((others_here := others.within(part)).subgame):
+                    values.append(self._other_value_examples(cfr, others_here, leaf_evaluator))
                 policies.append(self._policy_examples(cfr, playing.subgame_of))
-                reached, goes_to = playing.play_on(cfr.belief, self.exploration)
+                reached, goes_to, others_there = playing.play_on(cfr.belief, self.exploration)
                 next_subgame[here] = torch.where(goes_to < 0, goes_to, goes_to + len(states))
+                next_others.append(_Others(others_there.subgame + len(states), others_there.beliefs))
                 states += reached.states
                 beliefs.append(reached.beliefs)
             # in their order, so that draws do not depend on the parts
-            frontier = BeliefStates(states, torch.cat(beliefs, 1))
+            frontier, others = BeliefStates(states, torch.cat(beliefs, 1)), _Others.join(next_others)
             subgame_of = next_subgame[next_subgame >= 0]
         return concatenate(values), concatenate(policies)
 
-    def _value_examples(self, cfr: CFR) -> ValueExamples:
-        roots = [tree.root for tree in cfr.forest.trees]
-        tree_of = torch.as_tensor(cfr.forest.tree_of)
+    def _other_value_examples(
+        self, cfr: CFR, others: "_Others", leaf_evaluator: LeafEvaluator
+    ) -> ValueExamples:
+        subgame = others.subgame.numpy()
+        copies = cfr.forest.copies(subgame)
+        strategy = cfr.forest.on_copies(cfr.average_strategy(), copies, subgame)
+        values = strategy_values(copies, strategy, others.beliefs, leaf_evaluator)
+        return self._value_examples(copies, others.beliefs, values)
+
+    def _value_examples(self, forest: Forest, belief: Tensor, values: Tensor) -> ValueExamples:
+        """Of ``[2, B, H]`` beliefs and infostate values in chips at the roots."""
+        roots = [tree.root for tree in forest.trees]
+        tree_of = torch.as_tensor(forest.tree_of)
         features = torch.tensor([self.game.features(root) for root in roots])[tree_of]
         pot = torch.tensor([self.game.pot(root) for root in roots])[tree_of]
         return ValueExamples(
             features=features,
-            beliefs=cfr.belief.transpose(0, 1).float().cpu(),
-            possible=cfr.forest.root_possible.bool().cpu(),
-            values=cfr.root_infostate_values().transpose(0, 1).float().cpu() / pot[:, None, None],
+            beliefs=belief.transpose(0, 1).float().cpu(),
+            possible=forest.root_possible.bool().cpu(),
+            values=values.transpose(0, 1).float().cpu() / pot[:, None, None],
         )
 
     def _policy_examples(self, cfr: CFR, subgame_of: Tensor) -> PolicyExamples:
@@ -115,6 +150,25 @@ class SelfPlay(Generic[State]):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Others:
+    """What other iterations believe where the next subgames start, ``m`` such beliefs."""
+
+    subgame: Tensor
+    """``[m]``."""
+    beliefs: Tensor
+    """``[2, m, H]``."""
+
+    def within(self, part: slice) -> "_Others":
+        """Of these subgames, counted from the first."""
+        among = ((self.subgame >= part.start) & (self.subgame < part.stop)).nonzero()[:, 0]
+        return _Others(self.subgame[among] - part.start, self.beliefs[:, among.to(self.beliefs.device)])
+
+    @staticmethod
+    def join(parts: Sequence["_Others"]) -> "_Others":
+        return _Others(torch.cat([p.subgame for p in parts]), torch.cat([p.beliefs for p in parts], 1))
+
+
 class _Playing(Generic[State]):
     """Trajectories on their way through subgames: each plays the strategy of an iteration t* ~ uniform{1..T}.
 
@@ -125,20 +179,32 @@ class _Playing(Generic[State]):
         subgame_of: ``[n]`` which one each trajectory is in.
         iterations: ``T``.
         draws: ``[3, n]`` uniform in [0, 1): they choose iteration, exploring player and end.
+        others: ``[B, m]`` uniform in [0, 1): of each subgame, they choose iterations whose beliefs are
+            wanted besides, each in a copy of its own.
     """
 
-    def __init__(self, subgames: Forest[State], subgame_of: Tensor, iterations: int, draws: Tensor) -> None:
+    def __init__(
+        self, subgames: Forest[State], subgame_of: Tensor, iterations: int, draws: Tensor, others: Tensor
+    ) -> None:
         self.subgame_of = subgame_of
         iteration, explorer = (draws[0] * iterations).long() + 1, (draws[1] * 2).long()
         self._end = draws[2]
         keys, self._copy_of = torch.stack([subgame_of, iteration, explorer]).unique(
             dim=1, return_inverse=True
         )
-        self._subgame, self._iteration, self._explorer = keys
+        if iterations == 1 or not len(subgames.leaves):
+            others = others[:, :0]
+        self._others, self._played = others.shape[1], keys.shape[1]
+        subgame_of_others = torch.arange(len(others)).repeat_interleave(self._others)
+        iteration_of_others = (others.flatten() * iterations).long() + 1
+        more = torch.stack([subgame_of_others, iteration_of_others, torch.zeros_like(subgame_of_others)])
+        self._subgame, self._iteration, self._explorer = torch.cat([keys, more], 1)
         self.samples = SampledStrategies(subgames, self._subgame.numpy(), self._iteration.numpy())
         """What the search has to keep."""
 
-    def play_on(self, root_beliefs: Tensor, exploration: float) -> tuple[BeliefStates[State], Tensor]:
+    def play_on(
+        self, root_beliefs: Tensor, exploration: float
+    ) -> tuple[BeliefStates[State], Tensor, _Others]:
         """Samples where each trajectory leaves its subgame.
 
         Args:
@@ -146,8 +212,8 @@ class _Playing(Generic[State]):
             exploration: ε of the exploring player.
 
         Returns:
-            The different belief states where the next subgames start, and which of them each trajectory
-            is in, ``[n]``; −1: its game is over.
+            The different belief states where the next subgames start; which of them each trajectory is in,
+            ``[n]``, −1: its game is over; and what other iterations believe there.
         """
         copies, strategy = self.samples.copies, self.samples.strategy
         beliefs = root_beliefs[:, self._subgame.to(root_beliefs.device)]
@@ -162,7 +228,15 @@ class _Playing(Generic[State]):
         reach = copies.reach(strategy, belief=beliefs)
         chosen = copies.leaves.select(first)
         states = [copies.trees[t].leaves.states[i] for t, i in zip(chosen.tree, chosen.node, strict=True)]
-        return BeliefStates(states, copies.beliefs_at(chosen, reach, beliefs)), goes_to
+        # a copy's leaves lie in a row, in their tree's order
+        leaves_at = np.searchsorted(copies.leaves.subgame.numpy(force=True), np.arange(len(self._subgame)))
+        subgame, other = self._subgame[chosen.subgame.cpu()], torch.arange(self._others)
+        there = leaves_at[self._played + subgame[:, None] * self._others + other] + chosen.node[:, None]
+        others = _Others(
+            torch.arange(len(first)).repeat_interleave(self._others),
+            copies.beliefs_at(copies.leaves.select(torch.as_tensor(there).flatten()), reach, beliefs),
+        )
+        return BeliefStates(states, copies.beliefs_at(chosen, reach, beliefs)), goes_to, others
 
     def _sample_ends(self, beliefs: Tensor, exploration: float) -> Tensor:
         """``[n]`` an index into terminals, then leaves, of the copies."""

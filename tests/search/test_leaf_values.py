@@ -15,6 +15,7 @@ from torch import Tensor
 from pokerlab.games.base import Game
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
+from pokerlab.search.best_response import strategy_values
 from pokerlab.search.cfr import CFR, SampledStrategies
 from pokerlab.search.compiled import CompiledCFR
 from pokerlab.search.forest import Forest
@@ -290,3 +291,29 @@ def test_a_forest_with_leaves_needs_an_evaluator(search: type[CFR]) -> None:
     assert [state.actions for _, state in decision_states(forest)] == [(), (0,), (1,)]
     with pytest.raises(ValueError, match="the forest has 1 depth-limit leaves: a leaf evaluator is needed"):
         search(forest, belief, RULES["cfr"], alternating=True)
+
+
+@pytest.mark.parametrize(
+    ("game", "line"),
+    [(Kuhn(depth_limit=2), None), (Leduc(leaves="before_deal"), "crr"), (Leduc(), ""), (Leduc(), "rrc")],
+)
+def test_the_values_of_a_strategy_are_sums_over_hand_pairs(game: Game, line: str | None) -> None:
+    root = game.root() if line is None else leduc_state(game, line)
+    below = continuation_of(game, root, 3)
+    forest = Subgames(game).forest([root, root], DOUBLE)
+    above = [_random_play(game, forest, seed) for seed in (6, 7)]
+    beliefs = [random_beliefs(game, root, seed) for seed in (4, 5)]
+    found = strategy_values(
+        forest,
+        strategy_tensor(forest, above),
+        torch.as_tensor(np.stack(beliefs, 1)),
+        FixedContinuation(forest, below),
+    )
+    for subgame, (belief, policy) in enumerate(zip(beliefs, above, strict=True)):
+        expected = continuation_values(game, root, belief, below | policy) * game.pot(root)
+        np.testing.assert_allclose(found[:, subgame].numpy(), expected, rtol=0, atol=1e-12)
+
+
+def _random_play(game: Game, forest: Forest, seed: int) -> Policy:
+    generator, states = np.random.default_rng(seed), forest.trees[0].decisions.states
+    return {s: generator.dirichlet(np.ones(len(game.actions(s))), game.num_hands).T for s in states}

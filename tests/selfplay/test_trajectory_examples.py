@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from scripted import DOUBLE, Examples, joint_beliefs, with_features
@@ -12,7 +13,7 @@ from pokerlab.games.kuhn import BET, Kuhn, KuhnState
 from pokerlab.games.leduc import CALL, Leduc, LeducState
 from pokerlab.games.liars_dice import LiarsDice
 from pokerlab.learning.networks import ValueNetwork
-from pokerlab.search.best_response import exploitability
+from pokerlab.search.best_response import exploitability, strategy_values
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.solver import Solver
@@ -115,7 +116,9 @@ def test_a_hand_that_nobody_believes_in_has_the_value_of_holding_it() -> None:
     state = KuhnState((BET,))
     tree = build_tree(game, state, depth_limited=True)
     cfr = Solver("cfr", alternating=False).start(Forest(game, [tree], dtype=torch.float64), root).run(1)
-    values = SelfPlay(game, Solver(), search_iterations=1)._value_examples(cfr).values[0] * 3  # chips
+    selfplay = SelfPlay(game, Solver(), search_iterations=1)
+    examples = selfplay._value_examples(cfr.forest, cfr.belief, cfr.root_infostate_values())
+    values = examples.values[0] * 3  # chips
     jack = (-2 + 1) / 2  # it loses to both others, or they fold
     queen = (0.25 * (2 + 1) + 0.25 * (-2 + 1)) / 2 / 0.5
     king = (2 + 1) / 2
@@ -255,3 +258,57 @@ def test_a_hands_value_is_that_of_its_best_response(alternating: bool) -> None:
             assert (best - found[player, :, hand])[defined].abs().max() < 0.02
             compared += int(defined.sum())
     assert compared > 40 * 2 * 4
+
+
+# Several targets a solve
+
+
+def second_level(game: Game, evaluator: LeafEvaluator, iterations: int) -> Tensor:
+    """Features, beliefs and values of all that can be an example one subgame below the game's root."""
+    root = Forest(game, [build_tree(game, game.root(), depth_limited=True)], dtype=torch.float64)
+    initial = torch.as_tensor(game.initial_beliefs)[:, None]
+    cfr, believed = Solver().start(root, initial, evaluator), []
+    for _ in range(iterations):
+        believed.append(root.beliefs_at(root.leaves, root.reach(cfr.strategy, belief=initial), initial))
+        cfr.step()
+    rows = []
+    for leaf, node in enumerate(root.leaves.node):
+        tree = build_tree(game, root.trees[0].leaves.states[node], depth_limited=True)
+        beliefs = torch.stack([at_leaves[:, leaf] for at_leaves in believed], 1)
+        forest = Forest(game, [tree], np.zeros(iterations, np.int64), dtype=torch.float64)
+        solved = Solver().start(forest, beliefs, evaluator).run(iterations)
+        found = [solved.root_infostate_values()]
+        for t in range(iterations):  # what was found at iteration t's beliefs, at those of all iterations
+            from_t = forest.on_copies(solved.average_strategy(), forest, np.full(iterations, t))
+            found.append(strategy_values(forest, from_t, beliefs, evaluator))
+        features = torch.tensor([game.features(tree.root)] * iterations)
+        for values in found:
+            of_both = torch.cat([beliefs, values / game.pot(tree.root)]).transpose(0, 1).flatten(1)
+            rows.append(torch.cat([features, of_both], 1))
+    return torch.cat(rows)
+
+
+@pytest.mark.parametrize("game", [LiarsDice(1, 3), Leduc()], ids=["dice", "leduc"])
+def test_more_targets_are_what_iterations_believed_valued_under_the_average_strategy(game: Game) -> None:
+    evaluator, with_beliefs = network(game), game.num_features + 2 * game.num_hands
+    plays = [
+        SelfPlay(game, Solver(), search_iterations=5, targets=targets).generate(
+            evaluator, 40, random_stream(3), DOUBLE
+        )
+        for targets in (1, 4)
+    ]
+    (alone, _), (values, _) = plays
+    assert len(values) > 3 * len(alone)
+    expected = second_level(game, evaluator, iterations=5)
+    shown = 0
+    for example in torch.cat([values.features, values.beliefs.flatten(1), values.values.flatten(1)], 1):
+        errors = (expected - example).abs()
+        if errors[:, :with_beliefs].amax(1).min() < 1e-6:  # of that level
+            assert errors.amax(1).min() < 1e-5
+            shown += 1
+    assert shown > 60
+
+
+def test_one_target_a_solve_at_least() -> None:
+    with pytest.raises(ValueError, match=r"selfplay\.targets must be at least 1, got 0"):
+        SelfPlay(Kuhn(), Solver(), search_iterations=1, targets=0)
