@@ -1,4 +1,4 @@
-"""Measures a run: exact exploitability of its policy network alone, and with search.
+"""Measures a run: exact exploitability with search, going on both ways, and of its policy network alone.
 
     python -m pokerlab.evaluate run=RUN
 
@@ -25,21 +25,27 @@ from pokerlab.runs.command import run_command
 from pokerlab.runs.folder import LAST, RunFolder, write_json
 from pokerlab.runs.start import find_run, read_checkpoint, read_config
 
-POLICIES = ("search", "policy_net")
+POLICIES = ("search", "search_deterministic", "policy_net")
 
 
 def evaluate(config: DictConfig) -> None:
     """Runs the command."""
-    check_positive(config, "search_iterations", "threads")
-    check_integer(config, "play_throughs", least=0)
+    check_positive(config, "threads")
     check_integer(config, "seed", least=0)
+    for key, least in (("search_iterations", 1), ("play_throughs", 0)):
+        if config[key] is not None:
+            check_integer(config, key, least=least)
     outputs = {name: check_output_path(config, name) for name in ("json", "export")}
     if config.export_policy not in POLICIES:
         raise UserError(f"export_policy must be one of {', '.join(POLICIES)}, got {config.export_policy!r}")
     device = torch_device(config.device)
     run, path = find_checkpoint(str(config.run))
     checkpoint = read_checkpoint(path)
-    parts = Assembled(read_config(run))
+    stored = read_config(run)
+    parts = Assembled(stored)
+    for key in ("search_iterations", "play_throughs"):
+        if config[key] is None:
+            config[key] = stored.evaluation[key]
     torch.set_num_threads(config.threads)
     if checkpoint["pokerlab"]["game"] != parts.game.name:
         raise UserError(
@@ -64,7 +70,7 @@ def evaluate(config: DictConfig) -> None:
                     solver,
                     module.networks,
                     iterations=config.search_iterations,
-                    play_throughs=config.play_throughs,
+                    play_throughs=config.play_throughs if name == "search" else 0,
                     generator=torch.Generator().manual_seed(config.seed),
                     like=torch.empty(0, device=device),
                 )
@@ -76,7 +82,9 @@ def evaluate(config: DictConfig) -> None:
         "iteration": checkpoint["pokerlab"]["iteration"],
     }
     for name, strategy in policies.items():
-        results[name] = _measure(whole, strategy, seconds[name], config if name == "search" else None)
+        searched = None if name == "policy_net" else config.search_iterations
+        play_throughs = {"search": config.play_throughs, "search_deterministic": 0}.get(name)
+        results[name] = _measure(whole, strategy, seconds[name], searched, play_throughs)
     write_json(run.evaluation, results)
     if outputs["json"]:
         write_json(outputs["json"], results)
@@ -107,13 +115,14 @@ def find_checkpoint(wanted: str) -> tuple[RunFolder, Path]:
     return run, path
 
 
-def _measure(whole: WholeGame, strategy: Tensor, seconds: float, search: DictConfig | None) -> dict[str, Any]:
+def _measure(
+    whole: WholeGame, strategy: Tensor, seconds: float, iterations: int | None, play_throughs: int | None
+) -> dict[str, Any]:
     found = whole.exploitability(strategy)
-    iterations = None if search is None else search.search_iterations
     return {
         "game": whole.game.name,
         "iterations": iterations,
-        "play_throughs": None if search is None else search.play_throughs,
+        "play_throughs": play_throughs,
         "seconds": seconds,
         "iterations_per_second": None if iterations is None else iterations / seconds,
         "game_value": found.value.item(),
@@ -125,10 +134,12 @@ def _measure(whole: WholeGame, strategy: Tensor, seconds: float, search: DictCon
 def _show(console: Console, results: dict[str, Any], drawn: list[Path]) -> None:
     checkpoint = f"{results['checkpoint']}, iteration {results['iteration']}"
     title = f"{results['run']} ({checkpoint}): {results['game']}, chips; exploitability is NashConv/2"
-    table = Table("policy", "exploitability", "NashConv", "game value", "seconds", title=title)
     search = results["search"]
+    title += f"\nsearch: {search['iterations']:,} iterations a subgame"
+    table = Table("policy", "exploitability", "NashConv", "game value", "seconds", title=title)
     for name, label in (
-        ("search", f"search, {search['iterations']:,} iterations, {search['play_throughs']:,} play-throughs"),
+        ("search", f"search, {search['play_throughs']:,} play-throughs"),
+        ("search_deterministic", "search, from average strategies"),
         ("policy_net", "policy network alone"),
     ):
         found = results[name]

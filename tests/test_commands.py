@@ -131,9 +131,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("game", ["kuhn", "leduc"])
-def test_evaluate_measures_both_policies_as_openspiel_does(game: str, place: Path, tmp_path: Path) -> None:
+def test_evaluate_measures_every_policy_as_openspiel_does(game: str, place: Path, tmp_path: Path) -> None:
     run = RunFolder(place / "outputs" / game)
-    for policy in ("search", "policy_net"):
+    policies = ("search", "search_deterministic", "policy_net")
+    for policy in policies:
         json_path, export = tmp_path / f"{policy}.json", tmp_path / f"{policy}-policy.json"
         outputs = (f"json={json_path}", f"export={export}", f"export_policy={policy}")
         ended = command("evaluate", f"run={game}", *SEARCHED, *outputs, cwd=place)
@@ -143,15 +144,14 @@ def test_evaluate_measures_both_policies_as_openspiel_does(game: str, place: Pat
         assert (results["game"], results["run"], results["checkpoint"]) == (game, game, "last.ckpt")
         assert_results(results["search"], game, 20)
         assert_results(results["policy_net"], game, None)
-        assert results["search"]["play_throughs"] == 2
+        assert_results(results["search_deterministic"], game, 20)
+        assert [results[name]["play_throughs"] for name in policies] == [2, 0, None]
         found = results[policy]["nash_conv"]
         assert found == pytest.approx(openspiel_nash_conv(game, export), abs=1e-9)
         assert f"{results[policy]['exploitability']:.5f}" in ended.out
-    exports = [
-        json.loads((tmp_path / f"{name}-policy.json").read_text()) for name in ("search", "policy_net")
-    ]
-    assert exports[0].keys() == exports[1].keys()
-    assert exports[0] != exports[1]
+    exports = [json.loads((tmp_path / f"{name}-policy.json").read_text()) for name in policies]
+    assert exports[0].keys() == exports[1].keys() == exports[2].keys()
+    assert exports[0] != exports[1] != exports[2]
 
 
 def test_search_is_exported_unless_the_policy_network_is_asked_for(place: Path, tmp_path: Path) -> None:
@@ -163,9 +163,10 @@ def test_search_is_exported_unless_the_policy_network_is_asked_for(place: Path, 
 def test_evaluate_agrees_with_what_training_measured(place: Path) -> None:
     run = RunFolder(place / "outputs/kuhn")
     last = run.read_metrics()[-1]
-    command("evaluate", "run=kuhn", "search_iterations=10", "play_throughs=2", cwd=place)
+    command("evaluate", "run=kuhn", cwd=place)  # as the run's own config says
     results = json.loads(run.evaluation.read_text())
     assert results["iteration"] == 6
+    assert [results["search"][key] for key in ("iterations", "play_throughs")] == [10, 2]
     assert results["search"]["exploitability"] == last["exploitability"]
     assert results["policy_net"]["exploitability"] == last["exploitability_policy_net"]
 
@@ -210,7 +211,10 @@ def test_evaluate_leaves_the_training_alone(place: Path) -> None:
         (["run=kuhm"], "no run 'kuhm' here: did you mean kuhn?"),
         (["run=here.ckpt"], "run=here.ckpt: no such file"),
         ([], "Missing mandatory value: run: give it on the command line"),
-        (["run=kuhn", "export_policy=net"], "export_policy must be one of search, policy_net, got 'net'"),
+        (
+            ["run=kuhn", "export_policy=net"],
+            "export_policy must be one of search, search_deterministic, policy_net, got 'net'",
+        ),
         (["run=kuhn", "search_iterations=0"], "search_iterations must be an integer of at least 1, got 0"),
         (["run=kuhn", "play_throughs=-1"], "play_throughs must be an integer of at least 0, got -1"),
         (["run=kuhn", "seed=-1"], "seed must be an integer of at least 0, got -1"),
