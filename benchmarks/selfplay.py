@@ -115,18 +115,24 @@ class Stopwatch(lightning.Callback):
     def __init__(self, clock: Clock, data: SelfPlayData) -> None:
         self.clock, self.data = clock, data
         self.iterations: list[dict[str, float]] = []
-        """Seconds by phase, and ``examples``, of each."""
+        """Seconds by phase, ``examples`` of both kinds and ``value_examples``, of each."""
+        self._values_before = 0
 
     def on_train_epoch_start(self, *_: Any) -> None:
         """The iteration begins."""
         self.clock.seconds.clear()
+        self._values_before = self.data.values.added
         self.clock.enter("optimiser")
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
         """The iteration is over."""
         self.clock.leave()
         if trainer.current_epoch:
-            self.iterations.append({**self.clock.seconds, "examples": self.data.dataset.new_examples})
+            made = {
+                "examples": self.data.dataset.new_examples,
+                "value_examples": self.data.values.added - self._values_before,
+            }
+            self.iterations.append({**self.clock.seconds, **made})
 
 
 def iterations_of(config: DictConfig, repeats: int) -> list[dict[str, float]]:
@@ -160,12 +166,20 @@ def summary_of(iterations: list[dict[str, float]], generation: Sequence[str]) ->
     phases = (*generation, "replay", "optimiser")
     totals = [sum(iteration[phase] for phase in phases) for iteration in iterations]
     generating = [sum(iteration[phase] for phase in generation) for iteration in iterations]
-    examples = [iteration["examples"] for iteration in iterations]
+    examples, value_examples = (
+        [iteration[kind] for iteration in iterations] for kind in ("examples", "value_examples")
+    )
+
+    def rate(made: list[float], spent: list[float]) -> float:
+        return median(map(float.__truediv__, map(float, made), spent))
+
     seconds = {phase: median(iteration[phase] for iteration in iterations) for phase in phases}
     return {
         "examples": median(examples),
-        "examples_per_second_generation": median(map(float.__truediv__, map(float, examples), generating)),
-        "examples_per_second": median(map(float.__truediv__, map(float, examples), totals)),
+        "value_examples": median(value_examples),
+        "examples_per_second_generation": rate(examples, generating),
+        "value_examples_per_second_generation": rate(value_examples, generating),
+        "examples_per_second": rate(examples, totals),
         "seconds": seconds,
         "share": {phase: spent / sum(seconds.values()) for phase, spent in seconds.items()},
     }
@@ -216,7 +230,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"{config.trajectories:,} trajectories and {config.updates:,} updates of {config.batch_size:,} "
         f"examples an iteration\n{results['examples']:,.0f} new examples: "
         f"{results['examples_per_second_generation']:,.0f} a second of generation, "
-        f"{results['examples_per_second']:,.0f} a second end to end",
+        f"{results['examples_per_second']:,.0f} a second end to end\n"
+        f"{results['value_examples']:,.0f} of them are value examples, of both players each: "
+        f"{results['value_examples_per_second_generation']:,.0f} a second of generation",
         highlight=False,
     )
     sizes = {key: config[key] for key in ("trajectories", "updates", "batch_size", "workers")}

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 from runs.harness import KUHN, TINY, command, refusal
 
 from pokerlab import jobs
+from pokerlab.runs.build import build
+from pokerlab.runs.command import CONF, check_overrides, compose
 from pokerlab.runs.folder import RunFolder
 
 LEDUC = ("experiment=leduc", *TINY, "iterations=2", "trajectories=4", "selfplay.search_iterations=3",
@@ -64,6 +67,29 @@ def test_the_grid_of_the_config_is_run(here: Path) -> None:
     tried = [set(run.read_job()["overrides"]) for run in runs(here)]
     assert len(tried) == 4, "two learning rates and what the command line says"
     assert {"model.learning_rate=0.002", "selfplay.search_iterations=3"} <= set.union(*tried)
+
+
+@pytest.mark.parametrize("sweep", sorted(path.stem for path in (CONF / "sweep").glob("dice_*.yaml")))
+def test_an_ablation_changes_one_key(sweep: str) -> None:
+    configs = check_overrides("train", ["experiment=liars_dice_1x4f", f"sweep={sweep}"])
+    assert 2 <= len(configs) <= 4
+    assert {config.iterations for config in configs} == {40}
+    grid = yaml.safe_load((CONF / "sweep" / f"{sweep}.yaml").read_text())["hydra"]["sweeper"]["params"]
+    [(key, values)] = grid.items()
+    assert [OmegaConf.select(config, key) for config in configs] == yaml.safe_load(f"[{values}]")
+    usual = OmegaConf.select(compose("train", ["experiment=liars_dice_1x4f"]), key)
+    assert usual in [OmegaConf.select(config, key) for config in configs]
+
+
+def test_one_command_trains_on_all_four_games_of_liars_dice() -> None:
+    names = ["liars_dice_1x4f", "liars_dice_1x5f", "liars_dice_1x6f", "liars_dice_2x3f"]
+    configs = check_overrides("train", ["-m", f"experiment={','.join(names)}"])
+    assert [build(config.game).name for config in configs] == names
+    settings = [OmegaConf.to_container(config) for config in configs]
+    for each in settings:
+        assert isinstance(each, dict)
+        del each["game"]
+    assert settings == [settings[0]] * 4
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of optuna and what it uses

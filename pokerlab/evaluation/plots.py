@@ -17,7 +17,11 @@ PUBLISHED = {
         "DREAM": 0.06,
         "NFSP, 3e8 nodes": 0.057,
         "value net + search, 1,000 iterations": 0.047,
-    }
+    },
+    "liars_dice_1x4f": {"ReBeL, CFR-D": 0.017, "ReBeL, fictitious play": 0.041},
+    "liars_dice_1x5f": {"ReBeL, CFR-D": 0.015, "ReBeL, fictitious play": 0.020},
+    "liars_dice_1x6f": {"ReBeL, CFR-D": 0.024, "ReBeL, fictitious play": 0.040},
+    "liars_dice_2x3f": {"ReBeL, CFR-D": 0.017, "ReBeL, fictitious play": 0.020},
 }
 """Exploitability (NashConv/2, chips) of published neural agents; sources in docs/published.md."""
 

@@ -74,6 +74,9 @@ def test_selfplay_accounts_for_the_whole_iteration(tmp_path: Path, monkeypatch: 
     assert min(found["seconds"].values()) > 0
     assert sum(found["share"].values()) == pytest.approx(1)
     assert found["examples_per_second_generation"] > found["examples_per_second"] > 0
+    assert 0 < found["value_examples"] < found["examples"]
+    share = found["value_examples_per_second_generation"] / found["examples_per_second_generation"]
+    assert share == pytest.approx(found["value_examples"] / found["examples"], rel=0.2)
     assert os.listdir(tmp_path) == ["results.json"]  # noqa: PTH208
 
 
