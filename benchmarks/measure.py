@@ -20,8 +20,27 @@ Run = Callable[[int], object]
 """Does so many iterations of what is measured, going on where it stopped."""
 
 
-class Arguments(argparse.ArgumentParser):
-    """A benchmark's command line; mistakes end in one line and exit code 2.
+class CommandLine(argparse.ArgumentParser):
+    """A command line whose mistakes end in one line and exit code 2.
+
+    Args:
+        module: that is run.
+        description: of what it does.
+    """
+
+    def __init__(self, module: str, description: str | None) -> None:
+        super().__init__(
+            prog=f"python -m {module}",
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}\n")
+
+
+class Arguments(CommandLine):
+    """A benchmark's command line.
 
     Args:
         module: that is run.
@@ -30,18 +49,11 @@ class Arguments(argparse.ArgumentParser):
     """
 
     def __init__(self, module: str, description: str | None, *, repeats: int | None) -> None:
-        super().__init__(
-            prog=f"python -m {module}",
-            description=description,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        super().__init__(module, description)
         self.add_argument("--json", type=output_path, metavar="PATH", help="write the results there")
         if repeats is not None:
             self.add_argument("--repeats", type=positive, default=repeats, help="medians are over so many")
         self.add_argument("--seed", type=natural, default=1, help="of beliefs, networks and self-play")
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message}\n")
 
 
 def natural(text: str) -> int:

@@ -1,8 +1,8 @@
 """Pictures of a run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -26,6 +26,7 @@ PUBLISHED = {
 """Exploitability (NashConv/2, chips) of published neural agents; sources in docs/published.md."""
 
 SEARCH, NETWORK, PAPERS = "#0072b2", "#d55e00", "#777777"  # told apart by colour-blind readers too
+CURVES = (SEARCH, NETWORK, "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 
 def plot_run(metrics: Sequence[dict[str, Any]], game: str, folder: Path) -> list[Path]:
@@ -88,6 +89,12 @@ def _plot_exploitability(
     for name, colour, marker, legend in series:
         values = [line[name] for line in evaluated]
         axes.plot(positions, values, color=colour, marker=marker, markersize=4, label=legend)
+    _finish_exploitability(axes, label, game)
+    return _save(figure, path)
+
+
+def _finish_exploitability(axes: Axes, label: str, game: str) -> None:
+    """Published results, and what the axes are."""
     published = PUBLISHED.get(game, {})
     for name, value in published.items():
         axes.axhline(value, color=PAPERS, linewidth=1, linestyle="--")
@@ -106,6 +113,32 @@ def _plot_exploitability(
     axes.set(xlabel=label, ylabel="exploitability (NashConv/2, chips)", yscale="log", title=game)
     axes.legend(frameon=False, loc="lower left")
     _tidy(axes)
+
+
+def plot_curves(groups: Mapping[str, Sequence[Sequence[dict[str, Any]]]], game: str, path: Path) -> Path:
+    """Draws exploitability with search over minutes of self-play and training, group by group.
+
+    Args:
+        groups: by name, the metrics of each of its runs, which were evaluated at the same iterations. A
+            run is a thin line, the group's mean a thick one.
+        game: for the published results.
+        path: the PNG.
+    """
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    for (name, runs), colour in zip(groups.items(), CURVES, strict=False):
+        minutes, found = [], []
+        for metrics in runs:
+            elapsed = _elapsed(metrics)
+            evaluated = [line for line in metrics if line["exploitability"] is not None]
+            minutes.append([elapsed[line["iteration"]] / 60 for line in evaluated])
+            found.append([line["exploitability"] for line in evaluated])
+            if len(runs) > 1:
+                axes.plot(minutes[-1], found[-1], color=colour, linewidth=0.8, alpha=0.5)
+        means = [[fmean(of_runs) for of_runs in zip(*each, strict=True)] for each in (minutes, found)]
+        label = f"{name}, mean of {len(runs)} runs" if len(runs) > 1 else name
+        axes.plot(*means, "o-", color=colour, linewidth=2, label=label)
+    _finish_exploitability(axes, "minutes of self-play and training", game)
     return _save(figure, path)
 
 
