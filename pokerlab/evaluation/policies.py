@@ -6,12 +6,13 @@ exploitability is exact.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Generic
 
 import torch
 from torch import Tensor
 
-from pokerlab.games.base import Game, State
+from pokerlab.games.base import CHANCE, Game, State
 from pokerlab.search.best_response import Exploitability, exploitability
 from pokerlab.search.cfr import SampledStrategies
 from pokerlab.search.forest import Forest
@@ -98,9 +99,11 @@ def search_policy(
     played = torch.zeros(forest.edge_shape, dtype=torch.float64)  # Σ weight · own reach · strategy
     unweighted = torch.zeros_like(played)
     start = BeliefStates([game.root()], torch.as_tensor(game.initial_beliefs).to(like)[:, None])
-    frontier = _Reached(start, torch.ones_like(start.beliefs), [max(play_throughs, 1)])
+    draws = 1 if game.actor(game.root()) == CHANCE else max(play_throughs, 1)  # a deal has one iteration
+    frontier = _Reached(start, torch.ones_like(start.beliefs), [draws])
     while frontier.at.states:
-        offsets = torch.rand(len(frontier.draws), dtype=torch.float64, generator=generator)
+        draw_at = [0, *accumulate(n if n < iterations else 1 for n in frontier.draws)]
+        offsets = torch.rand(draw_at[-1], dtype=torch.float64, generator=generator)
         reached: list[_Reached] = []
         parts = subgames.forests(frontier.at.states, like, solver.memory, leaf_evaluator.numbers_a_leaf)
         for part, search in parts:
@@ -108,12 +111,9 @@ def search_policy(
             steps = iterations if search.num_decisions else 1
             cfr, samples = solver.start(search, belief, leaf_evaluator), None
             if play_throughs and len(search.leaves):
-                draws = (
-                    torch.tensor(frontier.draws[part])
-                    if search.num_decisions
-                    else torch.ones(search.num_subgames)
-                )
-                subgame, iteration, share = _draw_iterations(draws.long(), offsets[part], steps, solver)
+                number = torch.tensor(frontier.draws[part])
+                offset = offsets[draw_at[part.start] : draw_at[part.stop]]
+                subgame, iteration, share = _draw_iterations(number, offset, steps, solver)
                 samples = SampledStrategies(search, subgame.numpy(), iteration.numpy())
             average = cfr.run(steps, samples).average_strategy()
             if samples is not None:
@@ -135,18 +135,21 @@ def _draw_iterations(
 
     Args:
         number: ``[B]`` draws of each subgame; as many as there are iterations: each, with its exact weight.
-        offset: ``[B]`` uniform in [0, 1): where the draws, which are spread evenly, begin.
-        iterations: to draw from.
+        offset: uniform in [0, 1), of each draw, and one of each subgame without draws: where in its share of
+            the iterations a draw falls. Equal steps would not do: strategies go round in cycles, and might
+            be met at one point of them alone.
         solver: weighs them.
     """
     weights = torch.tensor([solver.rule.weight(t) for t in range(1, iterations + 1)], dtype=torch.float64)
     weights /= weights.sum()
     exact = (number >= iterations).nonzero()[:, 0]
-    number = number.masked_fill(number >= iterations, 0)
+    drawn = number < iterations
+    offset = offset[torch.repeat_interleave(drawn, torch.where(drawn, number, 1))]
+    number = torch.where(drawn, number, 0)
     subgame = torch.repeat_interleave(torch.arange(len(number)), number)
     rank = torch.arange(len(subgame)) - (number.cumsum(0) - number)[subgame]
     share = 1 / number[subgame].double()
-    t = torch.searchsorted(weights.cumsum(0), (rank + offset[subgame]) * share).clamp_max(iterations - 1) + 1
+    t = torch.searchsorted(weights.cumsum(0), (rank + offset) * share).clamp_max(iterations - 1) + 1
     t = torch.cat([t, torch.arange(1, iterations + 1).repeat(len(exact))])
     subgame = torch.cat([subgame, exact.repeat_interleave(iterations)])
     share = torch.cat([share, weights.repeat(len(exact))])

@@ -84,7 +84,7 @@ def test_more_play_throughs_come_closer_to_the_expectation() -> None:
     policies = {n: search(whole, solver, CalledOrFolded(), 100, n) for n in (1, 10, 99, 100)}
     exploitability = {n: whole.exploitability(policy).exploitability for n, policy in policies.items()}
     assert exploitability[1] > exploitability[10] > exploitability[100]
-    assert torch.allclose(policies[99], policies[100], rtol=0, atol=0.03)
+    assert torch.allclose(policies[99], policies[100], rtol=0, atol=0.1)
 
 
 class TellingCFR(TensorCFR):
@@ -178,13 +178,14 @@ def test_one_play_through_goes_on_from_one_iteration_drawn_by_its_weight(
 
 @AVERAGING
 def test_fewer_play_throughs_are_spread_evenly(averaging: str, weights: list[float]) -> None:
-    """Each iteration gets its number of the three, rounded up or down, and on average not rounded."""
+    """One of the three from each third of the iterations' weights, wherever it falls there."""
     exactly = 3 * torch.tensor(weights, dtype=torch.float64) / sum(weights)
     found = [3 * shares(TellingSolver("cfr", averaging), 4, 3, seed) for seed in range(150)]
     for number in found:
         torch.testing.assert_close(number, number.round(), rtol=0, atol=1e-7)
-        assert (number.round() >= exactly.floor()).all()
-        assert (number.round() <= exactly.ceil()).all()
+        assert ((number.cumsum(0) - exactly.cumsum(0)).abs() < 1).all()
+    distinct = {tuple(number.round().tolist()) for number in found}
+    assert averaging != "uniform" or len(distinct) > 4, "each falls independently of the others"
     assert (torch.stack(found).mean(0) - exactly).abs().max() < 4 * 0.5 / np.sqrt(150)
 
 
