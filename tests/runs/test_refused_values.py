@@ -7,10 +7,11 @@ import pytest
 
 from runs.harness import KUHN, command, contents, refusal, trained
 
+EXPERIMENTS = "kuhn, leduc, liars_dice_1x4f, liars_dice_1x5f, liars_dice_1x6f, liars_dice_2x3f, phase1"
 INTEGERS = {
     "iterations": 1, "trajectories": 1, "updates": 1, "batch_size": 1, "workers": 0, "seed": 0,
     "checkpoint_every": 1, "commit_every": 1, "trainer.threads": 1, "selfplay.value_capacity": 1,
-    "selfplay.policy_capacity": 1,
+    "selfplay.policy_capacity": 1, "selfplay.targets": 1,
 }  # fmt: skip
 """Keys that must be integers, and the least that they may be."""
 
@@ -24,7 +25,7 @@ INTEGERS = {
         ("launcher=modol", "unknown launcher 'modol': did you mean modal?"),
         ("launcher=aws", "unknown launcher 'aws': expected one of local, modal"),
         ("experiment=leduk", "unknown experiment 'leduk': did you mean leduc?"),
-        ("experiment=zzz", "unknown experiment 'zzz': expected one of kuhn, leduc, phase1"),
+        ("experiment=zzz", f"unknown experiment 'zzz': expected one of {EXPERIMENTS}"),
         ("model=smal", "unknown model 'smal': did you mean small?"),
         ("trainer=tpu", "unknown trainer 'tpu': did you mean gpu or cpu?"),
     ],
@@ -191,5 +192,5 @@ def test_a_folder_that_holds_a_run_is_never_written_over(tmp_path: Path) -> None
 def test_help_is_not_a_mistake(tmp_path: Path) -> None:
     ended = command("train", "--help", cwd=tmp_path)
     assert (ended.code, ended.err) == (0, "")
-    assert "experiment: kuhn, leduc, phase1" in ended.out
+    assert f"experiment: {EXPERIMENTS}" in ended.out
     assert contents(tmp_path) == {}
