@@ -7,16 +7,15 @@ exploitability, mean and range.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measure import CommandLine
+from benchmarks.measure import CommandLine, output_path
 from pokerlab.errors import UserError
-from pokerlab.evaluation.plots import CURVES, plot_curves
+from pokerlab.evaluation.plots import CURVES, evaluations, plot_curves
 from pokerlab.runs.build import build
 from pokerlab.runs.start import find_run, read_config
 
@@ -24,7 +23,7 @@ from pokerlab.runs.start import find_run, read_config
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
     parser = CommandLine("benchmarks.curves", __doc__)
-    parser.add_argument("png", type=Path, metavar="PNG", help="where the picture goes")
+    parser.add_argument("png", type=output_path, metavar="PNG", help="where the picture goes")
     parser.add_argument("groups", nargs="+", metavar="NAME=RUN,RUN,...", help=f"at most {len(CURVES)}")
     options = parser.parse_args(argv)
     try:
@@ -33,8 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error(str(error))
     table = Table("group", "runs", "last exploitability", "from", "to", title=f"{game}: NashConv/2, chips")
     for name, runs in groups.items():
-        evaluated = [[e for line in run if (e := line["exploitability"]) is not None] for run in runs]
-        last = [values[-1] for values in evaluated]
+        last = [evaluations(run)[-1]["exploitability"] for run in runs]
         numbers = (f"{value:.4f}" for value in (fmean(last), min(last), max(last)))
         table.add_row(name, str(len(last)), *numbers)
     plot_curves(groups, game, options.png)
@@ -60,7 +58,7 @@ def read(given: Sequence[str]) -> tuple[str, dict[str, list[list[dict[str, Any]]
         raise UserError(f"the runs are of several games: {', '.join(sorted(games))}")
     groups = {name: [run.read_metrics() for run in group] for name, group in runs.items()}
     for name, group in groups.items():
-        when = [[line["iteration"] for line in run if line["exploitability"] is not None] for run in group]
+        when = [[line["iteration"] for line in evaluations(run)] for run in group]
         if when != [when[0]] * len(when) or not when[0]:
             raise UserError(f"the runs of {name} were not evaluated at the same iterations")
     return games.pop(), groups

@@ -11,28 +11,27 @@ counts other equilibria's values as wrong too. The last row is what self-play gi
 """
 
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from omegaconf import DictConfig
 from torch import Tensor
 
 from benchmarks.measure import Arguments, Report, natural, positive
 from pokerlab.errors import UserError
-from pokerlab.evaluate import find_checkpoint
+from pokerlab.evaluate import find_checkpoint, restored
 from pokerlab.evaluation.policies import WholeGame, search_policy
 from pokerlab.games.base import Game
 from pokerlab.learning.networks import Networks
 from pokerlab.runs.assemble import Assembled
 from pokerlab.runs.command import check_overrides
-from pokerlab.runs.start import read_checkpoint, read_config
+from pokerlab.runs.start import read_config
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafValues
 from pokerlab.search.solver import Solver
 from pokerlab.search.tree import build_tree
 from pokerlab.selfplay.examples import ValueExamples
-from pokerlab.selfplay.trajectories import SelfPlay
 from pokerlab.selfplay.workers import random_stream
 
 SINGLE = torch.empty(0)
@@ -69,9 +68,8 @@ class ExactLeaves:
         return values
 
 
-def search_rows(config: DictConfig, leaves: ExactLeaves, options: "Options") -> list[dict[str, float]]:
+def search_rows(parts: Assembled, leaves: ExactLeaves, options: Namespace) -> list[dict[str, float]]:
     """The search policy's exploitability with exact leaves."""
-    parts = Assembled(config)
     whole, rows = WholeGame(parts.game), []
     for iterations in options.iterations:
         for play_throughs in options.play_throughs:
@@ -91,16 +89,12 @@ def search_rows(config: DictConfig, leaves: ExactLeaves, options: "Options") -> 
     return rows
 
 
-def network_rows(config: DictConfig, leaves: ExactLeaves, options: "Options") -> list[dict[str, float | str]]:
+def network_rows(parts: Assembled, leaves: ExactLeaves, options: Namespace) -> list[dict[str, float | str]]:
     """Errors of value networks, and of self-play's targets."""
     networks = {run: networks_of(run, leaves.game) for run in options.runs}
-    parts = Assembled(config)
-    play = config.selfplay
-    selfplay: SelfPlay = SelfPlay(
-        parts.game, parts.solver, search_iterations=play.search_iterations, exploration=play.exploration
-    )
-    first = networks[options.runs[0]]
-    examples, _ = selfplay.generate(first, config.trajectories, random_stream(options.seed), SINGLE)
+    play, first = parts.data.dataset, networks[options.runs[0]]
+    draws = random_stream(options.seed)
+    examples, _ = play.pool.selfplay.generate(first, play.trajectories, draws, SINGLE)
     exact = leaves.at(examples.features, examples.possible.float())(examples.beliefs.transpose(0, 1))
     exact = exact.transpose(0, 1)
     with torch.no_grad():
@@ -120,10 +114,9 @@ def networks_of(run: str, game: Game) -> Networks:
         UserError: there is no such run, or it is of another game.
     """
     folder, path = find_checkpoint(run)
-    parts = Assembled(read_config(folder))
+    parts, _ = restored(read_config(folder), path)
     if parts.game.name != game.name:
         raise UserError(f"{run} is a run of {parts.game.name}, not of {game.name}")
-    parts.module.load_state_dict(read_checkpoint(path)["state_dict"])
     return parts.module.networks
 
 
@@ -137,49 +130,26 @@ def errors(game: Game, examples: ValueExamples, wrong: Tensor) -> dict[str, floa
     }
 
 
-class Options:
-    """The command line.
-
-    Args:
-        parser: takes it apart.
-        given: its arguments.
-    """
-
-    def __init__(self, parser: Arguments, given: Sequence[str]) -> None:
-        parser.add_argument("overrides", nargs="*", help="of a run's config, as for pokerlab.train")
-        parser.add_argument("--iterations", type=positive, nargs="+", default=[1024], help="of search")
-        parser.add_argument("--play-throughs", type=natural, nargs="+", default=[0, 50])
-        parser.add_argument(
-            "--leaf-iterations",
-            type=positive,
-            default=100,
-            help="of a leaf's solve; for networks 10 times that",
-        )
-        parser.add_argument("--runs", nargs="+", default=[], metavar="RUN", help="measure these networks")
-        options = parser.parse_intermixed_args(given)
-        self.overrides: list[str] = options.overrides
-        self.iterations: list[int] = options.iterations
-        self.play_throughs: list[int] = options.play_throughs
-        self.leaf_iterations: int = options.leaf_iterations
-        self.runs: list[str] = options.runs
-        self.seed: int = options.seed
-        self.json = options.json
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
     parser = Arguments("benchmarks.exact", __doc__, repeats=None)
     given = list(sys.argv[1:] if argv is None else argv)
-    options = Options(parser, given)
+    parser.add_argument("overrides", nargs="*", help="of a run's config, as for pokerlab.train")
+    parser.add_argument("--iterations", type=positive, nargs="+", default=[1024], help="of search")
+    parser.add_argument("--play-throughs", type=natural, nargs="+", default=[0, 50])
+    told = "of a leaf's solve; for networks 10 times that"
+    parser.add_argument("--leaf-iterations", type=positive, default=100, help=told)
+    parser.add_argument("--runs", nargs="+", default=[], metavar="RUN", help="measure these networks")
+    options = parser.parse_intermixed_args(given)
     try:
         (config,) = check_overrides("train", options.overrides)
         report = Report(parser, given, threads=config.trainer.threads, dtype="float32", seed=options.seed)
         parts = Assembled(config)
         leaves = ExactLeaves(parts.game, options.leaf_iterations * (10 if options.runs else 1))
         if options.runs:
-            report.results["networks"] = network_rows(config, leaves, options)
+            report.results["networks"] = network_rows(parts, leaves, options)
         else:
-            report.results["search"] = search_rows(config, leaves, options)
+            report.results["search"] = search_rows(parts, leaves, options)
     except UserError as error:
         parser.error(str(error))
     if options.runs:

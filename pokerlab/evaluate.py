@@ -40,23 +40,18 @@ def evaluate(config: DictConfig) -> None:
         raise UserError(f"export_policy must be one of {', '.join(POLICIES)}, got {config.export_policy!r}")
     device = torch_device(config.device)
     run, path = find_checkpoint(str(config.run))
-    checkpoint = read_checkpoint(path)
     stored = read_config(run)
-    parts = Assembled(stored)
+    parts, iteration = restored(stored, path)
     for key in ("search_iterations", "play_throughs"):
         if config[key] is None:
             config[key] = stored.evaluation[key]
     torch.set_num_threads(config.threads)
-    if checkpoint["pokerlab"]["game"] != parts.game.name:
-        raise UserError(
-            f"{path} is a checkpoint of {checkpoint['pokerlab']['game']}, not of {parts.game.name}"
-        )
-    parts.module.load_state_dict(checkpoint["state_dict"])
     module = parts.module.to(device).eval()
     whole = WholeGame(parts.game)
     solver = build(config.solver) if "solver" in config else parts.solver
 
     console = Console()
+    play_throughs = {"search": config.play_throughs, "search_deterministic": 0}
     policies: dict[str, Tensor] = {}
     seconds: dict[str, float] = {}
     with console.status(f"searching, {config.search_iterations:,} iterations a subgame"):
@@ -64,13 +59,16 @@ def evaluate(config: DictConfig) -> None:
             started = time.perf_counter()
             if name == "policy_net":
                 policies[name] = module.policy_network.strategy(whole.forest, whole.belief)
+            elif name == "search_deterministic" and config.play_throughs == 0:
+                policies[name], seconds[name] = policies["search"], seconds["search"]
+                continue
             else:
                 policies[name] = search_policy(
                     whole,
                     solver,
                     module.networks,
                     iterations=config.search_iterations,
-                    play_throughs=config.play_throughs if name == "search" else 0,
+                    play_throughs=play_throughs[name],
                     generator=torch.Generator().manual_seed(config.seed),
                     like=torch.empty(0, device=device),
                 )
@@ -79,12 +77,11 @@ def evaluate(config: DictConfig) -> None:
         "game": parts.game.name,
         "run": run.path.name,
         "checkpoint": path.name,
-        "iteration": checkpoint["pokerlab"]["iteration"],
+        "iteration": iteration,
     }
     for name, strategy in policies.items():
-        searched = None if name == "policy_net" else config.search_iterations
-        play_throughs = {"search": config.play_throughs, "search_deterministic": 0}.get(name)
-        results[name] = _measure(whole, strategy, seconds[name], searched, play_throughs)
+        searched = config.search_iterations if name in play_throughs else None
+        results[name] = _measure(whole, strategy, seconds[name], searched, play_throughs.get(name))
     write_json(run.evaluation, results)
     if outputs["json"]:
         write_json(outputs["json"], results)
@@ -113,6 +110,22 @@ def find_checkpoint(wanted: str) -> tuple[RunFolder, Path]:
     if not path.is_file():
         raise UserError(f"run={wanted}: {run.path} has no checkpoint yet")
     return run, path
+
+
+def restored(config: DictConfig, path: Path) -> tuple[Assembled, int]:
+    """A run's objects with the weights of one of its checkpoints, and the iterations that those took.
+
+    Raises:
+        UserError: the checkpoint cannot be read, or is of another game.
+    """
+    checkpoint = read_checkpoint(path)
+    parts = Assembled(config)
+    if checkpoint["pokerlab"]["game"] != parts.game.name:
+        raise UserError(
+            f"{path} is a checkpoint of {checkpoint['pokerlab']['game']}, not of {parts.game.name}"
+        )
+    parts.module.load_state_dict(checkpoint["state_dict"])
+    return parts, checkpoint["pokerlab"]["iteration"]
 
 
 def _measure(

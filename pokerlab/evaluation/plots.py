@@ -41,8 +41,7 @@ def plot_run(metrics: Sequence[dict[str, Any]], game: str, folder: Path) -> list
         What was drawn.
     """
     drawn = [_plot_losses(metrics, folder / "losses.png")]
-    evaluated = [line for line in metrics if line["exploitability"] is not None]
-    if evaluated:
+    if evaluated := evaluations(metrics):
         seconds = _elapsed(metrics)
         iterations = [line["iteration"] + 1 for line in evaluated]
         times = [seconds[line["iteration"]] for line in evaluated]
@@ -52,6 +51,11 @@ def plot_run(metrics: Sequence[dict[str, Any]], game: str, folder: Path) -> list
         ):
             drawn.append(_plot_exploitability(evaluated, positions, label, game, folder / name))
     return drawn
+
+
+def evaluations(metrics: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines of iterations after which exploitability was measured."""
+    return [line for line in metrics if line["exploitability"] is not None]
 
 
 def _elapsed(metrics: Sequence[dict[str, Any]]) -> dict[int, float]:
@@ -130,7 +134,7 @@ def plot_curves(groups: Mapping[str, Sequence[Sequence[dict[str, Any]]]], game: 
         minutes, found = [], []
         for metrics in runs:
             elapsed = _elapsed(metrics)
-            evaluated = [line for line in metrics if line["exploitability"] is not None]
+            evaluated = evaluations(metrics)
             minutes.append([elapsed[line["iteration"]] / 60 for line in evaluated])
             found.append([line["exploitability"] for line in evaluated])
             if len(runs) > 1:

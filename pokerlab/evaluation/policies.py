@@ -142,8 +142,8 @@ def _draw_iterations(
     """
     weights = torch.tensor([solver.rule.weight(t) for t in range(1, iterations + 1)], dtype=torch.float64)
     weights /= weights.sum()
-    exact = (number >= iterations).nonzero()[:, 0]
     drawn = number < iterations
+    exact = (~drawn).nonzero()[:, 0]
     offset = offset[torch.repeat_interleave(drawn, torch.where(drawn, number, 1))]
     number = torch.where(drawn, number, 0)
     subgame = torch.repeat_interleave(torch.arange(len(number)), number)

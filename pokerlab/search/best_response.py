@@ -70,8 +70,8 @@ def strategy_values(
         beliefs = forest.beliefs_at(leaves, forest.reach(strategy, belief=belief), belief)
         worth = leaf_evaluator.at(leaves.features, leaves.possible)(beliefs)
         opponent = (rows_of(reach, leaves.row) * belief[:, leaves.subgame] * leaves.possible).flip(0)
-        scale = (leaves.pot * leaves.chance)[:, None] * leaves.possible
-        ends.index_add_(0, leaves.row.flatten(), (worth * forest.mass(opponent) * scale).flatten(0, -2))
+        values = worth * forest.mass(opponent) * leaves.pot_in_chips
+        ends.index_add_(0, leaves.row.flatten(), values.flatten(0, -2))
     mass = forest.mass(belief.flip(0))
     return divided(_backed_up(forest, strategy, ends, best=False), mass, torch.zeros_like(mass))
 

@@ -43,9 +43,8 @@ class SampledStrategies:
         self.copies = forest.copies(subgame)
         self.strategy = uniform_strategy(self.copies)
         """``[A, D, H]`` on ``copies``; what is not yet sampled is uniform."""
-        nodes = self.copies.decisions
-        node = forest.decision_index(subgame[nodes.subgame.numpy(force=True)], nodes.node)
-        of_node = iteration[nodes.subgame.numpy(force=True)]
+        node = forest.copied_from(self.copies, subgame)
+        of_node = iteration[self.copies.decisions.subgame.numpy(force=True)]
         order = np.argsort(of_node, kind="stable")
         self._to, self._from = (
             torch.as_tensor(i[order], device=forest.device) for i in (np.arange(len(node)), node)
@@ -93,7 +92,7 @@ class CFR(ABC):
         self._weight_sum = 0.0
         leaves = forest.leaves
         self._leaf_weight = belief[:, leaves.subgame] * leaves.possible
-        self._leaf_scale = (leaves.pot * leaves.chance)[:, None] * leaves.possible
+        self._leaf_scale = leaves.pot_in_chips
         # beliefs that an iteration leaves undefined keep their last value; the first are the roots'
         anything = leaves.possible / leaves.possible.sum(-1, keepdim=True)
         self._leaf_belief = divided(self._leaf_weight, self._leaf_weight.sum(-1, keepdim=True), anything)
@@ -107,6 +106,11 @@ class CFR(ABC):
             updates = 2 if alternating else 1  # alternating players meet different strategies
             self._leaf_sums = self._leaf_weight.new_zeros(updates, *self._leaf_weight.shape)
             self._leaf_sum_weights = [0.0] * updates
+        self._set_up()
+
+    @abstractmethod
+    def _set_up(self) -> None:
+        """The solver's own numbers, at iteration 0."""
 
     def step(self) -> None:
         """One iteration: both players' regrets and averages are updated once."""
@@ -135,8 +139,7 @@ class CFR(ABC):
         forest, nodes = self.forest, self.forest.decisions
         reach = rows_of(forest.reach(strategy), nodes.row) * self.belief[:, nodes.subgame] * nodes.possible
         opponent = torch.where((forest.actor == 0)[:, None], reach[1], reach[0])
-        scale = pots * (nodes.pot * nodes.chance)[:, None] * nodes.possible
-        self._start_from(strategy, strategy * forest.mass(opponent) * scale)
+        self._start_from(strategy, strategy * forest.mass(opponent) * pots * nodes.pot_in_chips)
 
     @abstractmethod
     def _start_from(self, strategy: Tensor, regret: Tensor) -> None:
@@ -165,20 +168,13 @@ class CFR(ABC):
             players: who updates.
             weight: of the iteration in averages.
         """
-        if not self.average_leaves:
-            return self._counterfactual(reach, players)
-        which = players.start if self.alternating else 0
-        self._leaf_sum_weights[which] += weight
-        reach = self._leaf_sums[which].add_(reach, alpha=weight) / self._leaf_sum_weights[which]
-        return self._counterfactual(reach, players)
-
-    def _counterfactual(self, reach: Tensor, players: slice) -> Tensor:
-        return self._worth(reach)[players] * self.forest.mass(reach[players]) * self._leaf_scale
-
-    def _worth(self, reach: Tensor) -> Tensor:
-        """``[2, L, H]`` infostate values of the leaves that are reached so, in pots."""
+        if self.average_leaves:
+            which = players.start if self.alternating else 0
+            self._leaf_sum_weights[which] += weight
+            reach = self._leaf_sums[which].add_(reach, alpha=weight) / self._leaf_sum_weights[which]
         self._normalise(reach)
-        return self._evaluate_leaves(self._leaf_belief)
+        worth = self._evaluate_leaves(self._leaf_belief)[players]
+        return worth * self.forest.mass(reach[players]) * self._leaf_scale
 
     @abstractmethod
     def _normalise(self, reach: Tensor) -> None:

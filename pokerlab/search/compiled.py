@@ -15,8 +15,6 @@ from pokerlab.games.base import Ints, MatrixPayoffs
 from pokerlab.search import kernels
 from pokerlab.search.cfr import CFR, SampledStrategies, divided
 from pokerlab.search.forest import Forest
-from pokerlab.search.leaves import LeafEvaluator
-from pokerlab.search.rules import UpdateRule
 
 ROW = 192
 """Numbers that a sequence row has at least, if there are so many: shorter rows cost more than they save."""
@@ -87,24 +85,8 @@ class CompiledCFR(CFR):
     its iterations. A run that is interrupted leaves its subgames at different iterations: of no use.
     """
 
-    def __init__(
-        self,
-        forest: Forest,
-        belief: Tensor,
-        rule: UpdateRule,
-        *,
-        alternating: bool,
-        leaf_evaluator: LeafEvaluator | None = None,
-        average_leaves: bool = False,
-    ) -> None:
-        super().__init__(
-            forest,
-            belief,
-            rule,
-            alternating=alternating,
-            leaf_evaluator=leaf_evaluator,
-            average_leaves=average_leaves,
-        )
+    def _set_up(self) -> None:
+        forest, belief = self.forest, self.belief
         self._leaf_belief = self._leaf_belief.contiguous()
         self._interrupted = False
         self._dtype = np.dtype(str(forest.dtype).removeprefix("torch."))

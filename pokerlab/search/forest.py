@@ -57,6 +57,11 @@ class ForestNodes:
         """``[n, H]`` 1 for hands that the board leaves possible, else 0."""
         return rows_of(self.boards, self.board)
 
+    @property
+    def pot_in_chips(self) -> Tensor:
+        """``[n, H]`` what a value of one pot is in counterfactual values: pot × chance, if possible."""
+        return (self.pot * self.chance)[:, None] * self.possible
+
     def select(self, index: Tensor) -> "ForestNodes":
         """The nodes at ``index``, ``[m]`` on the CPU."""
         there, here = index.to(self.row.device), index.numpy()
@@ -133,6 +138,11 @@ class Forest(Generic[State]):
     def copies(self, subgame: Ints) -> "Forest[State]":
         """A forest of copies of the subgames ``[n]``."""
         return Forest(self.game, self.trees, self.tree_of[subgame], device=self.device, dtype=self.dtype)
+
+    def copied_from(self, copies: "Forest[State]", subgame: Ints) -> Ints:
+        """Which decision node each one of :meth:`copies` of the subgames ``[n]`` copies."""
+        nodes = copies.decisions
+        return self.decision_index(subgame[nodes.subgame.numpy(force=True)], nodes.node)
 
     # Layout
 
@@ -365,9 +375,7 @@ class Forest(Generic[State]):
 
     def on_copies(self, edges: Tensor, copies: "Forest[State]", subgame: Ints) -> Tensor:
         """A quantity of edges ``[A, D, H]`` on :meth:`copies` of the subgames ``[n]``."""
-        nodes = copies.decisions
-        index = self.decision_index(subgame[nodes.subgame.numpy(force=True)], nodes.node)
-        return edges[: copies.width, torch.as_tensor(index, device=edges.device)]
+        return edges[:, torch.as_tensor(self.copied_from(copies, subgame), device=edges.device)]
 
     def edge_rows(self, rows: Tensor) -> Tensor:
         """The edges' part of sequence rows ``[R, H]``, as a view ``[A, D, H]``."""

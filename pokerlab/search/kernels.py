@@ -405,6 +405,7 @@ def follow(first_pack: int, last_pack: int, trees: Trees, packs: Packs, numbers:
         strategy = numbers.strategy[edge_at : packs.edge_at[pack + 1]].reshape(count, width)
         reach = numbers.reach[packs.row_at[pack] : packs.row_at[pack + 1]].reshape(count + 2, width)
         strategy_sum = numbers.strategy_sum[edge_at : packs.edge_at[pack + 1]].reshape(count, width)
+        reach[:2] = numbers.reach.dtype.type(1)
         for player in range(2):
             _update_reach(player, tree, trees, numbers.reach.dtype.type(0), strategy, strategy_sum, reach)
 
@@ -420,8 +421,6 @@ def start(
         width = (packs.root_at[pack + 1] - packs.root_at[pack]) // 2
         count = (packs.edge_at[pack + 1] - edge_at) // width
         strategy = numbers.strategy[edge_at : packs.edge_at[pack + 1]].reshape(count, width)
-        reach = numbers.reach[packs.row_at[pack] : packs.row_at[pack + 1]].reshape(count + 2, width)
-        reach[:2] = one
         for node in range(trees.node_at[tree, 0], trees.node_at[tree, 2]):
             strategy[trees.first[node] : trees.end[node]] = one / strategy.dtype.type(
                 trees.end[node] - trees.first[node]

@@ -10,37 +10,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from pokerlab.search.cfr import CFR, ILLEGAL, SampledStrategies, divided
-from pokerlab.search.forest import Forest, rows_of, uniform_strategy
-from pokerlab.search.leaves import LeafEvaluator
-from pokerlab.search.rules import UpdateRule
+from pokerlab.search.forest import rows_of, uniform_strategy
 
 
 class TensorCFR(CFR):
     """:class:`CFR` with one tensor for all subgames; its arguments are :class:`CFR`'s."""
 
-    def __init__(
-        self,
-        forest: Forest,
-        belief: Tensor,
-        rule: UpdateRule,
-        *,
-        alternating: bool,
-        leaf_evaluator: LeafEvaluator | None = None,
-        average_leaves: bool = False,
-    ) -> None:
-        super().__init__(
-            forest,
-            belief,
-            rule,
-            alternating=alternating,
-            leaf_evaluator=leaf_evaluator,
-            average_leaves=average_leaves,
-        )
+    def _set_up(self) -> None:
+        forest, belief = self.forest, self.belief
         rows = belief.new_zeros(forest.num_rows, forest.game.num_hands)
         self._strategy = uniform_strategy(forest)
         self._regret = torch.zeros_like(self._strategy)
         self._strategy_sum = torch.zeros_like(self._strategy)  # weighted sums of own reach
-        self._prediction = torch.zeros_like(self._strategy) if rule.predictive else None
+        self._prediction = torch.zeros_like(self._strategy) if self.rule.predictive else None
         self._value_sum = belief.new_zeros(belief.shape)
 
         self._reach = forest.reach(self._strategy)

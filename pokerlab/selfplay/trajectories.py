@@ -16,7 +16,7 @@ from torch import Tensor
 from pokerlab.games.base import Game, State
 from pokerlab.search.best_response import strategy_values
 from pokerlab.search.cfr import CFR, SampledStrategies
-from pokerlab.search.forest import Forest
+from pokerlab.search.forest import Forest, ForestNodes
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import BeliefStates, Subgames
@@ -228,15 +228,22 @@ class _Playing(Generic[State]):
         reach = copies.reach(strategy, belief=beliefs)
         chosen = copies.leaves.select(first)
         states = [copies.trees[t].leaves.states[i] for t, i in zip(chosen.tree, chosen.node, strict=True)]
-        # a copy's leaves lie in a row, in their tree's order
-        leaves_at = np.searchsorted(copies.leaves.subgame.numpy(force=True), np.arange(len(self._subgame)))
-        subgame, other = self._subgame[chosen.subgame.cpu()], torch.arange(self._others)
-        there = leaves_at[self._played + subgame[:, None] * self._others + other] + chosen.node[:, None]
         others = _Others(
             torch.arange(len(first)).repeat_interleave(self._others),
-            copies.beliefs_at(copies.leaves.select(torch.as_tensor(there).flatten()), reach, beliefs),
+            copies.beliefs_at(copies.leaves.select(self._same_leaf_in_others(chosen)), reach, beliefs),
         )
         return BeliefStates(states, copies.beliefs_at(chosen, reach, beliefs)), goes_to, others
+
+    def _same_leaf_in_others(self, chosen: ForestNodes) -> Tensor:
+        """``[chosen · m]`` where each chosen leaf stands in its subgame's copies for other iterations."""
+        if not self._others:
+            return torch.empty(0, dtype=torch.int64)
+        # a copy's leaves lie in a row, in their tree's order
+        copy_of = self.samples.copies.leaves.subgame.numpy(force=True)
+        leaves_at = np.searchsorted(copy_of, np.arange(len(self._subgame)))
+        subgame, other = self._subgame[chosen.subgame.cpu()], torch.arange(self._others)
+        there = leaves_at[self._played + subgame[:, None] * self._others + other] + chosen.node[:, None]
+        return torch.as_tensor(there).flatten()
 
     def _sample_ends(self, beliefs: Tensor, exploration: float) -> Tensor:
         """``[n]`` an index into terminals, then leaves, of the copies."""
