@@ -6,7 +6,6 @@ exploitability is exact.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Generic
 
 import torch
@@ -14,8 +13,8 @@ from torch import Tensor
 
 from pokerlab.games.base import CHANCE, Game, State
 from pokerlab.search.best_response import Exploitability, exploitability
-from pokerlab.search.cfr import SampledStrategies
-from pokerlab.search.forest import Forest
+from pokerlab.search.cfr import SampledStrategies, divided
+from pokerlab.search.forest import Forest, uniform_strategy
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import BeliefStates, Subgames
@@ -82,8 +81,10 @@ def search_policy(
     In a subgame it plays the average strategy. It goes on from the belief state of one iteration t* that
     it draws with the averaging weights, as ReBeL does: the subgame's values hold for the beliefs of the
     iterations, not for those of their average. The policy returned is the mixture over ``play_throughs``
-    draws, spread evenly over the first subgame's iterations; from as many draws as there are iterations,
-    it is the exact expectation over that subgame's t*. Later subgames draw one t* for each belief state.
+    draws in the first subgame; from as many draws as there are iterations, it is the exact expectation over
+    that subgame's t*. Later subgames draw one t* for each belief state. Draws at the same public state are
+    spread over the iterations. Belief states that neither player comes to are not searched: what the
+    policy says there is uniform, and of no consequence.
 
     Args:
         whole: the game.
@@ -91,7 +92,7 @@ def search_policy(
         leaf_evaluator: the value network.
         iterations: CFR iterations a subgame.
         play_throughs: number of draws; 0: go on from the average strategy's beliefs instead.
-        generator: source of the draws' offsets.
+        generator: source of the draws.
         like: a tensor with the device and dtype to search in.
     """
     game, forest = whole.game, whole.forest
@@ -102,8 +103,8 @@ def search_policy(
     draws = 1 if game.actor(game.root()) == CHANCE else max(play_throughs, 1)  # a deal has one iteration
     frontier = _Reached(start, torch.ones_like(start.beliefs), [draws])
     while frontier.at.states:
-        draw_at = [0, *accumulate(n if n < iterations else 1 for n in frontier.draws)]
-        offsets = torch.rand(draw_at[-1], dtype=torch.float64, generator=generator)
+        falls = [n if n < iterations else 1 for n in frontier.draws]
+        spread = _spread(frontier.at.states, torch.tensor(falls), generator).split(falls)
         reached: list[_Reached] = []
         parts = subgames.forests(frontier.at.states, like, solver.memory, leaf_evaluator.numbers_a_leaf)
         for part, search in parts:
@@ -111,9 +112,8 @@ def search_policy(
             steps = iterations if search.num_decisions else 1
             cfr, samples = solver.start(search, belief, leaf_evaluator), None
             if play_throughs and len(search.leaves):
-                number = torch.tensor(frontier.draws[part])
-                offset = offsets[draw_at[part.start] : draw_at[part.stop]]
-                subgame, iteration, share = _draw_iterations(number, offset, steps, solver)
+                number, fallen = torch.tensor(frontier.draws[part]), torch.cat(spread[part])
+                subgame, iteration, share = _draw_iterations(number, fallen, steps, solver)
                 samples = SampledStrategies(search, subgame.numpy(), iteration.numpy())
             average = cfr.run(steps, samples).average_strategy()
             if samples is not None:
@@ -123,33 +123,53 @@ def search_policy(
                 reached.append(_continue(search, average, belief, weight))
             _add_played(whole, search, average, weight, played, unweighted)
         frontier = _join(reached)
-    total = played.sum(0)
-    mixture = torch.where(total > 0, played, unweighted)
-    return mixture / mixture.sum(0)
+    mixture = torch.where(played.sum(0) > 0, played, unweighted)
+    return divided(mixture, mixture.sum(0), uniform_strategy(forest))
+
+
+def _spread(states: Sequence[State], draws: Tensor, generator: torch.Generator) -> Tensor:
+    """``[Σ draws]`` where in its subgame's iterations, by weight from 0 to 1, each draw falls.
+
+    Each is uniform, but the n draws at one public state fall into n equal shares, one into each: the
+    mixture needs fewer. Equal steps would not do: strategies go round in cycles, and might be met at one
+    point of them alone.
+
+    Args:
+        states: of the subgames.
+        draws: ``[B]`` how many each has.
+        generator: source of randomness.
+    """
+    number: dict[State, int] = {}
+    of_state = torch.tensor([number.setdefault(state, len(number)) for state in states])
+    at = of_state.repeat_interleave(draws)
+    shuffled = torch.randperm(len(at), generator=generator)
+    order = shuffled[at[shuffled].argsort(stable=True)]
+    size = at.bincount()
+    share = torch.empty(len(at), dtype=torch.float64)
+    share[order] = (torch.arange(len(at)) - (size.cumsum(0) - size)[at[order]]).double()
+    return (share + torch.rand(len(at), dtype=torch.float64, generator=generator)) / size[at]
 
 
 def _draw_iterations(
-    number: Tensor, offset: Tensor, iterations: int, solver: Solver
+    number: Tensor, fallen: Tensor, iterations: int, solver: Solver
 ) -> tuple[Tensor, Tensor, Tensor]:
     """From which iterations to go on: different (subgame, iteration) and their share of the subgame's draws.
 
     Args:
         number: ``[B]`` draws of each subgame; as many as there are iterations: each, with its exact weight.
-        offset: uniform in [0, 1), of each draw, and one of each subgame without draws: where in its share of
-            the iterations a draw falls. Equal steps would not do: strategies go round in cycles, and might
-            be met at one point of them alone.
+        fallen: where each draw falls, see :func:`_spread`; one of each subgame whose iterations are all
+            taken is not used.
         solver: weighs them.
     """
     weights = torch.tensor([solver.rule.weight(t) for t in range(1, iterations + 1)], dtype=torch.float64)
     weights /= weights.sum()
     drawn = number < iterations
     exact = (~drawn).nonzero()[:, 0]
-    offset = offset[torch.repeat_interleave(drawn, torch.where(drawn, number, 1))]
+    fallen = fallen[torch.repeat_interleave(drawn, torch.where(drawn, number, 1))]
     number = torch.where(drawn, number, 0)
     subgame = torch.repeat_interleave(torch.arange(len(number)), number)
-    rank = torch.arange(len(subgame)) - (number.cumsum(0) - number)[subgame]
     share = 1 / number[subgame].double()
-    t = torch.searchsorted(weights.cumsum(0), (rank + offset) * share).clamp_max(iterations - 1) + 1
+    t = torch.searchsorted(weights.cumsum(0), fallen).clamp_max(iterations - 1) + 1
     t = torch.cat([t, torch.arange(1, iterations + 1).repeat(len(exact))])
     subgame = torch.cat([subgame, exact.repeat_interleave(iterations)])
     share = torch.cat([share, weights.repeat(len(exact))])
@@ -158,10 +178,11 @@ def _draw_iterations(
 
 
 def _continue(forest: Forest, strategy: Tensor, belief: Tensor, weight: Tensor) -> _Reached:
-    """The leaves of subgames under a strategy, given beliefs and weights at their roots."""
-    leaves = forest.leaves
+    """The leaves that a strategy comes to, given beliefs and weights at the subgames' roots."""
+    own = forest.reach(strategy)[forest.leaves.row] * weight[:, forest.leaves.subgame]
+    reached = (own > 0).any(2).any(0).nonzero()[:, 0].cpu()
+    leaves, own = forest.leaves.select(reached), own[:, reached.to(own.device)]
     beliefs = forest.beliefs_at(leaves, forest.reach(strategy, belief=belief), belief)
-    own = forest.reach(strategy)[leaves.row] * weight[:, leaves.subgame]
     states = [forest.trees[t].leaves.states[i] for t, i in zip(leaves.tree, leaves.node, strict=True)]
     return _Reached(BeliefStates(states, beliefs), own, [1] * len(states))
 
