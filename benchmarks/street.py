@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pokerlab.games.base import TERMINAL, Bools, Game, LazyStates, PayoffOperator, Terminal, Unfolded
-from pokerlab.games.betting import CALL, FOLD, ROUNDING, SMALLEST_BET, Betting, enumerate_betting
+from pokerlab.games.betting import CALL, FOLD, ROUNDING, SMALLEST_BET, Betting, Sizes, enumerate_betting
 
 FOLD_KERNEL, SHOWDOWN_KERNEL = 0, 1
 """Without a board; with board b the kernels are ``2·(b + 1)`` more."""
@@ -61,7 +61,7 @@ class Street(Game[StreetState]):
     ) -> None:
         self.num_hands, self._root = hands, StreetState(pot, stack)
         self.bets, self.most_raises = tuple(bets), most_raises
-        self._sizes = np.array(self.bets, dtype=float)
+        self._sizes = Sizes.all_the_time(self.bets, most_raises)
         self.all_in = SMALLEST_BET + len(self.bets)
         self.action_labels = ("fold", "call", *(f"{bet:g} pot" for bet in self.bets), "all-in")
         different = 1 - np.eye(hands)
@@ -177,7 +177,7 @@ class Street(Game[StreetState]):
             raises=self._raises(root),
             big_blind=0,
         )
-        betting = enumerate_betting(start, self._sizes, self.most_raises)
+        betting = enumerate_betting(start, self._sizes)
         first, second = betting.committed
         actor = np.where(betting.player < 0, TERMINAL, betting.player)
         end = np.flatnonzero(betting.player < 0)

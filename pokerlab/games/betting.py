@@ -9,11 +9,12 @@ limit or the least raise does not allow is left out, one that reaches the limit 
 there, where one may raise at all.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from pokerlab.games.base import Floats, Ints
+from pokerlab.games.base import Bools, Floats, Ints
 from pokerlab.loops import compiled
 
 FOLD, CALL, SMALLEST_BET = 0, 1, 2
@@ -57,20 +58,77 @@ class BettingTree(NamedTuple):
     """``[2, N]`` what each player has put in on the street."""
 
 
-def enumerate_betting(start: Betting, bets: Floats, most_raises: int) -> BettingTree:
+class Sizes(NamedTuple):
+    """What one may bet on a street."""
+
+    fractions: Floats
+    """``[S]`` sizes of bets and raises as fractions of the pot after calling, ascending."""
+    offered: Bools
+    """``[n, S]`` which of them are there for the first bet of the street, for the first raise, …; the last
+    row for all that follow."""
+    most_raises: int
+    """Bets and raises on the street, all-ins among them."""
+
+    @classmethod
+    def all_the_time(cls, fractions: Sequence[float], most_raises: int) -> "Sizes":
+        """The same for bets and raises."""
+        return cls(np.array(fractions, dtype=float), np.ones((1, len(fractions)), dtype=bool), most_raises)
+
+
+def options(betting: Betting, sizes: Sizes) -> dict[int, float]:
+    """The actions of who is to act, ascending, and what that player has then put in on the street."""
+    own, other = betting.committed[betting.player], betting.committed[1 - betting.player]
+    chips = {
+        action: _put_in(
+            action, betting.pot, own, other, betting.limit, betting.raises, betting.big_blind, *sizes
+        )
+        for action in range(SMALLEST_BET + len(sizes.fractions) + 1)
+    }
+    return {action: put_in for action, put_in in chips.items() if put_in >= 0}
+
+
+def enumerate_betting(start: Betting, sizes: Sizes) -> BettingTree:
     """Every way in which the betting can go on.
 
     Args:
         start: where it stands; somebody is to act, and not both are all-in.
-        bets: sizes of bets and raises as fractions of the pot after calling, ascending, float64.
-        most_raises: bets and raises on the street, all-ins among them.
+        sizes: of bets.
     """
     shape, committed = _enumerate(
         float(start.pot), float(start.committed[0]), float(start.committed[1]), float(start.limit),
-        start.player, start.acted, start.raises, float(start.big_blind), bets, most_raises,
+        start.player, start.acted, start.raises, float(start.big_blind), *sizes,
     )  # fmt: skip
     above, action, player, raises = shape
     return BettingTree(above, action, player, raises, committed)
+
+
+@compiled
+def _put_in(
+    action: int,
+    pot: float,
+    own: float,
+    other: float,
+    limit: float,
+    raises: int,
+    big_blind: float,
+    fractions: Floats,
+    offered: Bools,
+    most_raises: int,
+) -> float:
+    """What the player has put in on the street after the action; −1 if it is not an option."""
+    called, least_raise = max(own, other), max(big_blind, abs(own - other))
+    if action == CALL:
+        return called
+    if action == FOLD:
+        return own if own < called else -1.0
+    if raises >= most_raises or called >= limit:
+        return -1.0
+    size = action - SMALLEST_BET
+    if size == len(fractions):
+        return limit
+    by = fractions[size] * (pot + 2 * called)
+    allowed = offered[min(raises, len(offered) - 1), size] and by > 0 and by >= least_raise * ROUNDING
+    return called + by if allowed and called + by < limit * ROUNDING else -1.0
 
 
 @compiled
@@ -83,11 +141,12 @@ def _enumerate(
     acted: bool,
     raises: int,
     big_blind: float,
-    bets: Floats,
+    fractions: Floats,
+    offered: Bools,
     most_raises: int,
 ) -> tuple[Ints, Floats]:
     """``[4, N]`` above, action, player, raises; ``[2, N]`` committed."""
-    all_in = SMALLEST_BET + len(bets)
+    all_in = SMALLEST_BET + len(fractions)
     states: list[tuple[int, int, int, int, float, float]] = []
     waiting = [(-1, -1, player, raises, first, second)]
     while waiting:
@@ -96,25 +155,14 @@ def _enumerate(
         states.append((above, action, player, raises, first, second))
         if player < 0:
             continue
-        own, called = first if player == 0 else second, max(first, second)
-        least_raise = max(big_blind, abs(first - second))
-        may_raise = raises < most_raises and called < limit
+        own, other = (first, second) if player == 0 else (second, first)
         for action in range(all_in, -1, -1):  # the last to be put there is the first to be taken
-            put_in = called
-            if action == FOLD:
-                if own == called:
-                    continue
-                put_in = own
-            elif action == all_in:
-                if not may_raise:
-                    continue
-                put_in = limit
-            elif action >= SMALLEST_BET:
-                by = bets[action - SMALLEST_BET] * (pot + 2 * called)
-                put_in = called + by
-                if not may_raise or by < least_raise * ROUNDING or put_in >= limit * ROUNDING or by <= 0:
-                    continue
-            over = action == FOLD or (action == CALL and (acted or here > 0 or called >= limit))
+            put_in = _put_in(
+                action, pot, own, other, limit, raises, big_blind, fractions, offered, most_raises
+            )
+            if put_in < 0:
+                continue
+            over = action == FOLD or (action == CALL and (acted or here > 0 or other >= limit))
             waiting.append((
                 here, action, -1 if over else 1 - player, raises + (1 if action >= SMALLEST_BET else 0),
                 put_in if player == 0 else first, second if player == 0 else put_in,

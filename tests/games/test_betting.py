@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pokerlab.games.betting import CALL, FOLD, SMALLEST_BET, Betting, BettingTree, enumerate_betting
+from pokerlab.games.betting import CALL, FOLD, SMALLEST_BET, Betting, BettingTree, Sizes, enumerate_betting
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def hands(draw: st.DrawFn) -> Hand:
 
 @given(hand=hands(), bets=sizes, most_raises=st.integers(1, 4))
 def test_the_tree_is_that_of_playing_every_line(hand: Hand, bets: list[float], most_raises: int) -> None:
-    tree = enumerate_betting(start_of(hand), np.array(bets), most_raises)
+    tree = enumerate_betting(start_of(hand), Sizes.all_the_time(bets, most_raises))
     played = every_hand(hand, bets, most_raises)
     assert [line_of(tree, node) for node in range(len(tree.above))] == [h.line for h in played]
     assert tree.committed.T.tolist() == [list(h.committed) for h in played]
@@ -122,7 +121,7 @@ def test_the_tree_is_that_of_playing_every_line(hand: Hand, bets: list[float], m
 def test_chips_are_conserved_and_raises_large_enough(hand: Hand, bets: list[float], most_raises: int) -> None:
     """By the dealer's rules alone, whatever the sizes."""
     start = start_of(hand)
-    tree = enumerate_betting(start, np.array(bets), most_raises)
+    tree = enumerate_betting(start, Sizes.all_the_time(bets, most_raises))
     least = {0: max(hand.last_raise, hand.big_blind)}
     for node in range(1, len(tree.above)):
         above, action = int(tree.above[node]), int(tree.action[node])
@@ -161,7 +160,7 @@ def lines_below(tree: BettingTree, *line: int) -> dict[int, tuple[float, float]]
 def test_before_the_flop_the_big_blind_has_an_option_and_raises_by_two_at_least() -> None:
     """Blinds 1 and 2 with 20 behind the small blind: a pot is 4 after calling, half a pot too little."""
     blinds = Betting(0, (1, 2), 20, 0, acted=False, raises=0, big_blind=2)
-    tree = enumerate_betting(blinds, np.array([0.25, 1.0]), 3)
+    tree = enumerate_betting(blinds, Sizes.all_the_time([0.25, 1.0], 3))
     assert lines_below(tree) == {FOLD: (1, 2), CALL: (2, 2), 3: (6, 2), 4: (20, 2)}
     assert lines_below(tree, CALL) == {CALL: (2, 2), 3: (2, 6), 4: (2, 20)}
     assert lines_below(tree, CALL, CALL) == {}
@@ -174,12 +173,12 @@ def test_before_the_flop_the_big_blind_has_an_option_and_raises_by_two_at_least(
 
 @pytest.mark.parametrize("limit", [0, 3])
 def test_who_is_all_in_cannot_be_raised(limit: float) -> None:
-    tree = enumerate_betting(Betting(8, (limit, 0), limit, 1, True, 1, 2), np.array([0.5]), 3)
+    tree = enumerate_betting(Betting(8, (limit, 0), limit, 1, True, 1, 2), Sizes.all_the_time([0.5], 3))
     assert lines_below(tree) == {CALL: (limit, limit)} | ({FOLD: (limit, 0)} if limit else {})
 
 
 def test_a_size_that_reaches_the_stack_is_all_in_once() -> None:
-    tree = enumerate_betting(Betting(10, (0, 0), 10, 0, False, 0, 1), np.array([0.5, 1, 2]), 1)
+    tree = enumerate_betting(Betting(10, (0, 0), 10, 0, False, 0, 1), Sizes.all_the_time([0.5, 1, 2], 1))
     assert lines_below(tree) == {CALL: (0, 0), SMALLEST_BET: (5, 0), SMALLEST_BET + 3: (10, 0)}
 
 
@@ -188,15 +187,15 @@ def test_rounding_decides_nothing(pot: float, committed: float) -> None:
     """A quarter of the pot after a bet of half the pot is as large as that bet; half can be all-in."""
     even, half = (committed, committed), (pot + 2 * committed) / 2
     deep = Betting(pot, even, 1e6, 0, False, 0, 0)
-    assert 2 in lines_below(enumerate_betting(deep, np.array([0.25, 0.5]), 2), 3)
+    assert 2 in lines_below(enumerate_betting(deep, Sizes.all_the_time([0.25, 0.5], 2)), 3)
     shallow = deep._replace(limit=committed + half)
     for limit in (shallow.limit, shallow.limit * (1 + 1e-13)):
-        tree = enumerate_betting(shallow._replace(limit=limit), np.array([0.5]), 2)
+        tree = enumerate_betting(shallow._replace(limit=limit), Sizes.all_the_time([0.5], 2))
         assert lines_below(tree).keys() == {CALL, 3}
 
 
 def test_a_small_blind_that_calls_a_big_blind_all_in_ends_the_betting() -> None:
     start = Betting(0, (0.5, 1), limit=1, player=0, acted=False, raises=0, big_blind=1)
-    tree = enumerate_betting(start, np.array([1.0]), 3)
+    tree = enumerate_betting(start, Sizes.all_the_time([1.0], 3))
     assert tree.action.tolist() == [-1, FOLD, CALL]
     assert tree.player.tolist() == [0, -1, -1]

@@ -1,0 +1,238 @@
+"""Cards, two-card hands, boards and ranges.
+
+A card is an index ``rank · suits + suit``, deuces first, suits in the order clubs, diamonds, hearts,
+spades: OpenSpiel's, eval7's and phevaluator's order. Smaller decks have the lowest ranks and the first
+suits. A hand is an index into the deck's pairs of cards.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import combinations, combinations_with_replacement
+
+import eval7
+import numpy as np
+
+from pokerlab.games.base import Bools, Floats, Ints
+
+RANKS, SUITS = "23456789TJQKA", "cdhs"
+FLUSH = 5
+"""Cards of one suit."""
+BLOCKED = -1
+"""Strength of a hand that the board blocks."""
+
+_CARD = re.compile(f"([{RANKS}])([{SUITS}])")
+_HANDS = re.compile(f"([{RANKS}])([{RANKS}])([so]?)")
+
+
+class Deck:
+    """A deck of ``ranks`` × ``suits`` cards, ``N`` of them, and its ``H`` hands of two.
+
+    Args:
+        ranks: the lowest ones, up to 13.
+        suits: the first ones, up to 4.
+    """
+
+    def __init__(self, ranks: int = 13, suits: int = 4) -> None:
+        for name, value, most in (("ranks", ranks, len(RANKS)), ("suits", suits, len(SUITS))):
+            if type(value) is not int or not 1 <= value <= most:
+                raise ValueError(f"game.{name} must be an integer from 1 to {most}, got {value!r}")
+        self.ranks, self.suits = ranks, suits
+        self.cards = tuple(rank + suit for rank in RANKS[:ranks] for suit in SUITS[:suits])
+        """Their names."""
+        self.hands: Ints = np.array(list(combinations(range(len(self.cards)), 2)), dtype=np.int64)
+        """``[H, 2]`` their cards, the lower first."""
+        self.hand_of = np.full((len(self.cards), len(self.cards)), -1)
+        """``[N, N]`` the hand of two cards, in any order; −1 for a card with itself."""
+        for hand, (low, high) in enumerate(self.hands):
+            self.hand_of[low, high] = self.hand_of[high, low] = hand
+
+    @property
+    def num_hands(self) -> int:
+        """``H``."""
+        return len(self.hands)
+
+    def possible(self, board: Sequence[int]) -> Bools:
+        """``[H]`` true for hands that hold none of the board's cards."""
+        blocked = np.isin(self.hands, board)
+        return ~(blocked[:, 0] | blocked[:, 1])
+
+    # Names
+
+    def hand_name(self, hand: int) -> str:
+        """Such as ``AhKd``: the higher card first."""
+        low, high = self.hands[hand]
+        return self.cards[high] + self.cards[low]
+
+    def board_name(self, board: Sequence[int]) -> str:
+        """Such as ``Td9d6h``."""
+        return "".join(self.cards[card] for card in board)
+
+    def read_cards(self, text: str) -> tuple[int, ...]:
+        """Cards from their names, such as ``Td9d6h`` or ``Td 9d 6h``.
+
+        Raises:
+            ValueError: a name is wrong, not in this deck, or there twice.
+        """
+        squeezed = text.replace(" ", "").replace(",", "")
+        names = [squeezed[i : i + 2] for i in range(0, len(squeezed), 2)]
+        for name in names:
+            if name not in self.cards:
+                raise ValueError(
+                    f"{name!r} in {text!r} is no card of this deck: {self.cards[0]} to {self.cards[-1]}"
+                )
+            if names.count(name) > 1:
+                raise ValueError(f"{name} is twice in {text!r}")
+        return tuple(self.cards.index(name) for name in names)
+
+    def read_range(self, text: str) -> Floats:
+        """``[H]`` how much of each hand a range such as ``QQ+,AKs,A5s:0.5`` has, from 0 to 1.
+
+        Items are separated by commas: ``QQ``, ``AK``, ``AKs`` (suited), ``AKo`` (offsuit), ``QQ+`` and
+        ``ATs+`` (up to the best of the kind), ``88-55`` and ``A5s-A2s``, ``AhKd``, and ``uniform``; each may
+        end in ``:weight``. Of items that overlap, the last holds.
+
+        Raises:
+            ValueError: an item is not one of these, or a weight not from 0 to 1.
+        """
+        weights = np.zeros(self.num_hands)
+        for item in text.replace(" ", "").split(","):
+            hands, _, weight = item.partition(":")
+            if (weight and not re.fullmatch(r"[01]|[01]?\.\d+", weight)) or float(weight or 1) > 1:
+                raise ValueError(f"the weight in {item!r} must be a number from 0 to 1")
+            weights[self._hands_in(hands)] = float(weight or 1)
+        return weights
+
+    def _hands_in(self, item: str) -> Ints:
+        if item == "uniform":
+            return np.arange(self.num_hands)
+        if _CARD.fullmatch(item[:2]) and _CARD.fullmatch(item[2:]):
+            return self.hand_of[self.read_cards(item)]
+        first, dash, last = item.removesuffix("+").partition("-")
+        best = _HANDS.fullmatch(first)
+        worst = _HANDS.fullmatch(last) if dash else best
+        if best is None or worst is None or (dash and item.endswith("+")) or best[3] != worst[3]:
+            raise ValueError(f"{item!r} is no range: expected such as QQ+, AKs, ATo+, A5s-A2s, AhKd, uniform")
+        high, low = self._ranks(best[1] + best[2], item)
+        other, end = self._ranks(worst[1] + worst[2], item)
+        pairs, suited = high == low, best[3]
+        if (pairs and suited) or (high == low) != (other == end) or (dash and not pairs and other != high):
+            raise ValueError(f"{item!r} is no range: expected such as QQ+, AKs, ATo+, A5s-A2s, AhKd, uniform")
+        steps = range(min(low, end), max(low, end) + 1)
+        if item.endswith("+"):
+            steps = range(low, self.ranks if pairs else high)
+        ranks, suits = self.hands // self.suits, self.hands % self.suits
+        chosen = np.zeros(self.num_hands, dtype=bool)
+        for step in steps:
+            chosen |= (ranks == (step, step if pairs else high)).all(1)
+        if suited:
+            chosen &= (suits[:, 0] == suits[:, 1]) == (suited == "s")
+        return chosen.nonzero()[0]
+
+    def _ranks(self, names: str, item: str) -> tuple[int, int]:
+        """Of a hand's cards, the higher first."""
+        first, second = (RANKS.index(name) for name in names)
+        if max(first, second) >= self.ranks:
+            raise ValueError(f"{item!r}: this deck's highest rank is {RANKS[self.ranks - 1]}")
+        return max(first, second), min(first, second)
+
+    # Strength
+
+    def strengths(self, boards: Ints) -> Ints:
+        """How strong every hand is with each board: higher is better, equal splits; for showdowns.
+
+        eval7's value of the best five cards, or of all if they are fewer.
+
+        Args:
+            boards: ``[B, n]`` cards, n at most 5.
+
+        Returns:
+            ``[B, H]``; ``BLOCKED`` where the board has a card of the hand.
+        """
+        boards = np.asarray(boards, dtype=np.int64)
+        size = boards.shape[1]
+        keys, values = self._by_ranks(size + 2)
+        sums = self._rank_keys[boards // self.suits].sum(1)[:, None] + self._pair_keys  # [B, pairs of ranks]
+        at = np.searchsorted(keys, sums).clip(max=len(keys) - 1)  # blocked hands make five of a kind
+        found: Ints = values[at][:, self._pair_of]
+        if size + 2 >= FLUSH:
+            bits = 1 << (boards // self.suits)
+            for suit in range(self.suits):
+                of_suit = boards % self.suits == suit
+                some = (of_suit.sum(1) >= FLUSH - 2).nonzero()[0]
+                if len(some):
+                    mask = np.where(of_suit[some], bits[some], 0).sum(1)[:, None] | self._suit_bits[suit]
+                    found[some] = np.maximum(found[some], self._flushes[mask])
+        for column in range(size):
+            found[self.holds[boards[:, column]]] = BLOCKED
+        return found
+
+    @cached_property
+    def holds(self) -> Bools:
+        """``[N, H]`` which hands have each card."""
+        cards = np.arange(len(self.cards))[:, None]
+        holds: Bools = (self.hands[:, 0] == cards) | (self.hands[:, 1] == cards)
+        return holds
+
+    @cached_property
+    def _rank_keys(self) -> Ints:
+        """``[ranks]`` whose sums over cards tell how many cards of each rank there are."""
+        return (len(SUITS) + 1) ** np.arange(self.ranks)
+
+    @cached_property
+    def _pairs_of_ranks(self) -> Ints:
+        return np.array(list(combinations_with_replacement(range(self.ranks), 2)))
+
+    @cached_property
+    def _pair_keys(self) -> Ints:
+        keys: Ints = self._rank_keys[self._pairs_of_ranks].sum(1)
+        return keys
+
+    @cached_property
+    def _pair_of(self) -> Ints:
+        """``[H]`` which pair of ranks a hand has."""
+        number = {tuple(pair): i for i, pair in enumerate(self._pairs_of_ranks.tolist())}
+        return np.array([number[low, high] for low, high in (self.hands // self.suits).tolist()])
+
+    @cached_property
+    def _suit_bits(self) -> Ints:
+        """``[suits, H]`` a bit for the rank of each of a hand's cards of the suit."""
+        bits = np.where(self.hands % self.suits == np.arange(self.suits)[:, None, None], 1, 0)
+        summed: Ints = (bits << (self.hands // self.suits)).sum(2)
+        return summed
+
+    def _by_ranks(self, size: int) -> tuple[Ints, Ints]:
+        """Keys, ascending, and values of ``size`` cards without a flush."""
+        if size not in self._known:
+            sets = [
+                ranks for ranks in combinations_with_replacement(range(self.ranks), size)
+                if all(ranks[i] != ranks[i + len(SUITS)] for i in range(size - len(SUITS)))
+            ]  # fmt: skip
+            keys = self._rank_keys[np.array(sets)].sum(1)
+            # cards of one rank are adjacent: their suits differ, and no suit comes five times
+            values = np.array([_value([r * 4 + i % 4 for i, r in enumerate(ranks)]) for ranks in sets])
+            order = keys.argsort()
+            self._known[size] = keys[order], values[order]
+        return self._known[size]
+
+    @cached_property
+    def _known(self) -> dict[int, tuple[Ints, Ints]]:
+        return {}
+
+    @cached_property
+    def _flushes(self) -> Ints:
+        """``[2 ** ranks]`` value of the cards of one suit; 0 if they are too few, or more than seven."""
+        values = np.zeros(2**self.ranks, dtype=np.int64)
+        for mask in range(2**self.ranks):
+            ranks = [rank for rank in range(self.ranks) if mask >> rank & 1]
+            if FLUSH <= len(ranks) <= FLUSH + 2:
+                values[mask] = _value([rank * 4 for rank in ranks])
+        return values
+
+
+_EVAL7 = [eval7.Card(rank + suit) for rank in RANKS for suit in SUITS]
+
+
+def _value(cards: list[int]) -> int:
+    """eval7's value of cards of a whole deck."""
+    return eval7.evaluate([_EVAL7[card] for card in cards])

@@ -1,0 +1,378 @@
+"""What folds, showdowns and all-ins pay for every hand at once, card removal included.
+
+With ``S`` the opponent's mass and ``C[c]`` that of the hands with card c, a hand {a, b} meets
+``S − C[a] − C[b] + r[a, b]``. At a showdown it wins against what is weaker and loses to what is
+stronger: with hands in order of strength, ``P`` and ``Q[c]`` the sums of mass before the hand's tie group and
+``P'`` and ``Q'[c]`` those at its end, that is ``P + P' − S`` less ``Q[c] + Q'[c] − C[c]`` for both cards (the
+same hand ties). Both are sums and gathers: their cost grows with hands, not with pairs of hands.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+from math import comb
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pokerlab.games.base import Ints
+from pokerlab.games.cards import BLOCKED, Deck
+from pokerlab.loops import LANES, add_lanes, compiled, inlined, subtract_lanes
+
+Floats = NDArray[np.floating]
+
+FOLDED, SHOWDOWN, RUN_OUT = 0, 1, 2
+"""Kinds of kernel: every hand that is met; on a complete board; all-in on one that is not."""
+KINDS = 3
+
+
+class Kernels:
+    """Payoff kernels as integers: a kind and a board, its cards in any order.
+
+    Args:
+        num_cards: of the deck.
+    """
+
+    def __init__(self, num_cards: int) -> None:
+        self._base = num_cards + 1
+
+    def encode(self, kind: int, board: Sequence[int]) -> int:
+        """The kernel of ``kind`` with ``board``."""
+        code = 0
+        for card in sorted(board):
+            code = code * self._base + card + 1
+        return code * KINDS + kind
+
+    def decode(self, kernel: int) -> tuple[int, tuple[int, ...]]:
+        """Its kind and its board, ascending."""
+        code, kind = divmod(int(kernel), KINDS)
+        board: list[int] = []
+        while code:
+            code, card = divmod(code, self._base)
+            board.append(card - 1)
+        return kind, tuple(reversed(board))
+
+
+class _Ordered(NamedTuple):
+    """Hands in order of strength; ties are groups."""
+
+    order: Ints
+    """``[..., n]`` the hands, weakest first."""
+    begin: Ints
+    """``[..., n]`` where the tie group of each hand (not of each place) begins."""
+    end: Ints
+    """``[..., n]`` where it ends."""
+
+
+def _ordered(strength: Ints) -> _Ordered:
+    """``[..., n]``."""
+    order = strength.argsort(-1, kind="stable")
+    ascending = np.take_along_axis(strength, order, -1)
+    place = np.arange(strength.shape[-1])
+    new = np.ones_like(ascending, dtype=bool)
+    new[..., 1:] = ascending[..., 1:] != ascending[..., :-1]
+    begin = np.maximum.accumulate(np.where(new, place, 0), -1)
+    last = np.roll(new, -1, -1)
+    last[..., -1] = True
+    ends = np.where(last, place + 1, len(place))
+    end = np.minimum.accumulate(ends[..., ::-1], -1)[..., ::-1]
+    of_hand = np.empty_like(order)
+    np.put_along_axis(of_hand, order, np.broadcast_to(place, order.shape), -1)
+    return _Ordered(order, np.take_along_axis(begin, of_hand, -1), np.take_along_axis(end, of_hand, -1))
+
+
+def run_out_matrix(deck: Deck, board: Sequence[int], cards: int) -> Floats:
+    """``[H, H]`` how often a hand wins less how often it loses, over all ways to deal the board's last cards.
+
+    Args:
+        deck: with ``H`` hands.
+        board: what is dealt.
+        cards: how many are on a complete board.
+    """
+    rest = [card for card in range(len(deck.cards)) if card not in board]
+    missing = cards - len(board)
+    boards = np.array([[*board, *more] for more in combinations(rest, missing)], dtype=np.int64)
+    won = np.zeros((deck.num_hands, deck.num_hands), np.float32)  # integers
+    for part in range(0, len(boards), 256):
+        strengths = deck.strengths(boards[part : part + 256])
+        ranks = _ordered(strengths).begin.astype(np.float32)
+        ranks[strengths == BLOCKED] = np.nan  # neither more nor less than any other
+        _add_showdowns(ranks, won)
+    disjoint = (deck.hands[:, None, :, None] != deck.hands[None, :, None, :]).all((2, 3))
+    return np.where(disjoint, won, 0) / comb(len(rest) - 4, missing)
+
+
+@compiled
+def _add_showdowns(ranks: Floats, won: Floats) -> None:
+    """Adds 1 for each board on which the row's hand beats the column's, and subtracts 1 where it loses."""
+    one, zero = ranks.dtype.type(1), ranks.dtype.type(0)
+    for b in range(ranks.shape[0]):
+        rank = ranks[b]
+        for i in range(rank.shape[0]):
+            own, row = rank[i], won[i]
+            for j in range(rank.shape[0]):
+                row[j] += (one if own > rank[j] else zero) - (one if own < rank[j] else zero)
+
+
+class CardMass:
+    """The mass of hands that share no card with one's own, ``[..., H] → [..., H]``.
+
+    Args:
+        deck: the deck.
+        weight: probability of each such pair of hands.
+        like: a tensor with the device and dtype to work in.
+    """
+
+    def __init__(self, deck: Deck, weight: float, like: Tensor) -> None:
+        holds = deck.holds.T * 1.0
+        self._holds = torch.as_tensor(holds, device=like.device).to(like.dtype)
+        self._shared, self._weight = -self._holds.T.contiguous(), weight
+
+    def __call__(self, reach: Tensor) -> Tensor:
+        of_card = reach @ self._holds
+        met = torch.addmm(reach.flatten(0, -2), of_card.flatten(0, -2), self._shared).view_as(reach)
+        return (met + reach.sum(-1, keepdim=True)) * self._weight
+
+
+class CardPayoffs:
+    """Kernels as one batched operator, ``[..., M, K, H] → [..., M, K, H]``.
+
+    On the CPU, compiled loops; elsewhere, or for tensors that are not contiguous, tensor operations.
+
+    Args:
+        deck: the deck.
+        kernels: ``M`` kinds and boards.
+        complete: how many cards are on a complete board.
+        weight: probability of each pair of hands that share no card.
+        like: a tensor with the device and dtype to work in.
+    """
+
+    def __init__(
+        self,
+        deck: Deck,
+        kernels: Sequence[tuple[int, Sequence[int]]],
+        *,
+        complete: int,
+        weight: float,
+        like: Tensor,
+    ) -> None:
+        self._deck, self._weight, self._like = deck, weight, like
+        kinds = np.array([kind for kind, _ in kernels], dtype=np.int64)
+        self._rows = [(kinds == kind).nonzero()[0] for kind in range(KINDS)]
+        self._possible = np.array([deck.possible(board) for _, board in kernels]).reshape(-1, deck.num_hands)
+        boards = np.array([kernels[row][1] for row in self._rows[SHOWDOWN]], dtype=np.int64)
+        strengths = deck.strengths(boards.reshape(-1, complete))
+        self._strengths = strengths
+        matrices: dict[tuple[int, ...], Floats] = {}
+        for row in self._rows[RUN_OUT]:
+            board = tuple(kernels[row][1])
+            if board not in matrices:
+                matrices[board] = run_out_matrix(deck, board, complete) * weight
+        self._run_outs = [self._tensor(matrices[tuple(kernels[row][1])].T) for row in self._rows[RUN_OUT]]
+        if like.device.type == "cpu":
+            self._prepare_loops(kinds)
+        else:
+            self._prepare_tensors()
+
+    def _tensor(self, values: np.ndarray) -> Tensor:
+        return torch.as_tensor(np.ascontiguousarray(values), device=self._like.device).to(self._like.dtype)
+
+    def _index(self, values: Ints) -> Tensor:
+        return torch.as_tensor(np.ascontiguousarray(values), device=self._like.device)
+
+    def __call__(self, reach: Tensor) -> Tensor:
+        """``[..., M, K, H]`` opponent reach → the same shape."""
+        won = torch.empty_like(reach, memory_format=torch.contiguous_format)
+        if self._like.device.type == "cpu":
+            source = reach.contiguous().view(-1, *reach.shape[-3:])
+            self.run(0, source.shape[1], source.numpy(), won.view(source.shape).numpy())
+        else:
+            self._with_tensors(reach, won)
+        for row, matrix in zip(self._rows[RUN_OUT], self._run_outs, strict=True):
+            torch.matmul(reach[..., row, :, :], matrix, out=won[..., row, :, :])
+        return won
+
+    # Compiled loops
+
+    def _prepare_loops(self, kinds: Ints) -> None:
+        shown, count = self._rows[SHOWDOWN], self._possible.sum(-1)
+        order = np.argsort(~self._possible, -1, kind="stable")
+        first, end = np.zeros_like(count), np.zeros_like(order)
+        by_strength = _ordered(self._strengths)
+        order[shown], first[shown] = by_strength.order, self._deck.num_hands - count[shown]
+        end[shown] = np.take_along_axis(by_strength.end, by_strength.order, -1) - first[shown, None]
+        self._loops = _Loops(
+            kind=kinds,
+            first=first,
+            last=first + count,
+            order=order.astype(np.uint32),  # unsigned: an index that cannot count from the end
+            end=end,
+            cards=self._deck.hands.T.astype(np.uint32),
+            num_cards=len(self._deck.cards),
+        )
+
+    def run(self, first_row: int, last_row: int, reach: np.ndarray, won: np.ndarray) -> None:
+        """Rows ``first_row`` to ``last_row``, exclusive, of arrays ``[n, M, K, H]``."""
+        room = torch.empty(2 * reach.shape[-1] + len(self._deck.cards) + 1, LANES, dtype=self._like.dtype)
+        _run(first_row, last_row, self._loops, reach, won, reach.dtype.type(self._weight), room.numpy())
+
+    # Tensors
+
+    def _prepare_tensors(self) -> None:
+        deck, rows = self._deck, self._rows[SHOWDOWN]
+        cards = np.arange(len(deck.cards))
+        self._of_card = np.array([deck.hand_of[card][cards != card] for card in cards])  # [N, N − 1]
+        self._holds = self._tensor((deck.hands[:, None] == cards[:, None]).any(-1).astype(float))  # [H, N]
+        self._possible_there = self._tensor(self._possible)
+        self._cards_of = self._index(deck.hands)
+        by_strength = _ordered(self._strengths)
+        by_card = _ordered(self._strengths[:, self._of_card])
+        # where each card of each hand has the hand among its own
+        slot = np.empty((len(deck.cards), deck.num_hands), dtype=np.int64)
+        np.put_along_axis(slot, self._of_card, np.broadcast_to(cards[:-1], self._of_card.shape), -1)
+        flat = deck.hands * (len(cards) - 1) + slot[deck.hands, np.arange(deck.num_hands)[:, None]]  # [H, 2]
+        ends = [found.reshape(len(rows), -1)[:, flat] for found in (by_card.begin, by_card.end)]
+        self._order = self._index(by_strength.order)
+        self._begin, self._end = self._index(by_strength.begin), self._index(by_strength.end)
+        in_card = np.take_along_axis(np.broadcast_to(self._of_card, by_card.order.shape), by_card.order, -1)
+        self._order_of_card = self._index(in_card.reshape(len(rows), -1))
+        width = len(cards)  # of a card's sums, from that of no hand to that of all
+        self._begin_of_card, self._end_of_card = (
+            self._index((deck.hands * width + end).reshape(len(rows), -1)) for end in ends
+        )
+
+    def _with_tensors(self, reach: Tensor, won: Tensor) -> None:
+        possible = self._possible_there[:, None]
+        reach = reach * possible
+        fold = self._index(self._rows[FOLDED])
+        if len(fold):
+            mass = reach.index_select(-3, fold)
+            of_card = mass @ self._holds
+            met = mass.sum(-1, keepdim=True) + mass
+            met -= of_card[..., self._cards_of[:, 0]] + of_card[..., self._cards_of[:, 1]]
+            won.index_copy_(-3, fold, met)
+        shown = self._index(self._rows[SHOWDOWN])
+        if len(shown):
+            mass = reach.index_select(-3, shown)
+            sums = _sums(_gathered(mass, self._order))
+            beaten = _gathered(sums, self._begin) + _gathered(sums, self._end) - sums[..., -1:]
+            cards = len(self._deck.cards)
+            of_card = _sums(_gathered(mass, self._order_of_card).unflatten(-1, (cards, cards - 1)))
+            total = of_card[..., -1]
+            of_card = of_card.flatten(-2)
+            both = _gathered(of_card, self._begin_of_card) + _gathered(of_card, self._end_of_card)
+            beaten -= both.unflatten(-1, (-1, 2)).sum(-1)
+            beaten += total[..., self._cards_of[:, 0]] + total[..., self._cards_of[:, 1]]
+            won.index_copy_(-3, shown, beaten)
+        won *= possible * self._weight
+
+
+def _gathered(values: Tensor, index: Tensor) -> Tensor:
+    """``values[..., M, K, n]`` at ``[M, m]`` → ``[..., M, K, m]``."""
+    shape = (*values.shape[:-1], index.shape[-1])
+    return values.gather(-1, index[:, None].expand(shape))
+
+
+def _sums(values: Tensor) -> Tensor:
+    """``[..., n]`` → ``[..., n + 1]`` of the first 0, 1, … n."""
+    return torch.nn.functional.pad(values.cumsum(-1), (1, 0))
+
+
+class _Loops(NamedTuple):
+    """What the loops need to know of the kernels."""
+
+    kind: Ints
+    """``[M]``."""
+    first: Ints
+    """``[M]`` where in ``order`` the hands begin that the board leaves possible."""
+    last: Ints
+    """``[M]`` exclusive."""
+    order: np.ndarray
+    """``[M, H]`` hands; at a showdown by strength."""
+    end: np.ndarray
+    """``[M, H]`` where the tie group of the hand at a place ends."""
+    cards: np.ndarray
+    """``[2, H]``."""
+    num_cards: int
+
+
+@compiled
+def _run(
+    first_row: int,
+    last_row: int,
+    loops: _Loops,
+    reach: Floats,
+    won: Floats,
+    weight: np.floating,
+    room: Floats,
+) -> None:
+    zero, hands = reach.dtype.type(0), reach.shape[3]
+    mass, outcome, sums = room[:hands], room[hands : 2 * hands], room[2 * hands :]
+    mass[:] = zero
+    for row in range(first_row, last_row):
+        kind = loops.kind[row]
+        if kind == RUN_OUT:
+            continue
+        order = loops.order[row, loops.first[row] : loops.last[row]]
+        end = loops.end[row, loops.first[row] : loops.last[row]]
+        for n in range(reach.shape[0]):
+            for lane in range(0, reach.shape[2], LANES):
+                lanes = min(LANES, reach.shape[2] - lane)
+                for k in range(lanes):
+                    theirs = reach[n, row, lane + k]
+                    for hand in range(hands):
+                        mass[hand, k] = theirs[hand]
+                outcome[:] = zero
+                sums[:] = zero
+                if kind == SHOWDOWN:
+                    _show_down(order, end, loops.cards, mass, outcome, sums)
+                else:
+                    _meet(order, loops.cards, mass, outcome, sums)
+                for k in range(lanes):
+                    own = won[n, row, lane + k]
+                    for hand in range(hands):
+                        own[hand] = outcome[hand, k] * weight
+
+
+@inlined
+def _meet(order: np.ndarray, cards: np.ndarray, mass: Floats, met: Floats, sums: Floats) -> None:
+    """The mass that each hand meets; ``sums`` are of all hands, and of those with each card."""
+    everything = sums.shape[0] - 1
+    for hand in order:
+        add_lanes(sums, everything, mass, hand)
+        add_lanes(sums, cards[0, hand], mass, hand)
+        add_lanes(sums, cards[1, hand], mass, hand)
+    for hand in order:
+        add_lanes(met, hand, sums, everything)
+        add_lanes(met, hand, mass, hand)
+        subtract_lanes(met, hand, sums, cards[0, hand])
+        subtract_lanes(met, hand, sums, cards[1, hand])
+
+
+@inlined
+def _show_down(
+    order: np.ndarray, end: np.ndarray, cards: np.ndarray, mass: Floats, beaten: Floats, sums: Floats
+) -> None:
+    """Mass beaten less mass that beats. ``sums``, of all hands and of those with each card, are twice what is
+    weaker less everything; within a tie group, what ties is counted once."""
+    everything = sums.shape[0] - 1
+    for hand in order:
+        subtract_lanes(sums, everything, mass, hand)
+        subtract_lanes(sums, cards[0, hand], mass, hand)
+        subtract_lanes(sums, cards[1, hand], mass, hand)
+    begin = 0
+    while begin < order.shape[0]:
+        tied = order[begin : end[begin]]
+        for half in range(2):
+            for hand in tied:
+                add_lanes(sums, everything, mass, hand)
+                add_lanes(sums, cards[0, hand], mass, hand)
+                add_lanes(sums, cards[1, hand], mass, hand)
+            if half == 0:
+                for hand in tied:
+                    add_lanes(beaten, hand, sums, everything)
+                    subtract_lanes(beaten, hand, sums, cards[0, hand])
+                    subtract_lanes(beaten, hand, sums, cards[1, hand])
+        begin = end[begin]
