@@ -1,15 +1,18 @@
 """Solves a game by tabular CFR.
 
     python -m pokerlab.solve game=leduc solver=dcfr iterations=1000
+    python -m pokerlab.solve game=turn game.board=Td9d6hQc 'game.ranges=["QQ+,AK",uniform]' iterations=100
 
-Prints NashConv and exploitability (NashConv/2, chips) as they fall; ``json=PATH`` and ``export=PATH``
-write the results and the average strategy.
+Prints NashConv and exploitability (NashConv/2, chips and % of the root's pot) as they fall; ``json=PATH`` and
+``export=PATH`` write the results and the average strategy.
 """
 
+import os
 import time
 
 import torch
 from omegaconf import DictConfig
+from psutil import Process
 from rich.console import Console
 from rich.table import Table
 
@@ -19,38 +22,58 @@ from pokerlab.runs.build import build, check_output_path, check_positive, torch_
 from pokerlab.runs.command import run_command
 from pokerlab.runs.folder import write_json
 from pokerlab.search.forest import Forest
+from pokerlab.search.tree import build_tree
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+MANY_HANDS = 64
+"""More than so many are solved in float32 and in as many threads as there are cores, unless told otherwise."""
 
 
 def solve(config: DictConfig) -> None:
     """Runs the command."""
-    check_positive(config, "iterations", "threads")
+    check_positive(config, "iterations")
+    if config.dtype is not None and config.dtype not in DTYPES:
+        raise UserError(f"dtype must be null or one of {', '.join(DTYPES)}, got {config.dtype!r}")
+    if config.threads is not None:
+        check_positive(config, "threads")
     outputs = {name: check_output_path(config, name) for name in ("json", "export")}
     game, solver = build(config.game), build(config.solver)
     if solver.warm_start:
         raise UserError("solver.warm_start needs a policy network: tabular solving has none")
-    whole = WholeGame(game)
     device = torch_device(config.device)
-    torch.set_num_threads(config.threads)
+    many_hands = game.num_hands > MANY_HANDS
+    torch.set_num_threads(config.threads or ((os.cpu_count() or 1) if many_hands else 1))
+    dtype = DTYPES[config.dtype or ("float32" if many_hands else "float64")]
     if outputs["export"] and game.openspiel_name is None:
         raise UserError(f"export={config.export}: {game.name} is not in OpenSpiel")
-    forest = Forest(game, [whole.tree], device=device, dtype=torch.float64)
-    cfr = solver.start(forest, whole.belief.to(device))
+    tree = build_tree(game, game.root(), depth_limited=False)
+    forest = Forest(game, [tree], device=device, dtype=dtype)
+    belief = torch.as_tensor(game.initial_beliefs, device=device).to(dtype)[:, None]
+    solver.start(forest, belief).run(1)  # compiles the loops, where that was not done yet
+    cfr, pot = solver.start(forest, belief), game.pot(tree.root)
 
     console = Console()
-    table = Table(
-        "iterations", "NashConv", "exploitability", "seconds", title=f"{game.name}, {solver.rule.name}"
+    console.print(
+        f"{game.name}: {tree.num_states:,} public states, {int(tree.root_possible.sum()):,} hands",
+        highlight=False,
     )
+    table = Table(
+        "iterations", "NashConv", "exploitability", "% of the pot", "seconds",
+        title=f"{game.name}, {solver.rule.name}",
+    )  # fmt: skip
     seconds = 0.0
     for reported in _report_at(config.iterations):
         started = time.perf_counter()
         cfr.run(reported - cfr.iteration)
-        strategy = cfr.average_strategy().cpu()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
         seconds += time.perf_counter() - started
-        found = whole.exploitability(strategy)
+        found = cfr.exploitability()
         table.add_row(
             f"{reported:,}",
             f"{found.nash_conv.item():.6g}",
             f"{found.exploitability.item():.6g}",
+            f"{100 * found.exploitability.item() / pot:.4g}",
             f"{seconds:.2f}",
         )
     results = {
@@ -61,20 +84,23 @@ def solve(config: DictConfig) -> None:
         "game_value": found.value.item(),
         "nash_conv": found.nash_conv.item(),
         "exploitability": found.exploitability.item(),
+        "percent_of_pot": 100 * found.exploitability.item() / pot,
+        "memory_mb": Process().memory_info().rss / 1e6,
     }
     console.print(table)
     console.print(
         f"game value for the first player {results['game_value']:.7f} chips\n"
-        f"NashConv {results['nash_conv']:.6g} chips, "
-        f"exploitability (NashConv/2) {results['exploitability']:.6g} chips\n"
+        f"NashConv {results['nash_conv']:.6g} chips\n"
+        f"exploitability (NashConv/2) {results['exploitability']:.6g} chips, "
+        f"{results['percent_of_pot']:.4g} % of the pot\n"
         f"{config.iterations:,} iterations in {seconds:.2f} s: "
-        f"{results['iterations_per_second']:,.0f} iterations/s",
+        f"{results['iterations_per_second']:,.4g} iterations/s, {results['memory_mb']:,.0f} MB of memory",
         highlight=False,
     )
     if outputs["json"]:
         write_json(outputs["json"], results)
     if outputs["export"]:
-        write_json(outputs["export"], whole.export(strategy))
+        write_json(outputs["export"], WholeGame(game).export(cfr.average_strategy().double().cpu()))
 
 
 def _report_at(iterations: int) -> list[int]:

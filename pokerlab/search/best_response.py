@@ -41,16 +41,32 @@ def exploitability(forest: Forest, strategy: Tensor, belief: Tensor) -> Exploita
     Raises:
         ValueError: the forest has depth-limit leaves.
     """
-    if len(forest.leaves):
-        raise ValueError(f"exploitability needs complete trees: the forest has {len(forest.leaves)} leaves")
+    check_complete(forest)
     reach = forest.reach(strategy)
     at_terminals = _at_terminals(forest, reach, belief)
-    joint = (belief * forest.mass(belief.flip(0))).sum(-1)  # [2, B], the same for both players
+    value, best = (_backed_up(forest, strategy, at_terminals, best=best) for best in (False, True))
+    return Exploitability(
+        value=at_roots(forest, belief, value)[0], best_response=at_roots(forest, belief, best)
+    )
 
-    def root_value(best: bool) -> Tensor:
-        return (belief * _backed_up(forest, strategy, at_terminals, best=best)).sum(-1) / joint
 
-    return Exploitability(value=root_value(best=False)[0], best_response=root_value(best=True))
+def check_complete(forest: Forest) -> None:
+    """Raises ValueError if the forest has depth-limit leaves."""
+    if len(forest.leaves):
+        raise ValueError(f"exploitability needs complete trees: the forest has {len(forest.leaves)} leaves")
+
+
+def at_roots(forest: Forest, belief: Tensor, values: Tensor) -> Tensor:
+    """``[2, B]`` float64, expected over hands.
+
+    Args:
+        forest: the subgames.
+        belief: ``[2, B, H]`` at their roots.
+        values: ``[2, B, H]`` counterfactual values there.
+    """
+    belief = belief.double()
+    joint = (belief * forest.game.mass_operator(belief)(belief.flip(0))).sum(-1)
+    return (belief * values.double()).sum(-1) / joint
 
 
 def strategy_values(

@@ -6,6 +6,7 @@ first against.
 """
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from pokerlab.games.base import Ints
 from pokerlab.search.forest import Forest, rows_of, uniform_strategy
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.rules import UpdateRule
+
+if TYPE_CHECKING:
+    from pokerlab.search.best_response import Exploitability
 
 ILLEGAL = -1e30
 """Counterfactual value of an action that a node does not have: its regret never turns positive."""
@@ -148,6 +152,14 @@ class CFR(ABC):
     @abstractmethod
     def average_strategy(self) -> Tensor:
         """``[A, D, H]`` the average strategy, weighted by own reach; uniform where never reached."""
+
+    @abstractmethod
+    def exploitability(self) -> "Exploitability":
+        """How far the average strategy is from equilibrium, exact but for rounding in the forest's dtype.
+
+        Raises:
+            ValueError: the forest has depth-limit leaves.
+        """
 
     @abstractmethod
     def root_values(self) -> Tensor:

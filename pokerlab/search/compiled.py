@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pokerlab.games.base import Ints, MatrixPayoffs
 from pokerlab.search import kernels
+from pokerlab.search.best_response import Exploitability, at_roots, check_complete
 from pokerlab.search.cfr import CFR, SampledStrategies, divided
 from pokerlab.search.forest import Forest
 
@@ -171,7 +172,28 @@ class CompiledCFR(CFR):
         kernels.unpack_roots(self._packs, self._numbers.root_values, values.numpy())
         return values / self._weight_sum
 
+    def exploitability(self) -> Exploitability:
+        check_complete(self.forest)
+        packed = self._zeros(len(self._numbers.root_values))
+        self._every_pack(kernels.follow_average, self._trees, self._packs, self._numbers)
+        self._query(slice(0, 2), 0)
+        found = []
+        for best in (False, True):
+            self._every_pack(self._respond, best, packed)
+            values = torch.empty_like(self.belief, memory_format=torch.contiguous_format)
+            kernels.unpack_roots(self._packs, packed, values.numpy())
+            found.append(at_roots(self.forest, self.belief, values))
+        self._every_pack(kernels.follow, self._trees, self._packs, self._numbers)
+        return Exploitability(value=found[0][0], best_response=found[1])
+
     # Steps
+
+    def _respond(self, first_pack: int, last_pack: int, best: bool, packed: kernels.Floats) -> None:
+        """:func:`kernels.respond`."""
+        kernels.respond(
+            first_pack, last_pack, best, self._trees, self._packs, self._numbers,
+            self._answered[1], self._zeros(self._room), packed,
+        )  # fmt: skip
 
     def _advance(
         self,

@@ -411,6 +411,90 @@ def follow(first_pack: int, last_pack: int, trees: Trees, packs: Packs, numbers:
 
 
 @compiled
+def follow_average(first_pack: int, last_pack: int, trees: Trees, packs: Packs, numbers: Numbers) -> None:
+    """Sets the reach to that of the average strategy."""
+    for pack in range(first_pack, last_pack):
+        tree, edge_at = packs.tree[pack], packs.edge_at[pack]
+        width = (packs.root_at[pack + 1] - packs.root_at[pack]) // 2
+        count = (packs.edge_at[pack + 1] - edge_at) // width
+        reach = numbers.reach[packs.row_at[pack] : packs.row_at[pack + 1]].reshape(count + 2, width)
+        strategy_sum = numbers.strategy_sum[edge_at : packs.edge_at[pack + 1]].reshape(count, width)
+        for node in range(trees.node_at[tree, 0], trees.node_at[tree, 2]):
+            first, end = trees.first[node], trees.end[node]
+            above = reach[trees.above[node]]
+            for c in range(width):
+                total = strategy_sum[first, c]
+                for edge in range(first + 1, end):
+                    total += strategy_sum[edge, c]
+                for edge in range(first, end):
+                    reach[edge + 2, c] = above[c] * _share(strategy_sum[edge, c], total, end - first)
+
+
+@inlined
+def _share(part: np.floating, total: np.floating, parts: int) -> np.floating:
+    """Of an action in the average strategy: uniform where it was never reached."""
+    return part / total if total > 0 else type(part)(1) / type(part)(parts)
+
+
+@compiled
+def respond(
+    first_pack: int,
+    last_pack: int,
+    best: bool,
+    trees: Trees,
+    packs: Packs,
+    numbers: Numbers,
+    outcomes: Floats,
+    workspace: Floats,
+    responses: Floats,
+) -> None:
+    """What a best response to the other's reach is worth, or what the average strategy is.
+
+    Args:
+        first_pack: where to begin.
+        last_pack: where to end, exclusive.
+        best: which of the two.
+        trees: of the forest; without leaves.
+        packs: of the forest.
+        numbers: are read.
+        outcomes: ``[2, slots, H]`` what the payoff operator gave, if the trees have no matrices.
+        workspace: room for the rows of the largest pack, and two more.
+        responses: is set, packed like ``numbers.root_values``.
+    """
+    for pack in range(first_pack, last_pack):
+        tree, lanes, edge_at = packs.tree[pack], packs.lanes[pack], packs.edge_at[pack]
+        width = (packs.root_at[pack + 1] - packs.root_at[pack]) // 2
+        count = (packs.edge_at[pack + 1] - edge_at) // width
+        belief = numbers.belief[packs.root_at[pack] : packs.root_at[pack + 1]].reshape(2, width)
+        reach = numbers.reach[packs.row_at[pack] : packs.row_at[pack + 1]].reshape(count + 2, width)
+        strategy_sum = numbers.strategy_sum[edge_at : packs.edge_at[pack + 1]].reshape(count, width)
+        values = workspace[: (count + 2) * width].reshape(count + 2, width)
+        scratch = workspace[(count + 2) * width : (count + 4) * width].reshape(2, width)
+        for player in range(2):
+            _clear(player, tree, trees, values)
+            if trees.matrices.shape[0] > 0:
+                _add_terminals(player, tree, trees, lanes, belief, reach, values, scratch)
+            else:
+                _add_outcomes(player, pack, tree, trees, packs, outcomes, values)
+            for node in range(trees.node_at[tree, player + 1] - 1, trees.node_at[tree, player] - 1, -1):
+                first, end = trees.first[node], trees.end[node]
+                above = values[trees.above[node]]
+                for c in range(width):
+                    worth, total = values[first + 2, c], strategy_sum[first, c]
+                    for edge in range(first + 1, end):
+                        worth = max(worth, values[edge + 2, c])
+                        total += strategy_sum[edge, c]
+                    if not best:
+                        worth = values.dtype.type(0)
+                        for edge in range(first, end):
+                            share = _share(strategy_sum[edge, c], total, end - first)
+                            worth += share * values[edge + 2, c]
+                    above[c] += worth
+            at = packs.root_at[pack] + player * width
+            responses[at : at + width] = values[player]
+
+
+@compiled
 def start(
     first_pack: int, last_pack: int, trees: Trees, packs: Packs, numbers: Numbers, belief: Floats
 ) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pokerlab.search.best_response import Exploitability, exploitability
 from pokerlab.search.cfr import CFR, ILLEGAL, SampledStrategies, divided
 from pokerlab.search.forest import rows_of, uniform_strategy
 
@@ -70,6 +71,9 @@ class TensorCFR(CFR):
 
     def average_strategy(self) -> Tensor:
         return divided(self._strategy_sum, self._strategy_sum.sum(0), self.forest.uniform)
+
+    def exploitability(self) -> Exploitability:
+        return exploitability(self.forest, self.average_strategy(), self.belief)
 
     def root_values(self) -> Tensor:
         return self._value_sum / self._weight_sum

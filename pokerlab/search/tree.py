@@ -69,6 +69,8 @@ class PublicTree(Generic[State]):
     """
 
     root: State
+    num_states: int
+    """Of all kinds: decisions, chance, terminals and leaves."""
     boards: Bools
     """``[K, H]`` hands that each board leaves possible; the root's is the first."""
     decisions: PublicNodes[State]
@@ -155,6 +157,7 @@ def build_tree(game: Game[State], root: State, *, depth_limited: bool) -> Public
 
     return PublicTree(
         root=root,
+        num_states=len(kind),
         boards=unfolded.boards,
         decisions=nodes(decisions),
         actor=kind[decisions],
