@@ -29,34 +29,128 @@ def inlined(function: Function) -> Function:
     return cast(Function, numba.njit(inline="always", **_OPTIONS)(function))
 
 
+# Loops over so few numbers are not vectorised, since arrays may overlap: they are written out for LLVM.
+
+_intrinsic = cast(Callable[[Callable], Any], intrinsic)
+
 LANES = 16
-"""Numbers that are added at once: one of AVX-512's vectors in float32, several of a smaller processor's."""
+"""Numbers that are worked on at once: a vector of AVX-512 in float32, several of a smaller processor."""
 
 
-def _on_lanes(operation: str) -> Any:
-    """``operation(to, row, values, at)``: ``to[row] += values[at]``, or ``-=``, for arrays ``[n, LANES]``.
+class _Vectors:
+    """Loads from and stores to a contiguous array, ``LANES`` numbers at a time."""
 
-    Written out for LLVM: a loop over so few numbers is not vectorised, because arrays may overlap.
-    """
+    def __init__(self, context: Any, builder: Any, array_type: Any, array: Any) -> None:
+        number = context.get_value_type(array_type.dtype)
+        self.type, self._align = ir.VectorType(number, LANES), context.get_abi_sizeof(number)
+        self._builder, self._data = builder, context.make_array(array_type)(context, builder, array).data
+
+    def _pointer(self, start: Any) -> Any:
+        return self._builder.bitcast(self._builder.gep(self._data, [start]), self.type.as_pointer())
+
+    def load(self, start: Any) -> Any:
+        """The numbers from ``start`` on."""
+        return self._builder.load(self._pointer(start), align=self._align)
+
+    def store(self, vector: Any, start: Any) -> None:
+        """Writes them."""
+        self._builder.store(vector, self._pointer(start), align=self._align)
+
+    def row(self, row: Any) -> Any:
+        """Where a row of an array ``[n, LANES]`` starts."""
+        return self._builder.mul(row, ir.Constant(row.type, LANES))
+
+
+def _on_rows(operation: str) -> Any:
+    """``operation(to, row, values, at)``: ``to[row] += values[at]``, or ``-=``, for arrays ``[n, LANES]``."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> None:
-        def vector(array_type: Any, array: Any, row: Any) -> tuple[Any, int]:
-            number = context.get_value_type(array_type.dtype)
-            data = context.make_array(array_type)(context, builder, array).data
-            start = builder.gep(data, [builder.mul(row, ir.Constant(row.type, LANES))])
-            pointer = builder.bitcast(start, ir.VectorType(number, LANES).as_pointer())
-            return pointer, context.get_abi_sizeof(number)
-
-        to, align = vector(signature.args[0], *arguments[:2])
-        values, _ = vector(signature.args[2], *arguments[2:])
-        loaded = builder.load(to, align=align), builder.load(values, align=align)
-        builder.store(getattr(builder, operation)(*loaded), to, align=align)
+        to = _Vectors(context, builder, signature.args[0], arguments[0])
+        values = _Vectors(context, builder, signature.args[2], arguments[2])
+        start = to.row(arguments[1])
+        result = getattr(builder, operation)(to.load(start), values.load(values.row(arguments[3])))
+        to.store(result, start)
 
     def typed(context: Any, to: Any, row: Any, values: Any, at: Any) -> Any:
         return types.void(to, types.intp, values, types.intp), code
 
-    return intrinsic(typed)
+    return _intrinsic(typed)
 
 
-add_lanes = _on_lanes("fadd")
-subtract_lanes = _on_lanes("fsub")
+add_lanes = _on_rows("fadd")
+subtract_lanes = _on_rows("fsub")
+
+
+def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
+    """``LANES`` vectors as those of their first, second, … numbers."""
+    index = ir.VectorType(ir.IntType(32), LANES)
+    for bit in (1, 2, 4, 8):
+        first = ir.Constant(index, [j if not j & bit else LANES + (j ^ bit) for j in range(LANES)])
+        second = ir.Constant(index, [LANES + j if j & bit else j | bit for j in range(LANES)])
+        for i in range(LANES):
+            if not i & bit:
+                pair = rows[i], rows[i | bit]
+                rows[i], rows[i | bit] = (builder.shuffle_vector(*pair, mask) for mask in (first, second))
+    return rows
+
+
+def _numbers_of(context: Any, builder: Any, array_type: Any, array: Any) -> list[Any]:
+    """The first ``LANES`` of an array."""
+    data = context.make_array(array_type)(context, builder, array).data
+    index = ir.IntType(64)
+    return [builder.load(builder.gep(data, [ir.Constant(index, k)])) for k in range(LANES)]
+
+
+@_intrinsic
+def gather_lanes(
+    typing: Any, to: Any, row: Any, values: Any, at: Any, factors: Any, factors_at: Any, offset: Any
+) -> Any:
+    """``to[row + j, k] = values[at[k] + offset + j] * factors[factors_at[k] + offset + j]``.
+
+    j and k go to ``LANES``; ``to`` is ``[n, LANES]``, ``values`` and ``factors`` are flat, ``at`` and
+    ``factors_at`` are ``[LANES]``.
+    """
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> None:
+        taken, there, weighed = (
+            _Vectors(context, builder, signature.args[i], arguments[i]) for i in (0, 2, 4)
+        )
+        starts, others = (_numbers_of(context, builder, signature.args[i], arguments[i]) for i in (3, 5))
+        rows = [
+            builder.fmul(
+                there.load(builder.add(start, arguments[6])), weighed.load(builder.add(other, arguments[6]))
+            )
+            for start, other in zip(starts, others, strict=True)
+        ]
+        begin = taken.row(arguments[1])
+        for j, vector in enumerate(_transposed(builder, rows)):
+            taken.store(vector, builder.add(begin, ir.Constant(begin.type, j * LANES)))
+
+    return types.void(to, types.intp, values, at, factors, factors_at, types.intp), code
+
+
+@_intrinsic
+def scatter_lanes(
+    typing: Any, to: Any, at: Any, offset: Any, factors: Any, lanes: Any, values: Any, row: Any
+) -> Any:
+    """``to[at[k] + offset + j] += values[row + j, k] * factors[k]``, j to ``LANES`` and k to ``lanes``.
+
+    ``to`` is flat, ``at`` and ``factors`` are ``[LANES]``, ``values`` is ``[n, LANES]``.
+    """
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> None:
+        there, given = (_Vectors(context, builder, signature.args[i], arguments[i]) for i in (0, 5))
+        starts, scales = (_numbers_of(context, builder, signature.args[i], arguments[i]) for i in (1, 3))
+        begin = given.row(arguments[6])
+        rows = [given.load(builder.add(begin, ir.Constant(begin.type, j * LANES))) for j in range(LANES)]
+        index = ir.IntType(32)
+        for k, vector in enumerate(_transposed(builder, rows)):
+            with builder.if_then(builder.icmp_signed("<", ir.Constant(arguments[4].type, k), arguments[4])):
+                empty = ir.Constant(given.type, ir.Undefined)
+                first = builder.insert_element(empty, scales[k], ir.Constant(index, 0))
+                zeros = ir.Constant(ir.VectorType(index, LANES), [0] * LANES)
+                scale = builder.shuffle_vector(first, empty, zeros)
+                start = builder.add(starts[k], arguments[2])
+                there.store(builder.fadd(there.load(start), builder.fmul(vector, scale)), start)
+
+    return types.void(to, at, types.intp, factors, types.intp, values, types.intp), code

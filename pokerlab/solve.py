@@ -1,7 +1,7 @@
 """Solves a game by tabular CFR.
 
     python -m pokerlab.solve game=leduc solver=dcfr iterations=1000
-    python -m pokerlab.solve game=turn game.board=Td9d6hQc 'game.ranges=["QQ+,AK",uniform]' iterations=100
+    python -m pokerlab.solve game=turn game.board=Td9d6hQc iterations=100
 
 Prints NashConv and exploitability (NashConv/2, chips and % of the root's pot) as they fall; ``json=PATH`` and
 ``export=PATH`` write the results and the average strategy.
@@ -26,7 +26,7 @@ from pokerlab.search.tree import build_tree
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 MANY_HANDS = 64
-"""More than so many are solved in float32 and in as many threads as there are cores, unless told otherwise."""
+"""More than so many are solved in float32 and on all cores, unless told otherwise."""
 
 
 def solve(config: DictConfig) -> None:

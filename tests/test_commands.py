@@ -64,7 +64,7 @@ def test_solve_writes_what_openspiel_finds(game: str, rule: str, tmp_path: Path)
     assert (ended.code, ended.err) == (0, "")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.json", "r.json"]
     results = json.loads((tmp_path / "r.json").read_text())
-    assert list(results) == list(FIELDS)
+    assert list(results) == [*FIELDS, "percent_of_pot", "memory_mb"]
     assert_results(results, game, 12)
     assert results["nash_conv"] == pytest.approx(openspiel_nash_conv(game, tmp_path / "p.json"), abs=1e-9)
     assert f"NashConv {results['nash_conv']:.6g} chips" in ended.out
@@ -79,6 +79,35 @@ def test_solve_finds_the_value_of_the_game(game: str, value: float, tmp_path: Pa
     results = json.loads((tmp_path / "r.json").read_text())
     assert results["nash_conv"] < 0.01
     assert abs(results["game_value"] - value) < results["nash_conv"]
+
+
+@pytest.mark.parametrize("dtype", ["null", "float64"])
+def test_solve_finds_a_rivers_equilibrium(dtype: str, tmp_path: Path) -> None:
+    settings = ("game=river_reference", "iterations=300", f"dtype={dtype}", "json=r.json")
+    ended = command("solve", *settings, cwd=tmp_path)
+    results = json.loads((tmp_path / "r.json").read_text())
+    assert "river_reference: 57 public states, 1,081 hands" in ended.out
+    assert results["percent_of_pot"] == pytest.approx(100 * results["exploitability"] / 200)
+    assert 0 < results["percent_of_pot"] < 0.1
+    assert results["game_value"] == pytest.approx(-6.18, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("dtype=half", "dtype must be null or one of float32, float64, got 'half'"),
+        ("game.board=Td9d", "game.board must have 0, 3, 4, 5 cards, got 2"),
+        ("game.board=Td9d6hQcTd", "Td is twice in 'Td9d6hQcTd'"),
+        (
+            "game.ranges=[uniform,QQs]",
+            "'QQs' is no range: expected such as QQ+, AKs, ATo+, A5s-A2s, AhKd, uniform",
+        ),
+        ("game.ranges=[TdTh,uniform]", "game.ranges: the board leaves no hand of 'TdTh'"),
+        ("export=p.json", "export=p.json: river is not in OpenSpiel"),
+    ],
+)
+def test_solve_refuses_an_endgame(override: str, expected: str, tmp_path: Path) -> None:
+    assert refusal("solve", "game=river", override, cwd=tmp_path) == expected
 
 
 def test_an_export_holds_every_information_state_with_probabilities(tmp_path: Path) -> None:

@@ -158,8 +158,13 @@ class CardPayoffs:
         weight: float,
         like: Tensor,
     ) -> None:
-        self._deck, self._weight, self._like = deck, weight, like
+        self._deck, self._like = deck, like
         kinds = np.array([kind for kind, _ in kernels], dtype=np.int64)
+        boards_of = [tuple(sorted(board)) for _, board in kernels]
+        number = {board: i for i, board in enumerate(dict.fromkeys(boards_of))}
+        self.board = np.array([number[board] for board in boards_of], dtype=np.int64)
+        """``[M]`` numbers the different boards."""
+        self.weight = weight
         self._rows = [(kinds == kind).nonzero()[0] for kind in range(KINDS)]
         self._possible = np.array([deck.possible(board) for _, board in kernels]).reshape(-1, deck.num_hands)
         boards = np.array([kernels[row][1] for row in self._rows[SHOWDOWN]], dtype=np.int64)
@@ -203,7 +208,7 @@ class CardPayoffs:
         by_strength = _ordered(self._strengths)
         order[shown], first[shown] = by_strength.order, self._deck.num_hands - count[shown]
         end[shown] = np.take_along_axis(by_strength.end, by_strength.order, -1) - first[shown, None]
-        self._loops = _Loops(
+        self.loops = Loops(
             kind=kinds,
             first=first,
             last=first + count,
@@ -215,8 +220,30 @@ class CardPayoffs:
 
     def run(self, first_row: int, last_row: int, reach: np.ndarray, won: np.ndarray) -> None:
         """Rows ``first_row`` to ``last_row``, exclusive, of arrays ``[n, M, K, H]``."""
-        room = torch.empty(2 * reach.shape[-1] + len(self._deck.cards) + 1, LANES, dtype=self._like.dtype)
-        _run(first_row, last_row, self._loops, reach, won, reach.dtype.type(self._weight), room.numpy())
+        _run(
+            first_row, last_row, self.loops, reach, won, reach.dtype.type(self.weight), self.room(self._like)
+        )
+
+    def room(self, like: Tensor) -> np.ndarray:
+        """For loops to work in, aligned to vectors: mass, outcomes and sums.
+
+        ``[2 · (H + LANES) + N + 1, LANES]``.
+        """
+        rows = 2 * (self._deck.num_hands + LANES) + len(self._deck.cards) + 1
+        return torch.empty(rows, LANES, dtype=like.dtype).numpy()
+
+    def run_out(self, row: Ints, mass: Tensor) -> Tensor:
+        """What all-ins on incomplete boards win, ``[n, H]``, for opponents' ``mass`` ``[n, H]``.
+
+        Args:
+            row: ``[n]`` which kernels.
+            mass: as for :meth:`__call__`.
+        """
+        won = torch.empty_like(mass)
+        for kernel, matrix in zip(self._rows[RUN_OUT], self._run_outs, strict=True):
+            here = torch.as_tensor(row == kernel)
+            won[here] = mass[here] @ matrix
+        return won
 
     # Tensors
 
@@ -266,7 +293,7 @@ class CardPayoffs:
             beaten -= both.unflatten(-1, (-1, 2)).sum(-1)
             beaten += total[..., self._cards_of[:, 0]] + total[..., self._cards_of[:, 1]]
             won.index_copy_(-3, shown, beaten)
-        won *= possible * self._weight
+        won *= possible * self.weight
 
 
 def _gathered(values: Tensor, index: Tensor) -> Tensor:
@@ -280,7 +307,7 @@ def _sums(values: Tensor) -> Tensor:
     return torch.nn.functional.pad(values.cumsum(-1), (1, 0))
 
 
-class _Loops(NamedTuple):
+class Loops(NamedTuple):
     """What the loops need to know of the kernels."""
 
     kind: Ints
@@ -302,14 +329,14 @@ class _Loops(NamedTuple):
 def _run(
     first_row: int,
     last_row: int,
-    loops: _Loops,
+    loops: Loops,
     reach: Floats,
     won: Floats,
     weight: np.floating,
     room: Floats,
 ) -> None:
     zero, hands = reach.dtype.type(0), reach.shape[3]
-    mass, outcome, sums = room[:hands], room[hands : 2 * hands], room[2 * hands :]
+    mass, outcome, sums = room[:hands], room[hands : 2 * hands], room[2 * (hands + LANES) :]
     mass[:] = zero
     for row in range(first_row, last_row):
         kind = loops.kind[row]
@@ -327,9 +354,9 @@ def _run(
                 outcome[:] = zero
                 sums[:] = zero
                 if kind == SHOWDOWN:
-                    _show_down(order, end, loops.cards, mass, outcome, sums)
+                    show_down(order, end, loops.cards, mass, outcome, sums)
                 else:
-                    _meet(order, loops.cards, mass, outcome, sums)
+                    meet(order, loops.cards, mass, outcome, sums)
                 for k in range(lanes):
                     own = won[n, row, lane + k]
                     for hand in range(hands):
@@ -337,7 +364,7 @@ def _run(
 
 
 @inlined
-def _meet(order: np.ndarray, cards: np.ndarray, mass: Floats, met: Floats, sums: Floats) -> None:
+def meet(order: np.ndarray, cards: np.ndarray, mass: Floats, met: Floats, sums: Floats) -> None:
     """The mass that each hand meets; ``sums`` are of all hands, and of those with each card."""
     everything = sums.shape[0] - 1
     for hand in order:
@@ -352,7 +379,7 @@ def _meet(order: np.ndarray, cards: np.ndarray, mass: Floats, met: Floats, sums:
 
 
 @inlined
-def _show_down(
+def show_down(
     order: np.ndarray, end: np.ndarray, cards: np.ndarray, mass: Floats, beaten: Floats, sums: Floats
 ) -> None:
     """Mass beaten less mass that beats. ``sums``, of all hands and of those with each card, are twice what is

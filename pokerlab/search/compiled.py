@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from pokerlab.games.base import Ints, MatrixPayoffs
+from pokerlab.games.showdown import CardPayoffs
 from pokerlab.search import kernels
 from pokerlab.search.best_response import Exploitability, at_roots, check_complete
 from pokerlab.search.cfr import CFR, SampledStrategies, divided
 from pokerlab.search.forest import Forest
+from pokerlab.search.paying import Cashier, pay, pay_and_advance
 
 ROW = 192
 """Numbers that a sequence row has at least, if there are so many: shorter rows cost more than they save."""
@@ -96,21 +98,35 @@ class CompiledCFR(CFR):
         self._every_pack(kernels.start, self._trees, self._packs, self._numbers, belief.contiguous().numpy())
 
         at = self._packs
-        self._room = int((np.diff(at.row_at) + np.diff(at.root_at)).max())
+        self._room = int(np.diff(at.row_at).max() + np.diff(at.root_at).max())
 
         self._leaf_reach = torch.zeros_like(self._leaf_belief)
         self._leaf_worth = torch.zeros_like(self._leaf_belief)
-        self._operates = not len(self._trees.matrices) and bool(len(self._trees.kernel))
-        if self._operates:
-            self._packs = self._packs._replace(slot=forest.payoffs.slot)
-        slots = forest.payoffs.row[0].numel() if self._operates else 0
+        self._cashier, slots = self._how_to_pay()
         self._terminal_reach = belief.new_zeros(2, slots, belief.shape[-1])
         self._outcomes = torch.zeros_like(self._terminal_reach)
         self._asked = [
             tensor.numpy()
             for tensor in (forest.boards, forest.leaves.board, self._leaf_reach, self._terminal_reach)
         ]
+        if self._cashier:
+            self._asked[-1] = self._asked[-1][:, :0]
         self._answered = (self._leaf_worth.numpy(), self._outcomes.numpy())
+
+    def _how_to_pay(self) -> tuple[Cashier | None, int]:
+        """What values terminals, if matrices do not, and how many slots it has."""
+        forest = self.forest
+        self._operates = not len(self._trees.matrices) and bool(len(self._trees.kernel))
+        if not self._operates:
+            return None, 0
+        operator = forest.game.payoff_operator(forest.kernels.tolist(), self.belief)
+        if not isinstance(operator, CardPayoffs):
+            self._packs = self._packs._replace(slot=np.stack([forest.payoffs.slot] * 2))
+            return None, forest.payoffs.row[0].numel()
+        cashier = Cashier(forest, operator, self._packs, self._trees)
+        self._packs = self._packs._replace(slot=cashier.slot)
+        self._numbers = self._numbers._replace(values=self._zeros(len(self._numbers.reach)))
+        return cashier, cashier.slots
 
     def _zeros(self, length: int) -> kernels.Floats:
         return torch.zeros(length, dtype=self.forest.dtype).numpy()  # aligned to cache lines
@@ -124,6 +140,7 @@ class CompiledCFR(CFR):
             strategy_sum=self._zeros(edges),
             reach=self._zeros(rows),
             root_values=self._zeros(roots),
+            values=self._zeros(0),
         )
 
     @property
@@ -144,7 +161,9 @@ class CompiledCFR(CFR):
             weight=weights.astype(self._dtype),
         )
         kept = self._samples(samples)
-        if len(self.forest.leaves) or self._operates:
+        if self._cashier and self._is_small and not len(self.forest.leaves) and not self._cashier.runs_out:
+            self._pay_and_advance(self._cashier, steps, iterations, kept)
+        elif len(self.forest.leaves) or self._operates:
             for i in range(iterations):
                 self._step_by_query(steps, i, kept)
         else:
@@ -176,9 +195,9 @@ class CompiledCFR(CFR):
         check_complete(self.forest)
         packed = self._zeros(len(self._numbers.root_values))
         self._every_pack(kernels.follow_average, self._trees, self._packs, self._numbers)
-        self._query(slice(0, 2), 0)
         found = []
         for best in (False, True):
+            self._query(slice(0, 2), 0)
             self._every_pack(self._respond, best, packed)
             values = torch.empty_like(self.belief, memory_format=torch.contiguous_format)
             kernels.unpack_roots(self._packs, packed, values.numpy())
@@ -225,13 +244,53 @@ class CompiledCFR(CFR):
 
     def _query(self, players: slice, weight: float) -> None:
         forest = self.forest
-        self._every_pack(kernels.weigh_reach, self._trees, self._packs, self._numbers, *self._asked)
+        if len(forest.leaves) or (self._operates and not self._cashier):
+            self._every_pack(kernels.weigh_reach, self._trees, self._packs, self._numbers, *self._asked)
         if len(forest.leaves):
             self._leaf_worth[players] = self._leaf_values(self._leaf_reach, players, weight)
-        if self._operates:
+        if self._cashier:
+            self._pay(self._cashier, players)
+        elif self._operates:
             shape = (-1, *forest.payoffs.row.shape[1:], forest.game.num_hands)
             outcomes = forest.payoffs.operator(self._terminal_reach[players].view(shape))
             self._outcomes[players] = outcomes.flatten(1, 2)
+
+    def _pay(self, cashier: Cashier, players: slice) -> None:
+        """Adds what terminals are worth to the values."""
+        bounds = cashier.bounds
+        if self._is_small:
+            bounds = bounds[[0, -1]]
+        self._in_threads(bounds, self._pay_jobs, cashier, players)
+        if cashier.runs_out:
+            for player in range(players.start, players.stop):
+                mass = self._terminal_reach[player, cashier.run_out_slot]
+                won = cashier.operator.run_out(cashier.run_out_row, mass)
+                self._outcomes[player, cashier.run_out_slot] = won
+
+    @property
+    def _is_small(self) -> bool:
+        """Whether one thread does an iteration as fast as several that have to meet twice or four times."""
+        return torch.get_num_threads() == 1 or self._packs.edge_at[-1] < 4 * WORTH_A_THREAD
+
+    def _pay_and_advance(
+        self, cashier: Cashier, steps: kernels.Steps, iterations: int, kept: kernels.Samples
+    ) -> None:
+        """All iterations in this thread, a fraction of a second at a time."""
+        workspace, room = self._zeros(self._room), cashier.operator.room(self.belief)
+        most = AT_ONCE // len(self._numbers.reach) or 1
+        for step in range(0, iterations, most):
+            pay_and_advance(
+                step, min(step + most, iterations), cashier.jobs, self._trees, self._packs, self._numbers,
+                steps, kept, self._dtype.type(cashier.operator.weight), *self._answered, room, workspace,
+            )  # fmt: skip
+
+    def _pay_jobs(self, first_job: int, last_job: int, cashier: Cashier, players: slice) -> None:
+        """:func:`paying.pay`."""
+        pay(
+            first_job, last_job, players.start, players.stop, cashier.jobs, self._trees, self._packs,
+            self._numbers, self._dtype.type(cashier.operator.weight), self._terminal_reach.numpy(),
+            self._answered[1], cashier.operator.room(self.belief),
+        )  # fmt: skip
 
     def _normalise(self, reach: Tensor) -> None:
         kernels.normalise(reach.numpy(), self._leaf_belief.numpy())
@@ -243,10 +302,16 @@ class CompiledCFR(CFR):
             work(0, len(at) - 1, *arguments)
             return
         parts = np.searchsorted(at, np.linspace(0, at[-1], 4 * threads + 1)[:-1])
-        bounds = np.unique([*parts, len(at) - 1]).tolist()
-        pool = _threads(threads)
+        self._in_threads(np.unique([*parts, len(at) - 1]), work, *arguments)
+
+    def _in_threads(self, bounds: Ints, work: Callable, *arguments: object) -> None:
+        """``work(begin, end, *arguments)`` between every two bounds."""
+        if len(bounds) == 2:
+            work(int(bounds[0]), int(bounds[1]), *arguments)
+            return
+        pool = _threads(torch.get_num_threads())
         try:
-            pool.run([partial(work, *part, *arguments) for part in pairwise(bounds)])
+            pool.run([partial(work, *part, *arguments) for part in pairwise(bounds.tolist())])
         except BaseException:  # above all KeyboardInterrupt, which threads do not hear
             self._interrupted = True
             _threads.cache_clear()
@@ -364,6 +429,6 @@ def _packs(forest: Forest, dtype: np.dtype) -> kernels.Packs:
         subgame=subgame,
         leaf_at=_starts(np.array([len(t.leaves) for t in forest.trees])[forest.tree_of]),
         terminal_at=_starts(np.array([len(t.terminals) for t in forest.trees])[forest.tree_of]),
-        slot=np.empty(0, np.int64),
+        slot=np.empty((2, 0), np.int64),
         flat_at=forest.edges_at,
     )

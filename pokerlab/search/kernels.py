@@ -40,7 +40,7 @@ class Trees(NamedTuple):
     payoff: Floats
     """``[2, T]`` chips × chance probability."""
     matrices: Floats
-    """``[M, H, H]`` payoff matrices, opponent's hand first; none: payoffs are computed outside."""
+    """``[M, H, H]`` payoff matrices, opponent's hand first; none: payoffs come from outside."""
     leaf_at: Ints
     """``[K + 1]`` where tree k's leaves begin."""
     leaf_row: Ints
@@ -73,7 +73,8 @@ class Packs(NamedTuple):
     terminal_at: Ints
     """``[B + 1]`` where each subgame's terminals begin in ``slot``."""
     slot: Ints
-    """Where each terminal of each subgame stands in the payoff operator's argument."""
+    """``[2, terminals]`` where each terminal of each subgame stands in what the payoff operator takes and
+    gives, for each player; −1: that player's value is added to ``Numbers.values``."""
     flat_at: Ints
     """``[B + 1]`` where each subgame's edges begin in an array of edges ``[E, H]``."""
 
@@ -89,6 +90,9 @@ class Numbers(NamedTuple):
     """Own reach, 1 at the root."""
     root_values: Floats
     """Weighted sums."""
+    values: Floats
+    """Counterfactual values of sequences, to which terminals were added; zero again when they were backed up.
+    None, if terminals are valued by matrices, while a pack is worked on."""
 
 
 class Steps(NamedTuple):
@@ -156,7 +160,7 @@ def advance(
         samples: strategies to write down before their step.
         leaf_values: ``[2, L, H]`` counterfactual values of the forest's leaves.
         outcomes: ``[2, slots, H]`` what the payoff operator gave, if the trees have no matrices.
-        workspace: room for the rows of the largest pack, and two more.
+        workspace: room for the rows of any pack, zero and left so; and behind it for two more.
     """
     zero = numbers.regret.dtype.type(0)
     lowest = zero if steps.floor else numbers.regret.dtype.type(-np.inf)
@@ -171,8 +175,8 @@ def advance(
         strategy_sum = numbers.strategy_sum[edge_at:edge_end].reshape(count, width)
         reach = numbers.reach[packs.row_at[pack] : packs.row_at[pack + 1]].reshape(count + 2, width)
         root_sum = numbers.root_values[packs.root_at[pack] : packs.root_at[pack + 1]].reshape(2, width)
-        values = workspace[: (count + 2) * width].reshape(count + 2, width)
-        scratch = workspace[(count + 2) * width : (count + 4) * width].reshape(2, width)
+        values = _values(packs, pack, numbers, workspace).reshape(count + 2, width)
+        scratch = workspace[workspace.shape[0] - 2 * width :].reshape(2, width)
         # written down before either player's update
         sample, samples_end = samples.at[pack], samples.at[pack + 1] if first_player == 0 else 0
         while sample < samples_end and samples.iteration[sample] < steps.done + first_step:
@@ -185,7 +189,6 @@ def advance(
                 sample += 1
             weight = steps.weight[step]
             for player in range(first_player, last_player):
-                _clear(player, tree, trees, values)
                 if trees.matrices.shape[0] > 0:
                     _add_terminals(player, tree, trees, lanes, belief, reach, values, scratch)
                 else:
@@ -201,8 +204,10 @@ def advance(
                         first, end, steps.positive[step], steps.negative[step], lowest, steps.predictive,
                         regret, strategy, values, scratch,
                     )  # fmt: skip
+                    values[first + 2 : end + 2] = zero
                 for c in range(width):
                     root_sum[player, c] += weight * values[player, c]
+                values[player] = zero
                 if steps.alternating:
                     _update_reach(player, tree, trees, weight, strategy, strategy_sum, reach)
             if not steps.alternating:
@@ -211,15 +216,10 @@ def advance(
 
 
 @inlined
-def _clear(player: int, tree: int, trees: Trees, values: Floats) -> None:
-    """No values yet for ``player``'s rows."""
-    width, zero = values.shape[1], values.dtype.type(0)
-    for c in range(width):
-        values[player, c] = zero
-    for node in range(trees.node_at[tree, player], trees.node_at[tree, player + 1]):
-        for edge in range(trees.first[node], trees.end[node]):
-            for c in range(width):
-                values[edge + 2, c] = zero
+def _values(packs: Packs, pack: int, numbers: Numbers, workspace: Floats) -> Floats:
+    """Room for a pack's values."""
+    begin, end = packs.row_at[pack], packs.row_at[pack + 1]
+    return numbers.values[begin:end] if numbers.values.shape[0] > 0 else workspace[: end - begin]
 
 
 @inlined
@@ -266,11 +266,13 @@ def _add_outcomes(
     for lane in range(lanes):
         subgame = packs.subgame[packs.lane_at[pack] + lane]
         if subgame >= 0:
-            slot = packs.terminal_at[subgame] - trees.terminal_at[tree]
+            first = packs.terminal_at[subgame] - trees.terminal_at[tree]
             for terminal in range(trees.terminal_at[tree], trees.terminal_at[tree + 1]):
-                own = values[trees.terminal_row[player, terminal]]
-                won = outcomes[player, packs.slot[slot + terminal], first_hand:last_hand]
-                _add_to_lane(own, lane, lanes, trees.payoff[player, terminal], won)
+                slot = packs.slot[player, first + terminal]
+                if slot >= 0:
+                    own = values[trees.terminal_row[player, terminal]]
+                    won = outcomes[player, slot, first_hand:last_hand]
+                    _add_to_lane(own, lane, lanes, trees.payoff[player, terminal], won)
 
 
 @inlined
@@ -458,7 +460,7 @@ def respond(
         packs: of the forest.
         numbers: are read.
         outcomes: ``[2, slots, H]`` what the payoff operator gave, if the trees have no matrices.
-        workspace: room for the rows of the largest pack, and two more.
+        workspace: as for :func:`advance`.
         responses: is set, packed like ``numbers.root_values``.
     """
     for pack in range(first_pack, last_pack):
@@ -468,10 +470,9 @@ def respond(
         belief = numbers.belief[packs.root_at[pack] : packs.root_at[pack + 1]].reshape(2, width)
         reach = numbers.reach[packs.row_at[pack] : packs.row_at[pack + 1]].reshape(count + 2, width)
         strategy_sum = numbers.strategy_sum[edge_at : packs.edge_at[pack + 1]].reshape(count, width)
-        values = workspace[: (count + 2) * width].reshape(count + 2, width)
-        scratch = workspace[(count + 2) * width : (count + 4) * width].reshape(2, width)
+        values = _values(packs, pack, numbers, workspace).reshape(count + 2, width)
+        scratch = workspace[workspace.shape[0] - 2 * width :].reshape(2, width)
         for player in range(2):
-            _clear(player, tree, trees, values)
             if trees.matrices.shape[0] > 0:
                 _add_terminals(player, tree, trees, lanes, belief, reach, values, scratch)
             else:
@@ -490,8 +491,10 @@ def respond(
                             share = _share(strategy_sum[edge, c], total, end - first)
                             worth += share * values[edge + 2, c]
                     above[c] += worth
+                values[first + 2 : end + 2] = 0
             at = packs.root_at[pack] + player * width
             responses[at : at + width] = values[player]
+            values[player] = 0
 
 
 @compiled
@@ -543,7 +546,7 @@ def weigh_reach(
         boards: ``[K, H]`` 1 for hands that each board leaves possible.
         leaf_board: ``[L]`` which board each of the forest's leaves has.
         leaf_reach: ``[2, L, H]`` is set for the forest's leaves.
-        terminal_reach: ``[2, slots, H]`` is set for the terminals, if the trees have no payoff matrices.
+        terminal_reach: ``[2, slots, H]`` is set for the terminals, if there are any slots.
     """
     for pack in range(first_pack, last_pack):
         tree, lanes, first_hand = packs.tree[pack], packs.lanes[pack], packs.first_hand[pack]
@@ -565,11 +568,13 @@ def weigh_reach(
                     _multiply_lane(theirs, prior, lane, lanes, out)
                     for i in range(out.shape[0]):
                         out[i] *= possible[i]
-                if trees.matrices.shape[0] == 0:
+                if terminal_reach.shape[1] > 0:
                     slot = packs.terminal_at[subgame] - trees.terminal_at[tree]
                     for terminal in range(trees.terminal_at[tree], trees.terminal_at[tree + 1]):
                         theirs = reach[trees.terminal_row[1 - player, terminal]]
-                        out = terminal_reach[player, packs.slot[slot + terminal], first_hand:last_hand]
+                        out = terminal_reach[
+                            player, packs.slot[player, slot + terminal], first_hand:last_hand
+                        ]
                         _multiply_lane(theirs, prior, lane, lanes, out)
 
 

@@ -1,0 +1,271 @@
+"""Payoffs of card games in compiled loops: from packed reach to packed values.
+
+Terminals that share a payoff kernel are worked on in jobs of up to ``LANES``, see
+:mod:`pokerlab.games.showdown`: their reach is gathered hand by hand, so that each step is one of the
+processor's vectors, and what they pay goes straight to the sequences that they end.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pokerlab.games.base import Ints
+from pokerlab.games.showdown import RUN_OUT, SHOWDOWN, CardPayoffs, Loops, meet, show_down
+from pokerlab.loops import LANES, compiled, gather_lanes, inlined, scatter_lanes
+from pokerlab.search.forest import Forest
+from pokerlab.search.kernels import Floats, Numbers, Packs, Samples, Steps, Trees, advance
+
+
+class Jobs(NamedTuple):
+    """Which terminals are paid together."""
+
+    loops: Loops
+    row: Ints
+    """``[J]`` the payoff kernel's row in ``loops``."""
+    at: Ints
+    """``[J + 1]`` where the job's terminals begin."""
+    subgame: Ints
+    """``[terminals]``."""
+    terminal: Ints
+    """``[terminals]`` within the trees."""
+    lane_of: Ints
+    """``[B, parts]`` the lane of each part of a subgame's hands."""
+    pack_of: Ints
+    """``[B, parts]`` and its pack."""
+    whole_vectors: bool
+    """Whether a row is one lane, padded to whole vectors."""
+
+
+@compiled
+def pay(
+    first_job: int,
+    last_job: int,
+    first_player: int,
+    last_player: int,
+    jobs: Jobs,
+    trees: Trees,
+    packs: Packs,
+    numbers: Numbers,
+    weight: np.floating,
+    asked: Floats,
+    outcomes: Floats,
+    room: Floats,
+) -> None:
+    """Values the terminals of some jobs. Every ``last`` is exclusive.
+
+    Args:
+        first_job: where to begin.
+        last_job: where to end.
+        first_player: whose values.
+        last_player: where to end.
+        jobs: of the forest.
+        trees: of the forest.
+        packs: of the forest.
+        numbers: ``values`` are added to.
+        weight: of each pair of hands.
+        asked: ``[2, slots, H]`` is set to the opponent's reach at ends that an operator has to value.
+        outcomes: ``[2, slots, H]`` is set for terminals that end sequences beside other jobs' terminals.
+        room: see :meth:`CardPayoffs.room`.
+    """
+    hands = jobs.loops.cards.shape[1]
+    rows = (room.shape[0] - jobs.loops.num_cards - 1) // 2
+    mass, outcome, sums = room[:rows], room[rows : 2 * rows], room[2 * rows :]
+    room[:] = 0
+    for job in range(first_job, last_job):
+        row, begin = jobs.row[job], jobs.at[job]
+        lanes = jobs.at[job + 1] - begin
+        kind, first, last = jobs.loops.kind[row], jobs.loops.first[row], jobs.loops.last[row]
+        order, end = jobs.loops.order[row, first:last], jobs.loops.end[row, first:last]
+        for player in range(first_player, last_player):
+            _gather(begin, lanes, 1 - player, jobs, trees, packs, numbers, mass)
+            if kind == RUN_OUT:
+                _hand_out(begin, lanes, player, jobs, trees, packs, mass[:hands], asked)
+                continue
+            outcome[:] = 0
+            sums[:] = 0
+            if kind == SHOWDOWN:
+                show_down(order, end, jobs.loops.cards, mass, outcome, sums)
+            else:
+                meet(order, jobs.loops.cards, mass, outcome, sums)
+            for hand in order:
+                for k in range(LANES):
+                    outcome[hand, k] *= weight
+            _scatter(begin, lanes, player, jobs, trees, packs, numbers, outcome)
+            _hand_out(begin, lanes, player, jobs, trees, packs, outcome[:hands], outcomes)
+
+
+@compiled
+def pay_and_advance(
+    first_step: int,
+    last_step: int,
+    jobs: Jobs,
+    trees: Trees,
+    packs: Packs,
+    numbers: Numbers,
+    steps: Steps,
+    samples: Samples,
+    weight: np.floating,
+    leaf_values: Floats,
+    outcomes: Floats,
+    room: Floats,
+    workspace: Floats,
+) -> None:
+    """Takes some of ``steps`` with all packs, one after the other; see :func:`pay` and :func:`advance`."""
+    end, turns = packs.tree.shape[0], 2 if steps.alternating else 1
+    for step in range(first_step, last_step):
+        for turn in range(turns):
+            players = turn, turn + 3 - turns
+            pay(0, jobs.row.shape[0], *players, jobs, trees, packs, numbers, weight, outcomes, outcomes, room)
+            advance(
+                0, end, step, step + 1, *players, trees, packs, numbers, steps, samples,
+                leaf_values, outcomes, workspace,
+            )  # fmt: skip
+
+
+@inlined
+def _place(at: int, jobs: Jobs, trees: Trees, packs: Packs) -> int:
+    """Where a job's terminal stands among the forest's."""
+    subgame = jobs.subgame[at]
+    tree = packs.tree[jobs.pack_of[subgame, 0]]
+    return packs.terminal_at[subgame] - trees.terminal_at[tree] + jobs.terminal[at]
+
+
+@inlined
+def _hand_out(
+    begin: int, lanes: int, player: int, jobs: Jobs, trees: Trees, packs: Packs, values: Floats, out: Floats
+) -> None:
+    """Lanes of the terminals that have a slot, to their slots."""
+    for k in range(lanes):
+        slot = packs.slot[player, _place(begin + k, jobs, trees, packs)]
+        if slot >= 0:
+            for hand in range(values.shape[0]):
+                out[player, slot, hand] = values[hand, k]
+
+
+@inlined
+def _gather(
+    begin: int,
+    lanes: int,
+    opponent: int,
+    jobs: Jobs,
+    trees: Trees,
+    packs: Packs,
+    numbers: Numbers,
+    mass: Floats,
+) -> None:
+    """The terminals' opponent reach × belief, each into its lane."""
+    reach_at, belief_at = np.empty(LANES, np.int64), np.empty(LANES, np.int64)
+    for part in range(jobs.pack_of.shape[1]):
+        for k in range(LANES):
+            at = begin + min(k, lanes - 1)  # lanes that are left over do what the last does
+            pack = jobs.pack_of[jobs.subgame[at], part]
+            width = (packs.root_at[pack + 1] - packs.root_at[pack]) // 2
+            row = trees.terminal_row[opponent, jobs.terminal[at]]
+            reach_at[k] = packs.row_at[pack] + row * width
+            belief_at[k] = packs.root_at[pack] + opponent * width
+        pack = jobs.pack_of[jobs.subgame[begin], part]
+        first, hands = packs.first_hand[pack], packs.last_hand[pack] - packs.first_hand[pack]
+        if jobs.whole_vectors:
+            for i in range(0, hands, LANES):
+                gather_lanes(mass, first + i, numbers.reach, reach_at, numbers.belief, belief_at, i)
+            continue
+        for k in range(lanes):
+            subgame = jobs.subgame[begin + k]
+            stride, lane = packs.lanes[jobs.pack_of[subgame, part]], jobs.lane_of[subgame, part]
+            for i in range(hands):
+                at = i * stride + lane
+                mass[first + i, k] = numbers.reach[reach_at[k] + at] * numbers.belief[belief_at[k] + at]
+
+
+@inlined
+def _scatter(
+    begin: int,
+    lanes: int,
+    player: int,
+    jobs: Jobs,
+    trees: Trees,
+    packs: Packs,
+    numbers: Numbers,
+    outcome: Floats,
+) -> None:
+    """What terminals without a slot pay, to the values of the sequences that they end."""
+    values_at, chips = np.empty(LANES, np.int64), np.empty(LANES, outcome.dtype)
+    for part in range(jobs.pack_of.shape[1]):
+        for k in range(lanes):
+            subgame, terminal = jobs.subgame[begin + k], jobs.terminal[begin + k]
+            pack = jobs.pack_of[subgame, part]
+            width = (packs.root_at[pack + 1] - packs.root_at[pack]) // 2
+            values_at[k] = packs.row_at[pack] + trees.terminal_row[player, terminal] * width
+            chips[k] = trees.payoff[player, terminal]
+            if packs.slot[player, _place(begin + k, jobs, trees, packs)] >= 0:
+                chips[k] = 0
+        pack = jobs.pack_of[jobs.subgame[begin], part]
+        first, hands = packs.first_hand[pack], packs.last_hand[pack] - packs.first_hand[pack]
+        if jobs.whole_vectors:
+            for i in range(0, hands, LANES):
+                scatter_lanes(numbers.values, values_at, i, chips, lanes, outcome, first + i)
+            continue
+        for k in range(lanes):
+            subgame = jobs.subgame[begin + k]
+            stride, lane = packs.lanes[jobs.pack_of[subgame, part]], jobs.lane_of[subgame, part]
+            for i in range(hands):
+                numbers.values[values_at[k] + i * stride + lane] += chips[k] * outcome[first + i, k]
+
+
+class Cashier:
+    """What :func:`pay` needs for a forest of card games.
+
+    Args:
+        forest: the forest.
+        operator: the payoffs of ``forest.kernels``.
+        packs: of the forest.
+        trees: of the forest.
+    """
+
+    def __init__(self, forest: Forest, operator: CardPayoffs, packs: Packs, trees: Trees) -> None:
+        nodes = forest.terminals
+        subgame = nodes.subgame.numpy()
+        terminal = trees.terminal_at[nodes.tree] + nodes.node
+        row = trees.kernel[terminal]
+        board = operator.board[row]
+        self.slot = self._slots(subgame, nodes.row.numpy(), board, operator.loops.kind[row] == RUN_OUT)
+        """See :attr:`Packs.slot`."""
+        order = np.lexsort((row, board))
+        new = np.flatnonzero(np.diff(row[order], prepend=-1))
+        rank = np.arange(len(order)) - np.repeat(new, np.diff([*new, len(order)]))
+        at = np.flatnonzero(rank % LANES == 0)
+        self.operator = operator
+        by_lane = np.argsort(packs.subgame, kind="stable")[(packs.subgame < 0).sum() :]
+        lane = by_lane.reshape(forest.num_subgames, -1)
+        pack = np.searchsorted(packs.lane_at, lane, side="right") - 1
+        self.jobs = Jobs(
+            loops=operator.loops,
+            row=row[order][at],
+            at=np.append(at, len(order)),
+            subgame=subgame[order],
+            terminal=terminal[order],
+            lane_of=lane - packs.lane_at[pack],
+            pack_of=pack,
+            whole_vectors=bool((packs.lanes == 1).all()) and not (np.diff(packs.root_at) % (2 * LANES)).any(),
+        )
+        of_job = board[order][at]
+        self.bounds = np.append(np.flatnonzero(np.diff(of_job, prepend=-1)), len(at))
+        """Between which jobs to part: a board's are done by one thread."""
+        run_out = operator.loops.kind[row] == RUN_OUT
+        self.run_out_row, self.run_out_slot = row[run_out], self.slot[0, run_out]
+        """``[ends]`` of all-ins on incomplete boards."""
+        self.runs_out = bool(run_out.any())
+        self.slots = int(self.slot.max(initial=-1)) + 1
+
+    @staticmethod
+    def _slots(subgame: Ints, row: Ints, board: Ints, run_out: np.ndarray) -> Ints:
+        """Numbers those terminals that cannot be added where they belong."""
+        apart = np.zeros((2, len(subgame)), dtype=bool)
+        for player in (0, 1):
+            order = np.lexsort((board, row[player]))
+            sequence, boards = row[player][order], board[order]
+            other = (np.diff(sequence) == 0) & (np.diff(boards) != 0)
+            shared = np.unique(sequence[1:][other])
+            apart[player] = np.isin(row[player], shared) | run_out
+        slots = np.where(apart.any(0), np.cumsum(apart.any(0)) - 1, -1)
+        return np.where(apart, slots, -1)

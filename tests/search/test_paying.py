@@ -1,0 +1,148 @@
+"""Card games in compiled loops do what the plain solver does with their payoff operator."""
+
+from dataclasses import replace
+from functools import cache
+
+import pytest
+import torch
+from belief_states import LinearLeaves
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from pokerlab.games.holdem import Holdem, HoldemState
+from pokerlab.search.best_response import exploitability
+from pokerlab.search.cfr import CFR
+from pokerlab.search.compiled import CompiledCFR
+from pokerlab.search.forest import Forest
+from pokerlab.search.rules import RULES, UpdateRule
+from pokerlab.search.tensor_cfr import TensorCFR
+from pokerlab.search.tree import PublicTree, build_tree
+
+
+def endgame(board: str, pot: float, stack: float, ranks: int = 6) -> Holdem:
+    """Of 18 cards, 153 hands: a row is one lane of 160; of 66 or 28 hands, it has several."""
+    return Holdem(
+        "endgame",
+        board=board,
+        pot=pot,
+        stack=stack,
+        ranks=ranks,
+        suits=3,
+        bets=[[0.5, 1], [1]],
+        blinds=(1, 2),
+    )
+
+
+def whole(stack: float, deals: tuple[int, ...]) -> Holdem:
+    return Holdem("whole", stack=stack, blinds=(1, 2), bets=[[1]], ranks=4, suits=2, deals=deals)
+
+
+GAMES = {
+    "whole": whole(12, (0, 1)),
+    "whole_with_run_outs": whole(6, (0, 1, 1)),
+    "river": endgame("4c5d3h4d2c", 20, 90),
+    "turn": endgame("4c5d3h4d", 20, 50),
+    "flop": endgame("4c5d3h", 20, 10),
+    "river_of_few_hands": endgame("4c5d3h4d2c", 20, 90, ranks=4),
+}
+# where nobody can be met, regrets are rounding errors: rules that floor them, and alternating updates, match
+# those, each solver its own
+RULES_TO_COMPARE = [RULES[name] for name in ("cfr", "linear_cfr", "dcfr")]
+
+
+@cache
+def trees(name: str, depth_limited: bool) -> list[PublicTree[HoldemState]]:
+    """The game's own, another pot's, and another board's."""
+    game = GAMES[name]
+    root = game.root()
+    roots = [root, replace(root, stack=root.stack + 7)]
+    if root.board:
+        others = [card for card in range(len(game.deck.cards)) if card not in root.board]
+        roots += [replace(root, pot=root.pot + 9), replace(root, board=(*root.board[:-1], others[0]))]
+    return [build_tree(game, state, depth_limited=depth_limited) for state in roots]
+
+
+def forest(name: str, numbers: list[int], depth_limited: bool = False) -> tuple[Forest, Tensor]:
+    kinds = trees(name, depth_limited)
+    chosen = [kinds[number % len(kinds)] for number in numbers]
+    made = Forest(GAMES[name], chosen, dtype=torch.float64)
+    belief = torch.rand(2, len(chosen), made.game.num_hands, dtype=torch.float64) + 0.1
+    belief *= made.root_possible
+    return made, belief / belief.sum(-1, keepdim=True)
+
+
+def assert_same(one: CFR, other: CFR) -> None:
+    for ours, theirs in (
+        (one.average_strategy(), other.average_strategy()),
+        (one.root_values(), other.root_values()),
+        (one.strategy, other.strategy),
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", GAMES)
+@settings(max_examples=4)
+@given(
+    numbers=st.lists(st.integers(0, 3), min_size=1, max_size=4),
+    rule=st.sampled_from(RULES_TO_COMPARE),
+    seed=st.integers(0, 999),
+)
+def test_both_solvers_agree(name: str, numbers: list[int], rule: UpdateRule, seed: int) -> None:
+    torch.manual_seed(seed)
+    at = forest(name, numbers)
+    fast, plain = (solver(*at, rule, alternating=False).run(6) for solver in (CompiledCFR, TensorCFR))
+    assert_same(fast, plain)
+    ours, theirs = fast.exploitability(), exploitability(at[0], plain.average_strategy(), at[1])
+    torch.testing.assert_close(ours.best_response, theirs.best_response, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(ours.value, theirs.value, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["whole_with_run_outs", "turn", "flop"])
+@given(seed=st.integers(0, 999))
+@settings(max_examples=4)
+def test_both_solvers_agree_on_streets_with_leaves(name: str, seed: int) -> None:
+    torch.manual_seed(seed)
+    at = forest(name, [0, 1, 2, 0], depth_limited=True)
+    assert len(at[0].leaves)
+    leaves = LinearLeaves(at[0].game)
+    fast, plain = (
+        solver(*at, RULES["dcfr"], alternating=False, leaf_evaluator=leaves).run(5)
+        for solver in (CompiledCFR, TensorCFR)
+    )
+    assert_same(fast, plain)
+
+
+@pytest.mark.parametrize("alternating", [True, False])
+@pytest.mark.parametrize("name", GAMES)
+def test_threads_and_parts_change_nothing(
+    name: str, alternating: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = forest(name, [0, 1, 2, 3, 0])
+    monkeypatch.setattr("pokerlab.search.compiled.WORTH_A_THREAD", 0)
+    threads, found = torch.get_num_threads(), []
+    try:
+        for number in (1, 2, 3):
+            torch.set_num_threads(number)
+            found.append(CompiledCFR(*at, RULES["dcfr"], alternating=alternating).run(4).run(3))
+    finally:
+        torch.set_num_threads(threads)
+    for other in found[1:]:
+        assert torch.equal(found[0].average_strategy(), other.average_strategy())
+        assert torch.equal(found[0].root_values(), other.root_values())
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_measuring_exploitability_disturbs_nothing(name: str) -> None:
+    at = forest(name, [0, 1])
+    asked, unasked = (CompiledCFR(*at, RULES["dcfr"], alternating=True) for _ in range(2))
+    asked.run(3).exploitability()
+    assert torch.equal(asked.run(4).average_strategy(), unasked.run(7).average_strategy())
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_it_converges(name: str) -> None:
+    at = forest(name, [0, 1])
+    found = [CompiledCFR(*at, RULES["dcfr"], alternating=True).run(n).exploitability() for n in (3, 100)]
+    assert (found[1].exploitability < 0.05 * found[0].exploitability).all()
+    assert (found[1].exploitability > -1e-12).all()
