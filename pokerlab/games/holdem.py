@@ -19,8 +19,20 @@ from typing import TypeAlias, cast
 import numpy as np
 from torch import Tensor
 
-from pokerlab.games.base import CHANCE, TERMINAL, Bools, Floats, Game, PayoffOperator, Terminal
-from pokerlab.games.betting import CALL, FOLD, SMALLEST_BET, Betting, Sizes, options
+from pokerlab.games.base import (
+    CHANCE,
+    LEAF,
+    TERMINAL,
+    Bools,
+    Floats,
+    Game,
+    Ints,
+    LazyStates,
+    PayoffOperator,
+    Terminal,
+    Unfolded,
+)  # fmt: skip
+from pokerlab.games.betting import CALL, FOLD, SMALLEST_BET, Betting, Sizes, enumerate_betting, options
 from pokerlab.games.cards import Deck
 from pokerlab.games.showdown import FOLDED, RUN_OUT, SHOWDOWN, CardMass, CardPayoffs, Kernels
 
@@ -258,6 +270,88 @@ class Holdem(Game[HoldemState]):
         if len(state.board) > len(root.board):
             return True
         return self.actor(state) == CHANCE and not _is_all_in(state)
+
+    # Trees
+
+    def unfold(self, root: HoldemState, *, depth_limited: bool) -> Unfolded[HoldemState]:
+        last_street = self._street(root) == len(self.boards) - 1
+        if self.actor(root) == CHANCE or not (last_street or depth_limited):
+            return super().unfold(root, depth_limited=depth_limited)
+        return self._unfold_street(root)
+
+    def _unfold_street(self, root: HoldemState) -> Unfolded[HoldemState]:
+        """The betting of one street; where both are all-in with one street to come, that street's cards."""
+        to_come = len(self.boards) - 1 - self._street(root)
+        betting = enumerate_betting(self._betting(root), self._sizes[self._street(root)])
+        over, called = betting.player < 0, betting.action == CALL
+        all_in = over & called & (betting.committed.min(0) >= root.stack)
+        kind = np.where(over, TERMINAL, betting.player)
+        if to_come:
+            kind[over & called & ~all_in] = LEAF
+        outcomes: tuple[HoldemState, ...] = ()
+        if to_come == 1 and all_in.any():
+            kind[all_in] = CHANCE
+            outcomes = self.chance_outcomes(replace(root, committed=(root.stack, root.stack)))
+        # each state, those with cards to come followed by what may be dealt
+        times = np.where(kind == CHANCE, 1 + len(outcomes), 1)
+        at = np.cumsum(times) - times
+        state = np.repeat(np.arange(len(kind)), times)
+        dealt = np.arange(len(state)) - at[state]
+        kind = np.where(dealt > 0, TERMINAL, kind[state])
+
+        committed = betting.committed[:, state]
+        ends = np.flatnonzero(kind == TERMINAL)
+        folded = betting.action[state[ends]] == FOLD
+        stake = root.pot / 2 + committed[:, ends].min(0)
+        won = np.where(committed[0, ends] > committed[1, ends], 1, -1) * np.array([[1], [-1]])
+        shown = SHOWDOWN if to_come == 0 else RUN_OUT
+        kernels = [self._kernels.encode(shown, root.board)]
+        kernels += [self._kernels.encode(SHOWDOWN, outcome.board) for outcome in outcomes]
+        kernel = np.array(kernels)[dealt[ends]]
+
+        def make(node: int) -> HoldemState:
+            here, actions = int(state[node]), list[int]()
+            while betting.above[here] >= 0:
+                actions.append(int(betting.action[here]))
+                here = int(betting.above[here])
+            played = (*root.actions[-1], *reversed(actions))
+            first, second = (float(chips) for chips in committed[:, node])
+            made = replace(root, committed=(first, second), actions=(*root.actions[:-1], played))
+            return _dealt(made, outcomes[dealt[node] - 1].board[len(root.board) :]) if dealt[node] else made
+
+        return Unfolded(
+            states=LazyStates(make, np.arange(len(state))),
+            kind=kind,
+            above=np.where(dealt > 0, at[state], np.where(state > 0, at[betting.above[state]], -1)),
+            action=np.where(dealt > 0, -1, betting.action[state]),
+            chance=np.where(dealt > 0, self.chance_probability(root) if outcomes else 1.0, 1.0),
+            boards=np.array([self._possible(board) for board in (root.board, *(o.board for o in outcomes))]),
+            board=dealt,
+            features=self._features_of(root, kind, committed, betting.raises[state], dealt, outcomes),
+            pot=root.pot + (committed[0] + committed[1]),
+            kernel=np.where(folded, self._kernels.encode(FOLDED, root.board), kernel),
+            chips=np.where(folded, won, 1) * stake,
+        )
+
+    def _features_of(
+        self,
+        root: HoldemState,
+        kind: Ints,
+        committed: Floats,
+        raises: Ints,
+        dealt: Ints,
+        outcomes: Sequence[HoldemState],
+    ) -> Floats:
+        """:meth:`features` of a street's states, ``[N, F]``."""
+        found = np.tile(self.features(root), (len(kind), 1))
+        chips = root.pot + 2 * root.stack
+        found[:, 0], found[:, 1] = kind == 0, kind == 1
+        found[:, 2] = ((kind == CHANCE) | (kind == LEAF)) & (dealt == 0)
+        found[:, 4:6] = committed.T / chips
+        found[:, 7 + len(self.boards)] = raises / RAISES
+        for number, outcome in enumerate(outcomes, start=1):
+            found[dealt == number] = self.features(outcome)
+        return found
 
     # OpenSpiel
 

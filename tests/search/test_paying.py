@@ -19,6 +19,8 @@ from pokerlab.search.rules import RULES, UpdateRule
 from pokerlab.search.tensor_cfr import TensorCFR
 from pokerlab.search.tree import PublicTree, build_tree
 
+BETS: list[list[float]] = [[0.5, 1], [1]]
+
 
 def endgame(board: str, pot: float, stack: float, ranks: int = 6) -> Holdem:
     """Of 18 cards, 153 hands: a row is one lane of 160; of 66 or 28 hands, it has several."""
@@ -29,7 +31,7 @@ def endgame(board: str, pot: float, stack: float, ranks: int = 6) -> Holdem:
         stack=stack,
         ranks=ranks,
         suits=3,
-        bets=[[0.5, 1], [1]],
+        bets=BETS,
         blinds=(1, 2),
     )
 
