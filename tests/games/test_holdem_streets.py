@@ -10,11 +10,11 @@ from pokerlab.games.holdem import Holdem, HoldemState
 
 FIELDS = ("kind", "above", "action", "chance", "boards", "board", "pot", "kernel", "chips", "features")
 GAMES = {
-    "hunl": Holdem("hunl", stack=2000, bets=[[[0.5, 1]], [[0.5, 1], [1]]]),
+    "hunl": Holdem("hunl", stack=2000, bets=[[[0.5, 1.0]], [[0.5, 1.0], [1.0]]]),
     "capped": Holdem("capped", stack=900, bets=[[0.33, 0.75, 2]], most_raises=2),
     "short": Holdem("short", stack=180, bets=[[0.5]]),
     "small_deck": Holdem("small", stack=12, blinds=(1, 2), bets=[[1]], ranks=4, suits=2, deals=(0, 1, 1)),
-    "endgame": Holdem("turn", board="Td9d6hQc", pot=200, stack=900, bets=[[0.5, 1], [1]]),
+    "endgame": Holdem("turn", board="Td9d6hQc", pot=200, stack=900, bets=[[0.5, 1.0], [1.0]]),
 }
 
 
