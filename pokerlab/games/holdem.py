@@ -108,7 +108,7 @@ class Holdem(Game[HoldemState]):
         fractions = self._sizes[0].fractions
         self.all_in = SMALLEST_BET + len(fractions)
         self.action_labels = ("fold", "call", *(f"{size:g} pot" for size in fractions), "all-in")
-        self.num_features = 3 + 4 + len(self.boards) + 1 + cards
+        self.num_features = 3 + 4 + len(self.boards) + 1 + cards + ranks + suits
         self._beliefs = self._read_ranges(ranges)
         self._weight = 1 / (self.num_hands * comb(cards - 2, 2))
         self._kernels = Kernels(cards)
@@ -263,8 +263,19 @@ class Holdem(Game[HoldemState]):
             state.pot / chips, *(committed / chips for committed in state.committed), self._big_blind / chips,
             *(float(street == number) for number in range(len(self.boards))),
             _raises(state) / RAISES,
-            *(float(card in state.board) for card in range(len(self.deck.cards))),
+            *self._board_features(state.board),
         ]  # fmt: skip
+
+    def _board_features(self, board: tuple[int, ...]) -> list[float]:
+        """Which cards, and how many of each rank and suit: a layer's weights of these are an embedding of
+        cards that is shared over ranks and suits."""
+        counts = [0.0] * (len(self.deck.cards) + self.deck.ranks + self.deck.suits)
+        for card in board:
+            rank, suit = divmod(card, self.deck.suits)
+            counts[card] += 1
+            counts[len(self.deck.cards) + rank] += 1
+            counts[len(self.deck.cards) + self.deck.ranks + suit] += 1
+        return counts
 
     def is_leaf(self, root: HoldemState, state: HoldemState, depth: int) -> bool:
         if len(state.board) > len(root.board):
