@@ -148,16 +148,25 @@ def test_evaluate_reads_every_key(here: Path) -> None:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_has_the_keys_that_its_group_has_or_its_target_takes(option: str) -> None:
     group, _, name = option.partition("=")
-    config = OmegaConf.load(CONF / group / f"{name}.yaml")
-    assert isinstance(config, DictConfig)
+    config = option_of(group, name)
     for path, target in targets(config):
         parameters = inspect.signature(hydra.utils.get_class(target["_target_"])).parameters.values()
         named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
         assert set(target) - {"_target_"} <= named, path
     if "_target_" not in config and group not in ("launcher", "sweep"):
         default = next(option for option in OPTIONS if option.startswith(f"{group}="))
-        other = OmegaConf.load(CONF / group / f"{default.partition('=')[2]}.yaml")
+        other = option_of(group, default.partition("=")[2])
         assert set(leaves(config)) == set(leaves(other))
+
+
+def option_of(group: str, name: str) -> DictConfig:
+    """An option with those of its group that it builds on."""
+    config = OmegaConf.load(CONF / group / f"{name}.yaml")
+    assert isinstance(config, DictConfig)
+    for base in config.pop("defaults", []):
+        if base != "_self_":
+            config = OmegaConf.unsafe_merge(option_of(group, base), config)
+    return config
 
 
 def targets(config: DictConfig, path: str = "") -> Iterator[tuple[str, DictConfig]]:

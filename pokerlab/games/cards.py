@@ -6,14 +6,18 @@ suits. A hand is an index into the deck's pairs of cards.
 """
 
 import re
+import warnings
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import combinations, combinations_with_replacement
 
-import eval7
 import numpy as np
 
 from pokerlab.games.base import Bools, Floats, Ints
+
+with warnings.catch_warnings():  # its parser of ranges, not used here, calls pyparsing by old names
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import eval7
 
 RANKS, SUITS = "23456789TJQKA", "cdhs"
 FLUSH = 5
