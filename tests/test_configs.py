@@ -163,9 +163,11 @@ def option_of(group: str, name: str) -> DictConfig:
     """An option with those of its group that it builds on."""
     config = OmegaConf.load(CONF / group / f"{name}.yaml")
     assert isinstance(config, DictConfig)
-    for base in config.pop("defaults", []):
-        if base != "_self_":
-            config = OmegaConf.unsafe_merge(option_of(group, base), config)
+    bases = [base for base in config.pop("defaults", []) if isinstance(base, str) and base != "_self_"]
+    for base in reversed(bases):
+        merged = OmegaConf.merge(option_of(group, base), config)
+        assert isinstance(merged, DictConfig)
+        config = merged
     return config
 
 
