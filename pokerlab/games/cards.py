@@ -9,9 +9,10 @@ import re
 import warnings
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import combinations, combinations_with_replacement
+from itertools import chain, combinations, combinations_with_replacement, permutations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pokerlab.games.base import Bools, Floats, Ints
 
@@ -61,6 +62,46 @@ class Deck:
         blocked = np.isin(self.hands, board)
         return ~(blocked[:, 0] | blocked[:, 1])
 
+    # Suits
+
+    @cached_property
+    def suit_permutations(self) -> Ints:
+        """``[G, N]`` what cards become when suits are exchanged, in every way; the first: in none."""
+        order = np.array(list(permutations(range(self.suits))))
+        ranks = np.arange(self.ranks)[:, None] * self.suits
+        return (ranks + order[:, None]).reshape(len(order), -1)
+
+    def permuted_hands(self, cards: Ints) -> Ints:
+        """``[..., H]`` what hands become when cards become ``[..., N]`` others."""
+        first, second = cards[..., self.hands[:, 0]], cards[..., self.hands[:, 1]]
+        hands: Ints = self.hand_of[first, second]
+        return hands
+
+    def boards(self, board: Sequence[int], cards: int) -> tuple[Ints, Ints, Ints]:
+        """Ways to complete a board, but for exchanging suits that it leaves as they are.
+
+        Args:
+            board: what is there.
+            cards: how many a complete board has, at most 7.
+
+        Returns:
+            ``[B, cards]`` boards, ``[B]`` how many there are like each, ``[G, N]`` what cards become when
+            the suits are exchanged.
+        """
+        exchanges = self.suit_permutations
+        same = (np.sort(exchanges[:, list(board)]) == np.sort(np.array(board, dtype=np.int64))).all(1)
+        exchanges = exchanges[same]
+        rest = [card for card in range(len(self.cards)) if card not in board]
+        missing = cards - len(board)
+        found = np.fromiter(chain.from_iterable(combinations(rest, missing)), np.int64).reshape(-1, missing)
+        masks = [(1 << exchange[found]).sum(1) for exchange in exchanges]
+        least = np.minimum.reduce(masks)
+        alike = len(masks) // sum((mask == masks[0]).astype(np.int64) for mask in masks)
+        kept = masks[0] == least
+        found = found[kept]
+        first = np.broadcast_to(np.array(board, dtype=np.int64), (len(found), len(board)))
+        return np.concatenate([first, found], 1), alike[kept], exchanges
+
     # Names
 
     def hand_name(self, hand: int) -> str:
@@ -101,8 +142,8 @@ class Deck:
         """
         weights = np.zeros(self.num_hands)
         for item in text.replace(" ", "").split(","):
-            hands, _, weight = item.partition(":")
-            if (weight and not re.fullmatch(r"[01]|[01]?\.\d+", weight)) or float(weight or 1) > 1:
+            hands, colon, weight = item.partition(":")
+            if colon and (not re.fullmatch(r"[01]|[01]?\.\d+", weight) or float(weight) > 1):
                 raise ValueError(f"the weight in {item!r} must be a number from 0 to 1")
             weights[self._hands_in(hands)] = float(weight or 1)
         return weights
@@ -142,23 +183,24 @@ class Deck:
 
     # Strength
 
-    def strengths(self, boards: Ints) -> Ints:
+    def strengths(self, boards: Ints) -> NDArray[np.int16]:
         """How strong every hand is with each board: higher is better, equal splits; for showdowns.
 
-        eval7's value of the best five cards, or of all if they are fewer.
+        By eval7's value of the best five cards, or of all if they are fewer: 0 for the least there is, then
+        1, …
 
         Args:
             boards: ``[B, n]`` cards, n at most 5.
 
         Returns:
-            ``[B, H]``; ``BLOCKED`` where the board has a card of the hand.
+            ``[B, H]`` int16; ``BLOCKED`` where the board has a card of the hand.
         """
         boards = np.asarray(boards, dtype=np.int64)
         size = boards.shape[1]
-        keys, values = self._by_ranks(size + 2)
+        keys, values, flushes = self._by_ranks(size + 2)
         sums = self._rank_keys[boards // self.suits].sum(1)[:, None] + self._pair_keys  # [B, pairs of ranks]
         at = np.searchsorted(keys, sums).clip(max=len(keys) - 1)  # blocked hands make five of a kind
-        found: Ints = values[at][:, self._pair_of]
+        found: NDArray[np.int16] = values[at].take(self._pair_of, 1)
         if size + 2 >= FLUSH:
             bits = 1 << (boards // self.suits)
             for suit in range(self.suits):
@@ -166,7 +208,7 @@ class Deck:
                 some = (of_suit.sum(1) >= FLUSH - 2).nonzero()[0]
                 if len(some):
                     mask = np.where(of_suit[some], bits[some], 0).sum(1)[:, None] | self._suit_bits[suit]
-                    found[some] = np.maximum(found[some], self._flushes[mask])
+                    found[some] = np.maximum(found[some], flushes[mask])
         for column in range(size):
             found[self.holds[boards[:, column]]] = BLOCKED
         return found
@@ -205,8 +247,8 @@ class Deck:
         summed: Ints = (bits << (self.hands // self.suits)).sum(2)
         return summed
 
-    def _by_ranks(self, size: int) -> tuple[Ints, Ints]:
-        """Keys, ascending, and values of ``size`` cards without a flush."""
+    def _by_ranks(self, size: int) -> tuple[Ints, NDArray[np.int16], NDArray[np.int16]]:
+        """Keys, ascending, and strengths of ``size`` cards without a flush; strengths of flushes."""
         if size not in self._known:
             sets = [
                 ranks for ranks in combinations_with_replacement(range(self.ranks), size)
@@ -216,11 +258,13 @@ class Deck:
             # cards of one rank are adjacent: their suits differ, and no suit comes five times
             values = np.array([_value([r * 4 + i % 4 for i, r in enumerate(ranks)]) for ranks in sets])
             order = keys.argsort()
-            self._known[size] = keys[order], values[order]
+            different = np.unique(np.concatenate([values, self._flushes]))
+            strengths = [np.searchsorted(different, of).astype(np.int16) for of in (values, self._flushes)]
+            self._known[size] = keys[order], strengths[0][order], strengths[1]
         return self._known[size]
 
     @cached_property
-    def _known(self) -> dict[int, tuple[Ints, Ints]]:
+    def _known(self) -> dict[int, tuple[Ints, NDArray[np.int16], NDArray[np.int16]]]:
         return {}
 
     @cached_property

@@ -8,7 +8,6 @@ same hand ties). Both are sums and gathers: their cost grows with hands, not wit
 """
 
 from collections.abc import Sequence
-from itertools import combinations
 from math import comb
 from typing import NamedTuple
 
@@ -26,6 +25,8 @@ Floats = NDArray[np.floating]
 FOLDED, SHOWDOWN, RUN_OUT = 0, 1, 2
 """Kinds of kernel: every hand that is met; on a complete board; all-in on one that is not."""
 KINDS = 3
+AT_ONCE = 512
+"""Boards whose strengths are made at once."""
 
 
 class Kernels:
@@ -66,7 +67,7 @@ class _Ordered(NamedTuple):
     """``[..., n]`` where it ends."""
 
 
-def _ordered(strength: Ints) -> _Ordered:
+def _ordered(strength: NDArray[np.integer]) -> _Ordered:
     """``[..., n]``."""
     order = strength.argsort(-1, kind="stable")
     ascending = np.take_along_axis(strength, order, -1)
@@ -91,29 +92,37 @@ def run_out_matrix(deck: Deck, board: Sequence[int], cards: int) -> Floats:
         board: what is dealt.
         cards: how many are on a complete board.
     """
-    rest = [card for card in range(len(deck.cards)) if card not in board]
-    missing = cards - len(board)
-    boards = np.array([[*board, *more] for more in combinations(rest, missing)], dtype=np.int64)
-    won = np.zeros((deck.num_hands, deck.num_hands), np.float32)  # integers
-    for part in range(0, len(boards), 256):
-        strengths = deck.strengths(boards[part : part + 256])
-        ranks = _ordered(strengths).begin.astype(np.float32)
-        ranks[strengths == BLOCKED] = np.nan  # neither more nor less than any other
-        _add_showdowns(ranks, won)
+    boards, alike, exchanges = deck.boards(board, cards)
+    won = np.zeros((deck.num_hands, deck.num_hands), np.int32)
+    for times in np.unique(alike):
+        same = boards[alike == times]
+        for part in range(0, len(same), AT_ONCE):
+            strengths = deck.strengths(same[part : part + AT_ONCE])
+            others = np.where(strengths == BLOCKED, np.iinfo(np.int16).max, strengths)
+            _add_wins(strengths, others, times, won)
+    won -= won.T
+    hands = deck.permuted_hands(exchanges)
+    total = sum(won[hand[:, None], hand] for hand in hands) / len(hands)
     disjoint = (deck.hands[:, None, :, None] != deck.hands[None, :, None, :]).all((2, 3))
-    return np.where(disjoint, won, 0) / comb(len(rest) - 4, missing)
+    dealt = comb(len(deck.cards) - len(board) - 4, cards - len(board))
+    return np.where(disjoint, total, 0) / dealt
 
 
 @compiled
-def _add_showdowns(ranks: Floats, won: Floats) -> None:
-    """Adds 1 for each board on which the row's hand beats the column's, and subtracts 1 where it loses."""
-    one, zero = ranks.dtype.type(1), ranks.dtype.type(0)
-    for b in range(ranks.shape[0]):
-        rank = ranks[b]
-        for i in range(rank.shape[0]):
-            own, row = rank[i], won[i]
-            for j in range(rank.shape[0]):
-                row[j] += (one if own > rank[j] else zero) - (one if own < rank[j] else zero)
+def _add_wins(strengths: np.ndarray, others: np.ndarray, times: int, won: np.ndarray) -> None:
+    """Adds ``times`` for each board ``[B]`` on which the row's hand beats the column's.
+
+    ``strengths`` and ``others`` are ``[B, H]``, contiguous; for blocked hands the latter has the most there is.
+    """
+    wins = np.empty(strengths.shape[1], np.int16)
+    for i in range(strengths.shape[1]):
+        wins[:] = 0
+        for b in range(strengths.shape[0]):
+            own, theirs = strengths[b, i], others[b]
+            for j in range(theirs.shape[0]):
+                wins[j] += np.int16(own > theirs[j])
+        for j in range(strengths.shape[1]):
+            won[i, j] += times * wins[j]
 
 
 class CardMass:
@@ -260,14 +269,15 @@ class CardPayoffs:
         slot = np.empty((len(deck.cards), deck.num_hands), dtype=np.int64)
         np.put_along_axis(slot, self._of_card, np.broadcast_to(cards[:-1], self._of_card.shape), -1)
         flat = deck.hands * (len(cards) - 1) + slot[deck.hands, np.arange(deck.num_hands)[:, None]]  # [H, 2]
-        ends = [found.reshape(len(rows), -1)[:, flat] for found in (by_card.begin, by_card.end)]
+        slots = len(cards) * (len(cards) - 1)
+        ends = [found.reshape(len(rows), slots)[:, flat] for found in (by_card.begin, by_card.end)]
         self._order = self._index(by_strength.order)
         self._begin, self._end = self._index(by_strength.begin), self._index(by_strength.end)
         in_card = np.take_along_axis(np.broadcast_to(self._of_card, by_card.order.shape), by_card.order, -1)
-        self._order_of_card = self._index(in_card.reshape(len(rows), -1))
+        self._order_of_card = self._index(in_card.reshape(len(rows), slots))
         width = len(cards)  # of a card's sums, from that of no hand to that of all
         self._begin_of_card, self._end_of_card = (
-            self._index((deck.hands * width + end).reshape(len(rows), -1)) for end in ends
+            self._index((deck.hands * width + end).reshape(len(rows), deck.hands.size)) for end in ends
         )
 
     def _with_tensors(self, reach: Tensor, won: Tensor) -> None:
