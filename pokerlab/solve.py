@@ -18,7 +18,7 @@ from rich.table import Table
 
 from pokerlab.errors import UserError
 from pokerlab.evaluation.policies import WholeGame
-from pokerlab.runs.build import build, check_output_path, check_positive, torch_device
+from pokerlab.runs.build import build, check_enumerable, check_output_path, check_positive, torch_device
 from pokerlab.runs.command import run_command
 from pokerlab.runs.folder import write_json
 from pokerlab.search.forest import Forest
@@ -38,6 +38,7 @@ def solve(config: DictConfig) -> None:
         check_positive(config, "threads")
     outputs = {name: check_output_path(config, name) for name in ("json", "export")}
     game, solver = build(config.game), build(config.solver)
+    check_enumerable(game, "solving")
     if solver.warm_start:
         raise UserError("solver.warm_start needs a policy network: tabular solving has none")
     device = torch_device(config.device)
@@ -46,7 +47,8 @@ def solve(config: DictConfig) -> None:
     dtype = DTYPES[config.dtype or ("float32" if many_hands else "float64")]
     if outputs["export"] and game.openspiel_name is None:
         raise UserError(f"export={config.export}: {game.name} is not in OpenSpiel")
-    tree = build_tree(game, game.root(), depth_limited=False)
+    symmetry = None if outputs["export"] else game.symmetry()  # what is exported are all states
+    tree = build_tree(game, game.root(), depth_limited=False, symmetry=symmetry)
     forest = Forest(game, [tree], device=device, dtype=dtype)
     belief = torch.as_tensor(game.initial_beliefs, device=device).to(dtype)[:, None]
     solver.start(forest, belief).run(1)  # compiles the loops, where that was not done yet
@@ -54,7 +56,8 @@ def solve(config: DictConfig) -> None:
 
     console = Console()
     console.print(
-        f"{game.name}: {tree.num_states:,} public states, {int(tree.root_possible.sum()):,} hands",
+        f"{game.name}: {tree.num_states:,} public states{', isomorphic ones left out' if symmetry else ''}, "
+        f"{int(tree.root_possible.sum()):,} hands",
         highlight=False,
     )
     table = Table(

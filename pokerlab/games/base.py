@@ -14,19 +14,6 @@ Conventions
 * Chance acts publicly, and every outcome is equally likely for all pairs of hands that it leaves
   possible: its probability is ``chance_probability`` if it blocks neither hand, else 0.
 * Payoffs are zero-sum, in chips.
-
-How the games to come fit
--------------------------
-**Hold'em** (river, turn, full): ``H = 1326`` two-card hands. A public state holds board, both players'
-commitments and stacks, whose turn and the raises so far; an action is one of a fixed list of sizes
-(fold, call, 0.5 pot, pot, all-in, …), so ``actions`` returns those that the stack allows and
-``next_state`` turns a size into chips. ``chance_outcomes`` deals the next card (probability 1/44 for a
-river: 52 less 4 on the board and 4 held), ``possible_hands`` is false for hands that hold a board card.
-A terminal's ``kernel`` is an index of (board, fold or showdown or run-out) in a table that the game
-fills as boards appear, and ``payoff_operator`` works with prefix sums over strength-sorted hands in
-place of a matrix; ``mass_operator`` is inclusion-exclusion over two cards. Subgames end where a card is
-about to be dealt (``is_leaf``). Subgames differ in pot, stacks and board from root to root, so their
-trees are made all the time: ``unfold`` takes them from :mod:`pokerlab.games.betting`.
 """
 
 from abc import ABC, abstractmethod
@@ -69,6 +56,20 @@ class Terminal:
 
     kernel: int
     chips: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Symmetry(Generic[State]):
+    """What a game has of the same kind under different names, such as suits, up to its first chance move.
+
+    A group of permutations of hands leaves the root, ``deal`` and the initial beliefs as they are, and takes
+    chance outcomes to one another. Hands and outcomes are alike if it takes one to the other.
+    """
+
+    alike: Ints
+    """``[H]`` the first of the hands that are like each one."""
+    outcomes: Callable[[State], Sequence[tuple[State, int]]]
+    """For a state where chance acts first: of outcomes that are alike, one and their number."""
 
 
 class LazyStates(Sequence[State]):
@@ -123,6 +124,20 @@ class Unfolded(Generic[State]):
     """``[T]`` of the terminals, in their order, see :class:`Terminal`."""
     chips: Floats
     """``[2, T]``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relabellings:
+    """Changes of names, ``G`` of them, under which the rules stay the same: one may learn from all images.
+
+    Number g turns features ``x`` into ``x[features[g]]``, and what belongs to hands, ``v``, into
+    ``v[hands[g]]``. The first changes nothing.
+    """
+
+    features: Ints
+    """``[G, F]``."""
+    hands: Ints
+    """``[G, H]``."""
 
 
 class Game(ABC, Generic[State]):
@@ -197,6 +212,34 @@ class Game(ABC, Generic[State]):
     def features(self, state: State) -> list[float]:
         """``[F]`` what a network sees of a public state beside the beliefs, each about -1..1."""
 
+    def hand_features(self) -> Floats | None:
+        """``[H, P]`` what hands have in common, for networks to share weights over; None: nothing."""
+        return None
+
+    def relabellings(self) -> Relabellings | None:
+        """Changes of names, None: there are none but the identity."""
+        return None
+
+    @property
+    def enumerable(self) -> bool:
+        """Whether the whole tree fits in memory: to be solved, or to measure exploitability exactly."""
+        return True
+
+    @property
+    def varies(self) -> bool:
+        """Whether :meth:`varied` ever changes anything."""
+        return False
+
+    def varied(self, state: State, seed: int) -> State:
+        """Where self-play starts a subgame that has come to ``state``: there, with a game tree that is
+        varied at random, such as in the sizes of bets.
+
+        Args:
+            state: not terminal.
+            seed: of the variation, from 1 to 2**62.
+        """
+        return state
+
     @abstractmethod
     def is_leaf(self, root: State, state: State, depth: int) -> bool:
         """Whether a subgame that starts at ``root`` ends at ``state``, ``depth`` moves below it.
@@ -204,6 +247,10 @@ class Game(ABC, Generic[State]):
         Asked for states that are not terminal and not the root. The game's depth limit, from its
         config.
         """
+
+    def symmetry(self) -> Symmetry[State] | None:
+        """What is alike at the game's root, if anything is."""
+        return None
 
     def unfold(self, root: State, *, depth_limited: bool) -> Unfolded[State]:
         """Every public state of the subgame that starts at ``root``.
@@ -214,13 +261,26 @@ class Game(ABC, Generic[State]):
             root: not terminal.
             depth_limited: whether to stop where :meth:`is_leaf` says so, or to play to the end.
         """
+        return self.walk(root, depth_limited=depth_limited)
+
+    def walk(
+        self, root: State, *, depth_limited: bool, symmetry: Symmetry[State] | None = None
+    ) -> Unfolded[State]:
+        """What :meth:`unfold` gives, found state by state.
+
+        Args:
+            root: not terminal.
+            depth_limited: whether to stop where :meth:`is_leaf` says so, or to play to the end.
+            symmetry: of outcomes of the first chance move that are alike, one is taken, with the probability
+                of all; null: all are.
+        """
         states: list[State] = []
         nodes: list[tuple[int, int, int, int]] = []
         chances: list[float] = []
         boards: dict[bytes, int] = {}
-        stack = [(root, -1, -1, 1.0, 0)]
+        stack = [(root, -1, -1, 1.0, 0, False)]
         while stack:
-            state, above, action, chance, depth = stack.pop()
+            state, above, action, chance, depth, dealt = stack.pop()
             here, kind = len(states), self.actor(state)
             if depth_limited and depth > 0 and kind != TERMINAL and self.is_leaf(root, state, depth):
                 kind = LEAF
@@ -230,11 +290,19 @@ class Game(ABC, Generic[State]):
             chances.append(chance)
             if kind == CHANCE:
                 chance *= self.chance_probability(state)
-                outcomes = reversed(self.chance_outcomes(state))
-                stack += [(outcome, here, -1, chance, depth + 1) for outcome in outcomes]
+                if symmetry and not dealt:
+                    outcomes = symmetry.outcomes(state)
+                else:
+                    outcomes = [(outcome, 1) for outcome in self.chance_outcomes(state)]
+                stack += [
+                    (outcome, here, -1, chance * number, depth + 1, True)
+                    for outcome, number in reversed(outcomes)
+                ]
             elif kind < CHANCE:
                 moves = reversed(self.actions(state))
-                stack += [(self.next_state(state, move), here, move, chance, depth + 1) for move in moves]
+                stack += [
+                    (self.next_state(state, move), here, move, chance, depth + 1, dealt) for move in moves
+                ]
         kinds, aboves, actions, board_of = np.array(nodes, dtype=np.int64).T.copy()
         ends = [self.terminal(states[i]) for i in (kinds == TERMINAL).nonzero()[0]]
         return Unfolded(

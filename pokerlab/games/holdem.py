@@ -11,7 +11,7 @@ tree; if more streets are to come, the end is the average over all run-outs.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import accumulate, combinations, pairwise
 from math import comb
 from typing import TypeAlias, cast
@@ -29,6 +29,8 @@ from pokerlab.games.base import (
     Ints,
     LazyStates,
     PayoffOperator,
+    Relabellings,
+    Symmetry,
     Terminal,
     Unfolded,
 )  # fmt: skip
@@ -39,6 +41,8 @@ from pokerlab.games.showdown import FOLDED, RUN_OUT, SHOWDOWN, CardMass, CardPay
 BUTTON = 1
 MOST_BOARDS = 4096
 """Boards whose possible hands are remembered."""
+MOST_ENUMERATED = 2**17
+"""Boards times hands of a game that is enumerated: a turn is, a flop is not."""
 UNLIMITED = 2**30
 RAISES = 4
 """On a street, of which features count fractions."""
@@ -60,6 +64,8 @@ class HoldemState:
     """Chips that each player has put in on this street."""
     actions: tuple[tuple[int, ...], ...]
     """On each street since the game's root; the last is the present one."""
+    variation: int = 0
+    """Seed of what is random below, until cards are dealt, see :meth:`Holdem.varied`; 0: nothing is."""
 
 
 class Holdem(Game[HoldemState]):
@@ -79,6 +85,11 @@ class Holdem(Game[HoldemState]):
         ranks: of the deck, the lowest ones.
         suits: of the deck, the first ones.
         deals: how many cards are dealt before each street.
+        jitter: in self-play, by how much of the pot at most each size of bets is moved at random, subgame by
+            subgame.
+        most_deals: in self-play, of so many ways to deal cards a value is made where there are more, drawn
+            anew for each subgame; null: of all.
+        isomorphism: whether :meth:`symmetry` tells of suits that are alike.
     """
 
     def __init__(
@@ -95,6 +106,9 @@ class Holdem(Game[HoldemState]):
         ranks: int = 13,
         suits: int = 4,
         deals: Sequence[int] = (0, 3, 1, 1),
+        jitter: float = 0.0,
+        most_deals: int | None = None,
+        isomorphism: bool = True,
     ) -> None:
         self.name, self.deck = name, Deck(ranks, suits)
         self.num_hands = self.deck.num_hands
@@ -105,14 +119,19 @@ class Holdem(Game[HoldemState]):
         self._big_blind = float(blinds[1])
         self._most_raises = UNLIMITED if most_raises is None else most_raises
         self._sizes = self._read_bets(bets)
+        if not 0 <= jitter < 1:
+            raise ValueError(f"game.jitter must be a fraction of the pot from 0 to below 1, got {jitter}")
+        if most_deals is not None and (type(most_deals) is not int or most_deals < 1):
+            raise ValueError(f"game.most_deals must be null or an integer of at least 1, got {most_deals!r}")
+        self._jitter, self._most_deals = jitter, most_deals
         fractions = self._sizes[0].fractions
         self.all_in = SMALLEST_BET + len(fractions)
         self.action_labels = ("fold", "call", *(f"{size:g} pot" for size in fractions), "all-in")
         self.num_features = 3 + 4 + len(self.boards) + 1 + cards + ranks + suits
-        self._beliefs = self._read_ranges(ranges)
+        self._beliefs, self._isomorphism = self._read_ranges(ranges), isomorphism
         self._weight = 1 / (self.num_hands * comb(cards - 2, 2))
         self._kernels = Kernels(cards)
-        self._possible = lru_cache(MOST_BOARDS)(self.deck.possible)
+        self._possible: dict[tuple[int, ...], Bools] = {}
 
     def _start(
         self, board: tuple[int, ...], pot: float, stack: float, blinds: Sequence[float]
@@ -208,7 +227,15 @@ class Holdem(Game[HoldemState]):
         )
 
     def _options(self, state: HoldemState) -> dict[int, float]:
-        return options(self._betting(state), self._sizes[self._street(state)])
+        return options(self._betting(state), self._sizes_at(state))
+
+    def _sizes_at(self, state: HoldemState) -> Sizes:
+        sizes = self._sizes[self._street(state)]
+        if not state.variation or not self._jitter:
+            return sizes
+        moved = np.random.default_rng(state.variation).uniform(-1, 1, len(sizes.fractions)) * self._jitter
+        # none may become nothing, and their order is that of actions
+        return sizes._replace(fractions=np.sort(np.maximum(sizes.fractions + moved, sizes.fractions / 2)))
 
     def actions(self, state: HoldemState) -> tuple[int, ...]:
         return tuple(self._options(state))
@@ -226,13 +253,40 @@ class Holdem(Game[HoldemState]):
 
     def chance_outcomes(self, state: HoldemState) -> tuple[HoldemState, ...]:
         rest = [card for card in range(len(self.deck.cards)) if card not in state.board]
+        if self._draws_deals(state):
+            return tuple(_dealt(state, cards) for cards in self._drawn(rest, state))
         return tuple(_dealt(state, cards) for cards in combinations(rest, self._to_deal(state)))
 
     def chance_probability(self, state: HoldemState) -> float:
-        return 1 / comb(len(self.deck.cards) - len(state.board) - 4, self._to_deal(state))
+        rest, cards = len(self.deck.cards) - len(state.board), self._to_deal(state)
+        if self._draws_deals(state):
+            return comb(rest, cards) / (comb(rest - 4, cards) * self._drawn_number(rest, cards))
+        return 1 / comb(rest - 4, cards)
+
+    def _draws_deals(self, state: HoldemState) -> bool:
+        """Whether cards are drawn from those that could be dealt."""
+        rest, most = len(self.deck.cards) - len(state.board), self._most_deals
+        return bool(state.variation and most) and comb(rest, self._to_deal(state)) > (most or 0)
+
+    def _drawn_number(self, rest: int, cards: int) -> int:
+        """How many: what a whole number of decks gives, if possible no more than ``most_deals``."""
+        a_deck = rest // cards
+        return max((self._most_deals or 0) // a_deck, 1) * a_deck
+
+    def _drawn(self, rest: Sequence[int], state: HoldemState) -> list[tuple[int, ...]]:
+        """Shuffled decks, dealt out: every card comes about as often, so that all hands are met alike."""
+        cards = self._to_deal(state)
+        generator, a_deck = np.random.default_rng(state.variation), len(rest) // cards
+        decks = self._drawn_number(len(rest), cards) // a_deck
+        shuffled = [generator.permutation(rest)[: a_deck * cards].reshape(-1, cards) for _ in range(decks)]
+        return [tuple(sorted(dealt)) for deck in shuffled for dealt in deck.tolist()]
 
     def possible_hands(self, state: HoldemState) -> Bools:
-        return self._possible(state.board)
+        if state.board not in self._possible:
+            if len(self._possible) >= MOST_BOARDS:
+                self._possible.clear()
+            self._possible[state.board] = self.deck.possible(state.board)
+        return self._possible[state.board]
 
     def pot(self, state: HoldemState) -> float:
         return state.pot + sum(state.committed)
@@ -282,7 +336,65 @@ class Holdem(Game[HoldemState]):
             return True
         return self.actor(state) == CHANCE and not _is_all_in(state)
 
+    def hand_features(self) -> Floats:
+        """Cards, ranks, suits, and pairs of ranks suited or not: with ``AKs`` goes every suited ace-king."""
+        deck = self.deck
+        ranks, suits = deck.hands // deck.suits, deck.hands % deck.suits
+        of_rank = (ranks[:, :, None] == np.arange(deck.ranks)).sum(1)
+        of_suit = (suits[:, :, None] == np.arange(deck.suits)).sum(1)
+        kinds = np.concatenate([ranks, suits[:, :1] == suits[:, 1:]], 1)
+        kind = np.unique(kinds, axis=0, return_inverse=True)[1].reshape(-1, 1)
+        of_kind = kind == np.arange(kind.max() + 1)
+        return np.concatenate([deck.holds.T, of_rank, of_suit, of_kind], 1).astype(np.float64)
+
+    def relabellings(self) -> Relabellings:
+        """Suits by other names."""
+        deck = self.deck
+        cards = deck.suit_permutations
+        of_cards = self.num_features - len(deck.cards) - deck.ranks - deck.suits
+        of_suits = self.num_features - deck.suits
+        features = np.tile(np.arange(self.num_features), (len(cards), 1))
+        features[:, of_cards : of_cards + len(deck.cards)] = of_cards + cards
+        features[:, of_suits:] = of_suits + cards[:, : deck.suits]
+        return Relabellings(features=features, hands=deck.permuted_hands(cards))
+
+    @property
+    def enumerable(self) -> bool:
+        start = self._street(self._root)
+        boards = 1
+        for before, after in pairwise(self.boards[start:]):
+            boards *= comb(len(self.deck.cards) - before, after - before)
+        return boards * self.num_hands <= MOST_ENUMERATED
+
+    @property
+    def varies(self) -> bool:
+        return bool(self._jitter or self._most_deals)
+
+    def varied(self, state: HoldemState, seed: int) -> HoldemState:
+        """With sizes of bets moved by up to ``jitter``, or ``most_deals`` of the cards that can come."""
+        if self.actor(state) == CHANCE:
+            varied = replace(state, variation=seed)
+            return varied if self._draws_deals(varied) else state
+        return replace(state, variation=seed) if self._jitter else state
+
     # Trees
+
+    def symmetry(self) -> Symmetry[HoldemState] | None:
+        """Exchanges of suits that leave the root's board and both ranges as they are, if cards will come."""
+        board, exchanges = self._root.board, self.deck.suit_permutations
+        hands = self.deck.permuted_hands(exchanges)
+        same = (np.sort(exchanges[:, list(board)]) == np.sort(np.array(board, dtype=np.int64))).all(1)
+        same &= (self._beliefs[:, hands] == self._beliefs[:, None]).all((0, 2))
+        if not self._isomorphism or len(board) == self.complete or same.sum() == 1:
+            return None
+        dealt = [outcome.board[len(board) :] for outcome in self.chance_outcomes(self._root)]
+        names = (1 << exchanges[same][:, np.array(dealt)]).sum(2).min(0)
+        _, first, number = np.unique(names, return_index=True, return_counts=True)
+        kept = sorted((dealt[at], times) for at, times in zip(first, number.tolist(), strict=True))
+        return Symmetry(
+            alike=hands[same].min(0),
+            outcomes=lambda state: [(_dealt(state, cards), times) for cards, times in kept],
+        )
 
     def unfold(self, root: HoldemState, *, depth_limited: bool) -> Unfolded[HoldemState]:
         last_street = self._street(root) == len(self.boards) - 1
@@ -293,7 +405,7 @@ class Holdem(Game[HoldemState]):
     def _unfold_street(self, root: HoldemState) -> Unfolded[HoldemState]:
         """The betting of one street; where both are all-in with one street to come, that street's cards."""
         to_come = len(self.boards) - 1 - self._street(root)
-        betting = enumerate_betting(self._betting(root), self._sizes[self._street(root)])
+        betting = enumerate_betting(self._betting(root), self._sizes_at(root))
         over, called = betting.player < 0, betting.action == CALL
         all_in = over & called & (betting.committed.min(0) >= root.stack)
         kind = np.where(over, TERMINAL, betting.player)
@@ -336,7 +448,7 @@ class Holdem(Game[HoldemState]):
             above=np.where(dealt > 0, at[state], np.where(state > 0, at[betting.above[state]], -1)),
             action=np.where(dealt > 0, -1, betting.action[state]),
             chance=np.where(dealt > 0, self.chance_probability(root) if outcomes else 1.0, 1.0),
-            boards=np.array([self._possible(board) for board in (root.board, *(o.board for o in outcomes))]),
+            boards=np.array([self.possible_hands(dealt_to) for dealt_to in (root, *outcomes)]),
             board=dealt,
             features=self._features_of(root, kind, committed, betting.raises[state], dealt, outcomes),
             pot=root.pot + (committed[0] + committed[1]),

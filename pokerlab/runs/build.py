@@ -12,6 +12,7 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
 from pokerlab.errors import UserError
+from pokerlab.games.base import Game
 
 DEVICES = "expected cpu, or cuda where there is a GPU"
 
@@ -87,6 +88,22 @@ def check_positive(config: DictConfig, *keys: str) -> None:
     """Each key must hold an integer of at least 1."""
     for key in keys:
         check_integer(config, key, least=1)
+
+
+def check_bool(config: DictConfig, key: str) -> None:
+    """Raises a UserError unless ``config[key]`` is true or false."""
+    value = OmegaConf.select(config, key)
+    if not isinstance(value, bool):
+        raise UserError(f"{key} must be true or false, got {value!r}")
+
+
+def check_enumerable(game: Game, wanted: str) -> None:
+    """Raises a UserError if the game's tree is too large for what is wanted."""
+    if not game.enumerable:
+        raise UserError(
+            f"{game.name} is too large to be enumerated, which {wanted} needs: expected a river, a turn, "
+            "or a game of few cards"
+        )
 
 
 def check_output_path(config: DictConfig, key: str) -> Path | None:

@@ -107,6 +107,10 @@ def _backed_up(forest: Forest, strategy: Tensor, ends: Tensor, *, best: bool) ->
     edges.masked_fill_(~forest.legal, ILLEGAL)
     for player in (0, 1):
         for step in reversed(forest.steps[player]):
+            if forest.alike:
+                forest.alike.even_out(edges, step)
             node = edges[:, step].amax(0) if best else (strategy[:, step] * edges[:, step]).sum(0)
             values.index_add_(0, forest.decisions.row[player, step], node)
+        if forest.alike:
+            forest.alike.even_out_roots(forest.root_rows(values)[player])
     return forest.root_rows(values)

@@ -1,7 +1,7 @@
 """CFR on the CPU, in compiled loops."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from itertools import pairwise
 from queue import SimpleQueue
@@ -98,11 +98,14 @@ class CompiledCFR(CFR):
         self._every_pack(kernels.start, self._trees, self._packs, self._numbers, belief.contiguous().numpy())
 
         at = self._packs
+        self._have_alike = len(self._trees.alike) > 0
         self._room = int(np.diff(at.row_at).max() + np.diff(at.root_at).max())
 
         self._leaf_reach = torch.zeros_like(self._leaf_belief)
         self._leaf_worth = torch.zeros_like(self._leaf_belief)
         self._cashier, slots = self._how_to_pay()
+        if self._have_alike and not len(self._numbers.values):  # they stay while packs meet
+            self._numbers = self._numbers._replace(values=self._zeros(len(self._numbers.reach)))
         self._terminal_reach = belief.new_zeros(2, slots, belief.shape[-1])
         self._outcomes = torch.zeros_like(self._terminal_reach)
         self._asked = [
@@ -161,13 +164,15 @@ class CompiledCFR(CFR):
             weight=weights.astype(self._dtype),
         )
         kept = self._samples(samples)
-        if self._cashier and self._is_small and not len(self.forest.leaves) and not self._cashier.runs_out:
+        asks = len(self.forest.leaves) > 0 or self._have_alike
+        if self._cashier and self._is_small and not asks and not self._cashier.runs_out:
             self._pay_and_advance(self._cashier, steps, iterations, kept)
-        elif len(self.forest.leaves) or self._operates:
+        elif asks or self._operates:
             for i in range(iterations):
                 self._step_by_query(steps, i, kept)
         else:
-            self._every_pack(self._advance, steps, 0, iterations, 0, 2, kept, iterations=iterations)
+            whole = kernels.WHOLE
+            self._every_pack(self._advance, steps, 0, iterations, 0, 2, kept, whole, iterations=iterations)
         self.iteration += iterations
         for weight in weights:  # one by one: the same however runs are cut
             self._weight_sum += float(weight)
@@ -198,7 +203,8 @@ class CompiledCFR(CFR):
         found = []
         for best in (False, True):
             self._query(slice(0, 2), 0)
-            self._every_pack(self._respond, best, packed)
+            for part in self._parts(0, 2):
+                self._every_pack(self._respond, best, packed, part)
             values = torch.empty_like(self.belief, memory_format=torch.contiguous_format)
             kernels.unpack_roots(self._packs, packed, values.numpy())
             found.append(at_roots(self.forest, self.belief, values))
@@ -207,10 +213,21 @@ class CompiledCFR(CFR):
 
     # Steps
 
-    def _respond(self, first_pack: int, last_pack: int, best: bool, packed: kernels.Floats) -> None:
+    def _parts(self, first_player: int, last_player: int) -> Iterator[int]:
+        """The parts of the trees to back up in turn; between them, hands that are alike are evened out."""
+        if not self._have_alike:
+            yield kernels.WHOLE
+            return
+        yield kernels.BELOW
+        kernels.even_out(first_player, last_player, self._trees, self._packs, self._numbers.values)
+        yield kernels.ABOVE
+
+    def _respond(
+        self, first_pack: int, last_pack: int, best: bool, packed: kernels.Floats, part: int
+    ) -> None:
         """:func:`kernels.respond`."""
         kernels.respond(
-            first_pack, last_pack, best, self._trees, self._packs, self._numbers,
+            first_pack, last_pack, best, self._trees, self._packs, self._numbers, part,
             self._answered[1], self._zeros(self._room), packed,
         )  # fmt: skip
 
@@ -224,6 +241,7 @@ class CompiledCFR(CFR):
         first_player: int,
         last_player: int,
         kept: kernels.Samples,
+        part: int,
     ) -> None:
         """:func:`kernels.advance`, a fraction of a second at a time."""
         numbers = int(self._packs.row_at[last_pack] - self._packs.row_at[first_pack])
@@ -233,14 +251,15 @@ class CompiledCFR(CFR):
                 return
             kernels.advance(
                 first_pack, last_pack, step, min(step + most, end), first_player, last_player,
-                self._trees, self._packs, self._numbers, steps, kept, *self._answered, workspace,
+                self._trees, self._packs, self._numbers, steps, kept, part, *self._answered, workspace,
             )  # fmt: skip
 
     def _step_by_query(self, steps: kernels.Steps, step: int, kept: kernels.Samples) -> None:
         """One iteration, with the leaf evaluator or the payoff operator asked in between."""
         for players in ((0, 1), (1, 2)) if self.alternating else ((0, 2),):
             self._query(slice(*players), steps.weight[step].item())
-            self._every_pack(self._advance, steps, step, step + 1, *players, kept)
+            for part in self._parts(*players):
+                self._every_pack(self._advance, steps, step, step + 1, *players, kept, part)
 
     def _query(self, players: slice, weight: float) -> None:
         forest = self.forest
@@ -369,6 +388,12 @@ def _trees(forest: Forest, dtype: np.dtype) -> kernels.Trees:
     trees, forms = forest.trees, [tree.sequence_form for tree in forest.trees]
     node_at = _starts([len(form.first) for form in forms])
     of_first = np.array([form.of_first_player for form in forms])
+    before_deal = np.array([form.before_deal for form in forms])
+    alike = np.empty((0, forest.game.num_hands), np.int64)
+    if any(tree.alike is not None for tree in trees):
+        each = np.arange(forest.game.num_hands)
+        alike = np.array([each if tree.alike is None else tree.alike for tree in trees])
+    numbers = [np.bincount(first, minlength=len(first)) for first in alike]
     hands, matrices = forest.game.num_hands, np.empty((0, 0, 0), dtype)
     if hands <= MOST_HANDS_FOR_MATRICES:
         operator = forest.game.payoff_operator(forest.kernels.tolist(), torch.empty(0, dtype=forest.dtype))
@@ -378,6 +403,7 @@ def _trees(forest: Forest, dtype: np.dtype) -> kernels.Trees:
         node_at=np.stack([node_at[:-1], node_at[:-1] + of_first, node_at[1:]], 1),
         first=np.concatenate([form.first for form in forms]),
         end=np.concatenate([form.end for form in forms]),
+        deal_at=np.stack([node_at[:-1], node_at[:-1] + of_first], 1) + before_deal,
         above=np.concatenate([form.above for form in forms]),
         terminal_at=_starts([len(tree.terminals) for tree in trees]),
         terminal_row=np.concatenate([form.terminal_row for form in forms], 1),
@@ -386,6 +412,8 @@ def _trees(forest: Forest, dtype: np.dtype) -> kernels.Trees:
         matrices=matrices,
         leaf_at=_starts([len(tree.leaves) for tree in trees]),
         leaf_row=np.concatenate([form.leaf_row for form in forms], 1),
+        alike=alike,
+        share=(1 / np.maximum(np.array(numbers).reshape(alike.shape), 1)).astype(dtype),
     )
 
 

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from pokerlab.games.base import Game, Ints, PayoffOperator, State
+from pokerlab.search.alike import AlikeHands
 from pokerlab.search.tree import PublicNodes, PublicTree
 
 
@@ -176,6 +177,19 @@ class Forest(Generic[State]):
     def root_possible(self) -> Tensor:
         """``[B, H]`` 1 for hands that the roots' boards leave possible."""
         return rows_of(self.boards, self._ints(self._first_board[self.tree_of]))
+
+    @cached_property
+    def alike(self) -> AlikeHands | None:
+        """Hands that are alike, if there are any."""
+        if all(tree.alike is None for tree in self.trees):
+            return None
+        every = np.arange(self.game.num_hands)
+        first = np.array([every if tree.alike is None else tree.alike for tree in self.trees])
+        sizes = [len(tree.decisions) for tree in self.trees]
+        dealt = np.concatenate([tree.dealt | (tree.alike is None) for tree in self.trees])
+        nodes = self.decisions
+        above = np.flatnonzero(~dealt[(np.cumsum(sizes) - sizes)[nodes.tree] + nodes.node])
+        return AlikeHands(self._ints(first[self.tree_of]), nodes.subgame, above)
 
     @property
     def num_decisions(self) -> int:
@@ -385,14 +399,20 @@ class Forest(Generic[State]):
         """The empty sequences' part of sequence rows ``[R, H]``, as a view ``[2, B, H]``."""
         return rows[: 2 * self.num_subgames].view(2, self.num_subgames, -1)
 
-    def by_action(self, edges: Tensor) -> Tensor:
+    def by_action(self, edges: Tensor, action_of: Tensor | None = None) -> Tensor:
         """Puts a quantity of edges ``[A, D, H]`` in the game's order of actions, 0 where illegal.
+
+        Args:
+            edges: of the forest's decision nodes, or of ``D`` others.
+            action_of: ``[A, D]`` of those others, as in ``action_of``.
 
         Returns:
             ``[D, actions of the game, H]``.
         """
-        columns = edges.new_zeros(self.num_decisions, self.game.num_actions + 1, edges.shape[-1])
-        columns[torch.arange(self.num_decisions, device=edges.device), self.action_of] = edges
+        action_of = self.action_of if action_of is None else action_of
+        nodes = edges.shape[1]
+        columns = edges.new_zeros(nodes, self.game.num_actions + 1, edges.shape[-1])
+        columns[torch.arange(nodes, device=edges.device), action_of] = edges
         return columns[:, :-1]
 
     def decision_index(self, subgame: Ints, node: Ints) -> Ints:

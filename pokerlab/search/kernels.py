@@ -19,6 +19,10 @@ from pokerlab.loops import compiled, inlined
 Ints = NDArray[np.int64]
 Floats = NDArray[np.floating]
 
+WHOLE, BELOW, ABOVE = 0, 1, 2
+"""Parts of a tree that values are backed up through: all, or first what lies below the first deal, then,
+after :func:`even_out`, what lies above it."""
+
 
 class Trees(NamedTuple):
     """The forest's trees. Decision nodes are sorted by (tree, actor), parents before children."""
@@ -29,6 +33,8 @@ class Trees(NamedTuple):
     """Each node's first edge."""
     end: Ints
     """Each node's last edge + 1."""
+    deal_at: Ints
+    """``[K, 2]`` where each player's nodes end that lie above the first deal."""
     above: Ints
     """The row above each node: its actor's last own edge."""
     terminal_at: Ints
@@ -45,6 +51,10 @@ class Trees(NamedTuple):
     """``[K + 1]`` where tree k's leaves begin."""
     leaf_row: Ints
     """``[2, L]`` each player's row."""
+    alike: Ints
+    """``[K, H]`` the first of the hands that are like each one; none, if hands are alike in no tree."""
+    share: Floats
+    """``[K, H]`` 1 / how many hands are like a first one."""
 
 
 class Packs(NamedTuple):
@@ -140,6 +150,7 @@ def advance(
     numbers: Numbers,
     steps: Steps,
     samples: Samples,
+    part: int,
     leaf_values: Floats,
     outcomes: Floats,
     workspace: Floats,
@@ -158,6 +169,7 @@ def advance(
         numbers: are changed.
         steps: what to do.
         samples: strategies to write down before their step.
+        part: of the trees; not all of it at once where hands are alike.
         leaf_values: ``[2, L, H]`` counterfactual values of the forest's leaves.
         outcomes: ``[2, slots, H]`` what the payoff operator gave, if the trees have no matrices.
         workspace: room for the rows of any pack, zero and left so; and behind it for two more.
@@ -178,7 +190,8 @@ def advance(
         values = _values(packs, pack, numbers, workspace).reshape(count + 2, width)
         scratch = workspace[workspace.shape[0] - 2 * width :].reshape(2, width)
         # written down before either player's update
-        sample, samples_end = samples.at[pack], samples.at[pack + 1] if first_player == 0 else 0
+        first_call = first_player == 0 and part != ABOVE
+        sample, samples_end = samples.at[pack], samples.at[pack + 1] if first_call else 0
         while sample < samples_end and samples.iteration[sample] < steps.done + first_step:
             sample += 1
         for step in range(first_step, last_step):
@@ -189,12 +202,14 @@ def advance(
                 sample += 1
             weight = steps.weight[step]
             for player in range(first_player, last_player):
-                if trees.matrices.shape[0] > 0:
-                    _add_terminals(player, tree, trees, lanes, belief, reach, values, scratch)
-                else:
-                    _add_outcomes(player, pack, tree, trees, packs, outcomes, values)
-                _add_leaves(player, pack, tree, trees, packs, leaf_values, values)
-                for node in range(trees.node_at[tree, player + 1] - 1, trees.node_at[tree, player] - 1, -1):
+                if part != ABOVE:
+                    if trees.matrices.shape[0] > 0:
+                        _add_terminals(player, tree, trees, lanes, belief, reach, values, scratch)
+                    else:
+                        _add_outcomes(player, pack, tree, trees, packs, outcomes, values)
+                    _add_leaves(player, pack, tree, trees, packs, leaf_values, values)
+                first_node, last_node = _nodes_of(player, tree, trees, part)
+                for node in range(last_node - 1, first_node - 1, -1):
                     first, end = trees.first[node], trees.end[node]
                     _node_values(first, end, strategy, values, scratch[0])
                     above = values[trees.above[node]]
@@ -205,14 +220,73 @@ def advance(
                         regret, strategy, values, scratch,
                     )  # fmt: skip
                     values[first + 2 : end + 2] = zero
+                if part == BELOW:
+                    continue
                 for c in range(width):
                     root_sum[player, c] += weight * values[player, c]
                 values[player] = zero
                 if steps.alternating:
                     _update_reach(player, tree, trees, weight, strategy, strategy_sum, reach)
-            if not steps.alternating:
+            if part != BELOW and not steps.alternating:
                 for player in range(first_player, last_player):
                     _update_reach(player, tree, trees, weight, strategy, strategy_sum, reach)
+
+
+@inlined
+def _nodes_of(player: int, tree: int, trees: Trees, part: int) -> tuple[int, int]:
+    """Where a player's nodes in a part of a tree begin, and where they end."""
+    deal = trees.deal_at[tree, player]
+    first = deal if part == BELOW else trees.node_at[tree, player]
+    return first, deal if part == ABOVE else trees.node_at[tree, player + 1]
+
+
+@compiled
+def even_out(first_player: int, last_player: int, trees: Trees, packs: Packs, values: Floats) -> None:
+    """Gives hands that are alike the mean of their values, in the sequences that begin above the first deal.
+
+    Args:
+        first_player: whose sequences.
+        last_player: where to end, exclusive.
+        trees: of the forest.
+        packs: of the forest.
+        values: ``Numbers.values``.
+    """
+    total, pack, last_pack = np.empty(trees.alike.shape[1], values.dtype), 0, packs.tree.shape[0]
+    while pack < last_pack:
+        end, tree = pack + 1, packs.tree[pack]
+        while end < last_pack and packs.first_hand[end] > 0:  # more hands of the same subgame
+            end += 1
+        for player in range(first_player, last_player):
+            _even_out_row(player, pack, end, trees, packs, values, total)
+            for node in range(trees.node_at[tree, player], trees.deal_at[tree, player]):
+                for edge in range(trees.first[node], trees.end[node]):
+                    _even_out_row(edge + 2, pack, end, trees, packs, values, total)
+        pack = end
+
+
+@compiled
+def _even_out_row(
+    row: int, first_pack: int, last_pack: int, trees: Trees, packs: Packs, values: Floats, total: Floats
+) -> None:
+    """One row of some subgames whose hands are in these packs; ``total`` ``[H]`` is room."""
+    tree, lanes = packs.tree[first_pack], packs.lanes[first_pack]
+    alike, share = trees.alike[tree], trees.share[tree]
+    for lane in range(lanes):
+        total[:] = 0
+        for pack in range(first_pack, last_pack):
+            at, first = _row_at(row, pack, packs) + lane, packs.first_hand[pack]
+            for hand in range(first, packs.last_hand[pack]):
+                total[alike[hand]] += values[at + (hand - first) * lanes]
+        for pack in range(first_pack, last_pack):
+            at, first = _row_at(row, pack, packs) + lane, packs.first_hand[pack]
+            for hand in range(first, packs.last_hand[pack]):
+                values[at + (hand - first) * lanes] = total[alike[hand]] * share[alike[hand]]
+
+
+@inlined
+def _row_at(row: int, pack: int, packs: Packs) -> int:
+    """Where a row of a pack begins."""
+    return packs.row_at[pack] + row * ((packs.root_at[pack + 1] - packs.root_at[pack]) // 2)
 
 
 @inlined
@@ -446,6 +520,7 @@ def respond(
     trees: Trees,
     packs: Packs,
     numbers: Numbers,
+    part: int,
     outcomes: Floats,
     workspace: Floats,
     responses: Floats,
@@ -459,6 +534,7 @@ def respond(
         trees: of the forest; without leaves.
         packs: of the forest.
         numbers: are read.
+        part: of the trees, as for :func:`advance`.
         outcomes: ``[2, slots, H]`` what the payoff operator gave, if the trees have no matrices.
         workspace: as for :func:`advance`.
         responses: is set, packed like ``numbers.root_values``.
@@ -473,11 +549,12 @@ def respond(
         values = _values(packs, pack, numbers, workspace).reshape(count + 2, width)
         scratch = workspace[workspace.shape[0] - 2 * width :].reshape(2, width)
         for player in range(2):
-            if trees.matrices.shape[0] > 0:
+            if part != ABOVE and trees.matrices.shape[0] > 0:
                 _add_terminals(player, tree, trees, lanes, belief, reach, values, scratch)
-            else:
+            elif part != ABOVE:
                 _add_outcomes(player, pack, tree, trees, packs, outcomes, values)
-            for node in range(trees.node_at[tree, player + 1] - 1, trees.node_at[tree, player] - 1, -1):
+            first_node, last_node = _nodes_of(player, tree, trees, part)
+            for node in range(last_node - 1, first_node - 1, -1):
                 first, end = trees.first[node], trees.end[node]
                 above = values[trees.above[node]]
                 for c in range(width):
@@ -492,9 +569,10 @@ def respond(
                             worth += share * values[edge + 2, c]
                     above[c] += worth
                 values[first + 2 : end + 2] = 0
-            at = packs.root_at[pack] + player * width
-            responses[at : at + width] = values[player]
-            values[player] = 0
+            if part != BELOW:
+                at = packs.root_at[pack] + player * width
+                responses[at : at + width] = values[player]
+                values[player] = 0
 
 
 @compiled

@@ -13,7 +13,7 @@ from pokerlab.games.base import Ints
 from pokerlab.games.showdown import RUN_OUT, SHOWDOWN, CardPayoffs, Loops, meet, show_down
 from pokerlab.loops import LANES, compiled, gather_lanes, inlined, scatter_lanes
 from pokerlab.search.forest import Forest
-from pokerlab.search.kernels import Floats, Numbers, Packs, Samples, Steps, Trees, advance
+from pokerlab.search.kernels import WHOLE, Floats, Numbers, Packs, Samples, Steps, Trees, advance
 
 
 class Jobs(NamedTuple):
@@ -117,7 +117,7 @@ def pay_and_advance(
             players = turn, turn + 3 - turns
             pay(0, jobs.row.shape[0], *players, jobs, trees, packs, numbers, weight, outcomes, outcomes, room)
             advance(
-                0, end, step, step + 1, *players, trees, packs, numbers, steps, samples,
+                0, end, step, step + 1, *players, trees, packs, numbers, steps, samples, WHOLE,
                 leaf_values, outcomes, workspace,
             )  # fmt: skip
 

@@ -95,10 +95,14 @@ class TensorCFR(CFR):
             values.index_add_(0, forest.leaves.row[which].flatten(), leaf_values.flatten(0, -2))
         for player in players:
             for step in reversed(forest.steps[player]):
+                if forest.alike:
+                    forest.alike.even_out(self._edge_values, step)
                 torch.sum(
                     self._strategy[:, step] * self._edge_values[:, step], 0, out=self._node_values[step]
                 )
                 values.index_add_(0, forest.decisions.row[player, step], self._node_values[step])
+            if forest.alike:
+                forest.alike.even_out_roots(self._root_values[player])
 
     def _normalise(self, reach: Tensor) -> None:
         own = reach.flip(0)

@@ -13,7 +13,18 @@ from typing import Generic, TypeAlias
 
 import numpy as np
 
-from pokerlab.games.base import CHANCE, LEAF, TERMINAL, Bools, Floats, Game, Ints, LazyStates, State
+from pokerlab.games.base import (
+    CHANCE,
+    LEAF,
+    TERMINAL,
+    Bools,
+    Floats,
+    Game,
+    Ints,
+    LazyStates,
+    State,
+    Symmetry,
+)  # fmt: skip
 from pokerlab.loops import compiled
 
 Edge: TypeAlias = tuple[int, int]
@@ -48,13 +59,18 @@ class SequenceForm:
     """A tree in *sequence rows*: rows 0 and 1 are the players' empty sequences, row ``2 + e`` edge ``e``."""
 
     first: Ints
-    """``[D]`` first edge of each decision node, the nodes sorted by actor, parents before children."""
+    """``[D]`` first edge of each decision node, the nodes sorted by actor, parents before children.
+
+    Where hands are alike, nodes above the first deal come before those below it.
+    """
     end: Ints
     """``[D]`` last edge + 1."""
     above: Ints
     """``[D]`` the row above: the actor's last own edge."""
     of_first_player: int
     """How many of the nodes are player 0's."""
+    before_deal: Ints
+    """``[2]`` how many of each player's nodes lie above the first deal; where no hands are alike, all."""
     terminal_row: Ints
     """``[2, T]`` each player's row."""
     leaf_row: Ints
@@ -91,6 +107,14 @@ class PublicTree(Generic[State]):
     payoff: Floats
     """``[2, T]`` chips × chance probability."""
     leaves: PublicNodes[State]
+    alike: Ints | None
+    """``[H]`` the first of the hands that are like each one, if of deals that are alike the tree has one.
+
+    Values that come up from the first deal are then those of all deals when each hand has the mean over
+    the hands that are like it: what is due to sequences that begin above the deal.
+    """
+    dealt: Bools
+    """``[D]`` whether chance has acted, of ``decisions``."""
 
     @property
     def root_possible(self) -> Bools:
@@ -106,7 +130,8 @@ class PublicTree(Generic[State]):
     @cached_property
     def sequence_form(self) -> SequenceForm:
         """The tree's shape as rows and edges."""
-        by_actor = np.argsort(self.actor, kind="stable")
+        dealt = self.dealt & (self.alike is not None)
+        by_actor = np.lexsort((dealt, self.actor))
 
         def rows(nodes: PublicNodes) -> Ints:
             node, position = nodes.last_edge[..., 0], nodes.last_edge[..., 1]
@@ -118,6 +143,7 @@ class PublicTree(Generic[State]):
             end=self.first_edge[1:][by_actor],
             above=rows(self.decisions)[self.actor, np.arange(len(self.actor))][by_actor],
             of_first_player=int((self.actor == 0).sum()),
+            before_deal=np.bincount(self.actor[~dealt], minlength=2),
             terminal_row=rows(self.terminals),
             leaf_row=rows(self.leaves),
         )
@@ -128,17 +154,24 @@ class PublicTree(Generic[State]):
         return int(np.diff(self.first_edge).max(initial=1))
 
 
-def build_tree(game: Game[State], root: State, *, depth_limited: bool) -> PublicTree[State]:
+def build_tree(
+    game: Game[State], root: State, *, depth_limited: bool, symmetry: Symmetry[State] | None = None
+) -> PublicTree[State]:
     """Enumerates the public tree below ``root``.
 
     Args:
         game: the rules.
         root: where the subgame starts; not terminal.
         depth_limited: whether to stop where ``game.is_leaf`` says so, or to play to the end.
+        symmetry: the game's: of deals that are alike, one is kept. Only for the game's own root and beliefs,
+            played to the end; null: all are kept.
     """
-    unfolded = game.unfold(root, depth_limited=depth_limited)
+    if symmetry:
+        unfolded = game.walk(root, depth_limited=depth_limited, symmetry=symmetry)
+    else:
+        unfolded = game.unfold(root, depth_limited=depth_limited)
     kind, above = unfolded.kind, unfolded.above
-    last_edge, own_moves, moves, fanout = _follow(kind, above)
+    last_edge, own_moves, moves, fanout, dealt = _follow(kind, above)
     decisions, terminals, leaves = (
         np.flatnonzero(chosen) for chosen in (kind < CHANCE, kind == TERMINAL, kind == LEAF)
     )
@@ -169,20 +202,23 @@ def build_tree(game: Game[State], root: State, *, depth_limited: bool) -> Public
         kernel=unfolded.kernel,
         payoff=unfolded.chips * unfolded.chance[terminals],
         leaves=nodes(leaves),
+        alike=symmetry.alike if symmetry else None,
+        dealt=dealt[decisions],
     )
 
 
 @compiled
-def _follow(kind: Ints, above: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+def _follow(kind: Ints, above: Ints) -> tuple[Ints, Ints, Ints, Ints, Bools]:
     """What the moves on the way from the root add up to, for states in the order of ``Game.unfold``.
 
     Returns:
         ``[2, N, 2]`` each player's last own edge, ``[2, N]`` how many own moves lie above, ``[N]`` moves of
-        anybody above, ``[N]`` moves that start here.
+        anybody above, ``[N]`` moves that start here, ``[N]`` whether a chance move lies above.
     """
     count = len(kind)
     last_edge, own_moves = np.zeros((2, count, 2), np.int64), np.zeros((2, count), np.int64)
     moves, fanout = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    dealt = np.zeros(count, np.bool_)
     number, decisions = np.zeros(count, np.int64), 0  # of a state among the decision nodes
     last_edge[:, 0, 0] = -1
     for here in range(count):
@@ -200,5 +236,6 @@ def _follow(kind: Ints, above: Ints) -> tuple[Ints, Ints, Ints, Ints]:
             last_edge[kind[parent], here, 1] = fanout[parent]
             own_moves[kind[parent], here] += 1
         moves[here] = moves[parent] + 1
+        dealt[here] = dealt[parent] or kind[parent] == CHANCE
         fanout[parent] += 1
-    return last_edge, own_moves, moves, fanout
+    return last_edge, own_moves, moves, fanout, dealt
