@@ -43,14 +43,14 @@ def differences(run: RunFolder, straight: RunFolder) -> list[str]:
     Everything is compared to the last bit. Left out are the clock, and in a checkpoint what Lightning keeps
     for itself: paths, and again a clock.
     """
-    names = sorted(path.name for path in straight.checkpoints.iterdir())
-    if (found := sorted(path.name for path in run.checkpoints.iterdir())) != names:
-        return [f"checkpoints: {', '.join(found)} instead of {', '.join(names)}"]
+    names = _files(straight)
+    if (found := _files(run)) != names:
+        return [f"checkpoints and replay: {', '.join(found)} instead of {', '.join(names)}"]
     different = []
     for name in names:
-        one, other = read(run.checkpoints / name), read(straight.checkpoints / name)
+        one, other = read(run.path / name), read(straight.path / name)
         different += [
-            f"{part} of {name}"
+            f"{part} of {Path(name).name}"
             for part in sorted(one.keys() | other.keys())
             if part not in ("callbacks", "loops")
             and not (part in one and part in other and identical(one[part], other[part]))
@@ -67,3 +67,9 @@ def differences(run: RunFolder, straight: RunFolder) -> list[str]:
     if one | NO_CLOCK != other | NO_CLOCK:
         different.append(run.summary.name)
     return different
+
+
+def _files(run: RunFolder) -> list[str]:
+    """Checkpoints and replay, by their paths below the run's folder."""
+    folders = (run.checkpoints, run.replay)
+    return sorted(str(path.relative_to(run.path)) for folder in folders for path in folder.glob("*"))

@@ -188,7 +188,7 @@ def await_moment(attempt: Attempt, moment: str, seconds: float, victim: str) -> 
 
 def temporaries(run: RunFolder) -> Iterator[Path]:
     """Files that are being written, or were when their process was killed."""
-    for folder in (run.path, run.checkpoints, run.plots):
+    for folder in (run.path, run.checkpoints, run.replay, run.plots):
         yield from folder.glob(f".*{TEMPORARY}")
 
 

@@ -22,6 +22,7 @@ import time
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -33,6 +34,7 @@ from pokerlab.errors import UserError
 from pokerlab.runs.assemble import Assembled
 from pokerlab.runs.build import torch_device
 from pokerlab.runs.command import check_overrides
+from pokerlab.runs.folder import RunFolder
 from pokerlab.search.cfr import CFR
 from pokerlab.search.leaves import LeafValues
 from pokerlab.selfplay.data import SelfPlayData
@@ -137,11 +139,11 @@ class Stopwatch(lightning.Callback):
 
 def iterations_of(config: DictConfig, repeats: int) -> list[dict[str, float]]:
     """What each of ``repeats`` iterations took, by phase, and the examples that it made."""
-    parts, clock = Assembled(config), Clock()
-    watch(parts, clock)
-    stopwatch = Stopwatch(clock, parts.data)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        parts, clock = Assembled(config, RunFolder(Path(folder))), Clock()
+        watch(parts, clock)
+        stopwatch = Stopwatch(clock, parts.data)
         for message in ("does not have many workers", "has `__len__` defined", "LeafSpec.* is deprecated"):
             warnings.filterwarnings("ignore", f".*{message}.*")
         trainer = lightning.Trainer(

@@ -436,8 +436,9 @@ def test_what_may_be_the_machines_fault_is_tried_again(
 
 
 def test_a_run_is_pulled_once_and_then_what_is_new(server: FakeModal, here: Path, say: Say) -> None:
-    run = on_modal(server, here, "iterations=2")
+    run = on_modal(server, here, "iterations=2", "selfplay.replay=disk")
     server.run()
+    assert any(name.startswith("replay/values-") for name in contents(run.path))
     assert say("pull", "far")[0] == 0
     assert contents(here / "outputs/far") == contents(run.path)
     assert "outputs/far: 0 files came" in say("pull", "far")[1]

@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from pokerlab.runs.folder import LAST, RunFolder, write_atomically
 from pokerlab.selfplay.data import SelfPlayData
+from pokerlab.selfplay.replay_on_disk import chunk_files
 
 FORMAT = 1
 
@@ -21,8 +22,9 @@ class RunCheckpointIO(CheckpointIO):
     """Writes a checkpoint and the replay that belongs to it, each file whole or not at all.
 
     The replay of iteration i is ``replay-<i>.pt``, written before the checkpoint that names it and
-    removed when no checkpoint does. ``last.ckpt`` is held in memory, as bytes, until :meth:`flush`: it is
-    handed over after every iteration, so that an interrupted run can save the last finished one.
+    removed when no checkpoint does; so are the chunks of a replay on disk. ``last.ckpt`` is held in
+    memory, as bytes, until :meth:`flush`: it is handed over after every iteration, so that an interrupted
+    run can save the last finished one.
 
     Args:
         run: the run's folder.
@@ -71,6 +73,24 @@ class RunCheckpointIO(CheckpointIO):
                 if other.name not in needed:
                     other.unlink()
                     self._replays.discard(other.name)
+            self._remove_chunks()
+
+    def _remove_chunks(self) -> None:
+        """Removes the chunks of the replay that neither a checkpoint nor the present window needs."""
+        chunks = list(self.run.replay.glob("*.pt"))
+        if not chunks:
+            return
+        needed = set(chunk_files(self.data.replay_contents(self.data.state_dict())))
+        for replay in self.run.checkpoints.glob("replay-*.pt"):
+            try:
+                needed |= chunk_files(torch.load(replay, map_location="cpu", weights_only=True)).keys()
+            except OSError:
+                raise
+            except Exception:  # what torch.load raises depends on what the file is
+                continue  # nothing can go on from there
+        for chunk in chunks:
+            if chunk.name not in needed:
+                chunk.unlink()
 
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: Any = None

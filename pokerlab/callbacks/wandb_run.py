@@ -33,7 +33,8 @@ class WandbRun(lightning.Callback):
         mode: ``online`` or ``offline``.
         project: W&B project.
         entity: W&B user or team; None: the default one.
-        upload_checkpoint: whether ``last.ckpt`` and its replay become an artifact at the end.
+        upload_checkpoint: whether ``last.ckpt`` and its replay, without chunks on disk, become an artifact at
+            the end.
     """
 
     def __init__(

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -59,6 +60,20 @@ def write_atomically(path: Path, content: bytes | str | Callable[[BinaryIO], Any
         raise
 
 
+def link_or_copy(source: Path, path: Path) -> None:
+    """Gives a file that never changes a second name; on another disk, or one without links, copies it.
+
+    Raises:
+        OSError: it cannot be written; names ``path``.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.hardlink_to(source)
+    except OSError:
+        with source.open("rb") as file:
+            write_atomically(path, lambda to: shutil.copyfileobj(file, to))
+
+
 def append_line(path: Path, line: str) -> None:
     """Appends a line, whole or not at all.
 
@@ -109,6 +124,11 @@ class RunFolder:
     def checkpoints(self) -> Path:
         """The folder of checkpoints."""
         return self.path / "checkpoints"
+
+    @property
+    def replay(self) -> Path:
+        """The folder of a replay on disk."""
+        return self.path / "replay"
 
     @property
     def metrics(self) -> Path:
@@ -185,17 +205,24 @@ class RunFolder:
     def discard(self) -> None:
         """Removes what a start that did not succeed has written, as far as that can be done."""
         replays = self.checkpoints.glob("replay-*.pt")
-        for path in (*replays, self.checkpoints / LAST, self.metrics, self.config, self.job):
+        for path in (
+            *replays,
+            *self.replay.glob("*.pt"),
+            self.checkpoints / LAST,
+            self.metrics,
+            self.config,
+            self.job,
+        ):
             with contextlib.suppress(OSError):
                 path.unlink()
         self.remove_leftovers()
-        for folder in (self.checkpoints, self.path):
+        for folder in (self.checkpoints, self.replay, self.path):
             with contextlib.suppress(OSError):
                 folder.rmdir()  # not if there is something else
 
     def remove_leftovers(self) -> None:
         """Removes what a killed process was writing; only the process that runs the run may."""
-        for folder in (self.path, self.checkpoints, self.plots):
+        for folder in (self.path, self.checkpoints, self.replay, self.plots):
             for path in folder.glob(f".*{TEMPORARY}"):
                 path.unlink(missing_ok=True)
 

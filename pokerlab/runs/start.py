@@ -20,9 +20,10 @@ from pokerlab.runs.assemble import Assembled
 from pokerlab.runs.board import check_logger
 from pokerlab.runs.build import build
 from pokerlab.runs.disk import writing
-from pokerlab.runs.folder import LAST, OUTPUTS, RunFolder, cannot_write, write_atomically
+from pokerlab.runs.folder import LAST, OUTPUTS, RunFolder, cannot_write, link_or_copy, write_atomically
 from pokerlab.runs.process import find_process
 from pokerlab.runs.status import GOING_ON
+from pokerlab.selfplay.replay_on_disk import chunk_files, open_chunk
 
 MAY_CHANGE = {
     "iterations", "resume_from", "run_name", "run_dir", "checkpoint_every", "commit_every", "trainer",
@@ -124,12 +125,18 @@ def _adopt(run: RunFolder, checkpoint: Path) -> Path:
     ours = read_checkpoint(checkpoint)["pokerlab"]
     replay = checkpoint.parent / ours["replay"]
     if replay.parent.resolve() != run.checkpoints.resolve():
+        for name in chunk_files(_load(replay, mmap=True)):
+            link_or_copy(_chunks_of(checkpoint) / name, run.replay / name)
         write_atomically(run.checkpoints / replay.name, replay.read_bytes())
     write_atomically(last, checkpoint.read_bytes())
     for iteration, path in run.numbered().items():
         if iteration > ours["iteration"]:
             path.unlink()
     return last
+
+
+def _chunks_of(checkpoint: Path) -> Path:
+    return RunFolder(checkpoint.parent.parent).replay
 
 
 def write_config(run: RunFolder, config: DictConfig) -> None:
@@ -273,8 +280,14 @@ def _usable(path: Path) -> dict[str, Any]:
         contents = _load(replay, mmap=True)
     except UserError as error:
         raise UserError(f"{replay}, the replay of {path.name}, is missing or truncated") from error
-    if not isinstance(contents, dict) or contents.keys() != {"values", "policies"}:
+    if (
+        not isinstance(contents, dict)
+        or contents.keys() != {"values", "policies"}
+        or not all(isinstance(content, dict) for content in contents.values())
+    ):
         raise UserError(f"{replay} is not a replay")
+    for name, examples in chunk_files(contents).items():
+        open_chunk(_chunks_of(path) / name, examples)
     return ours
 
 

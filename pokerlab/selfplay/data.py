@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import lightning
@@ -10,8 +11,9 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from pokerlab.games.base import Game
-from pokerlab.selfplay.examples import PolicyExamples, ValueExamples, moved
-from pokerlab.selfplay.replay import Replay
+from pokerlab.selfplay.examples import PolicyExamples, SomeExamples, ValueExamples, moved
+from pokerlab.selfplay.replay import MemoryReplay, Replay
+from pokerlab.selfplay.replay_on_disk import DiskReplay
 from pokerlab.selfplay.workers import SearchModule, WorkerPool, random_stream
 
 _BATCHES = -1  # the place of batch sampling among an iteration's random streams; workers count from 0
@@ -98,6 +100,7 @@ class SelfPlayData(lightning.LightningDataModule):
         policy_capacity: size of the replay of policy examples.
         newest: share of all examples that may be sampled, see :class:`Replay`.
         seed: of the run.
+        replay_folder: where the replays keep their examples; null: in memory.
     """
 
     def __init__(
@@ -112,11 +115,18 @@ class SelfPlayData(lightning.LightningDataModule):
         policy_capacity: int,
         newest: float,
         seed: int,
+        replay_folder: Path | None = None,
     ) -> None:
         super().__init__()
         self.game = game
-        self.values = Replay(ValueExamples.none(game), capacity=value_capacity, newest=newest)
-        self.policies = Replay(PolicyExamples.none(game), capacity=policy_capacity, newest=newest)
+
+        def replay(name: str, none: SomeExamples, capacity: int) -> Replay[SomeExamples]:
+            if replay_folder is None:
+                return MemoryReplay(none, capacity=capacity, newest=newest)
+            return DiskReplay(none, replay_folder, name, capacity=capacity, newest=newest)
+
+        self.values = replay("values", ValueExamples.none(game), value_capacity)
+        self.policies = replay("policies", PolicyExamples.none(game), policy_capacity)
         self.dataset = SelfPlayDataset(
             pool,
             self._network,

@@ -1,10 +1,11 @@
-"""A ring of examples that can be saved as of the end of any finished iteration.
+"""The newest examples, and how they can be saved as of the end of any finished iteration.
 
-The ring is larger than the window that training samples from, by at least what one iteration adds. So
-while an iteration is under way, the window of the one before it is still whole: a run that is
-interrupted saves that.
+More is kept than the window that training samples from, by at least what one iteration adds. So while an
+iteration is under way, the window of the one before it is still whole: a run that is interrupted saves that.
+In memory this is a ring; on disk, see :mod:`pokerlab.selfplay.replay_on_disk`.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Generic
@@ -15,17 +16,18 @@ from torch import Tensor
 from pokerlab.selfplay.examples import SomeExamples
 
 
-class Replay(Generic[SomeExamples]):
-    """The newest examples.
+class Replay(ABC, Generic[SomeExamples]):
+    """The newest examples, wherever they are kept.
 
     Args:
-        none: no examples, of the kind to keep.
         capacity: the most examples to sample from.
         newest: the share of all examples ever added that may be sampled: early ones come from a network
             that knew nothing.
     """
 
-    def __init__(self, none: SomeExamples, *, capacity: int, newest: float = 1.0) -> None:
+    _kind: type[SomeExamples]
+
+    def __init__(self, *, capacity: int, newest: float) -> None:
         if capacity < 1:
             raise ValueError(f"replay capacity must be at least 1, got {capacity}")
         if not 0 < newest <= 1:
@@ -33,9 +35,6 @@ class Replay(Generic[SomeExamples]):
         self.capacity, self.newest = capacity, newest
         self.added = 0
         """How many examples were ever added."""
-        self._kind: type[SomeExamples] = type(none)
-        self._columns = {field.name: getattr(none, field.name) for field in fields(none)}
-        self._rows = 0
         self._oldest = 0  # how many examples were added before the first that a restored replay has
 
     def window(self, added: int) -> int:
@@ -43,8 +42,55 @@ class Replay(Generic[SomeExamples]):
         wanted = max(round(added * self.newest), min(added, 1))
         return min(self.capacity, wanted, added - self._oldest)
 
+    def sample(self, size: int, generator: torch.Generator) -> SomeExamples:
+        """``size`` examples of the window, uniformly with replacement.
+
+        Raises:
+            ValueError: there are none.
+        """
+        window = self.window(self.added)
+        if not window:
+            raise ValueError("the replay is empty: self-play produced no examples of this kind")
+        index = self.added - window + torch.randint(window, (size,), generator=generator)
+        return self._kind(**self._read(index))
+
+    @abstractmethod
+    def _read(self, index: Tensor) -> dict[str, Tensor]:
+        """Columns of the examples that ``index`` counts from the first that was ever added."""
+
+    @abstractmethod
     def add(self, examples: SomeExamples) -> None:
         """Appends examples, forgetting the oldest."""
+
+    @abstractmethod
+    def contents(self, added: int) -> dict[str, Any]:
+        """What to save, as of when ``added`` examples had been added: now, or one iteration ago."""
+
+    @abstractmethod
+    def restore(self, contents: Mapping[str, Any]) -> None:
+        """Takes over what :meth:`contents` gave, of a replay of any capacity.
+
+        Where this one would sample from more examples than were saved, its window starts with those and
+        grows as examples are added.
+        """
+
+
+class MemoryReplay(Replay[SomeExamples]):
+    """A ring in memory; its contents are the examples themselves.
+
+    Args:
+        none: no examples, of the kind to keep.
+        capacity: see :class:`Replay`.
+        newest: likewise.
+    """
+
+    def __init__(self, none: SomeExamples, *, capacity: int, newest: float = 1.0) -> None:
+        super().__init__(capacity=capacity, newest=newest)
+        self._kind = type(none)
+        self._columns = {field.name: getattr(none, field.name) for field in fields(none)}
+        self._rows = 0
+
+    def add(self, examples: SomeExamples) -> None:
         new = len(examples)
         needed = self.window(self.added) + new
         if needed > self._rows:
@@ -63,31 +109,13 @@ class Replay(Generic[SomeExamples]):
             self._columns[name] = larger
         self._rows = rows
 
-    def sample(self, size: int, generator: torch.Generator) -> SomeExamples:
-        """``size`` examples of the window, uniformly with replacement.
-
-        Raises:
-            ValueError: there are none.
-        """
-        window = self.window(self.added)
-        if not window:
-            raise ValueError("the replay is empty: self-play produced no examples of this kind")
-        index = self.added - window + torch.randint(window, (size,), generator=generator)
-        return self._kind(**self._read(index))
-
     def _read(self, index: Tensor) -> dict[str, Tensor]:
         return {name: column[index % max(self._rows, 1)] for name, column in self._columns.items()}
 
     def contents(self, added: int) -> dict[str, Any]:
-        """What to save, as of when ``added`` examples had been added: now, or one iteration ago."""
         return {"added": added, "columns": self._read(torch.arange(added - self.window(added), added))}
 
     def restore(self, contents: Mapping[str, Any]) -> None:
-        """Takes over what :meth:`contents` gave, of a replay of any capacity.
-
-        Where this one would sample from more examples than were saved, its window starts with those and
-        grows as examples are added.
-        """
         columns: Mapping[str, Tensor] = contents["columns"]
         self.added = contents["added"]
         saved = len(next(iter(columns.values())))

@@ -22,7 +22,7 @@ def fit(
     """Trains; needs no RunCheckpoint."""
     run = RunFolder(folder)
     run.checkpoints.mkdir(parents=True, exist_ok=True)
-    parts = Assembled(compose("train", [*KUHN, f"iterations={iterations}", *overrides]))
+    parts = Assembled(compose("train", [*KUHN, f"iterations={iterations}", *overrides]), run)
     trainer = lightning.Trainer(
         max_epochs=iterations,
         limit_train_batches=4,

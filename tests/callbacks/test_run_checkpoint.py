@@ -12,6 +12,7 @@ from runs.harness import contents, read
 
 from pokerlab.callbacks.checkpoint import RunCheckpoint
 from pokerlab.runs.folder import LAST, RunFolder
+from pokerlab.selfplay.replay_on_disk import chunk_files
 
 
 class FailsAt(lightning.Callback):
@@ -156,3 +157,101 @@ def test_a_checkpoint_restores_the_replay_that_belongs_to_it(run: RunFolder) -> 
     assert parts.data.policies.added == replay["policies"]["added"]
     assert parts.data.dataset.iteration == 2
     assert contents(run.checkpoints) == before
+
+
+DISK = ("selfplay.replay=disk",)
+
+
+def chunks(run: RunFolder) -> set[str]:
+    return {path.name for path in run.replay.iterdir()}
+
+
+def needed(run: RunFolder, *iterations: int) -> set[str]:
+    """The chunks that replays name."""
+    replays = [read(run.checkpoints / f"replay-{iteration:06d}.pt") for iteration in iterations]
+    return {name for replay in replays for name in chunk_files(replay)}
+
+
+class KeepsChunks(lightning.Callback):
+    """Notes when an iteration begins whether the chunks are those that checkpoints need."""
+
+    def __init__(self, run: RunFolder) -> None:
+        self.run = run
+        self.exact: list[bool] = []
+        self.counts: list[int] = []
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, *_: Any) -> None:
+        if trainer.current_epoch:
+            saved = {trainer.current_epoch, *self.run.numbered()}
+            self.exact.append(chunks(self.run) == needed(self.run, *saved))
+            self.counts.append(len(chunks(self.run)))
+
+
+SMALL = (*DISK, "selfplay.value_capacity=50", "selfplay.policy_capacity=50", "selfplay.newest=1")
+
+
+def test_only_chunks_that_a_checkpoint_needs_are_kept(run: RunFolder) -> None:
+    watch = KeepsChunks(run)
+    fit(run.path, watch, RunCheckpoint(run, checkpoint_every=3, commit_every=1), overrides=SMALL)
+    assert watch.exact == [True] * 4
+    assert chunks(run) == needed(run, 3, 5)
+    assert len(chunks(run)) < 2 * 5
+    assert sum(path.stat().st_size for path in run.checkpoints.glob("replay-*")) < 10_000
+
+
+class FailsWhileLearning(FailsAt):
+    """Raises when an iteration has played, and is about to learn."""
+
+    def on_train_epoch_start(self, *_: Any) -> None:
+        pass
+
+    def on_train_batch_start(self, trainer: lightning.Trainer, *_: Any) -> None:
+        if trainer.current_epoch == self.iteration:
+            raise self.error
+
+
+def test_chunks_of_an_iteration_under_way_are_kept_until_it_is_run_again(run: RunFolder) -> None:
+    checkpoint = RunCheckpoint(run, checkpoint_every=100, commit_every=2)
+    with pytest.raises(RuntimeError, match="worker lost"):
+        fit(run.path, FailsWhileLearning(3, RuntimeError("worker lost")), checkpoint, overrides=DISK)
+    last = run.checkpoints / LAST
+    assert iteration_of(last) == 3
+    assert needed(run, 3) < chunks(run)
+    under_way = chunks(run) - needed(run, 3)
+    assert {name.partition("-")[0] for name in under_way} == {"values", "policies"}
+    again = RunCheckpoint(run, checkpoint_every=100, commit_every=1)
+    fit(run.path, again, iterations=4, resume=last, overrides=DISK)
+    assert under_way < chunks(run) == needed(run, 4)
+
+
+def test_a_checkpoint_restores_the_replay_on_disk_that_belongs_to_it(run: RunFolder) -> None:
+    fit(run.path, RunCheckpoint(run, checkpoint_every=2, commit_every=1), iterations=4, overrides=SMALL)
+    before = contents(run.path)
+    parts = fit(run.path, iterations=2, resume=run.checkpoint(2), overrides=SMALL)  # nothing left to do
+    replay = read(run.checkpoints / "replay-000002.pt")
+    assert parts.data.replay_contents(parts.data.state_dict()) == replay
+    assert contents(run.path) == before
+
+
+def test_a_replay_of_an_old_checkpoint_that_cannot_be_read_does_not_stop_the_run(run: RunFolder) -> None:
+    fit(run.path, RunCheckpoint(run, checkpoint_every=2, commit_every=1), iterations=3, overrides=SMALL)
+    (run.checkpoints / "replay-000002.pt").write_bytes(b"PK")
+    checkpoint = RunCheckpoint(run, checkpoint_every=100, commit_every=1)
+    fit(run.path, checkpoint, iterations=5, resume=run.checkpoints / LAST, overrides=SMALL)
+    assert chunks(run) == needed(run, 5)
+
+
+@pytest.mark.parametrize("writes", [2, 3, 4, 5])  # chunk of values, of policies, replay, checkpoint
+def test_a_disk_that_fills_up_while_chunks_are_written_leaves_the_checkpoint_before(
+    writes: int, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = 4  # writes an iteration
+    monkeypatch.setattr(os, "fsync", failing_after(every + writes - 2))
+    with pytest.raises(OSError, match="No space left"):
+        fit(run.path, RunCheckpoint(run, checkpoint_every=100, commit_every=1), overrides=DISK)
+    assert iteration_of(run.checkpoints / LAST) == 1
+    monkeypatch.undo()
+    last = run.checkpoints / LAST
+    fit(run.path, RunCheckpoint(run, checkpoint_every=100, commit_every=1), resume=last, overrides=DISK)
+    assert iteration_of(last) == 5
+    assert chunks(run) == needed(run, 5)

@@ -121,6 +121,23 @@ def test_a_run_whose_disk_fills_up_ends_in_a_line_and_resumes(
     assert_same_run(run, straight)
 
 
+@pytest.mark.parametrize("kind", ["values", "policies"])
+def test_a_disk_that_fills_up_with_the_replay_ends_the_run_in_a_line(
+    kind: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, patched: pytest.MonkeyPatch
+) -> None:
+    run, place = (*RUN, "selfplay.replay=disk"), tmp_path_factory.mktemp("straight")
+    straight = trained(*run[:-2], run[-1], "run", cwd=place)
+    fourth = sorted(straight.replay.glob(f"{kind}-*"))[-3].name
+    full_from(patched, fourth, 1)
+    line = line_of(command("train", *run, cwd=tmp_path, plots=False))
+    patched.undo()
+    saved = "the last checkpoint is checkpoints/last.ckpt (iteration 2)"
+    assert line == f"{HERE}/replay/{fourth}: No space left on device; {saved}"
+    assert_whole(RunFolder(tmp_path / HERE))
+    assert command("train", "resume_from=run", cwd=tmp_path, plots=False).code == 0
+    assert_same_run(RunFolder(tmp_path / HERE), straight)
+
+
 @pytest.mark.parametrize(("name", "call"), [("job.json", 1), ("job.json", 2), ("config.yaml", 1)])
 def test_a_run_that_cannot_begin_leaves_nothing(
     name: str, call: int, straight: RunFolder, tmp_path: Path, patched: pytest.MonkeyPatch

@@ -20,6 +20,10 @@ from runs.harness import (
     trained,
 )
 
+ON_DISK = (
+    *KUHN, "checkpoint_every=4", "commit_every=2", "selfplay.replay=disk",
+    "selfplay.value_capacity=60", "selfplay.policy_capacity=60",
+)  # fmt: skip
 EVERY_TWO = ("checkpoint_every=2", "commit_every=2")
 PLAYING = "pokerlab.selfplay.trajectories:SelfPlay.generate"
 LEARNING = "pokerlab.learning.module:SelfPlayModule.training_step"
@@ -36,6 +40,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def kuhn(place: Path) -> RunFolder:
     return trained(*KUHN, "checkpoint_every=4", "run", cwd=place)
+
+
+@pytest.fixture(scope="module")
+def on_disk(place: Path) -> RunFolder:
+    return trained(*ON_DISK, "on_disk", cwd=place)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +83,26 @@ def test_a_run_killed_again_and_again_resumes_to_the_same_numbers(leduc: RunFold
         assert again == -SIGKILL
     assert command("train", "resume_from=leduc", cwd=tmp_path, plots=False).code == 0
     assert_same_run(RunFolder(tmp_path / "outputs/leduc"), leduc)
+
+
+@pytest.mark.parametrize(
+    ("moment", "saved"),
+    [
+        pytest.param(Moment("pathlib:Path.replace", 4, "/.values-"), 2, id="before a chunk is whole"),
+        pytest.param(Moment("pathlib:Path.replace", 4, "/.policies-"), 2, id="between chunks"),
+        pytest.param(Moment(LEARNING, 4 * 3 + 2), 2, id="learning"),
+        pytest.param(Moment(WRITING, 2, "replay-"), 2, id="after the chunks, before the list of them"),
+        pytest.param(Moment("pathlib:Path.unlink", 1, "replay/values-"), 2, id="before one is removed"),
+    ],
+)
+def test_a_run_with_its_replay_on_disk_killed_at_any_moment_resumes_to_the_same_numbers(
+    moment: Moment, saved: int, on_disk: RunFolder, tmp_path: Path
+) -> None:
+    killed = RunFolder(tmp_path / "outputs/on_disk")
+    assert interrupted(moment, SIGKILL, *ON_DISK, "run_name=on_disk", cwd=tmp_path) == -SIGKILL
+    assert read(killed.checkpoints / "last.ckpt")["pokerlab"]["iteration"] == saved
+    assert command("train", "resume_from=on_disk", cwd=tmp_path, plots=False).code == 0
+    assert_same_run(killed, on_disk)
 
 
 @pytest.mark.parametrize("number", [SIGINT, SIGTERM])

@@ -12,7 +12,7 @@ import torch
 
 from pokerlab.runs.folder import RunFolder, write_json
 from pokerlab.runs.process import process_record
-from runs.harness import KUHN, LEDUC, copy, refusal, trained
+from runs.harness import KUHN, LEDUC, copy, read, refusal, trained
 
 HERE = "outputs/run/checkpoints"
 
@@ -30,6 +30,11 @@ def good(place: Path) -> RunFolder:
 @pytest.fixture(scope="module")
 def leduc(place: Path) -> RunFolder:
     return trained(*LEDUC, "iterations=1", "leduc", cwd=place)
+
+
+@pytest.fixture
+def on_disk(tmp_path: Path) -> RunFolder:
+    return trained(*KUHN, "checkpoint_every=2", "selfplay.replay=disk", "run", cwd=tmp_path)
 
 
 @pytest.fixture
@@ -118,6 +123,26 @@ def test_a_checkpoint_without_its_replay_is_refused(
     assert message == (
         f"{HERE}/replay-000004.pt, the replay of iteration=000004.ckpt, is missing or truncated; "
         f"the one before it is {HERE}/iteration=000002.ckpt"
+    )
+
+
+@pytest.mark.parametrize("share", [None, 0.5])
+def test_a_checkpoint_without_a_chunk_of_its_replay_is_refused(
+    share: float | None, on_disk: RunFolder, tmp_path: Path
+) -> None:
+    first, second = (
+        set(read(on_disk.checkpoints / f"replay-00000{i}.pt")["values"]["chunks"]) for i in (2, 4)
+    )
+    chunk = on_disk.replay / max(second - first)
+    if share is None:
+        chunk.unlink()
+    else:
+        truncate(chunk, share)
+    here = "outputs/run/checkpoints/iteration=000002.ckpt"
+    message = refusal("train", "resume_from=4", "run_name=run", cwd=tmp_path)
+    assert message == (
+        f"outputs/run/replay/{chunk.name}, a part of the replay, is missing or truncated; "
+        f"the one before it is {here}"
     )
 
 

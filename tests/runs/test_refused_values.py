@@ -34,6 +34,12 @@ def test_an_unknown_choice_names_what_there_is(override: str, expected: str, tmp
     assert refusal("train", override, cwd=tmp_path) == expected
 
 
+@pytest.mark.parametrize("value", ["tape", "null", "true", "[disk]"])
+def test_a_replay_is_in_memory_or_on_disk(value: str, tmp_path: Path) -> None:
+    message = refusal("train", "experiment=kuhn", f"selfplay.replay={value}", cwd=tmp_path)
+    assert message.startswith("selfplay.replay must be memory or disk, got ")
+
+
 @pytest.mark.parametrize(
     ("override", "meant"),
     [

@@ -1,5 +1,7 @@
 """Resuming from a run, an iteration or a checkpoint; into the same folder or another; for longer."""
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -46,6 +48,17 @@ def forget_after(run: RunFolder, iteration: int) -> None:
             path.unlink()
 
 
+@pytest.fixture(scope="module")
+def straight_on_disk(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    place = tmp_path_factory.mktemp("on_disk")
+    return trained(*KUHN, "checkpoint_every=2", "commit_every=1", "selfplay.replay=disk", "run", cwd=place)
+
+
+@pytest.fixture
+def on_disk(straight_on_disk: RunFolder, tmp_path: Path) -> RunFolder:
+    return copy(straight_on_disk, tmp_path)
+
+
 @pytest.mark.parametrize("iteration", [2, 4])
 def test_an_iteration_of_a_run_gives_the_same_end(
     iteration: int, run: RunFolder, straight: RunFolder, tmp_path: Path
@@ -90,6 +103,52 @@ def test_a_new_name_makes_another_run_and_leaves_the_old_one(
     config = config_of(other)
     assert (config["run_name"], config["run_dir"]) == ("other", "outputs/other")
     assert other.read_job()["experiment"] == "kuhn"
+
+
+def test_going_back_with_a_replay_on_disk_replaces_what_came_after(
+    on_disk: RunFolder, straight_on_disk: RunFolder, tmp_path: Path
+) -> None:
+    resume("resume_from=2", "run_name=run", cwd=tmp_path)
+    assert_same_run(on_disk, straight_on_disk)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_fork_takes_over_the_chunks_and_leaves_them_to_the_old_run(
+    links: bool, on_disk: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not links:
+
+        def refuse(*_: Path) -> None:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+        monkeypatch.setattr(Path, "hardlink_to", refuse)
+    before = contents(on_disk.path)
+    resume(f"resume_from='{on_disk.checkpoint(2)}'", "run_name=other", cwd=tmp_path)
+    other = RunFolder(tmp_path / "outputs/other")
+    assert contents(on_disk.path) == before
+    assert metrics(other) == metrics(on_disk)
+    ends = [read(each.checkpoints / "last.ckpt")["state_dict"] for each in (other, on_disk)]
+    assert identical(*ends)
+    shutil.rmtree(on_disk.path)
+    resume("resume_from=other", "iterations=7", cwd=tmp_path)  # it has all that it needs
+
+
+def test_a_fork_that_has_nothing_to_do_can_go_on_later(on_disk: RunFolder, tmp_path: Path) -> None:
+    resume("resume_from=run", "run_name=other", cwd=tmp_path)
+    other = RunFolder(tmp_path / "outputs/other")
+    chunk = next(other.replay.iterdir())
+    assert chunk.samefile(on_disk.replay / chunk.name)
+    shutil.rmtree(on_disk.path)
+    resume("resume_from=other", "iterations=7", cwd=tmp_path)
+
+
+def test_a_run_with_its_replay_on_disk_is_evaluated_without_it(on_disk: RunFolder, tmp_path: Path) -> None:
+    shutil.rmtree(on_disk.replay)
+    ended = command(
+        "evaluate", "run=run", "search_iterations=2", "play_throughs=1", cwd=tmp_path, plots=False
+    )
+    assert ended.code == 0
+    assert not on_disk.replay.exists()
 
 
 def test_more_iterations_continue_a_finished_run(run: RunFolder, straight: RunFolder, tmp_path: Path) -> None:
@@ -140,7 +199,8 @@ def test_what_does_not_decide_the_numbers_may_change(
     "override",
     [
         "seed=2", "trajectories=21", "updates=5", "batch_size=17", "workers=1", "solver=cfr",
-        "selfplay.newest=0.6", "model.value_network.hidden=17", "model.value_loss=huber",
+        "selfplay.newest=0.6", "selfplay.replay=disk", "model.value_network.hidden=17",
+        "model.value_loss=huber",
     ],
 )  # fmt: skip
 def test_what_decides_the_numbers_may_not_change(override: str, run: RunFolder, tmp_path: Path) -> None:

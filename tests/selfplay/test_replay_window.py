@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.selfplay.examples import ValueExamples
-from pokerlab.selfplay.replay import Replay
+from pokerlab.selfplay.replay import MemoryReplay
 
 NONE = ValueExamples.none(Kuhn())
 SIZES = st.lists(st.integers(0, 12), min_size=1, max_size=12)
@@ -32,14 +32,14 @@ def same(first: ValueExamples, second: ValueExamples) -> bool:
     return all(torch.equal(getattr(first, name), getattr(second, name)) for name in names)
 
 
-def saved(replay: Replay[ValueExamples], added: int) -> ValueExamples:
+def saved(replay: MemoryReplay[ValueExamples], added: int) -> ValueExamples:
     contents = replay.contents(added)
     assert contents["added"] == added
     return ValueExamples(**contents["columns"])
 
 
-def filled(*sizes: int, capacity: int, newest: float = 1.0) -> Replay[ValueExamples]:
-    replay = Replay(NONE, capacity=capacity, newest=newest)
+def filled(*sizes: int, capacity: int, newest: float = 1.0) -> MemoryReplay[ValueExamples]:
+    replay = MemoryReplay(NONE, capacity=capacity, newest=newest)
     for size in sizes:
         replay.add(numbered(replay.added, replay.added + size))
     return replay
@@ -65,7 +65,7 @@ def filled(*sizes: int, capacity: int, newest: float = 1.0) -> Replay[ValueExamp
 def test_the_window_is_the_newest_share_up_to_the_capacity(
     capacity: int, newest: float, added: int, window: int
 ) -> None:
-    replay = Replay(NONE, capacity=capacity, newest=newest)
+    replay = MemoryReplay(NONE, capacity=capacity, newest=newest)
     assert replay.window(added) == window
     replay.add(numbered(0, added))
     assert same(saved(replay, added), numbered(added - window, added))
@@ -74,7 +74,7 @@ def test_the_window_is_the_newest_share_up_to_the_capacity(
 @settings(max_examples=200)
 @given(sizes=SIZES, capacity=st.integers(1, 25), newest=NEWEST)
 def test_the_window_of_the_add_before_stays_whole(sizes: list[int], capacity: int, newest: float) -> None:
-    replay = Replay(NONE, capacity=capacity, newest=newest)
+    replay = MemoryReplay(NONE, capacity=capacity, newest=newest)
     oldest, before = 0, 0
     for size in sizes:
         replay.add(numbered(before, before + size))
@@ -93,7 +93,7 @@ def test_a_restored_replay_goes_on_like_the_original(
     sizes: list[int], capacity: int, newest: float, cut: int
 ) -> None:
     original = filled(*sizes[:cut], capacity=capacity, newest=newest)
-    restored = Replay(NONE, capacity=capacity, newest=newest)
+    restored = MemoryReplay(NONE, capacity=capacity, newest=newest)
     restored.add(numbered(50, 53))  # what it held is forgotten
     restored.restore(original.contents(original.added))
     for size in [0, *sizes[cut:], 1]:
@@ -113,7 +113,7 @@ def test_an_interrupted_iteration_can_be_saved_as_of_the_one_before(
 ) -> None:
     finished = filled(*sizes, capacity=capacity, newest=newest)
     interrupted = filled(*sizes, more, capacity=capacity, newest=newest)
-    restored = Replay(NONE, capacity=capacity, newest=newest)
+    restored = MemoryReplay(NONE, capacity=capacity, newest=newest)
     restored.restore(interrupted.contents(finished.added))
     for replay in (finished, restored):
         replay.add(numbered(replay.added, replay.added + 5))
@@ -131,7 +131,7 @@ def test_a_replay_restored_into_another_size_never_counts_what_was_not_saved(
     sizes: list[int], cut: int, capacities: tuple[int, int], shares: tuple[float, float]
 ) -> None:
     original = filled(*sizes[:cut], capacity=capacities[0], newest=shares[0])
-    restored = Replay(NONE, capacity=capacities[1], newest=shares[1])
+    restored = MemoryReplay(NONE, capacity=capacities[1], newest=shares[1])
     restored.restore(original.contents(original.added))
     oldest = original.added - original.window(original.added)
     for size in [0, *sizes[cut:]]:
@@ -144,7 +144,7 @@ def test_a_replay_restored_into_another_size_never_counts_what_was_not_saved(
 def test_what_was_saved_does_not_change_with_the_replay() -> None:
     replay = filled(6, capacity=4)
     contents = replay.contents(6)
-    restored = Replay(NONE, capacity=4)
+    restored = MemoryReplay(NONE, capacity=4)
     restored.restore(contents)
     for one in (replay, restored):
         for first in range(6, 30, 3):
@@ -153,7 +153,7 @@ def test_what_was_saved_does_not_change_with_the_replay() -> None:
 
 
 def test_an_empty_replay_can_be_saved_and_restored() -> None:
-    restored = Replay(NONE, capacity=4)
+    restored = MemoryReplay(NONE, capacity=4)
     restored.restore(filled(capacity=4).contents(0))
     restored.add(numbered(0, 0))
     with pytest.raises(ValueError, match="the replay is empty"):
@@ -180,7 +180,7 @@ def test_one_add_can_be_larger_than_the_capacity() -> None:
     assert same(saved(replay, 3), numbered(0, 3))
 
 
-def counts_of(replay: Replay[ValueExamples], size: int) -> Tensor:
+def counts_of(replay: MemoryReplay[ValueExamples], size: int) -> Tensor:
     sample = replay.sample(size, torch.Generator().manual_seed(0))
     number = sample.features[:, 0].long()
     assert same(sample, ValueExamples(*(column[number] for column in columns_of(numbered(0, replay.added)))))
@@ -209,10 +209,10 @@ def test_the_same_generator_gives_the_same_sample_and_another_one_another() -> N
 @pytest.mark.parametrize("capacity", [0, -3])
 def test_a_capacity_below_one_is_refused(capacity: int) -> None:
     with pytest.raises(ValueError, match=f"replay capacity must be at least 1, got {capacity}"):
-        Replay(NONE, capacity=capacity)
+        MemoryReplay(NONE, capacity=capacity)
 
 
 @pytest.mark.parametrize("newest", [0.0, -0.5, 1.001, float("nan")])
 def test_a_share_that_is_none_is_refused(newest: float) -> None:
     with pytest.raises(ValueError, match="newest must lie above 0 and up to 1, got"):
-        Replay(NONE, capacity=1, newest=newest)
+        MemoryReplay(NONE, capacity=1, newest=newest)

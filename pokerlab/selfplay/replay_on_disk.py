@@ -1,0 +1,168 @@
+"""A replay on disk, for games whose examples do not fit in memory: of 1,326 hands each takes 12 KB and more.
+
+What one iteration adds is written once, as a *chunk*: a file that never changes, in half precision. It is
+mapped into memory, so the system keeps of it what it has room for. What is saved beside a checkpoint is the
+list of chunks that the window reaches into.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pokerlab.errors import UserError
+from pokerlab.runs.folder import write_atomically
+from pokerlab.selfplay.examples import SomeExamples
+from pokerlab.selfplay.replay import Replay
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Examples that were added together."""
+
+    name: str
+    """Of its file."""
+    first: int
+    """How many examples were added before."""
+    columns: dict[str, Tensor]
+    """As :func:`packed` makes them, mapped from the file."""
+
+    def __len__(self) -> int:
+        return len(self.columns["features"])
+
+    @property
+    def end(self) -> int:
+        """How many examples were added up to its last."""
+        return self.first + len(self)
+
+
+class DiskReplay(Replay[SomeExamples]):
+    """The newest examples, in files; what was sampled is as in memory, rounded to half precision.
+
+    It never removes a file: which chunks are still needed depends on the checkpoints there are.
+
+    Args:
+        none: no examples, of the kind to keep.
+        folder: of the chunks; made when the first is written.
+        name: what the chunks' names begin with.
+        capacity: see :class:`Replay`.
+        newest: likewise.
+    """
+
+    def __init__(
+        self, none: SomeExamples, folder: Path, name: str, *, capacity: int, newest: float = 1.0
+    ) -> None:
+        super().__init__(capacity=capacity, newest=newest)
+        self._kind = type(none)
+        self.folder, self.name = folder, name
+        self._chunks: list[Chunk] = []  # the window, and the one before the last add, reach into these
+
+    def add(self, examples: SomeExamples) -> None:
+        """Writes examples, forgetting the oldest.
+
+        Raises:
+            OSError: they cannot be written; names the file.
+        """
+        oldest = self.added - self.window(self.added)
+        self._chunks = [chunk for chunk in self._chunks if chunk.end > oldest]
+        if new := len(examples):
+            name = f"{self.name}-{self.added:012d}.pt"
+            columns = packed(examples)
+            write_atomically(self.folder / name, lambda file: torch.save(columns, file))
+            self._chunks.append(Chunk(name, self.added, open_chunk(self.folder / name, new)))
+        self.added += new
+
+    def _read(self, index: Tensor) -> dict[str, Tensor]:
+        return unpacked(gathered(self._chunks, index))
+
+    def contents(self, added: int) -> dict[str, Any]:
+        window = self.window(added)
+        needed = [chunk for chunk in self._chunks if chunk.first < added and chunk.end > added - window]
+        return {"added": added, "window": window, "chunks": {chunk.name: len(chunk) for chunk in needed}}
+
+    def restore(self, contents: Mapping[str, Any]) -> None:
+        """Takes over what :meth:`contents` gave, of a replay of any capacity: opens the chunks.
+
+        Raises:
+            UserError: one is missing or truncated.
+        """
+        chunks: Mapping[str, int] = contents["chunks"]
+        self.added = contents["added"]
+        self._oldest = self.added - contents["window"]
+        self._chunks = []
+        first = self.added - sum(chunks.values())
+        for name, examples in chunks.items():
+            self._chunks.append(Chunk(name, first, open_chunk(self.folder / name, examples)))
+            first += examples
+
+
+def packed(examples: SomeExamples) -> dict[str, Tensor]:
+    """Columns in half precision, beliefs as multiples of the uniform one.
+
+    Half precision has fewer bits below 6e-5 and nothing below 6e-8.
+    """
+    columns = {field.name: getattr(examples, field.name) for field in fields(examples)}
+    columns["beliefs"] = columns["beliefs"] * columns["beliefs"].shape[-1]
+    return {  # copies: saved is all that a view is of
+        name: column.to(
+            torch.float16 if column.is_floating_point() else column.dtype,
+            copy=True,
+            memory_format=torch.contiguous_format,
+        )
+        for name, column in columns.items()
+    }
+
+
+def unpacked(columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of :func:`packed`."""
+    single = {
+        name: column.float() if column.is_floating_point() else column for name, column in columns.items()
+    }
+    single["beliefs"] /= single["beliefs"].shape[-1]
+    return single
+
+
+def gathered(chunks: Sequence[Chunk], index: Tensor) -> dict[str, Tensor]:
+    """Columns of the examples that ``index`` counts from the first ever added; visits each chunk once.
+
+    Args:
+        chunks: in order, without gaps; ``index`` points into these.
+        index: any order, at least one.
+    """
+    order = index.argsort()
+    ascending = index[order]
+    first = torch.tensor([chunk.first for chunk in chunks])
+    bounds: list[int] = [*torch.searchsorted(ascending, first).tolist(), len(index)]
+    found = [
+        (chunk.columns, ascending[begin:end] - chunk.first)
+        for chunk, begin, end in zip(chunks, bounds, bounds[1:], strict=False)
+        if begin < end
+    ]
+    place, names = order.argsort(), found[0][0].keys()
+    return {name: torch.cat([columns[name][rows] for columns, rows in found])[place] for name in names}
+
+
+def open_chunk(path: Path, examples: int) -> dict[str, Tensor]:
+    """A chunk's columns, mapped into memory.
+
+    Raises:
+        UserError: it is not a whole chunk of so many examples.
+    """
+    try:
+        columns: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        found = len(columns["features"])
+    except Exception as error:  # what torch.load raises depends on what the file is
+        raise UserError(f"{path}, a part of the replay, is missing or truncated") from error
+    if found != examples:
+        raise UserError(f"{path}, a part of the replay, has {found} examples instead of {examples}")
+    return columns
+
+
+def chunk_files(contents: Mapping[str, Any]) -> dict[str, int]:
+    """What saved replays lie in: name of a chunk's file → its examples. Nothing, if they were in memory."""
+    return {
+        name: examples for replay in contents.values() for name, examples in replay.get("chunks", {}).items()
+    }
