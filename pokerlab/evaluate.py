@@ -20,7 +20,14 @@ from pokerlab.errors import UserError
 from pokerlab.evaluation.plots import plot_run
 from pokerlab.evaluation.policies import WholeGame, search_policy
 from pokerlab.runs.assemble import Assembled
-from pokerlab.runs.build import build, check_integer, check_output_path, check_positive, torch_device
+from pokerlab.runs.build import (
+    build,
+    check_enumerable,
+    check_integer,
+    check_output_path,
+    check_positive,
+    torch_device,
+)
 from pokerlab.runs.command import run_command
 from pokerlab.runs.folder import LAST, RunFolder, write_json
 from pokerlab.runs.start import find_run, read_checkpoint, read_config
@@ -45,6 +52,7 @@ def evaluate(config: DictConfig) -> None:
     for key in ("search_iterations", "play_throughs"):
         if config[key] is None:
             config[key] = stored.evaluation[key]
+    check_enumerable(parts.game, "its exploitability")
     torch.set_num_threads(config.threads)
     module = parts.module.to(device).eval()
     whole = WholeGame(parts.game)

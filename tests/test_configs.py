@@ -12,7 +12,7 @@ import hydra
 import pytest
 from omegaconf import DictConfig, OmegaConf
 from runs.fake_modal import FakeModal
-from runs.harness import KUHN, TINY, config_of, metrics, trained
+from runs.harness import KUHN, config_of, metrics, trained
 
 from pokerlab.evaluate import evaluate
 from pokerlab.runs.command import CONF, compose
@@ -28,10 +28,7 @@ OPTIONS = [f"{group}={path.stem}" for group in GROUPS for path in sorted((CONF /
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_trains(experiment: str, tmp_path: Path) -> None:
-    small = (
-        *TINY, "trainer=cpu", "workers=0", "iterations=2", "trajectories=3", "selfplay.search_iterations=3",
-        "evaluation.search_iterations=3",
-    )  # fmt: skip
+    small = ("trainer=cpu", "launcher=local", "profile=tiny")
     run = trained(f"experiment={experiment}", *small, "run", cwd=tmp_path)
     assert [line["iteration"] for line in metrics(run)] == [0, 1]
     assert run.read_job()["experiment"] == experiment

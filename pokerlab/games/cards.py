@@ -52,6 +52,12 @@ class Deck:
         for hand, (low, high) in enumerate(self.hands):
             self.hand_of[low, high] = self.hand_of[high, low] = hand
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Deck) and other.cards == self.cards
+
+    def __hash__(self) -> int:
+        return hash(self.cards)
+
     @property
     def num_hands(self) -> int:
         """``H``."""

@@ -1,6 +1,7 @@
 """The LightningModule: value and policy networks, their losses, and the optimiser."""
 
 import math
+from dataclasses import fields, replace
 from typing import Any
 
 import lightning
@@ -8,9 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pokerlab.games.base import Relabellings
 from pokerlab.learning.networks import Networks, PolicyNetwork, ValueNetwork
 from pokerlab.selfplay.data import Batch
-from pokerlab.selfplay.examples import PolicyExamples, ValueExamples
+from pokerlab.selfplay.examples import PolicyExamples, SomeExamples, ValueExamples
+from pokerlab.selfplay.workers import random_stream
 
 VALUE_LOSSES = ("mse", "huber")
 
@@ -32,6 +35,7 @@ class SelfPlayModule(lightning.LightningModule):
         learning_rate: of Adam, at the start.
         final_learning_rate: at the end; it falls along a cosine, by iterations. Equal to
             ``learning_rate``: constant.
+        relabellings: of the game: each example is learned from under one of these names, drawn at random.
     """
 
     def __init__(
@@ -45,6 +49,7 @@ class SelfPlayModule(lightning.LightningModule):
         policy_weight: float = 1.0,
         learning_rate: float = 1e-3,
         final_learning_rate: float = 1e-5,
+        relabellings: Relabellings | None = None,
     ) -> None:
         super().__init__()
         if value_loss not in VALUE_LOSSES:
@@ -59,6 +64,7 @@ class SelfPlayModule(lightning.LightningModule):
         self.iterations, self.value_loss, self.huber_delta = iterations, value_loss, huber_delta
         self.policy_weight = policy_weight
         self.learning_rate, self.final_learning_rate = learning_rate, final_learning_rate
+        self._relabelling = None if relabellings is None else _Relabelling(relabellings)
         self.measured: dict[str, float | None] = {}
         """What is known of the iteration under way; callbacks add to it."""
         self._losses: list[Tensor] = []
@@ -67,6 +73,11 @@ class SelfPlayModule(lightning.LightningModule):
     def networks(self) -> Networks:
         """Both, as search takes them."""
         return Networks(self.value_network, self.policy_network)
+
+    def compile_networks(self) -> None:
+        """Has learning's passes compiled by torch."""
+        self.value_network.compile()
+        self.policy_network.compile()
 
     def value_error(self, examples: ValueExamples) -> Tensor:
         """The value loss: mean over possible hands, in pots (squared)."""
@@ -89,7 +100,11 @@ class SelfPlayModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Both losses on one batch."""
-        value_loss, policy_loss = self.value_error(batch.value), self.policy_error(batch.policy)
+        values, policies = batch.value, batch.policy
+        if self._relabelling is not None:
+            draws = random_stream(0, self.current_epoch, batch_idx)  # that of the place: nothing to be saved
+            values, policies = self._relabelling(values, draws), self._relabelling(policies, draws)
+        value_loss, policy_loss = self.value_error(values), self.policy_error(policies)
         self._losses.append(torch.stack([value_loss, policy_loss]).detach())
         return value_loss + self.policy_weight * policy_loss
 
@@ -126,3 +141,30 @@ class SelfPlayModule(lightning.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam."""
         return torch.optim.Adam(self.parameters(), lr=self.learning_rate, fused=True)
+
+
+class _Relabelling(torch.nn.Module):
+    """Examples under other names."""
+
+    features: Tensor
+    hands: Tensor
+
+    def __init__(self, relabellings: Relabellings) -> None:
+        super().__init__()
+        for name in ("features", "hands"):
+            index = torch.as_tensor(getattr(relabellings, name))
+            self.register_buffer(name, index, persistent=False)
+
+    def forward(self, examples: SomeExamples, draws: torch.Generator) -> SomeExamples:
+        """Each under names of its own: what ends in hands ``[n, ..., H]`` is exchanged, and features."""
+        drawn = torch.randint(len(self.hands), (len(examples),), generator=draws).to(self.hands.device)
+        features, hands = self.features[drawn], self.hands[drawn]
+        changed = {}
+        for field in fields(examples):
+            values: Tensor = getattr(examples, field.name)
+            if field.name == "features":
+                changed[field.name] = values.gather(1, features)
+            elif field.name != "legal":
+                index = hands.view(len(hands), *[1] * (values.dim() - 2), -1).expand_as(values)
+                changed[field.name] = values.gather(-1, index)
+        return replace(examples, **changed)

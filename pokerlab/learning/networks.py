@@ -2,7 +2,9 @@
 
 Both see a public state's features (``[n, F]``) and both players' beliefs (``[n, 2, H]``), scaled so that
 a uniform belief is all ones. Hidden layers are Linear, LayerNorm, GELU, as in ReBeL (arXiv 2007.13544,
-appendix).
+appendix). Where hands have something in common (:meth:`Game.hand_features`: cards, ranks, suits), the first
+and the last layer's weights of a hand are the sum of its own and of those of its features: an embedding of
+hands that ranks and suits share.
 """
 
 from collections.abc import Callable
@@ -20,14 +22,17 @@ ILLEGAL_LOGIT = -1e9
 
 
 class BeliefMLP(nn.Module):
-    """A multi-layer perceptron of a public belief state.
+    """A multi-layer perceptron of a public belief state, to so many numbers a hand.
 
     Args:
-        game: gives ``F`` and ``H``.
-        outputs: width of the last layer.
+        game: gives ``F``, ``H`` and what hands have in common.
+        outputs: numbers a hand, ``O``.
         hidden: width of the hidden layers.
         layers: number of hidden layers.
     """
+
+    hand_features: Tensor
+    """``[P, H]``; P is 0 where hands have nothing in common."""
 
     def __init__(self, game: Game, outputs: int, hidden: int, layers: int) -> None:
         super().__init__()
@@ -40,15 +45,37 @@ class BeliefMLP(nn.Module):
         blocks: list[nn.Module] = [nn.LayerNorm(hidden), nn.GELU()]
         for _ in range(layers - 1):
             blocks += [nn.Linear(hidden, hidden), nn.LayerNorm(hidden), nn.GELU()]
-        self.rest = nn.Sequential(*blocks, nn.Linear(hidden, outputs))
+        self.rest = nn.Sequential(*blocks, nn.Linear(hidden, outputs * game.num_hands))
+        features = game.hand_features()
+        common = torch.zeros(0, game.num_hands) if features is None else torch.as_tensor(features.T).float()
+        self.register_buffer("hand_features", common, persistent=False)
+        self._common, self._outputs = len(common), outputs
+        if self._common:
+            self.from_common = nn.Linear(2 * self._common, hidden, bias=False)
+            self.to_common = nn.Linear(hidden, outputs * self._common, bias=False)
 
     def embed_features(self, features: Tensor) -> Tensor:
         """``[n, F]`` → ``[n, hidden]``: the part that beliefs do not change."""
         return self.from_features(features)
 
     def forward(self, embedded: Tensor, beliefs: Tensor) -> Tensor:
-        """``[n, hidden]`` embedded features, ``[n, 2, H]`` beliefs → ``[n, outputs]``."""
-        return self.rest(embedded + self.from_beliefs(beliefs.flatten(1) * beliefs.shape[-1]))
+        """``[n, hidden]`` embedded features, ``[n, 2, H]`` beliefs → ``[n, O · H]``."""
+        beliefs = beliefs * beliefs.shape[-1]
+        hidden = embedded + self.from_beliefs(beliefs.flatten(1))
+        if not self._common:
+            return self.rest(hidden)
+        hidden = hidden + self.from_common((beliefs @ self._common_beliefs()).flatten(1))
+        hidden = self.rest[:-1](hidden)
+        common = self.to_common(hidden).unflatten(1, (self._outputs, -1)) @ self._common_outputs()
+        return self.rest[-1](hidden) + common.flatten(1)
+
+    def _common_beliefs(self) -> Tensor:
+        """``[H, P]``; from the uniform belief, all ones, come ones."""
+        return (self.hand_features / self.hand_features.sum(1, keepdim=True)).T
+
+    def _common_outputs(self) -> Tensor:
+        """``[P, H]``; of length 1 for each hand."""
+        return self.hand_features / self.hand_features.square().sum(0).sqrt()
 
     @torch.no_grad()
     def at(self, features: Tensor) -> Callable[[Tensor], Tensor]:
@@ -57,19 +84,19 @@ class BeliefMLP(nn.Module):
         Asked thousands of times about few leaves, half of a module's time is not arithmetic.
         """
         embedded = self.embed_features(features)
-        first = (self.from_beliefs.weight * self.from_beliefs.in_features / 2).T.contiguous()
+        first = self.from_beliefs.weight * self.from_beliefs.in_features / 2
         norms = [module for module in self.rest if isinstance(module, nn.LayerNorm)]
         linears = [module for module in self.rest if isinstance(module, nn.Linear)]
+        weights = [linear.weight for linear in linears]
+        if self._common:
+            common = self.from_common.weight.unflatten(1, (2, -1)) @ self._common_beliefs().T
+            first = first + common.flatten(1) * common.shape[-1]
+            shared = self.to_common.weight.unflatten(0, (self._outputs, -1)).transpose(1, 2)
+            weights[-1] = weights[-1] + (shared @ self._common_outputs()).transpose(1, 2).flatten(0, 1)
+        first = first.T.contiguous()
         layers = [
-            (
-                norm.normalized_shape,
-                norm.weight,
-                norm.bias,
-                norm.eps,
-                linear.weight.T.contiguous(),
-                linear.bias,
-            )
-            for norm, linear in zip(norms, linears, strict=True)
+            (norm.normalized_shape, norm.weight, norm.bias, norm.eps, weight.T.contiguous(), linear.bias)
+            for norm, linear, weight in zip(norms, linears, weights, strict=True)
         ]
 
         def outputs(beliefs: Tensor) -> Tensor:
@@ -95,7 +122,7 @@ class ValueNetwork(nn.Module):
 
     def __init__(self, game: Game, hidden: int, layers: int, *, zero_sum: bool = True) -> None:
         super().__init__()
-        self.mlp = BeliefMLP(game, 2 * game.num_hands, hidden, layers)
+        self.mlp = BeliefMLP(game, 2, hidden, layers)
         self.zero_sum = zero_sum
         self._game = game
         self._mass: tuple[torch.device, torch.dtype, PayoffOperator] | None = None
@@ -106,7 +133,8 @@ class ValueNetwork(nn.Module):
     def forward(self, features: Tensor, beliefs: Tensor) -> Tensor:
         """``[n, F]``, ``[n, 2, H]`` → ``[n, 2, H]``; what it says of impossible hands means nothing."""
         outputs = self.mlp(self.mlp.embed_features(features), beliefs)
-        return self._shifted(outputs.view_as(beliefs), beliefs)
+        with torch.autocast(beliefs.device.type, enabled=False):  # sums over hands need all digits
+            return self._shifted(outputs.view_as(beliefs).to(beliefs.dtype), beliefs)
 
     def _shifted(self, values: Tensor, beliefs: Tensor) -> Tensor:
         if not self.zero_sum:
@@ -148,7 +176,7 @@ class PolicyNetwork(nn.Module):
 
     def __init__(self, game: Game, hidden: int, layers: int) -> None:
         super().__init__()
-        self.mlp = BeliefMLP(game, game.num_actions * game.num_hands, hidden, layers)
+        self.mlp = BeliefMLP(game, game.num_actions, hidden, layers)
         self._shape = (game.num_actions, game.num_hands)
 
     def forward(self, features: Tensor, beliefs: Tensor, legal: Tensor) -> Tensor:
@@ -160,6 +188,7 @@ class PolicyNetwork(nn.Module):
             legal: ``[n, A]`` bool; other actions get probability 0.
         """
         logits = self.mlp(self.mlp.embed_features(features), beliefs).unflatten(1, self._shape)
+        logits = logits.to(beliefs.dtype)  # whatever precision learning multiplies in
         return functional.log_softmax(logits.masked_fill(~legal[:, :, None], ILLEGAL_LOGIT), dim=1)
 
     @torch.no_grad()

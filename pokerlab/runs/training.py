@@ -74,7 +74,7 @@ def _train(began: Start, saved: Callable[[], None] | None, since: float) -> floa
     run, config = began.run, began.config
     console = Console()
     _log_to(run, console)
-    parts = Assembled(config)
+    parts = Assembled(config, run)
     cost = _cost_guard(began, since)
     metrics = Metrics(run, checkpoint_every=config.checkpoint_every, cost=cost)
     run.remove_leftovers()
@@ -94,6 +94,8 @@ def _train(began: Start, saved: Callable[[], None] | None, since: float) -> floa
         shown = [ProgressBar(console), *([] if board is None else [board])]
         watching = [parts.evaluation, cost, metrics, *shown, checkpoints]
         run.update_job(state="running", reason=None, **process_record(os.getpid()))
+        if config.trainer.compile:
+            parts.module.compile_networks()
         _fit(_trainer(began, parts, watching), parts, began)
         if cost.reason is not None:
             log.info("stopped; continue with resume_from=%s and another launcher.%s", run.path, cost.reason)
@@ -107,6 +109,7 @@ def _trainer(began: Start, parts: Assembled, callbacks: list[lightning.Callback]
         limit_train_batches=config.updates,
         accelerator=config.trainer.accelerator,
         devices=1,
+        precision=config.trainer.precision,
         gradient_clip_val=config.trainer.gradient_clip,
         callbacks=callbacks,
         plugins=[RunCheckpointIO(began.run, parts.data)],

@@ -35,6 +35,8 @@ class SelfPlay(Generic[State]):
             others are what the iterations before, drawn as t* is, believed at the same leaf, valued under
             the average strategy that was found (TurboReBeL, openreview yMo7Z670f6). The root of the game
             has one belief only.
+        policy_examples: of a subgame's decision nodes, drawn at random for each trajectory that comes
+            through; null: all.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class SelfPlay(Generic[State]):
         search_iterations: int,
         exploration: float = 0.25,
         targets: int = 1,
+        policy_examples: int | None = None,
     ) -> None:
         if search_iterations < 1:
             raise ValueError(f"selfplay.search_iterations must be at least 1, got {search_iterations}")
@@ -54,6 +57,7 @@ class SelfPlay(Generic[State]):
         if targets < 1:
             raise ValueError(f"selfplay.targets must be at least 1, got {targets}")
         self.search_iterations, self.exploration, self.targets = search_iterations, exploration, targets
+        self.policy_examples = policy_examples
         self._subgames = Subgames(game)
 
     @torch.no_grad()
@@ -69,9 +73,9 @@ class SelfPlay(Generic[State]):
             like: a tensor with the device and dtype to search in.
 
         Returns:
-            ``targets`` value examples for every different subgame, and for each of its decision nodes one
-            policy example for every trajectory that came through: the policy network is to know best what
-            is played most.
+            ``targets`` value examples for every different subgame, and for each of its decision nodes (or
+            ``policy_examples`` of them) one policy example for every trajectory that came through: the
+            policy network is to know best what is played most.
         """
         root_beliefs = torch.as_tensor(self.game.initial_beliefs).to(like)[:, None]
         frontier = BeliefStates([self.game.root()], root_beliefs)
@@ -79,9 +83,13 @@ class SelfPlay(Generic[State]):
         subgame_of = torch.zeros(trajectories, dtype=torch.int64)
         values, policies = [ValueExamples.none(self.game)], [PolicyExamples.none(self.game)]
         while frontier.states:
+            frontier = self._varied(frontier, generator)
             draws = torch.rand(3, len(subgame_of), dtype=torch.float64, generator=generator)
             draws_of_others = torch.rand(
                 len(frontier.states), self.targets - 1, dtype=torch.float64, generator=generator
+            )
+            draws_of_nodes = torch.rand(
+                len(subgame_of), self.policy_examples or 0, dtype=torch.float64, generator=generator
             )
             states: list[State] = []
             beliefs, next_subgame, next_others = [], torch.empty_like(subgame_of), []
@@ -92,21 +100,26 @@ class SelfPlay(Generic[State]):
                 here = (subgame_of >= part.start) & (subgame_of < part.stop)
                 # a deal has no decisions: its value needs one iteration
                 iterations = self.search_iterations if forest.num_decisions else 1
-                playing = _Playing(
-                    forest, subgame_of[here] - part.start, iterations, draws[:, here], draws_of_others[part]
-                )
+                local, playing = subgame_of[here] - part.start, None
+                if len(forest.leaves):
+                    playing = _Playing(forest, local, iterations, draws[:, here], draws_of_others[part])
                 cfr = self.solver.start(forest, frontier.beliefs[:, part], leaf_evaluator)
-                cfr.run(iterations, playing.samples)
+                cfr.run(iterations, None if playing is None else playing.samples)
                 values.append(self._value_examples(cfr.forest, cfr.belief, cfr.root_infostate_values()))
                 if len((others_here := others.within(part)).subgame):
                     values.append(self._other_value_examples(cfr, others_here, leaf_evaluator))
-                policies.append(self._policy_examples(cfr, playing.subgame_of))
+                policies.append(self._policy_examples(cfr, local, draws_of_nodes[here]))
+                if playing is None:
+                    next_subgame[here] = -1
+                    continue
                 reached, goes_to, others_there = playing.play_on(cfr.belief, self.exploration)
                 next_subgame[here] = torch.where(goes_to < 0, goes_to, goes_to + len(states))
                 next_others.append(_Others(others_there.subgame + len(states), others_there.beliefs))
                 states += reached.states
                 beliefs.append(reached.beliefs)
             # in their order, so that draws do not depend on the parts
+            if not states:
+                break
             frontier, others = BeliefStates(states, torch.cat(beliefs, 1)), _Others.join(next_others)
             subgame_of = next_subgame[next_subgame >= 0]
         return concatenate(values), concatenate(policies)
@@ -133,21 +146,47 @@ class SelfPlay(Generic[State]):
             values=values.transpose(0, 1).float().cpu() / pot[:, None, None],
         )
 
-    def _policy_examples(self, cfr: CFR, subgame_of: Tensor) -> PolicyExamples:
+    def _policy_examples(self, cfr: CFR, subgame_of: Tensor, draws: Tensor) -> PolicyExamples:
+        """Args:
+        cfr: has solved the subgames.
+        subgame_of: ``[n]`` which one each trajectory is in.
+        draws: ``[n, policy_examples]`` uniform in [0, 1): they choose nodes.
+        """
         forest, nodes = cfr.forest, cfr.forest.decisions
-        trajectories = torch.bincount(subgame_of, minlength=forest.num_subgames)
-        copies = trajectories[nodes.subgame.cpu()]
+        chosen = self._chosen_nodes(forest, subgame_of, draws)
         strategy = cfr.average_strategy()
         reach = forest.reach(strategy, belief=cfr.belief)
+        # nodes that are chosen often are made once
+        different, again = chosen.unique(return_inverse=True)
+        nodes, there = nodes.select(different), different.to(forest.device)
         beliefs = forest.beliefs_at(nodes, reach, cfr.belief).transpose(0, 1)
-        legal = forest.by_action(forest.legal)[:, :, 0]
+        action_of = forest.action_of[:, there]
         return PolicyExamples(
-            features=nodes.features.float().cpu().repeat_interleave(copies, 0),
-            beliefs=beliefs.float().cpu().repeat_interleave(copies, 0),
-            possible=nodes.possible.bool().cpu().repeat_interleave(copies, 0),
-            legal=legal.cpu().repeat_interleave(copies, 0),
-            strategy=forest.by_action(strategy).float().cpu().repeat_interleave(copies, 0),
+            features=nodes.features.float().cpu()[again],
+            beliefs=beliefs.float().cpu()[again],
+            possible=nodes.possible.bool().cpu()[again],
+            legal=forest.by_action(forest.legal[:, there], action_of)[:, :, 0].cpu()[again],
+            strategy=forest.by_action(strategy[:, there], action_of).float().cpu()[again],
         )
+
+    def _chosen_nodes(self, forest: Forest, subgame_of: Tensor, draws: Tensor) -> Tensor:
+        """Decision nodes to learn from, on the CPU."""
+        subgame = forest.decisions.subgame.cpu()
+        number = torch.bincount(subgame, minlength=forest.num_subgames)
+        if self.policy_examples is None:
+            trajectories = torch.bincount(subgame_of, minlength=forest.num_subgames)
+            return torch.arange(len(subgame)).repeat_interleave(trajectories[subgame])
+        some = number[subgame_of] > 0
+        of = subgame_of[some, None]
+        place = (number.cumsum(0) - number)[of] + (draws[some] * number[of]).long()
+        return subgame.argsort(stable=True)[place.flatten()]
+
+    def _varied(self, frontier: BeliefStates[State], generator: torch.Generator) -> BeliefStates[State]:
+        if not self.game.varies:
+            return frontier
+        seeds = torch.randint(1, 2**62, (len(frontier.states),), generator=generator).tolist()
+        states = [self.game.varied(state, seed) for state, seed in zip(frontier.states, seeds, strict=True)]
+        return BeliefStates(states, frontier.beliefs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +247,7 @@ class _Playing(Generic[State]):
         """Samples where each trajectory leaves its subgame.
 
         Args:
-            root_beliefs: ``[2, B, H]`` of the subgames.
+            root_beliefs: ``[2, B, H]`` of the subgames, some of which have leaves.
             exploration: ε of the exploring player.
 
         Returns:
@@ -217,7 +256,7 @@ class _Playing(Generic[State]):
         """
         copies, strategy = self.samples.copies, self.samples.strategy
         beliefs = root_beliefs[:, self._subgame.to(root_beliefs.device)]
-        leaf = self._sample_ends(beliefs, exploration) - len(copies.terminals)
+        leaf = self._sample_leaves(beliefs, exploration)
         goes_to, goes_on = torch.full_like(leaf, -1), leaf >= 0
         leaf, copy = leaf[goes_on], copies.leaves.subgame.cpu()
         # the exploring player's random actions stay out of the beliefs, so copies that differ in it agree
@@ -245,22 +284,23 @@ class _Playing(Generic[State]):
         there = leaves_at[self._played + subgame[:, None] * self._others + other] + chosen.node[:, None]
         return torch.as_tensor(there).flatten()
 
-    def _sample_ends(self, beliefs: Tensor, exploration: float) -> Tensor:
-        """``[n]`` an index into terminals, then leaves, of the copies."""
-        copies, strategy = self.samples.copies, self.samples.strategy
+    def _sample_leaves(self, beliefs: Tensor, exploration: float) -> Tensor:
+        """``[n]`` an index into the leaves of the copies; −1 where the game ends."""
+        copies, leaves, strategy = self.samples.copies, self.samples.copies.leaves, self.samples.strategy
         explores = self._explorer.to(copies.device)[copies.decisions.subgame] == copies.actor
         rate = exploration * explores[:, None].to(strategy.dtype)
         reach = copies.reach(torch.lerp(strategy, copies.uniform.expand_as(strategy), rate))
-        weights, subgames = [], []
-        for nodes in (copies.terminals, copies.leaves):
-            hands = reach[nodes.row] * beliefs[:, nodes.subgame] * nodes.possible
-            weights.append((hands[0] * copies.mass(hands[1])).sum(-1) * nodes.chance)
-            subgames.append(nodes.subgame)
-        by_copy = torch.cat(subgames).argsort(stable=True)
-        cumulative = torch.cat(weights)[by_copy].double().cpu().cumsum(0)
-        last = torch.bincount(torch.cat(subgames).cpu(), minlength=copies.num_subgames).cumsum(0) - 1
-        until = cumulative[last]
-        start = torch.cat([until.new_zeros(1), until[:-1]])
-        target = start[self._copy_of] + self._end * (until - start)[self._copy_of]
-        place = torch.searchsorted(cumulative, target, right=True).minimum(last[self._copy_of])
-        return by_copy.cpu()[place]
+        hands = reach[leaves.row] * beliefs[:, leaves.subgame] * leaves.possible
+        weight = ((hands[0] * copies.mass(hands[1])).sum(-1) * leaves.chance).double().cpu()
+        everything = (beliefs[0] * copies.mass(beliefs[1])).sum(-1).double().cpu()
+        going_on = torch.zeros_like(everything).index_add_(0, leaves.subgame.cpu(), weight)
+        may_end = torch.tensor([len(tree.terminals) > 0 for tree in copies.trees])
+        may_end = may_end[torch.as_tensor(copies.tree_of)]
+        ending = torch.where(may_end, (everything - going_on).clamp_min(0), 0)
+        # along a line: of each copy, the ends of the game, then its leaves
+        target = self._end * (ending + going_on)[self._copy_of] - ending[self._copy_of]
+        last = going_on.cumsum(0)
+        place = (last - going_on)[self._copy_of] + target
+        leaf = torch.searchsorted(weight.cumsum(0), place, right=True)
+        last_leaf = torch.bincount(leaves.subgame.cpu(), minlength=copies.num_subgames).cumsum(0) - 1
+        return torch.where(target < 0, -1, leaf.minimum(last_leaf[self._copy_of]))

@@ -13,7 +13,6 @@ from rich.console import Console
 
 from pokerlab.callbacks.exploitability import ExploitabilityEvery
 from pokerlab.callbacks.progress import ProgressBar
-from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.search.solver import Solver
 
@@ -31,8 +30,8 @@ def logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def evaluation(every: int) -> ExploitabilityEvery:
-    whole = WholeGame(Kuhn(depth_limit=2))
-    return ExploitabilityEvery(whole, Solver(), every=every, search_iterations=5, play_throughs=1, seed=1)
+    game = Kuhn(depth_limit=2)
+    return ExploitabilityEvery(game, Solver(), every=every, search_iterations=5, play_throughs=1, seed=1)
 
 
 def console(*, terminal: bool) -> tuple[Console, io.StringIO]:
