@@ -1,4 +1,4 @@
-"""Pictures of how cost grows."""
+"""Pictures of how cost grows, and of what a run learned."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -52,3 +52,44 @@ def _plot_part(axes: Axes, part: str, rows: Sequence[Mapping[str, Any]]) -> None
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(visible=True, which="major", color="#e5e5e5", linewidth=0.8)
     axes.set_axisbelow(True)
+
+
+def plot_endgame(
+    agents: Sequence[dict[str, Any]],
+    full_game: Sequence[dict[str, Any]],
+    errors: Sequence[dict[str, Any]],
+    game: str,
+    path: Path,
+) -> None:
+    """Draws the search agent beside full-game CFR, and its network's errors over time.
+
+    Args:
+        agents: rows with leaves, play_throughs and percent_of_pot.
+        full_game: rows with iterations and percent_of_pot.
+        errors: rows with minutes and error.
+        game: its name.
+        path: the PNG.
+    """
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot(
+        [row["iterations"] for row in full_game],
+        [row["percent_of_pot"] for row in full_game],
+        "o-",
+        color=COLOURS[0],
+        label="full-game CFR",
+    )
+    for row in agents:
+        name = "search, network" if row["leaves"] == "network" else "search, zero leaves"
+        name += f", {row['play_throughs']} play-throughs" if row["play_throughs"] else ", average strategies"
+        colour = COLOURS[1] if row["leaves"] == "network" else "#777777"
+        left.axhline(
+            row["percent_of_pot"], color=colour, linestyle="--" if row["play_throughs"] else ":", label=name
+        )
+    left.set(xlabel="iterations of full-game CFR", ylabel="exploitability (NashConv/2), % of the pot")
+    left.set(yscale="log", title=game)
+    left.legend(frameon=False, fontsize=8)
+    right.plot([row["minutes"] for row in errors], [row["error"] for row in errors], "o-", color=COLOURS[1])
+    right.set(xlabel="minutes of self-play and training", ylabel="mean absolute error, pots", yscale="log")
+    right.set(title="value network, held-out rivers solved to the end")
+    figure.savefig(path, format="png", dpi=120)

@@ -26,6 +26,8 @@ Floats = NDArray[np.floating]
 FOLDED, SHOWDOWN, RUN_OUT = 0, 1, 2
 """Kinds of kernel: every hand that is met; on a complete board; all-in on one that is not."""
 KINDS = 3
+ROUNDINGS = 64
+"""Units in the last place that a difference of sums over hands may be off by."""
 AT_ONCE = 512
 """Boards whose strengths are made at once."""
 
@@ -132,6 +134,9 @@ def _add_wins(strengths: np.ndarray, others: np.ndarray, times: int, won: np.nda
 class CardMass:
     """The mass of hands that share no card with one's own, ``[..., H] → [..., H]``.
 
+    Where that is no more than the rounding of differences, it is 0: a hand that meets nobody would else have
+    the quotient of two rounding errors for a value.
+
     Args:
         deck: the deck.
         weight: probability of each such pair of hands.
@@ -146,7 +151,10 @@ class CardMass:
     def __call__(self, reach: Tensor) -> Tensor:
         of_card = reach @ self._holds
         met = torch.addmm(reach.flatten(0, -2), of_card.flatten(0, -2), self._shared).view_as(reach)
-        return (met + reach.sum(-1, keepdim=True)) * self._weight
+        everything = reach.sum(-1, keepdim=True)
+        met += everything
+        met.masked_fill_(met < everything * (ROUNDINGS * torch.finfo(reach.dtype).eps), 0)
+        return met.mul_(self._weight)
 
 
 class CardPayoffs:

@@ -105,7 +105,7 @@ class SelfPlay(Generic[State]):
                     playing = _Playing(forest, local, iterations, draws[:, here], draws_of_others[part])
                 cfr = self.solver.start(forest, frontier.beliefs[:, part], leaf_evaluator)
                 cfr.run(iterations, None if playing is None else playing.samples)
-                values.append(self._value_examples(cfr.forest, cfr.belief, cfr.root_infostate_values()))
+                values.append(self.value_examples(cfr.forest, cfr.belief, cfr.root_infostate_values()))
                 if len((others_here := others.within(part)).subgame):
                     values.append(self._other_value_examples(cfr, others_here, leaf_evaluator))
                 policies.append(self._policy_examples(cfr, local, draws_of_nodes[here]))
@@ -131,9 +131,9 @@ class SelfPlay(Generic[State]):
         copies = cfr.forest.copies(subgame)
         strategy = cfr.forest.on_copies(cfr.average_strategy(), copies, subgame)
         values = strategy_values(copies, strategy, others.beliefs, leaf_evaluator)
-        return self._value_examples(copies, others.beliefs, values)
+        return self.value_examples(copies, others.beliefs, values)
 
-    def _value_examples(self, forest: Forest, belief: Tensor, values: Tensor) -> ValueExamples:
+    def value_examples(self, forest: Forest, belief: Tensor, values: Tensor) -> ValueExamples:
         """Of ``[2, B, H]`` beliefs and infostate values in chips at the roots."""
         roots = [tree.root for tree in forest.trees]
         tree_of = torch.as_tensor(forest.tree_of)

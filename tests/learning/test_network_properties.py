@@ -12,12 +12,19 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pokerlab.games.base import Game
+from pokerlab.games.holdem import Holdem
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
 from pokerlab.learning.networks import BeliefMLP, PolicyNetwork, ValueNetwork
 
-GAMES: dict[str, Game] = {"kuhn": Kuhn(), "leduc": Leduc(), "liars_dice": LiarsDice(2, 2)}
+HOLDEM = Holdem("holdem", ranks=4, suits=2, stack=12, blinds=(1, 2), bets=[[1]], deals=(0, 1))
+GAMES: dict[str, Game] = {
+    "kuhn": Kuhn(),
+    "leduc": Leduc(),
+    "liars_dice": LiarsDice(2, 2),
+    "holdem": HOLDEM,  # its hands share weights
+}
 EVERY_GAME = pytest.mark.parametrize("game", GAMES.values(), ids=GAMES.keys())
 
 
@@ -162,3 +169,26 @@ def test_size_is_hidden_times_layers(kind: Any, outputs: int, layers: int) -> No
 def test_a_network_without_size_is_refused(kind: Any, hidden: int, layers: int) -> None:
     with pytest.raises(ValueError, match=f"got hidden={hidden}, layers={layers}$"):
         kind(GAMES["kuhn"], hidden, layers)
+
+
+def test_hands_of_a_kind_share_weights() -> None:
+    """With weights of their own taken away, hands that differ in nothing are worth the same."""
+    network = value_network(HOLDEM, 1, zero_sum=False)
+    with torch.no_grad():
+        network.mlp.rest[-1].weight.zero_()  # type: ignore[operator]
+        network.mlp.rest[-1].bias.zero_()  # type: ignore[operator]
+        for feature in (*range(8), 12, 13):  # cards and suits
+            network.mlp.to_common.weight.view(2, -1, 8)[:, feature].zero_()
+    values = network(features_of(HOLDEM, 1), random_beliefs(HOLDEM, 1, 1))[0, 0]
+    hands = {HOLDEM.deck.hand_name(hand): value.item() for hand, value in enumerate(values)}
+    assert hands["5c4c"] == pytest.approx(hands["5d4d"], abs=1e-12)
+    assert hands["5c4d"] == pytest.approx(hands["5d4c"], abs=1e-12)
+    assert abs(hands["5c4c"] - hands["5c4d"]) > 1e-6
+    assert abs(hands["5c4c"] - hands["5c3c"]) > 1e-6
+
+
+@EVERY_GAME
+def test_a_search_is_told_what_the_network_says(game: Game) -> None:
+    network, features, beliefs = value_network(game, 1), features_of(game, 5), random_beliefs(game, 5, 1)
+    told = network.at(features, torch.ones(5, game.num_hands))(beliefs.transpose(0, 1))
+    torch.testing.assert_close(told.transpose(0, 1), network(features, beliefs))

@@ -117,7 +117,7 @@ def test_a_hand_that_nobody_believes_in_has_the_value_of_holding_it() -> None:
     tree = build_tree(game, state, depth_limited=True)
     cfr = Solver("cfr", alternating=False).start(Forest(game, [tree], dtype=torch.float64), root).run(1)
     selfplay = SelfPlay(game, Solver(), search_iterations=1)
-    examples = selfplay._value_examples(cfr.forest, cfr.belief, cfr.root_infostate_values())
+    examples = selfplay.value_examples(cfr.forest, cfr.belief, cfr.root_infostate_values())
     values = examples.values[0] * 3  # chips
     jack = (-2 + 1) / 2  # it loses to both others, or they fold
     queen = (0.25 * (2 + 1) + 0.25 * (-2 + 1)) / 2 / 0.5

@@ -1,0 +1,109 @@
+"""Speed of hold'em: the two reference endgames, a forest of rivers, strengths and trees.
+
+    python -m benchmarks.holdem [--threads 1 2] [--boards 32]
+
+The river and the turn are those that postflop-solver was measured on (docs/holdem.md). The forest holds the
+river's pot, stacks and bets on as many random boards. Building trees and compiling are not timed, but for
+the row that says so; an iteration updates both players once.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.measure import Arguments, Report, duration, median_rates, positive
+from pokerlab.games.holdem import Holdem
+from pokerlab.runs.build import build
+from pokerlab.runs.command import compose
+from pokerlab.search.forest import Forest
+from pokerlab.search.solver import Solver
+from pokerlab.search.tree import build_tree
+
+COLUMNS = {
+    "what": "what",
+    "threads": "threads",
+    "states": "public states",
+    "rate": "per second",
+    "unit": "of",
+}
+
+
+def solved(game: Holdem, boards: Sequence[str], threads: int, options: Any) -> dict[str, Any]:
+    """Iterations per second of the game on each of ``boards``, together."""
+    torch.set_num_threads(threads)
+    config = compose("solve", [f"game={game.name}"]).game
+    games = [build(config, board=board) for board in boards] or [game]
+    trees = [build_tree(each, each.root(), depth_limited=False) for each in games]
+    forest = Forest(games[0], trees)
+    belief = torch.as_tensor(np.array([each.initial_beliefs for each in games])).float().transpose(0, 1)
+    cfr = Solver("dcfr").start(forest, belief.contiguous())
+    (rate,) = median_rates([cfr.run], seconds=options.seconds, repeats=options.repeats)
+    what = f"{game.name}, {len(trees)} boards" if boards else game.name
+    states = sum(tree.num_states for tree in trees)
+    return {
+        "what": what,
+        "threads": threads,
+        "states": states,
+        "rate": rate * len(trees),
+        "unit": "spot-iterations",
+    }
+
+
+def random_boards(game: Holdem, number: int, seed: int) -> list[str]:
+    """Complete boards."""
+    generator = np.random.default_rng(seed)
+    cards = [generator.permutation(len(game.deck.cards))[: game.complete] for _ in range(number)]
+    return [game.deck.board_name(board.tolist()) for board in cards]
+
+
+def rows(options: Any) -> Iterator[dict[str, Any]]:
+    """What is measured."""
+    river, turn = (build(compose("solve", [f"game={name}_reference"]).game) for name in ("river", "turn"))
+    for threads in options.threads:
+        yield solved(river, [], threads, options)
+        yield solved(river, random_boards(river, options.boards, options.seed), threads, options)
+        yield solved(turn, [], threads, options)
+    torch.set_num_threads(1)
+    generator = np.random.default_rng(options.seed)
+    boards = np.array([generator.permutation(52)[:5] for _ in range(4096)])
+    river.deck.strengths(boards[:2])
+    started = time.perf_counter()
+    river.deck.strengths(boards)
+    rate = len(boards) / (time.perf_counter() - started)
+    yield {"what": "strengths of all hands", "threads": 1, "states": None, "rate": rate, "unit": "boards"}
+    hunl = build(compose("solve", ["game=hunl"]).game)
+    tree, started = build_tree(hunl, hunl.root(), depth_limited=True), time.perf_counter()
+    for seed in range(1, 101):
+        build_tree(hunl, hunl.varied(hunl.root(), seed), depth_limited=True)
+    rate = 100 / (time.perf_counter() - started)
+    yield {
+        "what": "hunl's first street, built",
+        "threads": 1,
+        "states": tree.num_states,
+        "rate": rate,
+        "unit": "trees",
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command."""
+    parser = Arguments("benchmarks.holdem", __doc__, repeats=3)
+    given = list(sys.argv[1:] if argv is None else argv)
+    parser.add_argument("--threads", type=positive, nargs="+", default=sorted({1, os.cpu_count() or 1}))
+    parser.add_argument("--boards", type=positive, default=32, help="of the forest")
+    parser.add_argument("--seconds", type=duration, default=2.0, help="of one repeat")
+    options = parser.parse_args(given)
+    settings = {"threads": options.threads, "repeats": options.repeats, "seed": options.seed}
+    report = Report(parser, given, dtype="float32", **settings)
+    report.results["rows"] = list(rows(options))
+    report.table("hold'em: 1,326 hands, DCFR, float32; medians", COLUMNS, report.results["rows"])
+    report.finish(options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Self-play of a small hold'em: two layers of values, varied trees, policy examples that are drawn."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pokerlab.games.holdem import Holdem
+from pokerlab.learning.module import SelfPlayModule
+from pokerlab.learning.networks import PolicyNetwork, ValueNetwork
+from pokerlab.search.solver import Solver
+from pokerlab.selfplay.data import Batch
+from pokerlab.selfplay.examples import PolicyExamples, ValueExamples
+from pokerlab.selfplay.trajectories import SelfPlay
+from pokerlab.selfplay.workers import random_stream
+
+GAME = Holdem(
+    "small", ranks=4, suits=3, stack=30, blinds=(1, 2), bets=[[1]], deals=(0, 2, 1), jitter=0.2, most_deals=12
+)
+
+
+def play(memory_gb: float = 4.0, policy_examples: int | None = 2) -> tuple[ValueExamples, PolicyExamples]:
+    torch.manual_seed(1)
+    network = ValueNetwork(GAME, 16, 2).double()
+    solver = Solver("dcfr", memory_gb=memory_gb, alternating=False)
+    selfplay = SelfPlay(GAME, solver, search_iterations=5, policy_examples=policy_examples)
+    return selfplay.generate(network, 30, random_stream(1), torch.empty(0, dtype=torch.float64))
+
+
+def test_examples_are_belief_states_and_strategies() -> None:
+    values, policies = play()
+    for examples in (values, policies):
+        torch.testing.assert_close(examples.beliefs.sum(-1), torch.ones(len(examples), 2))
+        assert not (examples.beliefs * ~examples.possible[:, None]).any()
+    torch.testing.assert_close(policies.strategy.sum(1), torch.ones(len(policies), GAME.num_hands))
+    assert not (policies.strategy * ~policies.legal[:, :, None]).any()
+    deals = values.features[:, 2] == 1
+    assert 0 < deals.sum() < len(values)  # before deals and after
+    joint = values.beliefs * GAME.mass_operator(values.beliefs)(values.beliefs.flip(1))
+    total = (joint * values.values).sum((1, 2)) / joint.sum((1, 2))
+    complete = values.features[:, 3 + 4 + 2] == 1  # the last street: solved to the end
+    assert complete.any()
+    assert total[complete].abs().max() < 1e-5
+
+
+def test_the_result_does_not_depend_on_how_a_forest_is_split() -> None:
+    for whole, split in zip(play(), play(memory_gb=1e-6), strict=True):
+        assert isinstance(whole, ValueExamples | PolicyExamples)
+        assert isinstance(split, type(whole))
+        torch.testing.assert_close(whole.beliefs, split.beliefs)
+        if isinstance(whole, ValueExamples) and isinstance(split, ValueExamples):
+            # what hands that meet nobody play is up to rounding, and is met by hands that nobody believes in
+            believed = whole.beliefs > 0
+            torch.testing.assert_close(whole.values[believed], split.values[believed])
+
+
+def test_so_many_policy_examples_a_subgame_and_trajectory() -> None:
+    _, drawn = play()
+    _, every = play(policy_examples=None)
+    assert len(drawn) % 2 == 0
+    assert len(drawn) < len(every)
+    known = {tuple(row) for row in every.features.numpy().round(4).tolist()}
+    assert {tuple(row) for row in drawn.features[:60].numpy().round(4).tolist()} <= known  # the first street
+
+
+def module(*, relabel: bool) -> SelfPlayModule:
+    torch.manual_seed(1)
+    return SelfPlayModule(
+        ValueNetwork(GAME, 16, 2),
+        PolicyNetwork(GAME, 16, 2),
+        iterations=1,
+        relabellings=GAME.relabellings() if relabel else None,
+    )
+
+
+def test_learning_sees_examples_under_other_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, policies = play()
+    learner, seen = module(relabel=True), list[ValueExamples | PolicyExamples]()
+
+    def note(examples: ValueExamples | PolicyExamples) -> Tensor:
+        seen.append(examples)
+        return torch.zeros(())
+
+    monkeypatch.setattr(learner, "value_error", note)
+    monkeypatch.setattr(learner, "policy_error", note)
+    monkeypatch.setattr(type(learner), "current_epoch", 0)
+    learner.training_step(Batch(values, policies), 0)
+    learner.training_step(Batch(values, policies), 1)
+    learner.training_step(Batch(values, policies), 0)
+    names, rows = GAME.relabellings(), np.arange(len(values))
+    matched = np.zeros((len(names.hands), len(values)), dtype=bool)
+    for number, (features, hands) in enumerate(zip(names.features, names.hands, strict=True)):
+        changed = seen[0]
+        assert isinstance(changed, ValueExamples)
+        matched[number] = (
+            (changed.features == values.features[:, features]).all(1)
+            & (changed.beliefs == values.beliefs[..., hands]).all(2).all(1)
+            & (changed.values == values.values[..., hands]).all(2).all(1)
+            & (changed.possible == values.possible[:, hands]).all(1)
+        ).numpy()
+    assert matched.any(0).all()
+    assert matched[:, rows].argmax(0).max() > 0  # not all under the first
+    assert torch.equal(seen[0].beliefs, seen[4].beliefs)
+    assert not torch.equal(seen[0].beliefs, seen[2].beliefs)
+    assert isinstance(seen[1], PolicyExamples)
+    torch.testing.assert_close(seen[1].strategy.sum(1), torch.ones(len(policies), GAME.num_hands))
+    assert torch.equal(seen[1].legal, policies.legal)
