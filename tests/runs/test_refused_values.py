@@ -7,11 +7,13 @@ import pytest
 
 from runs.harness import KUHN, command, contents, refusal, trained
 
-EXPERIMENTS = "kuhn, leduc, liars_dice_1x4f, liars_dice_1x5f, liars_dice_1x6f, liars_dice_2x3f, phase1"
+EXPERIMENTS = (
+    "kuhn, leduc, liars_dice_1x4f, liars_dice_1x5f, liars_dice_1x6f, liars_dice_2x3f, phase1, river, turn"
+)
 INTEGERS = {
     "iterations": 1, "trajectories": 1, "updates": 1, "batch_size": 1, "workers": 0, "seed": 0,
     "checkpoint_every": 1, "commit_every": 1, "trainer.threads": 1, "selfplay.value_capacity": 1,
-    "selfplay.policy_capacity": 1, "selfplay.targets": 1,
+    "selfplay.policy_capacity": 1, "selfplay.targets": 1, "selfplay.policy_examples": 1,
 }  # fmt: skip
 """Keys that must be integers, and the least that they may be."""
 

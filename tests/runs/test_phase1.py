@@ -1,0 +1,59 @@
+"""The cloud run, at a size that a test has time for: the full game, nothing switched off."""
+
+from pathlib import Path
+
+import pytest
+
+from pokerlab.runs.command import compose
+from runs.harness import assert_same_run, command, copy, refusal, trained
+
+PHASE1 = ("experiment=phase1", "trainer=cpu", "launcher=local", "profile=tiny", "workers=0")
+
+
+def test_the_profile_changes_sizes_alone() -> None:
+    whole, tiny = (compose("train", ["experiment=phase1", *more]) for more in ([], ["profile=tiny"]))
+    assert tiny.game == whole.game
+    assert tiny.solver == whole.solver
+    assert tiny.selfplay.replay == whole.selfplay.replay == "disk"
+    assert (whole.game.name, whole.game.stack, whole.game.blinds) == ("hunl", 20000, [50, 100])
+    assert (whole.model.value_network.layers, whole.model.value_network.hidden) == (6, 1536)
+    assert whole.trainer.precision == "bf16-mixed"
+
+
+@pytest.mark.timeout(600)  # run-outs before the flop take a while on a busy machine
+def test_it_trains_and_resumes_to_the_same_run(tmp_path: Path) -> None:
+    place = tmp_path / "straight"
+    place.mkdir()
+    straight = trained(*PHASE1, "run", cwd=place)
+    assert {path.name.partition("-")[0] for path in straight.replay.iterdir()} == {"values", "policies"}
+    run = copy(straight, tmp_path)
+    for path in (run.checkpoint(2), run.checkpoints / "last.ckpt"):
+        path.unlink()
+    ended = command("train", "resume_from=1", "run_name=run", cwd=tmp_path, plots=False)
+    assert (ended.code, ended.err) == (0, "")
+    assert_same_run(run, straight)
+
+
+@pytest.mark.parametrize(
+    ("command_name", "arguments", "expected"),
+    [
+        ("train", ["experiment=phase1", "trainer=cpu", "evaluation.every=5"], "hunl is too large to be enum"),
+        ("solve", ["game=hunl"], "hunl is too large to be enumerated, which solving needs: expected a river"),
+        ("solve", ["game=flop"], "flop is too large to be enumerated"),
+        (
+            "train",
+            ["experiment=kuhn", "trainer.precision=16"],
+            "trainer.precision must be one of 32-true",
+        ),
+        ("train", ["experiment=kuhn", "trainer.compile=1"], "trainer.compile must be true or false, got 1"),
+        ("train", ["experiment=kuhn", "model.relabel=yes"], "model.relabel must be true or false, got 'yes'"),
+        ("train", ["experiment=kuhn", "selfplay.policy_examples=0"], "selfplay.policy_examples must be an"),
+        ("train", ["experiment=turn", "game.jitter=2"], "game.jitter must be a fraction of the pot from 0"),
+        ("solve", ["game=river", "game.board=Td9d"], "game.board must have 0, 3, 4, 5 cards, got 2"),
+        ("solve", ["game=river", "game.board=Td9d6hQcTd"], "Td is twice in 'Td9d6hQcTd'"),
+        ("solve", ["game=river", "game.ranges=[QQ+]"], "game.ranges must be two, one for each player, got 1"),
+        ("solve", ["game=river", "game.ranges=[QQ+,AZs]"], "'AZs' is no range: expected such as QQ+, AKs"),
+    ],
+)
+def test_mistakes(command_name: str, arguments: list[str], expected: str, tmp_path: Path) -> None:
+    assert refusal(command_name, *arguments, cwd=tmp_path).startswith(expected)
