@@ -165,8 +165,10 @@ class CompiledCFR(CFR):
         )
         kept = self._samples(samples)
         asks = len(self.forest.leaves) > 0 or self._have_alike
-        if self._cashier and self._is_small and not asks and not self._cashier.runs_out:
-            self._pay_and_advance(self._cashier, steps, iterations, kept)
+        if self._cashier and self._runs_apart and not asks:
+            groups = np.arange(len(self._cashier.groups.job_at))
+            shared = groups if torch.get_num_threads() > 1 else groups[[0, -1]]
+            self._in_threads(shared, self._pay_and_advance, self._cashier, steps, iterations, kept)
         elif asks or self._operates:
             for i in range(iterations):
                 self._step_by_query(steps, i, kept)
@@ -291,17 +293,36 @@ class CompiledCFR(CFR):
         """Whether one thread does an iteration as fast as several that have to meet twice or four times."""
         return torch.get_num_threads() == 1 or self._packs.edge_at[-1] < 4 * WORTH_A_THREAD
 
+    @property
+    def _runs_apart(self) -> bool:
+        """Whether boards go through all iterations one by one, or there is no gain in threads for one."""
+        if self._cashier is None or self._cashier.runs_out:
+            return False
+        return len(self._cashier.groups.job_at) > 2 or self._is_small
+
     def _pay_and_advance(
-        self, cashier: Cashier, steps: kernels.Steps, iterations: int, kept: kernels.Samples
+        self,
+        first_group: int,
+        last_group: int,
+        cashier: Cashier,
+        steps: kernels.Steps,
+        iterations: int,
+        kept: kernels.Samples,
     ) -> None:
-        """All iterations in this thread, a fraction of a second at a time."""
+        """All iterations of some groups, a fraction of a second at a time."""
         workspace, room = self._zeros(self._room), cashier.operator.room(self.belief)
-        most = AT_ONCE // len(self._numbers.reach) or 1
-        for step in range(0, iterations, most):
-            pay_and_advance(
-                step, min(step + most, iterations), cashier.jobs, self._trees, self._packs, self._numbers,
-                steps, kept, self._dtype.type(cashier.operator.weight), *self._answered, room, workspace,
-            )  # fmt: skip
+        for group in range(first_group, last_group):
+            packs = cashier.groups.pack[slice(*cashier.groups.pack_at[group : group + 2])]
+            numbers = int((self._packs.row_at[packs + 1] - self._packs.row_at[packs]).sum())
+            most = AT_ONCE // max(numbers, 1) or 1
+            for step in range(0, iterations, most):
+                if self._interrupted:
+                    return
+                pay_and_advance(
+                    group, step, min(step + most, iterations), cashier.groups, cashier.jobs, self._trees,
+                    self._packs, self._numbers, steps, kept, self._dtype.type(cashier.operator.weight),
+                    *self._answered, room, workspace,
+                )  # fmt: skip
 
     def _pay_jobs(self, first_job: int, last_job: int, cashier: Cashier, players: slice) -> None:
         """:func:`paying.pay`."""

@@ -94,10 +94,23 @@ def pay(
             _hand_out(begin, lanes, player, jobs, trees, packs, outcome[:hands], outcomes)
 
 
+class Groups(NamedTuple):
+    """Subgames that share no board with others: ``G`` groups that can go through iterations on their own."""
+
+    job_at: Ints
+    """``[G + 1]`` where each one's jobs begin."""
+    pack_at: Ints
+    """``[G + 1]`` where each one's packs begin in ``pack``."""
+    pack: Ints
+    """``[packs]``."""
+
+
 @compiled
 def pay_and_advance(
+    group: int,
     first_step: int,
     last_step: int,
+    groups: Groups,
     jobs: Jobs,
     trees: Trees,
     packs: Packs,
@@ -110,16 +123,18 @@ def pay_and_advance(
     room: Floats,
     workspace: Floats,
 ) -> None:
-    """Takes some of ``steps`` with all packs, one after the other; see :func:`pay` and :func:`advance`."""
-    end, turns = packs.tree.shape[0], 2 if steps.alternating else 1
+    """Takes some of ``steps`` with a group, pack after pack; see :func:`pay` and :func:`advance`."""
+    turns = 2 if steps.alternating else 1
+    jobs_there = groups.job_at[group], groups.job_at[group + 1]
     for step in range(first_step, last_step):
         for turn in range(turns):
             players = turn, turn + 3 - turns
-            pay(0, jobs.row.shape[0], *players, jobs, trees, packs, numbers, weight, outcomes, outcomes, room)
-            advance(
-                0, end, step, step + 1, *players, trees, packs, numbers, steps, samples, WHOLE,
-                leaf_values, outcomes, workspace,
-            )  # fmt: skip
+            pay(*jobs_there, *players, jobs, trees, packs, numbers, weight, outcomes, outcomes, room)
+            for pack in groups.pack[groups.pack_at[group] : groups.pack_at[group + 1]]:
+                advance(
+                    pack, pack + 1, step, step + 1, *players, trees, packs, numbers, steps, samples, WHOLE,
+                    leaf_values, outcomes, workspace,
+                )  # fmt: skip
 
 
 @inlined
@@ -251,11 +266,33 @@ class Cashier:
         of_job = board[order][at]
         self.bounds = np.append(np.flatnonzero(np.diff(of_job, prepend=-1)), len(at))
         """Between which jobs to part: a board's are done by one thread."""
+        self.groups = self._groups(subgame, board, len(packs.tree))
+        """What can go through iterations apart."""
         run_out = operator.loops.kind[row] == RUN_OUT
         self.run_out_row, self.run_out_slot = row[run_out], self.slot[0, run_out]
         """``[ends]`` of all-ins on incomplete boards."""
         self.runs_out = bool(run_out.any())
         self.slots = int(self.slot.max(initial=-1)) + 1
+
+    def _groups(self, subgame: Ints, board: Ints, packs: int) -> Groups:
+        """One a board, where each subgame has one; else all are one.
+
+        Args:
+            subgame: ``[terminals]``.
+            board: ``[terminals]``.
+            packs: how many there are.
+        """
+        of_subgame = np.zeros(len(self.jobs.pack_of), np.int64)
+        of_subgame[subgame] = board
+        if (of_subgame[subgame] != board).any() or len(np.unique(subgame)) < len(of_subgame):
+            return Groups(np.array([0, len(self.jobs.row)]), np.array([0, packs]), np.arange(packs))
+        of_pack = np.zeros(packs, np.int64)
+        of_pack[self.jobs.pack_of] = of_subgame[:, None]
+        return Groups(
+            job_at=self.bounds,
+            pack_at=np.searchsorted(np.sort(of_pack), np.append(np.unique(board), board.max() + 1)),
+            pack=np.argsort(of_pack, kind="stable"),
+        )
 
     @staticmethod
     def _slots(subgame: Ints, row: Ints, board: Ints, run_out: np.ndarray) -> Ints:

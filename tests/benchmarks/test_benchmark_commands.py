@@ -9,16 +9,21 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from runs.harness import trained
 
-from benchmarks import profile, scaling, selfplay, solver
+from benchmarks import capacity, endgame, holdem, profile, scaling, selfplay, solver
 from benchmarks.measure import median_rates
 from benchmarks.selfplay import Clock
+from pokerlab.games.holdem import Holdem
 
 COMMANDS = {
     "solver": solver.main,
     "selfplay": selfplay.main,
     "scaling": scaling.main,
     "profile": profile.main,
+    "holdem": holdem.main,
+    "endgame": endgame.main,
+    "capacity": capacity.main,
 }
 QUICK = ["--repeats", "1", "--seconds", "0.001"]
 KUHN = [
@@ -32,7 +37,7 @@ def results_of(command: str, tmp_path: Path, *arguments: str) -> dict[str, Any]:
     COMMANDS[command]([*arguments, "--json", str(path)])
     results: dict[str, Any] = json.loads(path.read_text())
     assert {"cpu", "cores", "torch"} <= results["machine"].keys()
-    assert {"threads", "dtype", "repeats", "seed"} <= results.keys()
+    assert {"threads", "dtype", "seed"} <= results.keys()
     assert results["command"].startswith(f"python -m benchmarks.{command} ")
     return results
 
@@ -99,9 +104,70 @@ def test_scaling_measures_every_part_and_draws(tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+SMALL = [
+    "model.value_network.hidden=8", "model.policy_network.hidden=8", "launcher=local", "trainer=cpu",
+]  # fmt: skip
+
+
+def test_holdem_measures_the_references_and_a_forest(tmp_path: Path) -> None:
+    found = results_of("holdem", tmp_path, *QUICK, "--threads", "1", "--boards", "2")["rows"]
+    assert [(row["what"], row["states"]) for row in found[:3]] == [
+        ("river_reference", 57),
+        ("river_reference, 2 boards", 114),
+        ("turn_reference", 11337),
+    ]
+    assert min(row["rate"] for row in found) > 0
+
+
+def test_capacity_follows_one_game_to_the_last_street(tmp_path: Path) -> None:
+    sizes = [
+        "experiment=phase1",
+        "game=flop",
+        "workers=0",
+        "batch_size=4",
+        "selfplay.search_iterations=3",
+        *SMALL,
+    ]
+    found = results_of("capacity", tmp_path, *sizes, "--measured", "1")
+    names = [row["root"] for row in found["subgames"]]
+    assert names[::2] == [f"betting, {cards} cards" for cards in (3, 4, 5)]
+    assert names[1::2] == ["deal, 3 cards", "deal, 4 cards"]
+    totals = found["totals"]
+    assert totals["examples_a_trajectory"] == 5
+    assert totals["seconds_a_trajectory"] == pytest.approx(sum(row["seconds"] for row in found["subgames"]))
+    assert min(totals.values()) > 0
+    row, inputs = found["subgames"][0], Holdem("hunl").num_features + 2 * (1326 + 238)
+    weights = 8 * (inputs + 5 * 8 + 2 * (1326 + 238))
+    assert row["network_gflop"] == pytest.approx(3 * 2 * row["leaves"] * 2 * weights / 1e9)
+
+
+def test_an_endgame_is_measured_beside_zero_leaves_and_full_game_cfr(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = trained("experiment=leduc", "profile=tiny", "game.leaves=before_deal", "run", cwd=tmp_path)
+    picture = tmp_path / "endgame.png"
+    sizes = ["--search-iterations", "20", "--play-throughs", "0", "2", "--states", "4"]
+    found = results_of("endgame", tmp_path, str(run.path), *sizes, "--png", str(picture))
+    assert [(row["leaves"], row["play_throughs"]) for row in found["agents"]] == [
+        ("network", 0), ("network", 2), ("zero", 0), ("zero", 2),
+    ]  # fmt: skip
+    best = min(row["exploitability"] for row in found["agents"])
+    full_game = [row["exploitability"] for row in found["full_game"]]
+    assert full_game[-1] <= best
+    assert all(worse > best for worse in full_game[:-1])
+    assert [row["iteration"] for row in found["errors"]] == [0, 1, 2]
+    assert found["errors"][0]["minutes"] == 0 < found["errors"][1]["minutes"] < found["errors"][2]["minutes"]
+    assert min(row["error"] for row in found["errors"]) > 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize(
     ("command", "arguments", "expected"),
     [
+        ("endgame", ["nothing"], "no run 'nothing' here"),
+        ("capacity", ["experiment=phase2"], "did you mean phase1?"),
+        ("holdem", ["--boards", "0"], "expected an integer of at least 1, got '0'"),
         ("solver", ["--games", "chess"], "'chess'"),
         ("solver", ["--batches", "0"], "expected an integer of at least 1, got '0'"),
         ("solver", ["--seconds", "nan"], "got 'nan'"),
