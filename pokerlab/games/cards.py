@@ -100,10 +100,13 @@ class Deck:
         rest = [card for card in range(len(self.cards)) if card not in board]
         missing = cards - len(board)
         found = np.fromiter(chain.from_iterable(combinations(rest, missing)), np.int64).reshape(-1, missing)
-        masks = [(1 << exchange[found]).sum(1) for exchange in exchanges]
-        least = np.minimum.reduce(masks)
-        alike = len(masks) // sum((mask == masks[0]).astype(np.int64) for mask in masks)
-        kept = masks[0] == least
+        mask = (1 << exchanges[0][found]).sum(1)
+        least, unchanged = mask.copy(), np.ones_like(mask)
+        for exchange in exchanges[1:]:
+            exchanged = (1 << exchange[found]).sum(1)
+            np.minimum(least, exchanged, out=least)
+            unchanged += exchanged == mask
+        alike, kept = len(exchanges) // unchanged, mask == least
         found = found[kept]
         first = np.broadcast_to(np.array(board, dtype=np.int64), (len(found), len(board)))
         return np.concatenate([first, found], 1), alike[kept], exchanges
