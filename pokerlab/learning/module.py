@@ -35,6 +35,7 @@ class SelfPlayModule(lightning.LightningModule):
         learning_rate: of Adam, at the start.
         final_learning_rate: at the end; it falls along a cosine, by iterations. Equal to
             ``learning_rate``: constant.
+        fused: Adam as one kernel; with mixed precision Lightning then refuses to clip gradients.
         relabellings: of the game: each example is learned from under one of these names, drawn at random.
     """
 
@@ -49,6 +50,7 @@ class SelfPlayModule(lightning.LightningModule):
         policy_weight: float = 1.0,
         learning_rate: float = 1e-3,
         final_learning_rate: float = 1e-5,
+        fused: bool = True,
         relabellings: Relabellings | None = None,
     ) -> None:
         super().__init__()
@@ -62,7 +64,7 @@ class SelfPlayModule(lightning.LightningModule):
                 raise ValueError(f"model.{name} must not be negative, got {value}")
         self.value_network, self.policy_network = value_network, policy_network
         self.iterations, self.value_loss, self.huber_delta = iterations, value_loss, huber_delta
-        self.policy_weight = policy_weight
+        self.policy_weight, self.fused = policy_weight, fused
         self.learning_rate, self.final_learning_rate = learning_rate, final_learning_rate
         self._relabelling = None if relabellings is None else _Relabelling(relabellings)
         self.measured: dict[str, float | None] = {}
@@ -74,10 +76,10 @@ class SelfPlayModule(lightning.LightningModule):
         """Both, as search takes them."""
         return Networks(self.value_network, self.policy_network)
 
-    def compile_networks(self) -> None:
-        """Has learning's passes compiled by torch."""
-        self.value_network.compile()
-        self.policy_network.compile()
+    def compile_losses(self) -> None:
+        """Has learning's passes compiled by torch; not the networks, which go to other processes."""
+        self.value_error = torch.compile(self.value_error)  # type: ignore[method-assign]
+        self.policy_error = torch.compile(self.policy_error)  # type: ignore[method-assign]
 
     def value_error(self, examples: ValueExamples) -> Tensor:
         """The value loss: mean over possible hands, in pots (squared)."""
@@ -140,7 +142,7 @@ class SelfPlayModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam."""
-        return torch.optim.Adam(self.parameters(), lr=self.learning_rate, fused=True)
+        return torch.optim.Adam(self.parameters(), lr=self.learning_rate, fused=self.fused)
 
 
 class _Relabelling(torch.nn.Module):

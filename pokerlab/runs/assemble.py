@@ -83,6 +83,7 @@ class Assembled:
                 build(config.model.value_network, game=self.game),
                 build(config.model.policy_network, game=self.game),
                 iterations=config.iterations,
+                fused=config.trainer.precision == "32-true",
                 relabellings=self.game.relabellings() if relabel else None,
                 **learning,  # type: ignore[arg-type]
             )

@@ -95,7 +95,7 @@ def _train(began: Start, saved: Callable[[], None] | None, since: float) -> floa
         watching = [parts.evaluation, cost, metrics, *shown, checkpoints]
         run.update_job(state="running", reason=None, **process_record(os.getpid()))
         if config.trainer.compile:
-            parts.module.compile_networks()
+            parts.module.compile_losses()
         _fit(_trainer(began, parts, watching), parts, began)
         if cost.reason is not None:
             log.info("stopped; continue with resume_from=%s and another launcher.%s", run.path, cost.reason)

@@ -1,11 +1,14 @@
 """The cloud run, at a size that a test has time for: the full game, nothing switched off."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor
 
 from pokerlab.runs.command import compose
-from runs.harness import assert_same_run, command, copy, refusal, trained
+from runs.harness import assert_same_run, command, copy, metrics, refusal, trained
 
 PHASE1 = ("experiment=phase1", "trainer=cpu", "launcher=local", "profile=tiny", "workers=0")
 
@@ -57,3 +60,21 @@ def test_it_trains_and_resumes_to_the_same_run(tmp_path: Path) -> None:
 )
 def test_mistakes(command_name: str, arguments: list[str], expected: str, tmp_path: Path) -> None:
     assert refusal(command_name, *arguments, cwd=tmp_path).startswith(expected)
+
+
+@pytest.mark.parametrize("setting", ["trainer.precision=bf16-mixed", "trainer.compile=true"])
+def test_settings_for_a_gpu_learn_here_too(
+    setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = []
+
+    def eager(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        compiled.append(function)
+        return function
+
+    monkeypatch.setattr(torch, "compile", eager)  # a compiler takes half a minute, and is not everywhere
+    run = trained("experiment=leduc", "profile=tiny", "launcher=local", setting, "run", cwd=tmp_path)
+    plain = trained("experiment=leduc", "profile=tiny", "launcher=local", "plain", cwd=tmp_path)
+    assert len(compiled) == (2 if "compile" in setting else 0)
+    first, as_plain = (metrics(each)[0]["value_loss"] for each in (run, plain))
+    assert first == pytest.approx(as_plain, rel=0.05)
