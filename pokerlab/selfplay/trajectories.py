@@ -117,9 +117,9 @@ class SelfPlay(Generic[State]):
                 next_others.append(_Others(others_there.subgame + len(states), others_there.beliefs))
                 states += reached.states
                 beliefs.append(reached.beliefs)
-            # in their order, so that draws do not depend on the parts
             if not states:
                 break
+            # in their order, so that draws do not depend on the parts
             frontier, others = BeliefStates(states, torch.cat(beliefs, 1)), _Others.join(next_others)
             subgame_of = next_subgame[next_subgame >= 0]
         return concatenate(values), concatenate(policies)
@@ -147,10 +147,12 @@ class SelfPlay(Generic[State]):
         )
 
     def _policy_examples(self, cfr: CFR, subgame_of: Tensor, draws: Tensor) -> PolicyExamples:
-        """Args:
-        cfr: has solved the subgames.
-        subgame_of: ``[n]`` which one each trajectory is in.
-        draws: ``[n, policy_examples]`` uniform in [0, 1): they choose nodes.
+        """Of the solved subgames.
+
+        Args:
+            cfr: has solved them.
+            subgame_of: ``[n]`` which one each trajectory is in.
+            draws: ``[n, policy_examples]`` uniform in [0, 1): they choose nodes.
         """
         forest, nodes = cfr.forest, cfr.forest.decisions
         chosen = self._chosen_nodes(forest, subgame_of, draws)
@@ -293,14 +295,17 @@ class _Playing(Generic[State]):
         hands = reach[leaves.row] * beliefs[:, leaves.subgame] * leaves.possible
         weight = ((hands[0] * copies.mass(hands[1])).sum(-1) * leaves.chance).double().cpu()
         everything = (beliefs[0] * copies.mass(beliefs[1])).sum(-1).double().cpu()
-        going_on = torch.zeros_like(everything).index_add_(0, leaves.subgame.cpu(), weight)
+        number = torch.bincount(leaves.subgame.cpu(), minlength=copies.num_subgames)
+        cumulative = torch.nn.functional.pad(weight.cumsum(0), (1, 0))
+        last = number.cumsum(0)
+        start, until = cumulative[last - number], cumulative[last]
+        going_on = until - start
         may_end = torch.tensor([len(tree.terminals) > 0 for tree in copies.trees])
         may_end = may_end[torch.as_tensor(copies.tree_of)]
         ending = torch.where(may_end, (everything - going_on).clamp_min(0), 0)
         # along a line: of each copy, the ends of the game, then its leaves
         target = self._end * (ending + going_on)[self._copy_of] - ending[self._copy_of]
-        last = going_on.cumsum(0)
-        place = (last - going_on)[self._copy_of] + target
-        leaf = torch.searchsorted(weight.cumsum(0), place, right=True)
-        last_leaf = torch.bincount(leaves.subgame.cpu(), minlength=copies.num_subgames).cumsum(0) - 1
-        return torch.where(target < 0, -1, leaf.minimum(last_leaf[self._copy_of]))
+        leaf = torch.searchsorted(cumulative[1:], start[self._copy_of] + target, right=True)
+        # what nobody comes to has no weight: a leaf of the copy all the same, if it has any
+        leaf = leaf.clamp((last - number)[self._copy_of], (last - 1)[self._copy_of])
+        return torch.where((target < 0) | (number == 0)[self._copy_of], -1, leaf)
