@@ -25,7 +25,8 @@ from pokerlab.games.kuhn import BET, PASS, Kuhn, KuhnState
 from pokerlab.games.leduc import Leduc, LeducState
 from pokerlab.search.leaves import LeafValues
 from pokerlab.search.solver import Solver
-from pokerlab.selfplay.trajectories import SelfPlay
+from pokerlab.search.subgames import Subgames
+from pokerlab.selfplay.trajectories import SelfPlay, _Playing
 from pokerlab.selfplay.workers import random_stream
 
 N = 20_000
@@ -249,3 +250,25 @@ def test_no_trajectories_leave_the_root_alone() -> None:
     selfplay = SelfPlay(game, ScriptedSolver(random_script(game, 0)), search_iterations=2)
     values, policies = selfplay.generate(NoValues(), 0, random_stream(0), DOUBLE)
     assert (len(values), len(policies)) == (1, 0)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_what_no_deal_allows_goes_on_in_its_own_subgame(place: int) -> None:
+    """Where a player explored, both can be believed to hold the same card; nothing then has any weight."""
+    game = Kuhn(depth_limit=1)
+    root = game.root()
+    complete = game.next_state(root, BET)  # what follows ends the game
+    roots = [root, complete, root]
+    forest = Subgames(game).forest(roots, DOUBLE)
+    beliefs = torch.full((2, 3, 3), 1 / 3, dtype=torch.float64)
+    beliefs[:, place] = torch.tensor([1.0, 0, 0], dtype=torch.float64)
+    draws = torch.rand(3, 60, dtype=torch.float64, generator=random_stream(1))
+    subgame_of = torch.arange(60) % 3
+    playing = _Playing(forest, subgame_of, 1, draws, torch.empty(3, 0, dtype=torch.float64))
+    reached, goes_to, _ = playing.play_on(beliefs, 0.25)
+    there = goes_to[subgame_of == place]
+    if roots[place] == complete:
+        assert (there == -1).all()
+    else:
+        (only,) = there.unique().tolist()
+        torch.testing.assert_close(reached.beliefs[:, only], beliefs[:, place])
