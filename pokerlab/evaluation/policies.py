@@ -6,12 +6,14 @@ exploitability is exact.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Generic
 
 import torch
 from torch import Tensor
 
-from pokerlab.games.base import CHANCE, Game, State
+from pokerlab.agents.base import DEALT, Agent, Line
+from pokerlab.games.base import CHANCE, TERMINAL, Game, State
 from pokerlab.search.best_response import Exploitability, exploitability
 from pokerlab.search.cfr import SampledStrategies, divided
 from pokerlab.search.forest import Forest, uniform_strategy
@@ -40,6 +42,40 @@ class WholeGame(Generic[State]):
     def exploitability(self, strategy: Tensor) -> Exploitability:
         """Of ``strategy`` ``[A, D, H]``; batch size 1."""
         return exploitability(self.forest, strategy, self.belief)
+
+    @cached_property
+    def lines(self) -> list[Line[State]]:
+        """How play comes to each decision node, in the forest's order."""
+        found: dict[State, Line[State]] = {}
+        waiting = [Line((self.game.root(),))]
+        while waiting:
+            line = waiting.pop()
+            if (actor := self.game.actor(line.state)) == CHANCE:
+                waiting += [line.after(DEALT, outcome) for outcome in self.game.chance_outcomes(line.state)]
+            elif actor != TERMINAL:
+                found[line.state] = line
+                actions = self.game.actions(line.state)
+                waiting += [line.after(a, self.game.next_state(line.state, a)) for a in actions]
+        return [found[state] for state in self.states]
+
+    def policy(self, agent: Agent[State]) -> Tensor:
+        """``[A, D, H]`` what an agent plays that does not draw, in both seats.
+
+        Raises:
+            ValueError: it does.
+        """
+        if agent.draws:
+            raise ValueError("the agent draws what it plays: it has no one policy")
+        strategy = torch.zeros(self.forest.edge_shape, dtype=torch.float64)
+        actor = self.forest.actor
+        for player in (0, 1):
+            nodes = (actor == player).nonzero()[:, 0]
+            lines = [self.lines[node] for node in nodes.tolist()]
+            chances = agent.sit_down(player, 0).strategies(lines).double().cpu()
+            columns = torch.nn.functional.pad(chances, (0, 0, 0, 1))  # 0 where there is no action
+            place = self.forest.action_of[:, nodes]
+            strategy[:, nodes] = columns[torch.arange(len(nodes)), place]
+        return divided(strategy, strategy.sum(0), uniform_strategy(self.forest))
 
     def export(self, strategy: Tensor) -> dict[str, dict[int, float]]:
         """``strategy`` ``[A, D, H]`` as OpenSpiel's information state string → {action: probability}."""

@@ -155,6 +155,8 @@ class Game(ABC, Generic[State]):
     """``F``, the length of :meth:`features`."""
     deal: Floats
     """``[H, H]`` joint probability of (player 0's hand, player 1's hand); symmetric, sums to 1."""
+    big_blind: float = 1.0
+    """Chips; the ante where there are no blinds. Results of matches are also told in thousandths of it."""
 
     @abstractmethod
     def root(self) -> State:
@@ -318,6 +320,53 @@ class Game(ABC, Generic[State]):
             kernel=np.array([end.kernel for end in ends], dtype=np.int64),
             chips=np.array([end.chips for end in ends], dtype=float).reshape(-1, 2).T,
         )
+
+    # At a table
+
+    def check_or_call(self, state: State) -> int:
+        """The action that stays in for the least, at a decision."""
+        raise NotImplementedError(f"{self.name} has no calling")
+
+    def check_or_fold(self, state: State) -> int:
+        """The action that puts nothing more in, at a decision."""
+        raise NotImplementedError(f"{self.name} has no folding")
+
+    def called_down(self, state: State) -> Sequence[tuple[Terminal, float]]:
+        """How the game ends if nobody does anything but check or call any more, and how likely each end is.
+
+        The probability is that for hands that the end's board leaves possible.
+        """
+        if (actor := self.actor(state)) == TERMINAL:
+            return [(self.terminal(state), 1.0)]
+        if actor != CHANCE:
+            return self.called_down(self.next_state(state, self.check_or_call(state)))
+        chance = self.chance_probability(state)
+        outcomes = [self.called_down(outcome) for outcome in self.chance_outcomes(state)]
+        return [(end, chance * probability) for ends in outcomes for end, probability in ends]
+
+    def draw_outcome(self, state: State, hands: tuple[int, int], fraction: float) -> State:
+        """One of the outcomes of ``state``, where chance acts, that leave both ``hands`` possible.
+
+        Args:
+            state: where chance acts.
+            hands: the players'.
+            fraction: which, from 0 to below 1: those outcomes in their order have equal shares of that.
+        """
+        outcomes = [
+            outcome for outcome in self.chance_outcomes(state)
+            if self.possible_hands(outcome)[list(hands)].all()
+        ]  # fmt: skip
+        return outcomes[int(fraction * len(outcomes))]
+
+    def run_out(self, state: State, hands: tuple[int, int], fractions: Sequence[float]) -> State:
+        """A terminal state with the cards dealt that its payoff is an average over, if it is.
+
+        Args:
+            state: terminal.
+            hands: the players'.
+            fractions: as in :meth:`draw_outcome`, one for each deal since the root.
+        """
+        return state
 
     def information_state(self, state: State, hand: int) -> str:
         """OpenSpiel's information state string of the player to act holding ``hand``."""

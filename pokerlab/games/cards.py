@@ -230,6 +230,11 @@ class Deck:
         return holds
 
     @cached_property
+    def disjoint(self) -> Bools:
+        """``[H, H]`` which hands share no card."""
+        return np.logical_not((self.holds.T[:, :, None] & self.holds[None]).any(1))
+
+    @cached_property
     def _rank_keys(self) -> Ints:
         """``[ranks]`` whose sums over cards tell how many cards of each rank there are."""
         return (len(SUITS) + 1) ** np.arange(self.ranks)

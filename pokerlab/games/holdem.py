@@ -116,7 +116,7 @@ class Holdem(Game[HoldemState]):
         """How many cards are on the board on each street."""
         cards, self.complete = len(self.deck.cards), self.boards[-1]
         self._root = self._start(self.deck.read_cards(board), pot, stack, blinds)
-        self._big_blind = float(blinds[1])
+        self.big_blind = float(blinds[1])
         self._most_raises = UNLIMITED if most_raises is None else most_raises
         self._sizes = self._read_bets(bets)
         if not 0 <= jitter < 1:
@@ -187,8 +187,7 @@ class Holdem(Game[HoldemState]):
 
     @cached_property
     def deal(self) -> Floats:  # type: ignore[override]
-        disjoint = (self.deck.holds.T[:, :, None] & self.deck.holds[None]).any(1) == 0
-        return disjoint * self._weight
+        return np.where(self.deck.disjoint, self._weight, 0.0)
 
     def root(self) -> HoldemState:
         return self._root
@@ -223,7 +222,7 @@ class Holdem(Game[HoldemState]):
             player=self.actor(state),
             acted=len(state.actions[-1]) > 0,
             raises=_raises(state),
-            big_blind=self._big_blind,
+            big_blind=self.big_blind,
         )
 
     def _options(self, state: HoldemState) -> dict[int, float]:
@@ -307,6 +306,50 @@ class Holdem(Game[HoldemState]):
     def mass_operator(self, like: Tensor) -> PayoffOperator:
         return CardMass(self.deck, self._weight, like)
 
+    # At a table
+
+    def check_or_call(self, state: HoldemState) -> int:
+        return CALL
+
+    def check_or_fold(self, state: HoldemState) -> int:
+        return self.actions(state)[0]
+
+    def called_down(self, state: HoldemState) -> Sequence[tuple[Terminal, float]]:
+        if self.actor(state) == TERMINAL:
+            return [(self.terminal(state), 1.0)]
+        kind = SHOWDOWN if len(state.board) == self.complete else RUN_OUT
+        stake = state.pot / 2 + max(state.committed)
+        return [(Terminal(self._kernels.encode(kind, state.board), (stake, stake)), 1.0)]
+
+    def draw_outcome(self, state: HoldemState, hands: tuple[int, int], fraction: float) -> HoldemState:
+        return _dealt(state, self._drawn_cards(state.board, hands, fraction, self._to_deal(state)))
+
+    def run_out(self, state: HoldemState, hands: tuple[int, int], fractions: Sequence[float]) -> HoldemState:
+        if _is_folded(state):
+            return state
+        board = state.board
+        for street in range(self._street(state), len(self.boards) - 1):
+            fraction = fractions[street - self._street(self._root)]
+            cards = self.boards[street + 1] - self.boards[street]
+            board = (*board, *self._drawn_cards(board, hands, fraction, cards))
+        return replace(state, board=board)
+
+    def _drawn_cards(
+        self, board: tuple[int, ...], hands: tuple[int, int], fraction: float, cards: int
+    ) -> tuple[int, ...]:
+        """The combination of cards that has its place at ``fraction`` of all, in their order."""
+        held = {*board, *self.deck.hands[list(hands)].flatten().tolist()}
+        rest = [card for card in range(len(self.deck.cards)) if card not in held]
+        number, drawn = int(fraction * comb(len(rest), cards)), list[int]()
+        while len(drawn) < cards:
+            card = rest.pop(0)
+            with_this = comb(len(rest), cards - len(drawn) - 1)
+            if number < with_this:
+                drawn.append(card)
+            else:
+                number -= with_this
+        return tuple(drawn)
+
     # Learning
 
     def features(self, state: HoldemState) -> list[float]:
@@ -314,7 +357,7 @@ class Holdem(Game[HoldemState]):
         chips = state.pot + 2 * state.stack
         return [
             *(float(actor == who) for who in (0, 1, CHANCE)),
-            state.pot / chips, *(committed / chips for committed in state.committed), self._big_blind / chips,
+            state.pot / chips, *(committed / chips for committed in state.committed), self.big_blind / chips,
             *(float(street == number) for number in range(len(self.boards))),
             _raises(state) / RAISES,
             *self._board_features(state.board),

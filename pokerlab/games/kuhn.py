@@ -85,5 +85,11 @@ class Kuhn(Game[KuhnState]):
     def is_leaf(self, root: KuhnState, state: KuhnState, depth: int) -> bool:
         return self.depth_limit is not None and depth >= self.depth_limit
 
+    def check_or_call(self, state: KuhnState) -> int:
+        return BET if state.actions[-1:] == (BET,) else PASS
+
+    def check_or_fold(self, state: KuhnState) -> int:
+        return PASS
+
     def information_state(self, state: KuhnState, hand: int) -> str:
         return str(hand) + "".join("pb"[action] for action in state.actions)

@@ -136,6 +136,12 @@ class Leduc(Game[LeducState]):
             return len(state.rounds) > len(root.rounds) or self.actor(state) == CHANCE
         return len(state.rounds) > len(root.rounds)
 
+    def check_or_call(self, state: LeducState) -> int:
+        return CALL
+
+    def check_or_fold(self, state: LeducState) -> int:
+        return self.actions(state)[0]
+
     def information_state(self, state: LeducState, hand: int) -> str:
         player = self.actor(state)
         money = " ".join(str(STACK - committed) for committed in state.committed)

@@ -26,6 +26,8 @@ Floats = NDArray[np.floating]
 FOLDED, SHOWDOWN, RUN_OUT = 0, 1, 2
 """Kinds of kernel: every hand that is met; on a complete board; all-in on one that is not."""
 KINDS = 3
+RUN_OUTS = 16
+"""Boards whose matrices are remembered, the latest ones."""
 ROUNDINGS = 64
 """Units in the last place that a difference of sums over hands may be off by."""
 AT_ONCE = 512
@@ -87,7 +89,7 @@ def _ordered(strength: NDArray[np.integer]) -> _Ordered:
     return _Ordered(order, np.take_along_axis(begin, of_hand, -1), np.take_along_axis(end, of_hand, -1))
 
 
-@lru_cache(16)
+@lru_cache(RUN_OUTS)
 def run_out_matrix(deck: Deck, board: tuple[int, ...], cards: int) -> Floats:
     """``[H, H]`` how often a hand wins less how often it loses, over all ways to deal the board's last cards.
 
@@ -109,9 +111,8 @@ def run_out_matrix(deck: Deck, board: tuple[int, ...], cards: int) -> Floats:
     won -= won.T
     hands = deck.permuted_hands(exchanges)
     total = sum(won[hand[:, None], hand] for hand in hands) / len(hands)
-    disjoint = (deck.hands[:, None, :, None] != deck.hands[None, :, None, :]).all((2, 3))
     dealt = comb(len(deck.cards) - len(board) - 4, cards - len(board))
-    return np.where(disjoint, total, 0) / dealt
+    return np.where(deck.disjoint, total, 0) / dealt
 
 
 @compiled

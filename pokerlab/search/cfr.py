@@ -110,7 +110,28 @@ class CFR(ABC):
             updates = 2 if alternating else 1  # alternating players meet different strategies
             self._leaf_sums = self._leaf_weight.new_zeros(updates, *self._leaf_weight.shape)
             self._leaf_sum_weights = [0.0] * updates
+        self._leaf_watch: tuple[Tensor, Tensor] | None = None
         self._set_up()
+
+    def watch_leaves(self) -> "CFR":
+        """Keeps what :meth:`leaf_infostate_values` needs, from now on; returns itself."""
+        nothing = torch.zeros_like(self._leaf_weight)
+        self._leaf_watch = nothing, nothing.clone()
+        return self
+
+    def leaf_infostate_values(self) -> Tensor:
+        """``[2, L, H]`` what hands could expect at the leaves, in chips: the mean over the iterations.
+
+        Of counterfactual values and of the opponent's mass, each weighted as averages are; 0 where a hand
+        meets nobody.
+
+        Raises:
+            ValueError: :meth:`watch_leaves` was not called.
+        """
+        if self._leaf_watch is None:
+            raise ValueError("leaves are not watched: call watch_leaves() before the first iteration")
+        values, mass = self._leaf_watch
+        return divided(values, mass, torch.zeros_like(mass))
 
     @abstractmethod
     def _set_up(self) -> None:
@@ -186,7 +207,12 @@ class CFR(ABC):
             reach = self._leaf_sums[which].add_(reach, alpha=weight) / self._leaf_sum_weights[which]
         self._normalise(reach)
         worth = self._evaluate_leaves(self._leaf_belief)[players]
-        return worth * self.forest.mass(reach[players]) * self._leaf_scale
+        mass = self.forest.mass(reach[players])
+        if self._leaf_watch is not None:
+            in_chips = worth * mass * self.forest.leaves.pot[:, None]
+            self._leaf_watch[0][players].add_(in_chips, alpha=weight)
+            self._leaf_watch[1][players].add_(mass, alpha=weight)
+        return worth * mass * self._leaf_scale
 
     @abstractmethod
     def _normalise(self, reach: Tensor) -> None:

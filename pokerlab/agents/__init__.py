@@ -1,0 +1,1 @@
+"""What acts at a table: policy networks, search, tabular strategies, baselines."""

@@ -1,0 +1,122 @@
+"""What an agent is: it has seen a public line, and says what it would do there with every hand.
+
+That it answers for all hands at once is what belief states, AIVAT and best responses need; who holds a hand
+reads its column (:class:`Player`). Public states tell everything that both players have seen, so a line of
+them is all that an agent is ever given.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic
+
+import torch
+from torch import Tensor
+
+from pokerlab.games.base import CHANCE, TERMINAL, Game, State
+
+DEALT = -1
+"""What stands for an action where chance acted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line(Generic[State]):
+    """The public course of a hand up to now."""
+
+    states: tuple[State, ...]
+    """From the game's root to the present one."""
+    actions: tuple[int, ...] = ()
+    """What led from each state to the next; ``DEALT`` where chance acted."""
+    hand: int = 0
+    """Number of the hand: agents that draw at random draw anew for each."""
+
+    @property
+    def state(self) -> State:
+        """The present one."""
+        return self.states[-1]
+
+    def after(self, action: int, state: State) -> "Line[State]":
+        """The line that goes on to ``state``."""
+        return Line((*self.states, state), (*self.actions, action), self.hand)
+
+
+class Seat(ABC, Generic[State]):
+    """An agent in one player's seat, with its memory of what it found out."""
+
+    @abstractmethod
+    def strategies(self, lines: Sequence[Line[State]]) -> Tensor:
+        """``[n, actions of the game, H]`` what the agent does with each hand, 0 for what is not legal.
+
+        Args:
+            lines: they end where somebody is to act: this player, or the other, for whom the agent then says
+                what it takes the other to do.
+        """
+
+
+class Agent(ABC, Generic[State]):
+    """Plays a game from either seat."""
+
+    draws: bool = False
+    """Whether it plays differently from hand to hand."""
+
+    @abstractmethod
+    def sit_down(self, player: int, seed: int) -> Seat[State]:
+        """Takes the seat of ``player``; ``seed`` decides what it draws at random, if anything."""
+
+
+class Player(Generic[State]):
+    """An agent that plays one hand: what a bot needs.
+
+    Args:
+        game: the rules.
+        agent: plays.
+        player: whose seat it has, 0 or 1.
+        hand: its private hand.
+        seed: of what it draws at random.
+    """
+
+    def __init__(self, game: Game[State], agent: Agent[State], player: int, hand: int, seed: int = 0) -> None:
+        self._game, self.player, self.hand = game, player, hand
+        self._seat, self._line = agent.sit_down(player, seed), Line((game.root(),))
+
+    @property
+    def state(self) -> State:
+        """The present public state."""
+        return self._line.state
+
+    def observe(self, move: int | State) -> None:
+        """Sees an action, anybody's, or the public state after a deal.
+
+        Raises:
+            ValueError: that cannot happen now.
+        """
+        if (actor := self._game.actor(self.state)) == TERMINAL:
+            raise ValueError(f"{move!r} cannot come: the hand is over at {self.state}")
+        if actor == CHANCE:
+            if move not in self._game.chance_outcomes(self.state):
+                raise ValueError(f"{move} is not a deal that can come after {self.state}")
+            self._line = self._line.after(DEALT, move)
+            return
+        legal = self._game.actions(self.state)
+        if move not in legal:
+            raise ValueError(f"action {move!r} is not legal: expected one of {', '.join(map(str, legal))}")
+        self._line = self._line.after(move, self._game.next_state(self.state, move))
+
+    def distribution(self) -> dict[int, float]:
+        """The legal actions and how likely it takes each; it is to act.
+
+        Raises:
+            ValueError: it is not.
+        """
+        if self._game.actor(self.state) != self.player:
+            raise ValueError(f"player {self.player} is not to act at {self.state}")
+        chances = self._seat.strategies([self._line])[0, :, self.hand]
+        return {action: chances[action].item() for action in self._game.actions(self.state)}
+
+
+def legal_actions(game: Game[State], states: Sequence[State]) -> Tensor:
+    """``[n, actions of the game]`` bool."""
+    legal = torch.zeros(len(states), game.num_actions, dtype=torch.bool)
+    for number, state in enumerate(states):
+        legal[number, list(game.actions(state))] = True
+    return legal

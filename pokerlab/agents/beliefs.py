@@ -1,0 +1,36 @@
+"""How beliefs follow public moves."""
+
+import torch
+from torch import Tensor
+
+
+def after_actions(beliefs: Tensor, actors: Tensor, chances: Tensor) -> Tensor:
+    """Beliefs after one action in each of ``n`` places.
+
+    After an action that no believed hand takes, beliefs are what they were: there is none that follows, and
+    what was known before is known still.
+
+    Args:
+        beliefs: ``[n, 2, H]`` before.
+        actors: ``[n]`` who acted.
+        chances: ``[n, H]`` how likely each hand takes the action.
+    """
+    here = torch.arange(len(beliefs), device=beliefs.device)
+    own = beliefs[here, actors] * chances
+    total = own.sum(-1, keepdim=True)
+    after = beliefs.clone()
+    after[here, actors] = torch.where(
+        total > 0, own / torch.where(total > 0, total, 1), beliefs[here, actors]
+    )
+    return after
+
+
+def after_deals(beliefs: Tensor, possible: Tensor) -> Tensor:
+    """Beliefs ``[n, 2, H]`` after cards that leave the hands ``[n, H]`` possible.
+
+    Where they block every hand that was believed, all that are possible are believed.
+    """
+    left = beliefs * possible[:, None]
+    total = left.sum(-1, keepdim=True)
+    left = torch.where(total > 0, left, possible[:, None].expand_as(left))
+    return left / left.sum(-1, keepdim=True)

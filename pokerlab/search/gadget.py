@@ -1,0 +1,76 @@
+"""Re-solving a subgame so that the opponent gains nothing by it (Burch, Johanson and Bowling 2014, CFR-D)."""
+
+import torch
+from torch import Tensor
+
+from pokerlab.search.cfr import divided
+from pokerlab.search.forest import Forest, rows_of
+from pokerlab.search.leaves import LeafEvaluator
+from pokerlab.search.rules import UpdateRule
+from pokerlab.search.tensor_cfr import TensorCFR
+
+
+class GadgetCFR(TensorCFR):
+    """CFR on subgames at whose roots the opponent may choose, hand by hand, to be paid instead of to play.
+
+    What it is paid is what the hand could expect before the subgame was solved anew. So the solution keeps
+    the opponent's hands from getting more than that as far as it can, whatever range the opponent comes with:
+    each hand comes as often as regret matching has it play.
+
+    Args:
+        forest: the subgames.
+        belief: ``[2, B, H]``; the opponent's part is not used.
+        rule: the update rule.
+        resolver: the player that solves anew.
+        paid: ``[B, H]`` infostate values of the opponent's hands, in chips.
+        alternating: see :class:`CFR`.
+        leaf_evaluator: see :class:`CFR`.
+    """
+
+    def __init__(
+        self,
+        forest: Forest,
+        belief: Tensor,
+        rule: UpdateRule,
+        *,
+        resolver: int,
+        paid: Tensor,
+        alternating: bool,
+        leaf_evaluator: LeafEvaluator | None = None,
+    ) -> None:
+        self._resolver, self._opponent = resolver, 1 - resolver
+        belief = belief.clone()
+        everything = forest.root_possible
+        belief[self._opponent] = everything / everything.sum(-1, keepdim=True)
+        super().__init__(forest, belief, rule, alternating=alternating, leaf_evaluator=leaf_evaluator)
+        self._paid = paid * forest.mass(belief[resolver])
+        self._gadget_regret = belief.new_zeros(2, *belief.shape[1:])  # to play, to be paid
+        self._plays = everything.to(belief.dtype)
+        self._plays_sum = torch.zeros_like(self._plays)
+
+    def step(self) -> None:
+        self._weigh_opponent()
+        before = self._value_sum[self._opponent].clone()
+        super().step()
+        weight = self.rule.weight(self.iteration)
+        self._plays_sum.add_(self._plays, alpha=weight)
+        played = (self._value_sum[self._opponent] - before) / weight
+        expected = torch.lerp(self._paid, played, self._plays)
+        regret = self._gadget_regret
+        regret += torch.stack([played - expected, self._paid - expected])
+        regret.clamp_min_(0)
+        self._plays = divided(regret[0], regret.sum(0), self._plays)
+
+    def _weigh_opponent(self) -> None:
+        """Lets each of the opponent's hands come as often as it plays."""
+        comes, forest = self.belief[self._opponent] * self._plays, self.forest
+        self._opponent_belief[self._resolver] = rows_of(comes, forest.payoffs.subgame)
+        leaves = forest.leaves
+        self._leaf_weight[self._opponent] = rows_of(comes, leaves.subgame) * leaves.possible
+
+    def beliefs(self) -> Tensor:
+        """``[2, B, H]`` at the roots, the opponent's from how often each hand has played."""
+        belief = self.belief.clone()
+        comes = belief[self._opponent] * self._plays_sum
+        belief[self._opponent] = divided(comes, comes.sum(-1, keepdim=True), belief[self._opponent])
+        return belief
