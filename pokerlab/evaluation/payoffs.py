@@ -1,0 +1,76 @@
+"""What ends of a game pay, for many hands of play at once."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pokerlab.games.base import Game, Ints, State, Terminal
+
+DOUBLE = torch.empty(0, dtype=torch.float64)
+MOST_TOGETHER = 64
+"""Rows that one kernel pays at once; frequent kernels have several such blocks."""
+
+
+def outcomes(game: Game, kernels: Ints, reach: Tensor) -> Tensor:
+    """``[m, H]`` mass won less mass lost, of row i by ``kernels[i]``.
+
+    Args:
+        game: has the kernels.
+        kernels: ``[m]``.
+        reach: ``[m, H]`` of the opponent, float64.
+    """
+    if not len(kernels):
+        return reach.clone()
+    different, which, counts = np.unique(kernels, return_inverse=True, return_counts=True)
+    length = int(np.clip(np.mean(counts), 1, MOST_TOGETHER))
+    rows = -(-counts // length)
+    order = np.argsort(which, kind="stable")
+    slot = np.empty(len(kernels), np.int64)
+    slot[order] = np.arange(len(kernels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    slot += ((np.cumsum(rows) - rows) * length)[which]
+    padded = reach.new_zeros(rows.sum() * length, reach.shape[1])
+    there = torch.as_tensor(slot)
+    padded[there] = reach
+    operator = game.payoff_operator(np.repeat(different, rows).tolist(), DOUBLE)
+    return operator(padded.view(-1, length, reach.shape[1])).view_as(padded)[there]
+
+
+def payoffs(game: Game, ends: Sequence[Terminal], player: int, reach: Tensor) -> Tensor:
+    """``[m, H]`` counterfactual values of ``player`` at terminals.
+
+    Args:
+        game: the rules.
+        ends: ``m`` terminals.
+        player: whose values.
+        reach: ``[m, H]`` of the opponent, float64.
+    """
+    chips = torch.tensor([end.chips[player] for end in ends], dtype=torch.float64)
+    return outcomes(game, np.array([end.kernel for end in ends]), reach) * chips[:, None]
+
+
+def expected(game: Game, weights: Tensor, values: Tensor, player: int) -> Tensor:
+    """``[m]`` what a player expects.
+
+    Args:
+        game: weighs pairs of hands.
+        weights: ``[2, m, H]`` of both players' hands.
+        values: ``[m, H]`` the player's counterfactual values against the other's weights.
+        player: whose.
+    """
+    return (weights[player] * values).sum(-1) / joint_mass(game, weights)
+
+
+def joint_mass(game: Game, weights: Tensor) -> Tensor:
+    """``[m]`` probability of the pairs of hands that have weights ``[2, m, H]``, added up."""
+    return (weights[0] * game.mass_operator(DOUBLE)(weights[1])).sum(-1)
+
+
+def realised(game: Game[State], ends: Sequence[State], hands: Ints) -> Tensor:
+    """``[m]`` chips that player 0 won with ``hands`` ``[m, 2]`` at terminal states."""
+    weights = torch.nn.functional.one_hot(torch.as_tensor(hands.T.copy()), game.num_hands).double()
+    number = {end: i for i, end in enumerate(dict.fromkeys(ends))}
+    terminals = [game.terminal(end) for end in number]
+    each = [terminals[number[end]] for end in ends]
+    return expected(game, weights, payoffs(game, each, 0, weights[1]), 0)
