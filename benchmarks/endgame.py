@@ -25,12 +25,12 @@ from torch import Tensor
 from benchmarks.measure import Arguments, Report, natural, output_path, positive
 from benchmarks.plots import plot_endgame
 from pokerlab.errors import UserError
-from pokerlab.evaluate import find_checkpoint, restored
 from pokerlab.evaluation.policies import WholeGame, search_policy
 from pokerlab.games.base import Game
 from pokerlab.runs.assemble import Assembled
 from pokerlab.runs.build import check_enumerable
 from pokerlab.runs.folder import RunFolder
+from pokerlab.runs.restore import find_checkpoint, restored
 from pokerlab.runs.start import read_config
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafEvaluator, LeafValues

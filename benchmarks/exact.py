@@ -20,12 +20,12 @@ from torch import Tensor
 
 from benchmarks.measure import Arguments, Report, natural, positive
 from pokerlab.errors import UserError
-from pokerlab.evaluate import find_checkpoint, restored
 from pokerlab.evaluation.policies import WholeGame, search_policy
 from pokerlab.games.base import Game
 from pokerlab.learning.networks import Networks
 from pokerlab.runs.assemble import Assembled
 from pokerlab.runs.command import check_overrides
+from pokerlab.runs.restore import find_checkpoint, restored
 from pokerlab.runs.start import read_config
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafValues

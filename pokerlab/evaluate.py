@@ -1,11 +1,15 @@
-"""Measures a run: exact exploitability with search, going on both ways, and of its policy network alone.
+"""Measures a run: exact exploitability with search and of its policy network alone, and matches.
 
     python -m pokerlab.evaluate run=RUN
+    python -m pokerlab.evaluate run=RUN match.against=OTHER match.hands=10000
 
 ``run`` is a run's name, its folder, or a checkpoint. Writes evaluation.json and the plots into the run's
-folder; ``json=PATH`` writes the same results elsewhere, ``export=PATH`` a policy for OpenSpiel.
+folder; ``json=PATH`` writes the same results elsewhere, ``export=PATH`` a policy for OpenSpiel. With
+``match.against`` it plays matches instead, whose results stand in evaluation.json beside what it already says
+of the same checkpoint.
 """
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,7 @@ from pokerlab.errors import UserError
 from pokerlab.evaluation.plots import plot_run
 from pokerlab.evaluation.policies import WholeGame, search_policy
 from pokerlab.runs.assemble import Assembled
+from pokerlab.runs.board import log_evaluation
 from pokerlab.runs.build import (
     build,
     check_enumerable,
@@ -29,8 +34,11 @@ from pokerlab.runs.build import (
     torch_device,
 )
 from pokerlab.runs.command import run_command
-from pokerlab.runs.folder import LAST, RunFolder, write_json
-from pokerlab.runs.start import find_run, read_checkpoint, read_config
+from pokerlab.runs.contest import check_match, play
+from pokerlab.runs.folder import RunFolder, write_json
+from pokerlab.runs.lineup import Lineup
+from pokerlab.runs.restore import find_checkpoint, restored
+from pokerlab.runs.start import read_config
 
 POLICIES = ("search", "search_deterministic", "policy_net")
 
@@ -45,15 +53,52 @@ def evaluate(config: DictConfig) -> None:
     outputs = {name: check_output_path(config, name) for name in ("json", "export")}
     if config.export_policy not in POLICIES:
         raise UserError(f"export_policy must be one of {', '.join(POLICIES)}, got {config.export_policy!r}")
+    check_match(config)
     device = torch_device(config.device)
     run, path = find_checkpoint(str(config.run))
     stored = read_config(run)
     parts, iteration = restored(stored, path)
+    torch.set_num_threads(config.threads)
+    results: dict[str, Any] = {
+        "game": parts.game.name,
+        "run": run.path.name,
+        "checkpoint": path.name,
+        "iteration": iteration,
+    }
+    if config.match.against is None:
+        results |= _exploitability(config, run, stored, parts, device, results, outputs["export"])
+    else:
+        lineup = Lineup(config, parts.game, device)
+        entrant = lineup.of_run(parts, stored, run.path.name, config.match.play)
+        results = {**_said_before(run, results), **results, **play(config, run, entrant, lineup)}
+    write_json(run.evaluation, results)
+    if outputs["json"]:
+        write_json(outputs["json"], results)
+    log_evaluation(run, stored, results)
+
+
+def _said_before(run: RunFolder, results: dict[str, Any]) -> dict[str, Any]:
+    """evaluation.json, if it is of the same checkpoint."""
+    try:
+        before: dict[str, Any] = json.loads(run.evaluation.read_text())
+    except (OSError, ValueError):
+        return {}
+    return before if all(before.get(key) == value for key, value in results.items()) else {}
+
+
+def _exploitability(
+    config: DictConfig,
+    run: RunFolder,
+    stored: DictConfig,
+    parts: Assembled,
+    device: torch.device,
+    about: dict[str, Any],
+    export: Path | None,
+) -> dict[str, Any]:
     for key in ("search_iterations", "play_throughs"):
         if config[key] is None:
             config[key] = stored.evaluation[key]
     check_enumerable(parts.game, "its exploitability")
-    torch.set_num_threads(config.threads)
     module = parts.module.to(device).eval()
     whole = WholeGame(parts.game)
     solver = build(config.solver) if "solver" in config else parts.solver
@@ -81,59 +126,15 @@ def evaluate(config: DictConfig) -> None:
                     like=torch.empty(0, device=device),
                 )
             seconds[name] = time.perf_counter() - started
-    results: dict[str, Any] = {
-        "game": parts.game.name,
-        "run": run.path.name,
-        "checkpoint": path.name,
-        "iteration": iteration,
-    }
+    results: dict[str, Any] = {}
     for name, strategy in policies.items():
         searched = config.search_iterations if name in play_throughs else None
         results[name] = _measure(whole, strategy, seconds[name], searched, play_throughs.get(name))
-    write_json(run.evaluation, results)
-    if outputs["json"]:
-        write_json(outputs["json"], results)
-    if outputs["export"]:
-        write_json(outputs["export"], whole.export(policies[config.export_policy]))
+    if export:
+        write_json(export, whole.export(policies[config.export_policy]))
     drawn = plot_run(run.read_metrics(), parts.game.name, run.plots)
-    _show(console, results, drawn)
-
-
-def find_checkpoint(wanted: str) -> tuple[RunFolder, Path]:
-    """The checkpoint that ``run=`` means, and the run it belongs to.
-
-    Raises:
-        UserError: there is none.
-    """
-    if wanted.endswith(".ckpt"):
-        path = Path(wanted)
-        if not path.is_file():
-            raise UserError(f"run={wanted}: no such file")
-        run = RunFolder(path.absolute().parent.parent)
-        if not run.config.exists():
-            raise UserError(f"run={wanted}: expected it in a run's folder, but {run.config} does not exist")
-        return run, path
-    run = find_run(wanted)
-    path = run.checkpoints / LAST
-    if not path.is_file():
-        raise UserError(f"run={wanted}: {run.path} has no checkpoint yet")
-    return run, path
-
-
-def restored(config: DictConfig, path: Path) -> tuple[Assembled, int]:
-    """A run's objects with the weights of one of its checkpoints, and the iterations that those took.
-
-    Raises:
-        UserError: the checkpoint cannot be read, or is of another game.
-    """
-    checkpoint = read_checkpoint(path)
-    parts = Assembled(config)
-    if checkpoint["pokerlab"]["game"] != parts.game.name:
-        raise UserError(
-            f"{path} is a checkpoint of {checkpoint['pokerlab']['game']}, not of {parts.game.name}"
-        )
-    parts.module.load_state_dict(checkpoint["state_dict"])
-    return parts, checkpoint["pokerlab"]["iteration"]
+    _show(console, {**about, **results}, drawn)
+    return results
 
 
 def _measure(

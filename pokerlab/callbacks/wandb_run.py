@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -55,29 +55,9 @@ class WandbRun(lightning.Callback):
         if "wandb_id" not in job:
             job["wandb_id"] = uuid.uuid4().hex[:12]
             run.update_job(wandb_id=job["wandb_id"])
-        self._options: dict[str, Any] = {
-            "project": project,
-            "entity": entity,
-            "name": run.path.name,
-            "group": job.get("experiment"),
-            "tags": [job["sweep"]] if job.get("sweep") else None,
-            "id": job["wandb_id"],
-            "resume": "allow",
-            "dir": run.path.resolve(),
-            "config": config,
-            "settings": wandb.Settings(silent=True, console="off", init_timeout=60),
-        }
-        self._board = self._open(mode)
-
-    def _open(self, mode: str) -> wandb.Run:
-        try:
-            board = wandb.init(mode=mode, **self._options)  # type: ignore[arg-type]
-        except wandb.Error as error:
-            log.warning("W&B cannot be reached (%s): logs offline", " ".join(str(error).split()))
-            board = wandb.init(mode="offline", **self._options)
-        board.define_metric("iteration")
-        board.define_metric("*", step_metric="iteration")
-        return board
+        self._board = _open(run, mode, project=project, entity=entity, config=config)
+        self._board.define_metric("iteration")
+        self._board.define_metric("*", step_metric="iteration")
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Logs the iteration's line, and strategies if they were evaluated."""
@@ -121,3 +101,47 @@ class WandbRun(lightning.Callback):
             artifact.add_file(str(last.with_name(read_checkpoint(last)["pokerlab"]["replay"])))
             self._board.log_artifact(artifact)
         self._board.finish(exit_code=int(kind is not None and issubclass(kind, Exception)))
+
+
+def summarise(
+    run: RunFolder, results: dict[str, Any], *, mode: str, project: str, entity: str | None
+) -> None:
+    """Puts results into the summary of a run that was logged, under ``evaluation/``.
+
+    Args:
+        run: the run's folder; its job.json has the W&B id.
+        results: nested dictionaries and lists: their keys and numbers are joined by ``/``.
+        mode: see :class:`WandbRun`; so are ``project`` and ``entity``.
+        project: as above.
+        entity: as above.
+    """
+    board = _open(run, mode, project=project, entity=entity)
+    board.summary.update(dict(_flat(results, "evaluation")))
+    board.finish()
+
+
+def _flat(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, dict | list):
+        yield name, value
+        return
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from _flat(inner, f"{name}/{key}")
+
+
+def _open(run: RunFolder, mode: str, **options: Any) -> wandb.Run:
+    """The W&B run of a run; offline if it cannot be reached."""
+    job = run.read_job()
+    options |= {
+        "name": run.path.name,
+        "group": job.get("experiment"),
+        "tags": [job["sweep"]] if job.get("sweep") else None,
+        "id": job["wandb_id"],
+        "resume": "allow",
+        "dir": run.path.resolve(),
+        "settings": wandb.Settings(silent=True, console="off", init_timeout=60),
+    }
+    try:
+        return wandb.init(mode=mode, **options)  # type: ignore[arg-type]
+    except wandb.Error as error:
+        log.warning("W&B cannot be reached (%s): logs offline", " ".join(str(error).split()))
+        return wandb.init(mode="offline", **options)

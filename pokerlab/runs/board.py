@@ -67,3 +67,19 @@ def open_board(
     plain: Any = OmegaConf.to_container(config, resolve=True)
     options: Any = OmegaConf.to_container(logger, resolve=True)
     return WandbRun(run, plain, metrics, evaluation, **options)
+
+
+def log_evaluation(run: RunFolder, config: DictConfig, results: dict[str, Any]) -> None:
+    """Puts what ``evaluate`` found into the summary of the run's W&B run, if it has one.
+
+    Args:
+        run: the run's folder.
+        config: the run's.
+        results: what evaluation.json holds.
+    """
+    logger, identity = config.get("logger"), run.read_job().get("wandb_id")
+    if logger is None or logger.mode == "none" or identity is None:
+        return
+    from pokerlab.callbacks.wandb_run import summarise
+
+    summarise(run, results, mode=logger.mode, project=logger.project, entity=logger.entity)

@@ -1,0 +1,141 @@
+"""Agents by the names that commands give them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from omegaconf import DictConfig
+
+from pokerlab.agents.base import Agent
+from pokerlab.agents.baselines import AlwaysCall, AlwaysFold, EquityPlayer, Uniform
+from pokerlab.agents.policy_net import PolicyNetworkAgent
+from pokerlab.agents.search import CONTINUE_FROM, SearchAgent
+from pokerlab.agents.tabular import TabularAgent
+from pokerlab.errors import UserError, near
+from pokerlab.evaluation.aivat import MOST_HANDS
+from pokerlab.evaluation.local_best_response import LocalBestResponse
+from pokerlab.evaluation.policies import WholeGame
+from pokerlab.games.base import Game
+from pokerlab.runs.assemble import Assembled
+from pokerlab.runs.build import build
+from pokerlab.runs.restore import find_checkpoint, restored
+from pokerlab.runs.start import read_config
+from pokerlab.search.solver import Solver
+
+BASELINES: dict[str, Callable[[Game], Agent]] = {
+    "uniform": Uniform,
+    "call": AlwaysCall,
+    "fold": AlwaysFold,
+    "equity": EquityPlayer,
+}
+EQUILIBRIUM, LBR = "equilibrium", "lbr"
+POLICY_NET = "policy_net"
+SEARCH = "search_"
+PLAYS = (POLICY_NET, *(f"{SEARCH}{how}" for how in CONTINUE_FROM))
+"""How a run's agent can play."""
+EQUILIBRIUM_ITERATIONS = 2000
+"""Of DCFR on the whole game."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An agent and what to call it."""
+
+    name: str
+    agent: Agent
+
+
+class Lineup:
+    """Makes the agents of a command, all of one game.
+
+    Args:
+        config: of the ``evaluate`` command.
+        game: the rules.
+        device: where networks are asked.
+    """
+
+    def __init__(self, config: DictConfig, game: Game, device: torch.device) -> None:
+        self.config, self.game, self.device = config, game, device
+
+    def named(self, text: str) -> Named:
+        """A baseline, ``equilibrium``, or a run as ``RUN`` or ``RUN:PLAY`` with one of :data:`PLAYS`.
+
+        Raises:
+            UserError: there is no such agent of this game.
+        """
+        if text in BASELINES:
+            return self._baseline(text)
+        if text == EQUILIBRIUM:
+            return self._equilibrium()
+        run, _, play = text.rpartition(":")
+        if not run or play not in PLAYS:
+            run, play = text, self.config.match.play
+        try:
+            folder, path = find_checkpoint(run)
+        except UserError as error:
+            known = ", ".join([*BASELINES, EQUILIBRIUM, LBR])
+            raise UserError(f"match.against: {error}; agents that are no runs: {known}") from error
+        stored = read_config(folder)
+        parts, _ = restored(stored, path)
+        if parts.game.name != self.game.name:
+            raise UserError(f"match.against={text} is a run of {parts.game.name}, not of {self.game.name}")
+        return self.of_run(parts, stored, folder.path.name, play)
+
+    def of_run(self, parts: Assembled, stored: DictConfig, name: str, play: str) -> Named:
+        """A run's agent.
+
+        Args:
+            parts: the run's objects, restored.
+            stored: its config.
+            name: the run's.
+            play: one of :data:`PLAYS`.
+        """
+        module, config = parts.module.to(self.device).eval(), self.config
+        if play == POLICY_NET:
+            return Named(f"{name}:{play}", PolicyNetworkAgent(self.game, module.policy_network))
+        agent = SearchAgent(
+            self.game,
+            build(config.solver) if "solver" in config else parts.solver,
+            module.networks,
+            iterations=config.search_iterations or stored.evaluation.search_iterations,
+            continue_from=play.removeprefix(SEARCH),
+            like=torch.empty(0, device=self.device),
+        )
+        return Named(f"{name}:{play}", agent)
+
+    def local_best_response(self, to: Named) -> Named:
+        """To an agent, with the settings of ``match.lbr``.
+
+        Raises:
+            UserError: there is none, or a setting is wrong.
+        """
+        options = self.config.match.lbr
+        self._check_calling(LBR)
+        labels = self.game.action_labels
+        if unknown := [label for label in options.actions or () if label not in labels]:
+            known = near(unknown[0], labels)
+            raise UserError(f"match.lbr.actions: {self.game.name} has no action {unknown[0]!r}{known}")
+        actions = None if options.actions is None else [labels.index(label) for label in options.actions]
+        try:
+            agent = LocalBestResponse(self.game, to.agent, from_street=options.from_street, actions=actions)
+        except ValueError as error:
+            raise UserError(f"match.against={LBR}: {error}") from error
+        return Named(LBR, agent)
+
+    def _baseline(self, name: str) -> Named:
+        if name != "uniform":
+            self._check_calling(name)
+        return Named(name, BASELINES[name](self.game))
+
+    def _check_calling(self, name: str) -> None:
+        try:
+            self.game.check_or_call(self.game.root())
+        except NotImplementedError as error:
+            raise UserError(f"match.against={name}: {error}") from error
+
+    def _equilibrium(self) -> Named:
+        if not (self.game.enumerable and self.game.num_hands <= MOST_HANDS):
+            raise UserError(f"match.against={EQUILIBRIUM}: {self.game.name} is too large for it")
+        whole = WholeGame(self.game)
+        solve = Solver("dcfr").start(whole.forest, whole.belief).run(EQUILIBRIUM_ITERATIONS)
+        return Named(EQUILIBRIUM, TabularAgent.of(whole.forest, solve.average_strategy()))

@@ -1,0 +1,47 @@
+"""A run's agent, from one of its checkpoints."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from pokerlab.errors import UserError
+from pokerlab.runs.assemble import Assembled
+from pokerlab.runs.folder import LAST, RunFolder
+from pokerlab.runs.start import find_run, read_checkpoint
+
+
+def find_checkpoint(wanted: str) -> tuple[RunFolder, Path]:
+    """The checkpoint that ``run=`` means, and the run it belongs to.
+
+    Raises:
+        UserError: there is none.
+    """
+    if wanted.endswith(".ckpt"):
+        path = Path(wanted)
+        if not path.is_file():
+            raise UserError(f"run={wanted}: no such file")
+        run = RunFolder(path.absolute().parent.parent)
+        if not run.config.exists():
+            raise UserError(f"run={wanted}: expected it in a run's folder, but {run.config} does not exist")
+        return run, path
+    run = find_run(wanted)
+    path = run.checkpoints / LAST
+    if not path.is_file():
+        raise UserError(f"run={wanted}: {run.path} has no checkpoint yet")
+    return run, path
+
+
+def restored(config: DictConfig, path: Path) -> tuple[Assembled, int]:
+    """A run's objects with the weights of one of its checkpoints, and the iterations that those took.
+
+    Raises:
+        UserError: the checkpoint cannot be read, or is of another game.
+    """
+    checkpoint = read_checkpoint(path)
+    parts = Assembled(config)
+    if checkpoint["pokerlab"]["game"] != parts.game.name:
+        raise UserError(
+            f"{path} is a checkpoint of {checkpoint['pokerlab']['game']}, not of {parts.game.name}"
+        )
+    parts.module.load_state_dict(checkpoint["state_dict"])
+    return parts, checkpoint["pokerlab"]["iteration"]
