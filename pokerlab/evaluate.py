@@ -27,7 +27,6 @@ from pokerlab.runs.assemble import Assembled
 from pokerlab.runs.board import log_evaluation
 from pokerlab.runs.build import (
     build,
-    check_enumerable,
     check_integer,
     check_output_path,
     check_positive,
@@ -98,7 +97,11 @@ def _exploitability(
     for key in ("search_iterations", "play_throughs"):
         if config[key] is None:
             config[key] = stored.evaluation[key]
-    check_enumerable(parts.game, "its exploitability")
+    if not parts.game.enumerable:
+        raise UserError(
+            f"{parts.game.name} is too large to be enumerated, which exact exploitability needs: expected "
+            "match.against=… (lbr gives a lower bound)"
+        )
     module = parts.module.to(device).eval()
     whole = WholeGame(parts.game)
     solver = build(config.solver) if "solver" in config else parts.solver

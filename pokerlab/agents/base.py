@@ -93,7 +93,8 @@ class Player(Generic[State]):
         if (actor := self._game.actor(self.state)) == TERMINAL:
             raise ValueError(f"{move!r} cannot come: the hand is over at {self.state}")
         if actor == CHANCE:
-            if move not in self._game.chance_outcomes(self.state):
+            possible = isinstance(move, int) or self._game.possible_hands(move)[self.hand]
+            if not possible or move not in self._game.chance_outcomes(self.state):
                 raise ValueError(f"{move} is not a deal that can come after {self.state}")
             self._line = self._line.after(DEALT, move)
             return

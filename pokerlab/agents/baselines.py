@@ -3,13 +3,13 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pokerlab.agents.base import Agent, Line, Seat, legal_actions
-from pokerlab.games.base import Game, State, Terminal
-
-DOUBLE = torch.empty(0, dtype=torch.float64)
+from pokerlab.games.base import Game, State
+from pokerlab.search.payoffs import DOUBLE, outcomes
 
 
 class Baseline(Agent[State], Seat[State]):
@@ -106,11 +106,6 @@ class EquityPlayer(Baseline[State]):
         everything = torch.as_tensor(game.possible_hands(state)).double()
         won = torch.zeros(game.num_hands, dtype=torch.float64)
         for end, probability in game.called_down(state):
-            won += probability * _outcomes(game, end, everything)
+            won += probability * outcomes(game, np.array([end.kernel]), everything[None])[0]
         met = game.mass_operator(DOUBLE)(everything[None])[0]
         return torch.where(met > 0, 0.5 + won / torch.where(met > 0, met, 1) / 2, 0.5)
-
-
-def _outcomes(game: Game, end: Terminal, opponent: Tensor) -> Tensor:
-    """``[H]`` mass won less mass lost."""
-    return game.payoff_operator([end.kernel], DOUBLE)(opponent[None, None])[0, 0]

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from pokerlab.agents.base import Agent, Line, Seat
-from pokerlab.games.base import Game, Ints, State
+from pokerlab.agents.beliefs import after_deals
+from pokerlab.games.base import CHANCE, Game, Ints, State
 from pokerlab.search.cfr import SampledStrategies
 from pokerlab.search.forest import Forest
 from pokerlab.search.gadget import GadgetCFR
@@ -57,6 +58,8 @@ class SearchAgent(Agent[State]):
             raise ValueError(
                 f"continue_from must be one of {', '.join(CONTINUE_FROM)}, got {continue_from!r}"
             )
+        if continue_from == "gadget" and (solver.average_leaves or solver.warm_start):
+            raise ValueError("continue_from=gadget solves without warm start, leaves under current beliefs")
         self.game, self.solver, self.leaf_evaluator = game, solver, leaf_evaluator
         self.iterations, self.continue_from, self.like = iterations, continue_from, like
         self.draws = continue_from == "iteration"
@@ -115,7 +118,7 @@ class _SearchSeat(Seat[State]):
                 for line, places, draws in zip(lines, roots, drawn, strict=True)
                 if level < len(places)
             )
-            self._solve([key for key in keys if key not in self._solved])
+            self._solve([key for key in keys if key not in self._solved and not self._is_dealt(key[0])])
             for line, places, draws in zip(lines, roots, drawn, strict=True):
                 if level + 1 < len(places):
                     self._start(
@@ -153,12 +156,32 @@ class _SearchSeat(Seat[State]):
             self._numbers[root] = decisions, leaves
         return self._numbers[root]
 
+    def _is_dealt(self, root: State) -> bool:
+        """Whether there is nothing to solve: a deal, after which other subgames start."""
+        return self._agent.game.actor(root) == CHANCE
+
     def _start(self, root: State, leaf: State, drawn: Drawn) -> None:
-        """The belief state at a leaf of a solved subgame."""
-        if (leaf, drawn) not in self._starts:
-            solved, number = self._solved[root, drawn], self._number(root)[1][leaf]
-            paid = None if solved.paid is None else solved.paid[:, number]
-            self._starts[leaf, drawn] = _BeliefState(solved.beliefs[:, number], paid)
+        """The belief state at a leaf of a subgame."""
+        if (leaf, drawn) in self._starts:
+            return
+        if self._is_dealt(root):
+            self._starts[leaf, drawn] = self._deal(self._starts[root, drawn[:-1]].beliefs, leaf)
+            return
+        solved, number = self._solved[root, drawn], self._number(root)[1][leaf]
+        paid = None if solved.paid is None else solved.paid[:, number]
+        self._starts[leaf, drawn] = _BeliefState(solved.beliefs[:, number], paid)
+
+    @torch.no_grad()
+    def _deal(self, beliefs: Tensor, dealt: State) -> _BeliefState:
+        """The belief state after a deal, of the many that there might have been."""
+        agent = self._agent
+        possible = torch.as_tensor(agent.game.possible_hands(dealt)).to(beliefs)[None]
+        after = after_deals(beliefs[None], possible)
+        if agent.continue_from != "gadget":
+            return _BeliefState(after[0])
+        features = after.new_tensor([agent.game.features(dealt)])
+        worth = agent.leaf_evaluator.at(features, possible)(after.transpose(0, 1))[:, 0]
+        return _BeliefState(after[0], worth * agent.game.pot(dealt))
 
     @torch.no_grad()
     def _solve(self, keys: Sequence[Key]) -> None:
@@ -177,14 +200,12 @@ class _SearchSeat(Seat[State]):
                 self._solve_part(chosen[part], [starts[key] for key in chosen[part]], forest)
 
     def _has_gadget(self, key: Key) -> bool:
-        return self._starts[key].paid is not None and len(self._agent.subgames.tree(key[0]).decisions) > 0
+        return self._starts[key].paid is not None
 
     def _solve_part(self, keys: list[Key], drawn: list[list[int]], forest: Forest[State]) -> None:
         agent, starts = self._agent, [self._starts[key] for key in keys]
         beliefs = torch.stack([start.beliefs for start in starts], 1)
-        if forest.num_decisions == 0:  # a deal: there is nothing to draw
-            solution = self._solve_for_average(forest, beliefs, 1)
-        elif agent.draws:
+        if agent.draws:
             subgame = np.repeat(np.arange(len(keys)), [len(iterations) for iterations in drawn])
             solution = self._solve_for_iterations(forest, beliefs, subgame, np.concatenate(drawn))
             keys = [keys[number] for number in subgame]
@@ -193,18 +214,18 @@ class _SearchSeat(Seat[State]):
             paid = [start.paid[1 - self._player] for start in starts if start.paid is not None]
             solution = self._solve_with_gadget(forest, beliefs, torch.stack(paid))
         else:
-            solution = self._solve_for_average(forest, beliefs, agent.iterations)
+            solution = self._solve_for_average(forest, beliefs)
         for number, solved in enumerate(solution.by_subgame()):
             root, above = keys[number]
             for t in drawn[number]:
                 self._solved[root, (*above, t)] = solved
 
-    def _solve_for_average(self, forest: Forest[State], beliefs: Tensor, iterations: int) -> "_Solution":
+    def _solve_for_average(self, forest: Forest[State], beliefs: Tensor) -> "_Solution":
         agent = self._agent
         cfr = agent.solver.start(forest, beliefs, agent.leaf_evaluator)
         if agent.continue_from != "gadget":
-            return _Solution(forest, cfr.run(iterations).average_strategy(), beliefs)
-        cfr.watch_leaves().run(iterations)
+            return _Solution(forest, cfr.run(agent.iterations).average_strategy(), beliefs)
+        cfr.watch_leaves().run(agent.iterations)
         return _Solution(forest, cfr.average_strategy(), beliefs, cfr.leaf_infostate_values())
 
     def _solve_for_iterations(

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pokerlab.evaluation.payoffs import expected, joint_mass, outcomes, payoffs
 from pokerlab.games.base import CHANCE, TERMINAL, Game, Ints, State
 from pokerlab.games.showdown import RUN_OUTS
+from pokerlab.search.payoffs import expected, joint_mass, outcomes, payoffs
 
 MOST_HANDS = 64
 """Of a game whose positions are valued by a matrix of hands each."""
@@ -123,8 +123,9 @@ class CheckDown(Generic[State]):
 
     def __init__(self, game: Game[State]) -> None:
         self._game = game
-        # hold'em remembers what the latest boards' run-outs pay: two boards a deal
-        self.deals_together = None if game.num_hands <= MOST_HANDS else RUN_OUTS // 2 - 1
+        # hold'em remembers what the latest boards' run-outs pay: a deal of the whole game has two
+        few = game.enumerable or game.num_hands <= MOST_HANDS
+        self.deals_together = None if few else RUN_OUTS // 2 - 1
 
     def counterfactual_values(
         self, states: Sequence[Sequence[State]], which: Ints, player: int, opponent: Tensor

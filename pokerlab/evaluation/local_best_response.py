@@ -103,7 +103,7 @@ class _LocalBestResponseSeat(Seat[State]):
             if game.actor(line.states[length - 1]) == 1 - self._player:
                 before = Line(line.states[:length], line.actions[: length - 1], line.hand)
                 weight = weight * self._ask(before)[action]
-        return weight * torch.as_tensor(game.possible_hands(line.state))
+        return weight
 
     def _ask(self, line: Line[State]) -> Tensor:
         """``[actions of the game, H]`` what the other does."""

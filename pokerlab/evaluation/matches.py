@@ -16,8 +16,8 @@ from torch import Tensor
 from pokerlab.agents.base import DEALT, Agent, Line, Seat
 from pokerlab.evaluation.aivat import Aivat, ValueFunction
 from pokerlab.evaluation.hand_histories import PlayedHand
-from pokerlab.evaluation.payoffs import realised
 from pokerlab.games.base import CHANCE, TERMINAL, Floats, Game, Ints, State
+from pokerlab.search.payoffs import realised
 
 MOST_DEALS = 8
 """Public deals in a hand."""
@@ -25,6 +25,8 @@ NUMBERS = 2**24
 """Of strategies that are in memory at once, about: so many hands are played together."""
 NO_LUCK = 1e-9
 """Of a hand's standard deviation: rounding."""
+NODES = 512
+"""Of which an agent that draws keeps strategies for each hand, about."""
 CONFIDENCE = 1.96
 """Standard errors on either side of a mean: 95 %."""
 
@@ -127,7 +129,8 @@ def play_match(
         keep: called with every hand, deal by deal, the first agent in the seat of player 0 first.
     """
     generator = np.random.default_rng(seed)
-    most = max(NUMBERS // (game.num_actions * game.num_hands), 2) // 2
+    a_hand = game.num_actions * game.num_hands * (NODES if any(agent.draws for agent in agents) else 1)
+    most = max(NUMBERS // a_hand, 2) // 2
     if values is not None and values.deals_together is not None:
         most = min(most, values.deals_together)
     batches = [min(most, deals - begin) for begin in range(0, deals, most)]

@@ -188,7 +188,9 @@ class CardPayoffs:
         """``[M]`` numbers the different boards."""
         self.weight = weight
         self._rows = [(kinds == kind).nonzero()[0] for kind in range(KINDS)]
-        self._possible = np.array([deck.possible(board) for _, board in kernels]).reshape(-1, deck.num_hands)
+        self._possible = np.array([deck.possible(board) for _, board in kernels], dtype=bool).reshape(
+            -1, deck.num_hands
+        )
         boards = np.array([kernels[row][1] for row in self._rows[SHOWDOWN]], dtype=np.int64)
         strengths = deck.strengths(boards.reshape(-1, complete))
         self._strengths = strengths

@@ -25,7 +25,7 @@ from pokerlab.runs.lineup import LBR, PLAYS, Lineup, Named
 
 AIVAT = ("both", "own", "none")
 """Whose strategies AIVAT uses: both agents', that of ``run`` alone, or it is not used."""
-VALUES = ("check_down", "self_play")
+VALUES = ("self_play", "check_down")
 """What positions are worth to AIVAT."""
 
 
@@ -106,15 +106,24 @@ def _play(config: DictConfig, game: Game, pair: tuple[Named, Named], history: li
         (first, pair[1].agent),
         match.hands,
         config.seed,
-        values=None if match.aivat == "none" else _values(match.value_function, game, first),
+        values=None if match.aivat == "none" else value_function(match.value_function, game, first),
         known=(True, match.aivat == "both"),
         names=(pair[0].name, pair[1].name),
         keep=None if match.histories is None else history.append,
     )
 
 
-def _values(name: str | None, game: Game, agent: Agent) -> ValueFunction:
-    """What positions are worth: as in the agent's self-play where that can be had, or by checking down."""
+def value_function(name: str | None, game: Game, agent: Agent) -> ValueFunction:
+    """What positions are worth to AIVAT.
+
+    Args:
+        name: ``self_play``, ``check_down``, or null: the first of the two that can be had.
+        game: the rules.
+        agent: whose self-play.
+
+    Raises:
+        UserError: that cannot be had.
+    """
     table = None if name == "check_down" else _table(game, agent)
     if table is not None:
         return TreeValues(game, table.table)

@@ -57,6 +57,15 @@ class Lineup:
     def __init__(self, config: DictConfig, game: Game, device: torch.device) -> None:
         self.config, self.game, self.device = config, game, device
 
+    @classmethod
+    def of(cls, config: DictConfig, device: torch.device) -> "Lineup":
+        """Of the game that the command's run plays.
+
+        Raises:
+            UserError: there is no such run.
+        """
+        return cls(config, build(read_config(find_checkpoint(str(config.run))[0]).game), device)
+
     def named(self, text: str) -> Named:
         """A baseline, ``equilibrium``, or a run as ``RUN`` or ``RUN:PLAY`` with one of :data:`PLAYS`.
 
@@ -93,14 +102,17 @@ class Lineup:
         module, config = parts.module.to(self.device).eval(), self.config
         if play == POLICY_NET:
             return Named(f"{name}:{play}", PolicyNetworkAgent(self.game, module.policy_network))
-        agent = SearchAgent(
-            self.game,
-            build(config.solver) if "solver" in config else parts.solver,
-            module.networks,
-            iterations=config.search_iterations or stored.evaluation.search_iterations,
-            continue_from=play.removeprefix(SEARCH),
-            like=torch.empty(0, device=self.device),
-        )
+        try:
+            agent = SearchAgent(
+                self.game,
+                build(config.solver) if "solver" in config else parts.solver,
+                module.networks,
+                iterations=config.search_iterations or stored.evaluation.search_iterations,
+                continue_from=play.removeprefix(SEARCH),
+                like=torch.empty(0, device=self.device),
+            )
+        except ValueError as error:
+            raise UserError(f"match.play={play}: {error}") from error
         return Named(f"{name}:{play}", agent)
 
     def local_best_response(self, to: Named) -> Named:

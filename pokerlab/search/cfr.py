@@ -123,7 +123,7 @@ class CFR(ABC):
         """``[2, L, H]`` what hands could expect at the leaves, in chips: the mean over the iterations.
 
         Of counterfactual values and of the opponent's mass, each weighted as averages are; 0 where a hand
-        meets nobody.
+        meets nobody. What it says of hands that the leaf's board blocks means nothing.
 
         Raises:
             ValueError: :meth:`watch_leaves` was not called.

@@ -12,13 +12,13 @@ from torch import Tensor
 from pokerlab.agents.base import DEALT, Line
 from pokerlab.agents.tabular import TabularAgent
 from pokerlab.evaluation.aivat import Aivat, CheckDown, TreeValues, ValueFunction
-from pokerlab.evaluation.payoffs import realised
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.base import CHANCE, TERMINAL, Game
 from pokerlab.games.holdem import Holdem
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
+from pokerlab.search.payoffs import realised
 
 Table = Mapping[Any, Tensor]
 TINY = Holdem(

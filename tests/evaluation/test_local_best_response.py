@@ -84,7 +84,7 @@ def test_it_never_wins_more_than_a_best_response(name: str, against: str) -> Non
 
 
 @EACH_GAME
-@settings(max_examples=4)
+@settings(max_examples=3)
 @given(seed=st.integers(0, 2**32), power=st.sampled_from([0.5, 2, 20]))
 def test_nor_against_a_random_strategy(name: str, seed: int, power: float) -> None:
     whole = WHOLE[name]
@@ -214,7 +214,7 @@ def utilities(game: Leduc, line: Line[LeducState], table: Table, own: int) -> di
     return found
 
 
-@settings(max_examples=3)
+@settings(max_examples=2)
 @given(seed=st.integers(0, 2**32), power=st.sampled_from([0.5, 2, 20]))
 def test_in_leduc_each_decision_is_the_papers(seed: int, power: float) -> None:
     check_decisions(random_table(WHOLE["leduc"], seed, power))

@@ -125,7 +125,7 @@ def test_hands_are_kept_as_they_were_played() -> None:
 
 def test_hold_em_estimates_agree_with_what_was_won() -> None:
     game = SMALL_HOLDEM
-    match = play_match(game, (EquityPlayer(game), Uniform(game)), 400, 1, values=CheckDown(game))
+    match = play_match(game, (EquityPlayer(game), Uniform(game)), 70, 1, values=CheckDown(game))
     result, raw = match.result(), match.raw()
     assert abs(result.mean - raw.mean) < 2 * (result.half_width + raw.half_width)
     assert result.half_width < raw.half_width

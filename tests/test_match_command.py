@@ -1,0 +1,149 @@
+"""evaluate match.against=…: what it prints, writes and refuses."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from pokerkit import HandHistory
+from runs.harness import KUHN, LEDUC, TINY, command, copy, refusal, trained
+
+from pokerlab.runs.folder import RunFolder
+
+RIVER = ("experiment=river", *TINY, "iterations=1", "trajectories=2", "evaluation.every=null")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run of each kind of game."""
+    place = tmp_path_factory.mktemp("place")
+    trained(*KUHN, "iterations=1", "kuhn", cwd=place)
+    copy(trained(*LEDUC, "iterations=1", "leduc", cwd=place), place, "other")
+    trained(*RIVER, "river", cwd=place)
+    trained("experiment=liars_dice_1x4f", *TINY, "iterations=1", "evaluation.every=null", "dice", cwd=place)
+    return place
+
+
+def results(place: Path, *arguments: str) -> dict:
+    json_path = place / "results.json"
+    ended = command("evaluate", *arguments, f"json={json_path}", cwd=place, plots=False)
+    assert (ended.code, ended.err) == (0, ""), ended
+    return json.loads(json_path.read_text()) | {"out": ended.out}
+
+
+def test_a_match_is_told_with_its_interval_by_position_and_by_street(place: Path) -> None:
+    found = results(place, "run=leduc", "match.against=call", "match.hands=200")
+    (match,) = found["matches"]
+    assert match["agents"] == ["leduc:policy_net", "call"]
+    assert (match["deals"], match["hands"], match["seed"]) == (200, 400, 1)
+    assert abs(match["chips"] - match["exact"]) < 2.5 * match["half_width"]
+    assert abs(match["raw"]["chips"] - match["exact"]) < 2.5 * match["raw"]["half_width"]
+    assert match["mbb"] == pytest.approx(1000 * match["chips"])
+    assert sum(part["hands"] for part in match["streets"]) == 400
+    assert sum(part["chips"] for part in match["streets"]) == pytest.approx(match["chips"])
+    assert math.fsum(part["chips"] for part in match["positions"]) / 2 == pytest.approx(match["chips"])
+    assert f"{match['chips']:.4f} ± {match['half_width']:.4f}" in found["out"]
+    assert f"{match['exact']:.4f}" in found["out"]
+
+
+def test_matches_stand_beside_what_was_said_of_the_same_checkpoint(place: Path) -> None:
+    run = RunFolder(place / "outputs/kuhn")
+    command("evaluate", "run=kuhn", "play_throughs=1", cwd=place, plots=False)
+    before = json.loads(run.evaluation.read_text())
+    command("evaluate", "run=kuhn", "match.against=fold", "match.hands=5", cwd=place, plots=False)
+    after = json.loads(run.evaluation.read_text())
+    assert before.items() <= after.items()
+    assert len(after["matches"]) == 1
+    run.evaluation.write_text(json.dumps({**before, "iteration": 77}))
+    command("evaluate", "run=kuhn", "match.against=fold", "match.hands=5", cwd=place, plots=False)
+    assert "search" not in json.loads(run.evaluation.read_text())
+
+
+@pytest.mark.parametrize("play", ["policy_net", "search_iteration", "search_average", "search_gadget"])
+def test_a_run_plays_in_every_way(play: str, place: Path) -> None:
+    settings = ("search_iterations=4", "match.hands=3", "match.value_function=check_down")
+    found = results(place, "run=leduc", f"match.play={play}", "match.against=other:policy_net", *settings)
+    assert found["matches"][0]["agents"] == [f"leduc:{play}", "other:policy_net"]
+    assert (found["matches"][0]["exact"] is None) == (play == "search_iteration")
+
+
+def test_a_round_robin_is_ranked_and_drawn(place: Path) -> None:
+    others = "match.against=[call,equity,equilibrium]"
+    found = results(place, "run=leduc", others, "match.hands=20", "match.aivat=own")
+    assert len(found["matches"]) == 6
+    names = {row["agent"] for row in found["ranking"]}
+    assert names == {"leduc:policy_net", "call", "equity", "equilibrium"}
+    assert sum(row["nash"] for row in found["ranking"]) == pytest.approx(1)
+    assert sum(row["elo"] for row in found["ranking"]) == pytest.approx(4 * 1500)
+    assert "matches.png" in found["out"]
+
+
+def test_local_best_response_bounds_exploitability_from_below(place: Path) -> None:
+    (match,) = results(place, "run=leduc", "match.against=lbr", "match.hands=20")["matches"]
+    exact = results(place, "run=leduc", "search_iterations=2", "play_throughs=1")["policy_net"]
+    assert -match["exact"] <= exact["exploitability"] + 1e-9
+
+
+def test_hold_em_hands_are_saved_as_pokerkit_reads_them(place: Path, tmp_path: Path) -> None:
+    path = tmp_path / "hands.phhs"
+    settings = ("match.hands=3", "match.aivat=none", f"match.histories={path}")
+    found = results(place, "run=river", "match.against=uniform", *settings)
+    with path.open("rb") as file:
+        hands = list(HandHistory.load_all(file))
+    assert len(hands) == 6
+    won = 0.0
+    for hand in hands:
+        *_, end = hand
+        assert hand.players is not None
+        won += float(end.payoffs[hand.players.index("river:policy_net")])
+    assert won / 6 == pytest.approx(found["matches"][0]["chips"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (
+            ["match.against=cal"],
+            "match.against: no run 'cal' here: expected one of dice, kuhn, leduc, other, river; agents that "
+            "are no runs: uniform, call, fold, equity, equilibrium, lbr",
+        ),
+        (["match.against=kuhn"], "match.against=kuhn is a run of kuhn, not of leduc"),
+        (["match.against=[lbr,call]"], "match.against: lbr responds to one agent, it cannot meet several"),
+        (["match.against=[call,call]"], "match.against names an agent twice, or the run's own"),
+        (["match.against=3"], "match.against must name one agent, or several in a list, got 3"),
+        (["match.hands=0"], "match.hands must be an integer of at least 1, got 0"),
+        (["match.lbr.from_street=-1"], "match.lbr.from_street must be an integer of at least 0, got -1"),
+        (
+            ["match.play=net"],
+            "match.play must be one of policy_net, search_iteration, search_average, search_gadget, got "
+            "'net'",
+        ),
+        (
+            ["match.value_function=x"],
+            "match.value_function must be one of null, self_play, check_down, got 'x'",
+        ),
+        (["match.against=call", "match.histories=h.phhs"], "hand histories are of hold'em only, got leduc"),
+        (
+            ["match.against=lbr", "match.lbr.actions=[pot]"],
+            "match.lbr.actions: leduc has no action 'pot': expected one of fold, call, raise",
+        ),
+        (
+            ["match.against=lbr", "match.play=search_iteration"],
+            "match.against=lbr: a local best response must know a strategy, and the agent draws what it "
+            "plays",
+        ),
+        (
+            ["match.against=call", "match.play=search_gadget", "solver=dcfr", "solver.warm_start=1"],
+            "match.play=search_gadget: continue_from=gadget solves without warm start, leaves under current "
+            "beliefs",
+        ),
+    ],
+)
+def test_a_match_refuses(arguments: list[str], expected: str, place: Path) -> None:
+    assert refusal("evaluate", "run=leduc", *arguments, cwd=place) == expected
+
+
+@pytest.mark.parametrize("against", ["call", "lbr", "equity"])
+def test_games_without_calling_have_no_such_opponents(against: str, place: Path) -> None:
+    message = refusal("evaluate", "run=dice", f"match.against={against}", cwd=place)
+    assert message == f"match.against={against}: liars_dice_1x4f has no calling"
