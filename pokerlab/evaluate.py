@@ -129,7 +129,7 @@ def _exploitability(
                     like=torch.empty(0, device=device),
                 )
             seconds[name] = time.perf_counter() - started
-    results: dict[str, Any] = {}
+    results: dict[str, Any] = {"seed": config.seed}
     for name, strategy in policies.items():
         searched = config.search_iterations if name in play_throughs else None
         results[name] = _measure(whole, strategy, seconds[name], searched, play_throughs.get(name))

@@ -100,8 +100,11 @@ class Match:
         return float(self.won.std() / of_hand), float(self.won.mean(1).std() / of_deal)
 
     def deals_won(self) -> float:
-        """Share of deals in which the first agent won more than the second; half for equally much."""
-        total = self.best.sum(1)
+        """Share of deals in which the first agent won more chips than the second; half for equally many.
+
+        Of chips as they were won: without luck, who wins a little would win nearly every deal.
+        """
+        total = self.won.sum(1)
         return float(((total > 0) + (total == 0) / 2).mean())
 
 

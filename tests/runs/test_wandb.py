@@ -218,3 +218,22 @@ def test_without_the_package_it_says_which(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "wandb_workspaces.workspaces", None)
     with pytest.raises(Exception, match=r"pip install 'pokerlab\[dashboard\]'"):
         dashboard.workspace("me", "pokerlab")
+
+
+def test_what_evaluate_finds_stands_in_the_summary_too(run: RunFolder) -> None:
+    place, before = run.path.parents[1], len(records(run))
+    command("evaluate", "run=run", "search_iterations=5", "play_throughs=1", cwd=place, plots=False)
+    command("evaluate", "run=run", "match.against=call", "match.hands=5", cwd=place, plots=False)
+    logged = records(run)
+    assert len(logged) == before + 2
+    expected = json.loads(run.evaluation.read_text())
+    summary: dict[str, Any] = {}
+    for content in logged[before:]:
+        [identity] = {record["run_id"] for record in of_type("run", content)}
+        assert identity == run.read_job()["wandb_id"]
+        for record in of_type("summary", content):
+            summary |= record["update"]
+    for policy in ("search", "search_deterministic", "policy_net"):
+        assert summary[f"evaluation/{policy}/exploitability"] == expected[policy]["exploitability"]
+    assert summary["evaluation/matches/0/chips"] == expected["matches"][0]["chips"]
+    assert summary["evaluation/matches/0/agents/1"] == "call"

@@ -1,0 +1,106 @@
+"""The notebooks run from top to bottom, and say what the commands say."""
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from pokerlab.runs.folder import RunFolder
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+NAMES = ("evaluation", "explore_a_spot")
+SECONDS = 120
+"""That a notebook may take: many times what it needs."""
+
+
+def read(name: str) -> Any:
+    """A notebook as it is committed."""
+    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)  # type: ignore[no-untyped-call]
+    nbformat.validate(notebook)
+    return notebook
+
+
+def cells(notebook: Any) -> list[Any]:
+    """Those with code."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def run(name: str) -> tuple[str, int]:
+    """Executes a notebook: what it printed, and how many pictures it showed.
+
+    Fails if a cell raises, or anything is written to stderr, as warnings are.
+    """
+    notebook, started = read(name), time.perf_counter()
+    NotebookClient(
+        notebook,
+        timeout=SECONDS,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(NOTEBOOKS)}},
+    ).execute()
+    assert time.perf_counter() - started < SECONDS
+    outputs = [output for cell in cells(notebook) for output in cell.outputs]
+    assert [output.text for output in outputs if output.get("name") == "stderr"] == []
+    shown = [output.data for output in outputs if "data" in output]
+    text = [output.text for output in outputs if output.output_type == "stream"]
+    text += [data["text/plain"] for data in shown if "image/png" not in data]
+    assert not any("<Figure" in each for each in text)
+    return "\n".join(text), sum("image/png" in data for data in shown)
+
+
+@pytest.fixture(autouse=True)
+def _own_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels neither read nor write what the user has of IPython and Jupyter."""
+    for folder in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
+        monkeypatch.setenv(folder, str(tmp_path / folder.lower()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_outputs_are_committed(name: str) -> None:
+    committed = cells(read(name))
+    assert committed
+    for cell in committed:
+        assert cell.outputs == []
+        assert cell.execution_count is None
+        assert cell.metadata == {}
+
+
+def test_all_notebooks_are_here() -> None:
+    assert sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb")) == sorted(NAMES)
+
+
+def test_the_evaluation_agrees_with_the_command() -> None:
+    text, pictures = run("evaluation")
+    assert pictures == 5
+    compared = re.findall(r"(.+): ([\d.]+) here, ([\d.]+) in evaluation.json: (.+)", text)
+    # rounding errors grow along iterations: another machine's search is not quite the one that was stored
+    apart = {"policy network": 0.001, "search, play-throughs": 0.5, "search, average": 0.2}
+    assert [name for name, *_ in compared] == list(apart)
+    for name, here, there, differs in compared:
+        assert differs != "the same" or here == there
+        assert float(here) == pytest.approx(float(there), rel=apart[name])
+    exploitability = {name: float(of) for name, of in re.findall(r"│ (\w[\w, -]+?) +│ (\d\.\d+) ", text)}
+    assert exploitability["equilibrium"] < 0.001
+    for name in ("search, play-throughs", "search, gadget"):
+        assert exploitability[name] < exploitability["search, average"] < exploitability["policy network"]
+
+
+def test_the_evaluation_leaves_the_run_as_it_was() -> None:
+    example = RunFolder(NOTEBOOKS / "example_leduc")
+    assert example.evaluation.exists()
+    assert not example.plots.exists()
+
+
+def test_a_spot_is_solved() -> None:
+    text, pictures = run("explore_a_spot")
+    assert pictures == 8
+    assert "2,085 public states" in text
+    percent = re.search(r"100 iterations: exploitability ([\d.]+) % of the pot", text)
+    assert percent is not None
+    assert float(percent[1]) < 0.5
+    first, second = (re.findall(rf"player {player}: ([+-]\d+) chips", text) for player in (0, 1))
+    assert [int(chips) for chips in first] == [-int(chips) for chips in second]
+    assert len(first) == 2
