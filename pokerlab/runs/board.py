@@ -52,7 +52,11 @@ def _signed_in() -> bool:
         return True
     import wandb
 
-    return bool(wandb.login(prompt=False))
+    try:
+        return bool(wandb.login(prompt=False))
+    except wandb.Error as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"W&B: {reason} (logger=wandb_offline asks nobody)") from error
 
 
 def open_board(

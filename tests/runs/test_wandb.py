@@ -30,6 +30,7 @@ def _nowhere_else(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         environment.delenv("WANDB_API_KEY", raising=False)
         for name in ("exit", "excepthook"):  # which W&B replaces for good
             environment.setattr(sys, name, getattr(sys, name))
+        wandb.setup()  # reads the environment once for all: not in a test that has a key
         yield
 
 
