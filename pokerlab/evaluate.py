@@ -5,8 +5,8 @@
 
 ``run`` is a run's name, its folder, or a checkpoint. Writes evaluation.json and the plots into the run's
 folder; ``json=PATH`` writes the same results elsewhere, ``export=PATH`` a policy for OpenSpiel. With
-``match.against`` it plays matches instead, whose results stand in evaluation.json beside what it already says
-of the same checkpoint.
+``match.against`` it plays matches instead. What evaluation.json says of the same checkpoint already stays,
+unless it is measured anew.
 """
 
 import json
@@ -22,7 +22,8 @@ from torch import Tensor
 
 from pokerlab.errors import UserError
 from pokerlab.evaluation.plots import plot_run
-from pokerlab.evaluation.policies import WholeGame, search_policy
+from pokerlab.evaluation.policies import WholeGame
+from pokerlab.evaluation.strength import ALONE, AVERAGE, GADGET, SEARCH, WAYS, ways_to_play
 from pokerlab.runs.assemble import Assembled
 from pokerlab.runs.board import log_evaluation
 from pokerlab.runs.build import (
@@ -39,8 +40,6 @@ from pokerlab.runs.lineup import Lineup
 from pokerlab.runs.restore import find_checkpoint, restored
 from pokerlab.runs.start import read_config
 
-POLICIES = ("search", "search_deterministic", "policy_net")
-
 
 def evaluate(config: DictConfig) -> None:
     """Runs the command."""
@@ -50,8 +49,8 @@ def evaluate(config: DictConfig) -> None:
         if config[key] is not None:
             check_integer(config, key, least=least)
     outputs = {name: check_output_path(config, name) for name in ("json", "export")}
-    if config.export_policy not in POLICIES:
-        raise UserError(f"export_policy must be one of {', '.join(POLICIES)}, got {config.export_policy!r}")
+    if config.export_policy not in WAYS:
+        raise UserError(f"export_policy must be one of {', '.join(WAYS)}, got {config.export_policy!r}")
     check_match(config)
     device = torch_device(config.device)
     run, path = find_checkpoint(str(config.run))
@@ -64,12 +63,14 @@ def evaluate(config: DictConfig) -> None:
         "checkpoint": path.name,
         "iteration": iteration,
     }
+    before = _said_before(run, results)
     if config.match.against is None:
-        results |= _exploitability(config, run, stored, parts, device, results, outputs["export"])
+        found = _exploitability(config, run, stored, parts, device, results, outputs["export"])
     else:
         lineup = Lineup(config, parts.game, device)
         entrant = lineup.of_run(parts, stored, run.path.name, config.match.play)
-        results = {**_said_before(run, results), **results, **play(config, run, entrant, lineup)}
+        found = play(config, run, entrant, lineup)
+    results = before | results | found
     write_json(run.evaluation, results)
     if outputs["json"]:
         write_json(outputs["json"], results)
@@ -102,36 +103,30 @@ def _exploitability(
             f"{parts.game.name} is too large to be enumerated, which exact exploitability needs: expected "
             "match.against=… (lbr gives a lower bound)"
         )
-    module = parts.module.to(device).eval()
-    whole = WholeGame(parts.game)
-    solver = build(config.solver) if "solver" in config else parts.solver
-
-    console = Console()
-    play_throughs = {"search": config.play_throughs, "search_deterministic": 0}
+    networks = parts.module.to(device).eval().networks
+    whole, console = WholeGame(parts.game), Console()
+    ways = ways_to_play(
+        whole,
+        networks,
+        build(config.solver) if "solver" in config else parts.solver,
+        search_iterations=config.search_iterations,
+        play_throughs=config.play_throughs,
+        seed=config.seed,
+        like=torch.empty(0, device=device),
+    )
+    if config.export_policy not in ways:
+        raise UserError(f"export_policy must be one of {', '.join(ways)} here, got {config.export_policy!r}")
     policies: dict[str, Tensor] = {}
     seconds: dict[str, float] = {}
     with console.status(f"searching, {config.search_iterations:,} iterations a subgame"):
-        for name in POLICIES:
+        for name, play_so in ways.items():
             started = time.perf_counter()
-            if name == "policy_net":
-                policies[name] = module.policy_network.strategy(whole.forest, whole.belief)
-            elif name == "search_deterministic" and config.play_throughs == 0:
-                policies[name], seconds[name] = policies["search"], seconds["search"]
-                continue
-            else:
-                policies[name] = search_policy(
-                    whole,
-                    solver,
-                    module.networks,
-                    iterations=config.search_iterations,
-                    play_throughs=play_throughs[name],
-                    generator=torch.Generator().manual_seed(config.seed),
-                    like=torch.empty(0, device=device),
-                )
+            policies[name] = play_so()
             seconds[name] = time.perf_counter() - started
     results: dict[str, Any] = {"seed": config.seed}
+    play_throughs = {SEARCH: config.play_throughs, AVERAGE: 0}
     for name, strategy in policies.items():
-        searched = config.search_iterations if name in play_throughs else None
+        searched = None if name == ALONE else config.search_iterations
         results[name] = _measure(whole, strategy, seconds[name], searched, play_throughs.get(name))
     if export:
         write_json(export, whole.export(policies[config.export_policy]))
@@ -159,14 +154,17 @@ def _measure(
 def _show(console: Console, results: dict[str, Any], drawn: list[Path]) -> None:
     checkpoint = f"{results['checkpoint']}, iteration {results['iteration']}"
     title = f"{results['run']} ({checkpoint}): {results['game']}, chips; exploitability is NashConv/2"
-    search = results["search"]
+    search = results[SEARCH]
     title += f"\nsearch: {search['iterations']:,} iterations a subgame"
     table = Table("policy", "exploitability", "NashConv", "game value", "seconds", title=title)
     for name, label in (
-        ("search", f"search, {search['play_throughs']:,} play-throughs"),
-        ("search_deterministic", "search, from average strategies"),
-        ("policy_net", "policy network alone"),
+        (SEARCH, f"search, {search['play_throughs']:,} play-throughs"),
+        (AVERAGE, "search, from average strategies"),
+        (GADGET, "search, with a gadget"),
+        (ALONE, "policy network alone"),
     ):
+        if name not in results:
+            continue
         found = results[name]
         table.add_row(
             label,

@@ -1,5 +1,6 @@
 """solve and evaluate: what they print and write, against OpenSpiel; a sweep of train."""
 
+import itertools
 import json
 import math
 import subprocess
@@ -162,7 +163,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("game", ["kuhn", "leduc"])
 def test_evaluate_measures_every_policy_as_openspiel_does(game: str, place: Path, tmp_path: Path) -> None:
     run = RunFolder(place / "outputs" / game)
-    policies = ("search", "search_deterministic", "policy_net")
+    policies = ("search", "search_deterministic", "search_gadget", "policy_net")
     for policy in policies:
         json_path, export = tmp_path / f"{policy}.json", tmp_path / f"{policy}-policy.json"
         outputs = (f"json={json_path}", f"export={export}", f"export_policy={policy}")
@@ -174,13 +175,14 @@ def test_evaluate_measures_every_policy_as_openspiel_does(game: str, place: Path
         assert_results(results["search"], game, 20)
         assert_results(results["policy_net"], game, None)
         assert_results(results["search_deterministic"], game, 20)
-        assert [results[name]["play_throughs"] for name in policies] == [2, 0, None]
+        assert_results(results["search_gadget"], game, 20)
+        assert [results[name]["play_throughs"] for name in policies] == [2, 0, None, None]
         found = results[policy]["nash_conv"]
         assert found == pytest.approx(openspiel_nash_conv(game, export), abs=1e-9)
         assert f"{results[policy]['exploitability']:.5f}" in ended.out
     exports = [json.loads((tmp_path / f"{name}-policy.json").read_text()) for name in policies]
-    assert exports[0].keys() == exports[1].keys() == exports[2].keys()
-    assert exports[0] != exports[1] != exports[2]
+    assert all(exported.keys() == exports[0].keys() for exported in exports)
+    assert all(one != other for one, other in itertools.pairwise(exports))
 
 
 def test_search_is_exported_unless_the_policy_network_is_asked_for(place: Path, tmp_path: Path) -> None:
@@ -242,7 +244,7 @@ def test_evaluate_leaves_the_training_alone(place: Path) -> None:
         ([], "Missing mandatory value: run: give it on the command line"),
         (
             ["run=kuhn", "export_policy=net"],
-            "export_policy must be one of search, search_deterministic, policy_net, got 'net'",
+            "export_policy must be one of search, search_deterministic, search_gadget, policy_net, got 'net'",
         ),
         (["run=kuhn", "search_iterations=0"], "search_iterations must be an integer of at least 1, got 0"),
         (["run=kuhn", "play_throughs=-1"], "play_throughs must be an integer of at least 0, got -1"),

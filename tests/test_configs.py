@@ -99,6 +99,14 @@ def do_train(config: DictConfig) -> None:
     train(start(config, "kuhn", []))
 
 
+def do_evaluate(config: DictConfig) -> None:
+    """A match, and without one."""
+    evaluate(config)
+    alone = config.copy()
+    alone.match.against = None
+    evaluate(alone)
+
+
 def unread(name: str, overrides: list[str], do: Callable[[DictConfig], None], extra: str = "") -> set[str]:
     """The keys of a config that a command never reads."""
     config = compose(name, overrides)
@@ -138,8 +146,10 @@ def test_solve_reads_every_key(here: Path) -> None:
 def test_evaluate_reads_every_key(here: Path) -> None:
     trained(*KUHN, "iterations=1", "run", cwd=here)
     overrides = ["run=run", "solver=cfr", "search_iterations=2", "play_throughs=1"]
-    assert unread("evaluate", overrides, evaluate) == set()
-    assert unread("evaluate", overrides, evaluate, "dead") == {"dead"}
+    overrides += ["match.against=lbr", "match.hands=2"]
+    assert unread("evaluate", overrides, do_evaluate) == set()
+    assert unread("evaluate", overrides, do_evaluate, "dead") == {"dead"}
+    assert unread("evaluate", overrides, do_evaluate, "match.dead") == {"match.dead"}
 
 
 @pytest.mark.parametrize("option", OPTIONS)
