@@ -6,7 +6,7 @@
 ``run`` is a run's name, its folder, or a checkpoint. Writes evaluation.json and the plots into the run's
 folder; ``json=PATH`` writes the same results elsewhere, ``export=PATH`` a policy for OpenSpiel. With
 ``match.against`` it plays matches instead. What evaluation.json says of the same checkpoint already stays,
-unless it is measured anew.
+unless it is measured anew; a ranking is that of the last matches.
 """
 
 import json
@@ -36,7 +36,7 @@ from pokerlab.runs.build import (
 from pokerlab.runs.command import run_command
 from pokerlab.runs.contest import check_match, play
 from pokerlab.runs.folder import RunFolder, write_json
-from pokerlab.runs.lineup import Lineup
+from pokerlab.runs.lineup import Lineup, name_of
 from pokerlab.runs.restore import find_checkpoint, restored
 from pokerlab.runs.start import read_config
 
@@ -66,10 +66,16 @@ def evaluate(config: DictConfig) -> None:
     before = _said_before(run, results)
     if config.match.against is None:
         found = _exploitability(config, run, stored, parts, device, results, outputs["export"])
+        before = {key: value for key, value in before.items() if key not in WAYS}
     else:
+        if outputs["export"]:
+            raise UserError("export= writes what exploitability is measured of: leave out match.against")
         lineup = Lineup(config, parts.game, device)
-        entrant = lineup.of_run(parts, stored, run.path.name, config.match.play)
+        entrant = lineup.of_run(parts, stored, name_of(run, path), config.match.play)
         found = play(config, run, entrant, lineup)
+        anew = [match["agents"] for match in found["matches"]]
+        kept = [match for match in before.get("matches", []) if match["agents"] not in anew]
+        found["matches"] = kept + found["matches"]
     results = before | results | found
     write_json(run.evaluation, results)
     if outputs["json"]:
@@ -83,7 +89,8 @@ def _said_before(run: RunFolder, results: dict[str, Any]) -> dict[str, Any]:
         before: dict[str, Any] = json.loads(run.evaluation.read_text())
     except (OSError, ValueError):
         return {}
-    return before if all(before.get(key) == value for key, value in results.items()) else {}
+    same = isinstance(before, dict) and all(before.get(key) == value for key, value in results.items())
+    return before if same else {}
 
 
 def _exploitability(

@@ -8,7 +8,9 @@ is its choice (``continue_from``):
 * ``average``: it plays the average strategy and goes on from its beliefs. That is unsafe: whatever is
   learned, hands that the other is not believed to have can gain;
 * ``gadget``: the same, but every subgame below the first is solved with a gadget
-  (:mod:`pokerlab.search.gadget`) that pays the opponent's hands what the leaf evaluator says they can expect.
+  (:mod:`pokerlab.search.gadget`) that pays the opponent's hands what they could expect: at the leaf of a
+  subgame the mean over its iterations, after a deal that is a subgame of its own what the leaf evaluator
+  says.
 """
 
 from collections.abc import Iterator, Sequence

@@ -11,14 +11,14 @@ than they are calculated to; whoever adds up what is written gets whole pots and
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
-from typing import Generic, NamedTuple
+from typing import NamedTuple
 
 from pokerlab.errors import UserError
-from pokerlab.games.base import Game, State
+from pokerlab.evaluation.matches import PlayedHand
+from pokerlab.games.base import Game
 from pokerlab.games.betting import CALL, FOLD
 from pokerlab.games.holdem import Holdem, HoldemState
 from pokerlab.runs.folder import write_atomically
@@ -27,21 +27,6 @@ LEAST = Decimal("1e-9")
 """Chips."""
 STREETS = (0, 3, 4, 5)
 """Cards on the board on each street of the hold'em that PHH knows."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlayedHand(Generic[State]):
-    """A hand from its deal to its end."""
-
-    states: tuple[State, ...]
-    """Every public state from the game's root on. Where both were all-in before the last street, the last
-    one has the complete board."""
-    hands: tuple[int, int]
-    """The private hands of players 0 and 1."""
-    payoffs: tuple[float, float]
-    """Chips won."""
-    names: tuple[str, str]
-    """Who played as players 0 and 1."""
 
 
 class _Act(NamedTuple):

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from pokerlab.agents.base import DEALT, Agent, Line, Seat
 from pokerlab.evaluation.aivat import Aivat, ValueFunction
-from pokerlab.evaluation.hand_histories import PlayedHand
 from pokerlab.games.base import CHANCE, TERMINAL, Floats, Game, Ints, State
 from pokerlab.search.payoffs import realised
 
@@ -106,6 +105,21 @@ class Match:
         """
         total = self.won.sum(1)
         return float(((total > 0) + (total == 0) / 2).mean())
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedHand(Generic[State]):
+    """A hand from its deal to its end."""
+
+    states: tuple[State, ...]
+    """Every public state from the game's root on. Where both were all-in before the last street, one more
+    with the complete board."""
+    hands: tuple[int, int]
+    """The private hands of players 0 and 1."""
+    payoffs: tuple[float, float]
+    """Chips won."""
+    names: tuple[str, str]
+    """Who played as players 0 and 1."""
 
 
 def play_match(
@@ -277,7 +291,9 @@ class _Tables(Generic[State]):
             for table in (deal, deals + deal):
                 first, second = self._agent_of[table]
                 won, hands = self._won[table].item(), self._hands[table].tolist()
-                states = (*self._lines[self._at[table]].states[:-1], self._ends[table])
+                states = self._lines[self._at[table]].states
+                if self._ends[table] != states[-1]:  # the rest of the board
+                    states = (*states, self._ends[table])
                 yield PlayedHand(states, (hands[0], hands[1]), (won, -won), (names[first], names[second]))
 
 

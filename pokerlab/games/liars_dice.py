@@ -15,6 +15,9 @@ from torch import Tensor
 
 from pokerlab.games.base import TERMINAL, Game, MatrixPayoffs, PayoffOperator, Terminal
 
+MOST_BIDDINGS = 2**17
+"""Orders of bids in a game that is enumerated."""
+
 
 @dataclass(frozen=True, slots=True)
 class LiarsDiceState:
@@ -62,6 +65,10 @@ class LiarsDice(Game[LiarsDiceState]):
         self._kernels = np.stack(
             [self.deal * np.where(shown_by_both[..., face] >= quantity, 1, -1) for quantity, face in bids]
         )
+
+    @property
+    def enumerable(self) -> bool:
+        return 2**self._liar <= MOST_BIDDINGS
 
     def root(self) -> LiarsDiceState:
         return LiarsDiceState()

@@ -10,6 +10,7 @@ from pokerlab.callbacks.exploitability import ExploitabilityEvery
 from pokerlab.callbacks.metrics import Metrics
 from pokerlab.errors import UserError
 from pokerlab.runs.folder import RunFolder
+from pokerlab.runs.status import GOING_ON
 
 if TYPE_CHECKING:
     from pokerlab.callbacks.wandb_run import WandbRun
@@ -74,15 +75,17 @@ def open_board(
 
 
 def log_evaluation(run: RunFolder, config: DictConfig, results: dict[str, Any]) -> None:
-    """Puts what ``evaluate`` found into the summary of the run's W&B run, if it has one.
+    """Puts what ``evaluate`` found into the summary of the run's W&B run, if it has one and is not training.
 
     Args:
         run: the run's folder.
         config: the run's.
         results: what evaluation.json holds.
     """
-    logger, identity = config.get("logger"), run.read_job().get("wandb_id")
-    if logger is None or logger.mode == "none" or identity is None:
+    logger, job = config.get("logger"), run.read_job()
+    if logger is None or logger.mode == "none" or "wandb_id" not in job:
+        return
+    if job.get("state") in GOING_ON:  # another process has the W&B run open
         return
     from pokerlab.callbacks.wandb_run import summarise
 

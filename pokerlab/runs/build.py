@@ -107,14 +107,15 @@ def check_enumerable(game: Game, wanted: str) -> None:
 
 
 def check_output_path(config: DictConfig, key: str) -> Path | None:
-    """``config[key]`` as a file that can be written, or None.
+    """``key`` as a file that can be written, or None.
 
     Raises:
         UserError: its folder does not exist, or it is a folder itself.
     """
-    if config[key] is None:
+    value = OmegaConf.select(config, key)
+    if value is None:
         return None
-    path = Path(str(config[key]))
+    path = Path(str(value))
     if not path.parent.is_dir():
         raise UserError(f"{key}={path}: the folder {path.parent} does not exist")
     if path.is_dir():

@@ -1,6 +1,7 @@
 """Matches of a run's agent against others, for the ``evaluate`` command."""
 
 import time
+from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
@@ -12,10 +13,10 @@ from pokerlab.agents.base import Agent
 from pokerlab.agents.tabular import TabularAgent
 from pokerlab.errors import UserError
 from pokerlab.evaluation.aivat import MOST_HANDS, CheckDown, TreeValues, ValueFunction
-from pokerlab.evaluation.hand_histories import PlayedHand, check_histories, write_histories
+from pokerlab.evaluation.hand_histories import check_histories, write_histories
 from pokerlab.evaluation.leagues import League
 from pokerlab.evaluation.match_matrix import plot_matrix
-from pokerlab.evaluation.matches import Estimate, Match, play_match
+from pokerlab.evaluation.matches import Estimate, Match, PlayedHand, play_match
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.evaluation.range_grids import save
 from pokerlab.games.base import Game
@@ -23,8 +24,10 @@ from pokerlab.runs.build import check_integer, check_output_path, check_positive
 from pokerlab.runs.folder import RunFolder
 from pokerlab.runs.lineup import LBR, PLAYS, Lineup, Named
 
+MOST_TABLES = 16
+"""Policies of agents that are remembered: a search agent's takes a while."""
 AIVAT = ("both", "own", "none")
-"""Whose strategies AIVAT uses: both agents', that of ``run`` alone, or it is not used."""
+"""Whose strategies AIVAT uses: both agents', the first one's alone, or it is not used."""
 VALUES = ("self_play", "check_down")
 """What positions are worth to AIVAT."""
 
@@ -38,14 +41,15 @@ def check_match(config: DictConfig) -> None:
         if match[key] not in choices:
             known = ", ".join("null" if choice is None else choice for choice in choices)
             raise UserError(f"match.{key} must be one of {known}, got {match[key]!r}")
-    check_output_path(match, "histories")
+    check_output_path(config, "match.histories")
 
 
 def against(config: DictConfig) -> list[str]:
     """The names in ``match.against``."""
     value = config.match.against
-    names = list(value) if isinstance(value, ListConfig) else [value]
-    if not names or not all(isinstance(name, str) for name in names):
+    given = list(value) if isinstance(value, ListConfig) else [value]
+    names = [str(name) for name in given if isinstance(name, str | int) and not isinstance(name, bool)]
+    if not names or len(names) < len(given):
         raise UserError(f"match.against must name one agent, or several in a list, got {value!r}")
     if LBR in names and len(names) > 1:
         raise UserError(f"match.against: {LBR} responds to one agent, it cannot meet several")
@@ -69,9 +73,12 @@ def play(config: DictConfig, run: RunFolder, entrant: Named, lineup: Lineup) -> 
     agents, console = [entrant, *others], Console()
     if len({agent.name for agent in agents}) < len(agents):
         raise UserError("match.against names an agent twice, or the run's own")
-    histories = check_output_path(config.match, "histories")
+    histories = check_output_path(config, "match.histories")
     if histories:
         check_histories(histories, game)
+    values = None
+    if config.match.aivat != "none":
+        values = value_function(config.match.value_function, game, *(agent.agent for agent in agents))
     history: list[PlayedHand] = []
     matches: dict[tuple[int, int], Match] = {}
     found: list[dict[str, Any]] = []
@@ -79,7 +86,16 @@ def play(config: DictConfig, run: RunFolder, entrant: Named, lineup: Lineup) -> 
         pair = agents[first], agents[second]
         started = time.perf_counter()
         with console.status(f"{pair[0].name} against {pair[1].name}"):
-            match = _play(config, game, pair, history)
+            match = play_match(
+                game,
+                (pair[0].agent, pair[1].agent),
+                config.match.hands,
+                config.seed,
+                values=values,
+                known=(True, config.match.aivat == "both"),
+                names=(pair[0].name, pair[1].name),
+                keep=history.append if histories else None,
+            )
         matches[first, second] = match
         found.append(_measured(config, game, pair, match, time.perf_counter() - started))
     if len(found) == 1:
@@ -87,7 +103,7 @@ def play(config: DictConfig, run: RunFolder, entrant: Named, lineup: Lineup) -> 
     if histories:
         write_histories(histories, game, history)
         console.print("histories:", str(histories), highlight=False, soft_wrap=True)
-    results: dict[str, Any] = {"matches": found}
+    results: dict[str, Any] = {"matches": found, "ranking": None}
     if len(agents) > 2:
         league = League([agent.name for agent in agents], matches)
         _show_all(console, game, found)
@@ -99,46 +115,36 @@ def play(config: DictConfig, run: RunFolder, entrant: Named, lineup: Lineup) -> 
     return results
 
 
-def _play(config: DictConfig, game: Game, pair: tuple[Named, Named], history: list[PlayedHand]) -> Match:
-    match, first = config.match, pair[0].agent
-    return play_match(
-        game,
-        (first, pair[1].agent),
-        match.hands,
-        config.seed,
-        values=None if match.aivat == "none" else value_function(match.value_function, game, first),
-        known=(True, match.aivat == "both"),
-        names=(pair[0].name, pair[1].name),
-        keep=None if match.histories is None else history.append,
-    )
-
-
-def value_function(name: str | None, game: Game, agent: Agent) -> ValueFunction:
+def value_function(name: str | None, game: Game, *agents: Agent) -> ValueFunction:
     """What positions are worth to AIVAT.
 
     Args:
         name: ``self_play``, ``check_down``, or null: the first of the two that can be had.
         game: the rules.
-        agent: whose self-play.
+        agents: self-play is that of the first that does not draw.
 
     Raises:
         UserError: that cannot be had.
     """
-    table = None if name == "check_down" else _table(game, agent)
+    tables = () if name == "check_down" else (_table(game, agent) for agent in agents)
+    table = next((table for table in tables if table is not None), None)
     if table is not None:
         return TreeValues(game, table.table)
     if name == "self_play":
         raise UserError(
-            "match.value_function=self_play needs a game of few hands and a run that does not draw: here, "
+            "match.value_function=self_play needs a game of few hands, and an agent that does not draw: "
             "expected check_down, or match.aivat=none"
         )
     try:
         game.check_or_call(game.root())
     except NotImplementedError as error:
-        raise UserError(f"match.value_function=check_down: {error}; expected match.aivat=none") from error
+        raise UserError(
+            f"AIVAT has nothing to value positions by, for {error}: use match.aivat=none"
+        ) from error
     return CheckDown(game)
 
 
+@lru_cache(MOST_TABLES)
 def _table(game: Game, agent: Agent) -> TabularAgent | None:
     """The agent's policy on the whole game, if it can be had."""
     if agent.draws or not game.enumerable or game.num_hands > MOST_HANDS:

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from pokerlab.agents.base import Agent
 from pokerlab.agents.baselines import AlwaysCall, AlwaysFold, EquityPlayer, Uniform
@@ -18,6 +20,7 @@ from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.base import Game
 from pokerlab.runs.assemble import Assembled
 from pokerlab.runs.build import build
+from pokerlab.runs.folder import LAST, RunFolder
 from pokerlab.runs.restore import find_checkpoint, restored
 from pokerlab.runs.start import read_config
 from pokerlab.search.solver import Solver
@@ -86,9 +89,9 @@ class Lineup:
             raise UserError(f"match.against: {error}; agents that are no runs: {known}") from error
         stored = read_config(folder)
         parts, _ = restored(stored, path)
-        if parts.game.name != self.game.name:
-            raise UserError(f"match.against={text} is a run of {parts.game.name}, not of {self.game.name}")
-        return self.of_run(parts, stored, folder.path.name, play)
+        if difference := _difference(parts.game, self.game):
+            raise UserError(f"match.against={text} is a run of another game: {difference}")
+        return self.of_run(parts, stored, name_of(folder, path), play)
 
     def of_run(self, parts: Assembled, stored: DictConfig, name: str, play: str) -> Named:
         """A run's agent.
@@ -101,10 +104,10 @@ class Lineup:
         """
         module, config = parts.module.to(self.device).eval(), self.config
         if play == POLICY_NET:
-            return Named(f"{name}:{play}", PolicyNetworkAgent(self.game, module.policy_network))
+            return Named(f"{name}:{play}", PolicyNetworkAgent(parts.game, module.policy_network))
         try:
             agent = SearchAgent(
-                self.game,
+                parts.game,
                 build(config.solver) if "solver" in config else parts.solver,
                 module.networks,
                 iterations=config.search_iterations or stored.evaluation.search_iterations,
@@ -123,11 +126,16 @@ class Lineup:
         """
         options = self.config.match.lbr
         self._check_calling(LBR)
+        chosen = options.actions
+        if chosen is not None and not (
+            isinstance(chosen, ListConfig) and all(isinstance(label, str) for label in chosen)
+        ):
+            raise UserError(f"match.lbr.actions must be null or a list of actions' labels, got {chosen!r}")
         labels = self.game.action_labels
-        if unknown := [label for label in options.actions or () if label not in labels]:
+        if unknown := [label for label in chosen or () if label not in labels]:
             known = near(unknown[0], labels)
             raise UserError(f"match.lbr.actions: {self.game.name} has no action {unknown[0]!r}{known}")
-        actions = None if options.actions is None else [labels.index(label) for label in options.actions]
+        actions = None if chosen is None else [labels.index(label) for label in chosen]
         try:
             agent = LocalBestResponse(self.game, to.agent, from_street=options.from_street, actions=actions)
         except ValueError as error:
@@ -151,3 +159,21 @@ class Lineup:
         whole = WholeGame(self.game)
         solve = Solver("dcfr").start(whole.forest, whole.belief).run(EQUILIBRIUM_ITERATIONS)
         return Named(EQUILIBRIUM, TabularAgent.of(whole.forest, solve.average_strategy()))
+
+
+def name_of(run: RunFolder, checkpoint: Path) -> str:
+    """What a run's agent is called: of another checkpoint than the last, with that."""
+    return run.path.name if checkpoint.name == LAST else f"{run.path.name}/{checkpoint.stem}"
+
+
+def _difference(one: Game, other: Game) -> str | None:
+    """What keeps agents of two games from one table; None: nothing."""
+    if one.name != other.name:
+        return f"{one.name}, not {other.name}"
+    if one.root() != other.root():
+        return "it starts elsewhere"
+    if one.action_labels != other.action_labels:
+        return f"its actions are {', '.join(one.action_labels)}"
+    if not np.array_equal(one.initial_beliefs, other.initial_beliefs):
+        return "it has other ranges"
+    return None

@@ -15,7 +15,7 @@ class GadgetCFR(TensorCFR):
 
     What it is paid is what the hand could expect before the subgame was solved anew. So the solution keeps
     the opponent's hands from getting more than that as far as it can, whatever range the opponent comes with:
-    each hand comes as often as regret matching has it play.
+    each hand comes as often as it was dealt, and as regret matching has it play.
 
     Args:
         forest: the subgames.
@@ -39,13 +39,14 @@ class GadgetCFR(TensorCFR):
         leaf_evaluator: LeafEvaluator | None = None,
     ) -> None:
         self._resolver, self._opponent = resolver, 1 - resolver
-        belief = belief.clone()
-        everything = forest.root_possible
-        belief[self._opponent] = everything / everything.sum(-1, keepdim=True)
+        belief, everything = belief.clone(), forest.root_possible.to(belief.dtype)
+        dealt = torch.as_tensor(forest.game.initial_beliefs[self._opponent]).to(belief) * everything
+        dealt = torch.where(dealt.sum(-1, keepdim=True) > 0, dealt, everything)
+        belief[self._opponent] = dealt / dealt.sum(-1, keepdim=True)
         super().__init__(forest, belief, rule, alternating=alternating, leaf_evaluator=leaf_evaluator)
         self._paid = paid * forest.mass(belief[resolver])
         self._gadget_regret = belief.new_zeros(2, *belief.shape[1:])  # to play, to be paid
-        self._plays = everything.to(belief.dtype)
+        self._plays = everything
         self._plays_sum = torch.zeros_like(self._plays)
 
     def step(self) -> None:

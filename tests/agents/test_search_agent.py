@@ -29,6 +29,7 @@ from pokerlab.search.rules import RULES
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import Subgames
 from pokerlab.search.tensor_cfr import TensorCFR
+from pokerlab.search.tree import build_tree
 
 DOUBLE = torch.empty(0, dtype=torch.float64)
 GAMES: list[Game] = [Kuhn(depth_limit=2), Leduc("after_deal"), Leduc("before_deal"), LiarsDice(1, 3)]
@@ -503,3 +504,25 @@ def test_only_watched_leaves_have_values() -> None:
     cfr = Solver().start(forest, random_beliefs(forest, 0), value_network(game)).run(2)
     with pytest.raises(ValueError, match=r"leaves are not watched: call watch_leaves\(\) before the first"):
         cfr.leaf_infostate_values()
+
+
+def test_a_gadgets_opponent_holds_nothing_outside_its_range() -> None:
+    ranges = ("uniform", "66,55")
+    game = Holdem("small", board="2c3d4h", pot=4, stack=4, blinds=(1, 2), ranks=5, suits=3, ranges=ranges)
+    forest = Forest(game, [build_tree(game, game.root(), depth_limited=True)], dtype=torch.float64)
+    belief = torch.as_tensor(game.initial_beliefs)[:, None]
+    paid = torch.zeros(1, game.num_hands, dtype=torch.float64)
+    gadget = GadgetCFR(
+        forest, belief, Solver().rule, resolver=0, paid=paid, alternating=True, leaf_evaluator=Worthless()
+    )
+    gadget.run(5)
+    found = gadget.beliefs()[1, 0]
+    assert found.sum().item() == pytest.approx(1)
+    assert not found[belief[1, 0] == 0].any()
+
+
+class Worthless:
+    numbers_a_leaf = 0
+
+    def at(self, features: Tensor, possible: Tensor) -> LeafValues:
+        return torch.zeros_like

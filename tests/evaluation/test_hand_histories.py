@@ -13,8 +13,10 @@ import pytest
 from pokerkit import HandHistory
 from pokerkit import State as Replay
 
+from pokerlab.agents.baselines import Uniform
 from pokerlab.errors import UserError
-from pokerlab.evaluation.hand_histories import PlayedHand, acpc, phh, write_histories
+from pokerlab.evaluation.hand_histories import acpc, phh, write_histories
+from pokerlab.evaluation.matches import PlayedHand, play_match
 from pokerlab.games.base import CHANCE, TERMINAL
 from pokerlab.games.betting import CALL, FOLD, SMALLEST_BET
 from pokerlab.games.holdem import Holdem, HoldemState, _dealt
@@ -84,8 +86,10 @@ def play(game: Holdem, rng: Random) -> Hand:
 
 
 def played(game: Holdem) -> list[Hand]:
-    rng = Random(game.name)
-    return [play(game, rng) for _ in range(HANDS)]
+    """Random ones, and those of a match."""
+    rng, hands = Random(game.name), list[Hand]()
+    play_match(game, (Uniform(game), Uniform(game)), HANDS // 4, 1, names=NAMES, keep=hands.append)
+    return [*(play(game, rng) for _ in range(HANDS)), *hands]
 
 
 def acts(hand: Hand) -> list[tuple[HoldemState, HoldemState]]:
@@ -135,7 +139,7 @@ def check_replay(game: Holdem, hand: Hand, history: HandHistory) -> None:
     assert [close(chips) for chips in replay.payoffs] == list(hand.payoffs)
     assert sum(replay.payoffs) == 0
     assert replay.stacks == history.finishing_stacks
-    assert history.players == list(NAMES)
+    assert history.players == list(hand.names)
 
 
 def check_line(game: Holdem, hand: Hand, number: int, line: str) -> None:
@@ -161,7 +165,7 @@ def check_line(game: Holdem, hand: Hand, number: int, line: str) -> None:
     first, second = map(Decimal, found["payoffs"].split("|"))
     assert (close(first), close(second)) == hand.payoffs
     assert first + second == 0
-    assert found["names"] == "search|policy_net"
+    assert found["names"] == "|".join(hand.names).replace(" ", "_")
 
 
 @pytest.mark.parametrize("game", GAMES, ids=lambda game: game.name)
@@ -172,8 +176,8 @@ def test_pokerkit_replays_what_is_written(game: Holdem, tmp_path: Path) -> None:
     with (tmp_path / "hands.phhs").open("rb") as file:
         histories = list(HandHistory.load_all(file))
     header, *lines = (tmp_path / "hands.log").read_text().splitlines()
-    assert header == f"# name/game/hands policy_net.search {game.name.replace(' ', '_')} {HANDS}"
-    assert [history.hand for history in histories] == list(range(1, HANDS + 1))
+    assert header == f"# name/game/hands policy_net.search {game.name.replace(' ', '_')} {len(hands)}"
+    assert [history.hand for history in histories] == list(range(1, len(hands) + 1))
     for number, (hand, history, line) in enumerate(zip(hands, histories, lines, strict=True)):
         check_replay(game, hand, history)
         check_line(game, hand, number, line)
