@@ -7,12 +7,17 @@ one strategy among all, so that what it wins is never more than what a best resp
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from pokerlab.agents.base import DEALT, Agent, Line, Seat
 from pokerlab.evaluation.aivat import CheckDown
 from pokerlab.games.base import Game, State
+
+NOT_TRIED = -1e30
+"""Worth of an action that is not chosen from."""
 
 
 class LocalBestResponse(Agent[State]):
@@ -54,57 +59,82 @@ class _LocalBestResponseSeat(Seat[State]):
         self._known: dict[State, Tensor] = {}
 
     def strategies(self, lines: Sequence[Line[State]]) -> Tensor:
-        for line in lines:
-            if line.state not in self._known:
-                self._known[line.state] = self._respond(line)
+        new = {line.state: line for line in lines if line.state not in self._known}
+        asked = [line for line in new.values() if self._game.actor(line.state) != self._player]
+        self._known |= self._ask(asked)
+        self._known |= self._respond([line for state, line in new.items() if state not in self._known])
         return torch.stack([self._known[line.state] for line in lines])
 
-    def _respond(self, line: Line[State]) -> Tensor:
-        """``[actions of the game, H]`` one action a hand."""
+    def _respond(self, lines: Sequence[Line[State]]) -> dict[State, Tensor]:
+        """By public state, ``[actions of the game, H]``: one action a hand."""
+        if not lines:
+            return {}
+        game = self._game
+        tried = {line.state: self._tried(line) for line in lines}
+        after = {(line.state, a): game.next_state(line.state, a) for line in lines for a in tried[line.state]}
+        answered = [line.after(a, state) for line in lines for a in tried[line.state]
+                    if self._may_fold(state := after[line.state, a])]  # fmt: skip
+        answers = self._ask([*answered, *(before for line in lines for before in self._decided(line))])
+
+        # each action is worth what some states are, against some weights of the other's hands
+        worth = torch.zeros(len(lines), game.num_actions, game.num_hands, dtype=torch.float64)
+        worth[:] = NOT_TRIED
+        rows: list[tuple[int, int, State, Tensor]] = []
+        for number, line in enumerate(lines):
+            weight = self._opponents_weight(line, answers)
+            for action in tried[line.state]:
+                worth[number, action] = 0
+                state = after[line.state, action]
+                if self._may_fold(state):
+                    fold, call = game.check_or_fold(state), game.check_or_call(state)
+                    folding = weight * answers[state][fold]
+                    rows.append((number, action, game.next_state(state, fold), folding))
+                    state, weight_left = game.next_state(state, call), weight - folding
+                else:
+                    weight_left = weight
+                rows.append((number, action, state, weight_left))
+        values = self._check_down.counterfactual_values(
+            [[state] for *_, state, _ in rows], np.arange(len(rows)), self._player,
+            torch.stack([weight for *_, weight in rows]),
+        )[:, 0]  # fmt: skip
+        index = torch.tensor([(number, action) for number, action, *_ in rows])
+        worth.index_put_((index[:, 0], index[:, 1]), values, accumulate=True)
+        best = functional.one_hot(worth.argmax(1), game.num_actions).transpose(1, 2).double()
+        return {line.state: best[number] for number, line in enumerate(lines)}
+
+    def _tried(self, line: Line[State]) -> list[int]:
+        """The actions that it chooses from, checking and calling first."""
         game, state = self._game, line.state
-        if game.actor(state) != self._player:
-            return self._ask(line)
         call, fold = game.check_or_call(state), game.check_or_fold(state)
-        tried = [call]
-        if line.actions.count(DEALT) >= self._agent.from_street:
-            raises = self._agent.actions - {call, fold}
-            tried = [a for a in game.actions(state) if a in (call, fold) or a in raises]
-        weight = self._opponents_weight(line)
-        worth = torch.stack([self._worth(line, action, weight) for action in tried])
-        strategy = worth.new_zeros(game.num_actions, game.num_hands)
-        strategy[torch.tensor(tried)[worth.argmax(0)], torch.arange(game.num_hands)] = 1
-        return strategy
+        if line.actions.count(DEALT) < self._agent.from_street:
+            return [call]
+        return [a for a in game.actions(state) if a in (call, fold) or a in self._agent.actions]
 
-    def _worth(self, line: Line[State], action: int, weight: Tensor) -> Tensor:
-        """``[H]`` counterfactual values of an action against the other's ``weight`` ``[H]``."""
-        game, after = self._game, self._game.next_state(line.state, action)
-        answers = game.actor(after) == 1 - self._player
-        if not answers or game.check_or_fold(after) == game.check_or_call(after):  # nothing to fold to
-            return self._called_down(after, weight)
-        folds = game.check_or_fold(after)
-        folding = weight * self._ask(line.after(action, after))[folds]
-        called = game.next_state(after, game.check_or_call(after))
-        return self._called_down(game.next_state(after, folds), folding) + self._called_down(
-            called, weight - folding
-        )
+    def _may_fold(self, state: State) -> bool:
+        """Whether the other is to answer a bet."""
+        game = self._game
+        answers = game.actor(state) == 1 - self._player
+        return answers and game.check_or_fold(state) != game.check_or_call(state)
 
-    def _called_down(self, state: State, weight: Tensor) -> Tensor:
-        """``[H]``; of a state where the game has ended: what it pays."""
-        nobody_else = torch.zeros(1, dtype=torch.int64).numpy()
-        return self._check_down.counterfactual_values([[state]], nobody_else, self._player, weight[None])[
-            0, 0
+    def _decided(self, line: Line[State]) -> list[Line[State]]:
+        """Where on a line the other has acted."""
+        return [
+            Line(line.states[: place + 1], line.actions[:place], line.hand)
+            for place in range(len(line.actions))
+            if self._game.actor(line.states[place]) == 1 - self._player
         ]
 
-    def _opponents_weight(self, line: Line[State]) -> Tensor:
+    def _opponents_weight(self, line: Line[State], answers: dict[State, Tensor]) -> Tensor:
         """``[H]`` how likely the other comes with each hand."""
-        game = self._game
-        weight = torch.as_tensor(game.initial_beliefs[1 - self._player])
-        for length, action in enumerate(line.actions, 1):
-            if game.actor(line.states[length - 1]) == 1 - self._player:
-                before = Line(line.states[:length], line.actions[: length - 1], line.hand)
-                weight = weight * self._ask(before)[action]
+        weight = torch.as_tensor(self._game.initial_beliefs[1 - self._player])
+        for before in self._decided(line):
+            weight = weight * answers[before.state][line.actions[len(before.actions)]]
         return weight
 
-    def _ask(self, line: Line[State]) -> Tensor:
-        """``[actions of the game, H]`` what the other does."""
-        return self._opponent.strategies([line])[0].double().cpu()
+    def _ask(self, lines: Sequence[Line[State]]) -> dict[State, Tensor]:
+        """By public state, ``[actions of the game, H]``: what the other does there."""
+        different = {line.state: line for line in lines}
+        if not different:
+            return {}
+        found = self._opponent.strategies(list(different.values())).double().cpu()
+        return dict(zip(different, found, strict=True))

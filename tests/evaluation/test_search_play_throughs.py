@@ -168,7 +168,7 @@ def test_as_many_play_throughs_as_iterations_go_on_from_each_with_its_averaging_
 def test_one_play_through_goes_on_from_one_iteration_drawn_by_its_weight(
     averaging: str, weights: list[float]
 ) -> None:
-    draws = 300
+    draws = 150
     found = torch.stack([shares(TellingSolver("cfr", averaging), 4, 1, seed) for seed in range(draws)])
     assert ((found.abs() < 1e-7) | ((found - 1).abs() < 1e-7)).all()
     expected = draws * np.array(weights) / sum(weights)
