@@ -125,7 +125,7 @@ TRAIN = [*KUHN, "iterations=1", "launcher=modal"]
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pokerlab.evaluation.plots._save", lambda *_, **__: None)
+    monkeypatch.setattr("pokerlab.evaluation.plots.save", lambda *_, **__: None)
     return tmp_path
 
 

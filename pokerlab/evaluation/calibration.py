@@ -9,7 +9,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from pokerlab.evaluation.plots import NETWORK, _tidy
+from pokerlab.evaluation.plots import NETWORK, tidy
 from pokerlab.games.base import Game
 from pokerlab.learning.networks import Networks
 from pokerlab.search.solver import Solver
@@ -122,7 +122,7 @@ def plot_calibration(calibrations: Mapping[str, Calibration]) -> Figure:
             f"mean absolute {of.mean_absolute_error:.3g}, root mean square {of.root_mean_square_error:.3g}"
         )
         axes.set_title(f"{street}, {states}\nerror: {errors}", fontsize=10)
-        _tidy(axes)
+        tidy(axes)
         figure.colorbar(drawn, ax=axes, label="weight of the hands", fraction=0.046)
     figure.supxlabel(
         "where search ends before the game does, solved values rest on the network's own", fontsize=8

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
 
-from pokerlab.evaluation.range_grids import draw_cells
+from pokerlab.evaluation.cells import draw_cells
 from pokerlab.games.base import Floats
 
 CELL, MARGIN, BAR = 0.85, 0.15, 0.2

@@ -73,8 +73,8 @@ def _plot_losses(metrics: Sequence[dict[str, Any]], path: Path) -> Path:
     for axes, name, unit in ((left, "value_loss", "pot²"), (right, "policy_loss", "nats")):
         axes.plot(iterations, [line[name] for line in metrics], color=SEARCH, linewidth=1.5)
         axes.set(xlabel="iteration", ylabel=f"{name.replace('_', ' ')} ({unit})", yscale="log")
-        _tidy(axes)
-    return _save(figure, path)
+        tidy(axes)
+    return save(figure, path)
 
 
 def _plot_exploitability(
@@ -94,7 +94,7 @@ def _plot_exploitability(
         values = [line[name] for line in evaluated]
         axes.plot(positions, values, color=colour, marker=marker, markersize=4, label=legend)
     _finish_exploitability(axes, label, game)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def _finish_exploitability(axes: Axes, label: str, game: str) -> None:
@@ -116,7 +116,7 @@ def _finish_exploitability(axes: Axes, label: str, game: str) -> None:
         )
     axes.set(xlabel=label, ylabel="exploitability (NashConv/2, chips)", yscale="log", title=game)
     axes.legend(frameon=False, loc="lower left")
-    _tidy(axes)
+    tidy(axes)
 
 
 def plot_curves(groups: Mapping[str, Sequence[Sequence[dict[str, Any]]]], game: str, path: Path) -> Path:
@@ -143,7 +143,7 @@ def plot_curves(groups: Mapping[str, Sequence[Sequence[dict[str, Any]]]], game: 
         label = f"{name}, mean of {len(runs)} runs" if len(runs) > 1 else name
         axes.plot(*means, "o-", color=colour, linewidth=2, label=label)
     _finish_exploitability(axes, "minutes of self-play and training", game)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def plot_sweep(runs: Sequence[Status], keys: Sequence[str], path: Path) -> Path:
@@ -169,10 +169,10 @@ def plot_sweep(runs: Sequence[Status], keys: Sequence[str], path: Path) -> Path:
         axes.set(xlabel=key, yscale="log")
         axes.margins(x=0.2)
         axes.set_xticks(range(len(order)), [_short(value) for value in order])
-        _tidy(axes)
+        tidy(axes)
     figure.axes[0].set_ylabel("exploitability (NashConv/2, chips)")
     figure.axes[0].legend(frameon=False)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def _as_number(text: str) -> tuple[int, float, str]:
@@ -188,12 +188,14 @@ def _short(text: str) -> str:
     return text if word else f"{value:.3g}"
 
 
-def _tidy(axes: Axes) -> None:
+def tidy(axes: Axes) -> None:
+    """Takes away what distracts."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(visible=True, which="major", color="#e5e5e5", linewidth=0.8)
     axes.set_axisbelow(True)
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def save(figure: Figure, path: Path) -> Path:
+    """Writes a figure as PNG, all or nothing; folders are made; returns ``path``."""
     write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=120))
     return path

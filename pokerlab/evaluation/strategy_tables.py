@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from pokerlab.evaluation.cells import NEGLIGIBLE, draw_cells
 from pokerlab.evaluation.policies import WholeGame
-from pokerlab.evaluation.range_grids import NEGLIGIBLE, draw_cells
 from pokerlab.games.base import CHANCE, TERMINAL, Floats, Game, State
 from pokerlab.games.kuhn import KuhnState
 from pokerlab.games.leduc import SUITS, LeducState

@@ -17,8 +17,8 @@ from pokerlab.evaluation.hand_histories import check_histories, write_histories
 from pokerlab.evaluation.leagues import League
 from pokerlab.evaluation.match_matrix import plot_matrix
 from pokerlab.evaluation.matches import Estimate, Match, PlayedHand, play_match
+from pokerlab.evaluation.plots import save
 from pokerlab.evaluation.policies import WholeGame
-from pokerlab.evaluation.range_grids import save
 from pokerlab.games.base import Game
 from pokerlab.runs.build import check_integer, check_output_path, check_positive
 from pokerlab.runs.folder import RunFolder

@@ -8,7 +8,7 @@ import torch
 from matplotlib.collections import QuadMesh
 
 from pokerlab.evaluation.calibration import Calibration, by_street, calibration, plot_calibration
-from pokerlab.evaluation.range_grids import save
+from pokerlab.evaluation.plots import save
 from pokerlab.games.base import Game
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pokerlab.evaluation.cells import FAINT
 from pokerlab.evaluation.match_matrix import plot_matrix
-from pokerlab.evaluation.range_grids import FAINT, save
+from pokerlab.evaluation.plots import save
 
 MEAN = np.array([[5, 120.4, -8], [-120.4, 5, 30], [8, -30, 5]])
 HALF = np.array([[0, 12.3, 4], [12.3, 0, 9.6], [4, 9.6, 0]])

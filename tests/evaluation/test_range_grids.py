@@ -9,16 +9,9 @@ import torch
 from matplotlib import colormaps, image
 from matplotlib.figure import Figure
 
-from pokerlab.evaluation.range_grids import (
-    FAINT,
-    cell_means,
-    class_names,
-    hand_classes,
-    range_grid,
-    readable_on,
-    save,
-    strategy_grid,
-)
+from pokerlab.evaluation.cells import FAINT, readable_on
+from pokerlab.evaluation.plots import save
+from pokerlab.evaluation.range_grids import cell_means, class_names, hand_classes, range_grid, strategy_grid
 from pokerlab.games.base import Floats
 from pokerlab.games.cards import RANKS, Deck
 from pokerlab.games.holdem import Holdem

@@ -9,8 +9,9 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from pokerlab.evaluation.cells import FAINT
+from pokerlab.evaluation.plots import save
 from pokerlab.evaluation.policies import WholeGame
-from pokerlab.evaluation.range_grids import FAINT, save
 from pokerlab.evaluation.strategy_tables import (
     Row,
     equilibrium,

@@ -72,7 +72,7 @@ def command(name: str, *arguments: str, cwd: Path, plots: bool = True) -> Ended:
         stack.enter_context(contextlib.redirect_stderr(err))
         stack.callback(_close_log)
         if not plots:
-            stack.enter_context(patch("pokerlab.evaluation.plots._save"))
+            stack.enter_context(patch("pokerlab.evaluation.plots.save"))
         try:
             if name == "launch":
                 runpy.run_path(str(ROOT / "launch_modal.py"), run_name="__main__")

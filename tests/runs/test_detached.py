@@ -18,7 +18,7 @@ pytestmark = [
 
 @pytest.fixture
 def _no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pokerlab.evaluation.plots._save", lambda *_, **__: None)
+    monkeypatch.setattr("pokerlab.evaluation.plots.save", lambda *_, **__: None)
 
 
 @pytest.fixture(scope="module")

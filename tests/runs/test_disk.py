@@ -216,7 +216,7 @@ def test_a_detached_run_ends_in_a_line(
     run = copy(straight, tmp_path)
     (run.checkpoints / "last.ckpt").write_bytes(run.checkpoint(2).read_bytes())
     full_from(patched, "iteration=000004.ckpt", 1, only=True)
-    patched.setattr("pokerlab.evaluation.plots._save", lambda *_: None)
+    patched.setattr("pokerlab.evaluation.plots.save", lambda *_: None)
     assert detached.main([str(run.path)]) == 1
     line = f"{run.checkpoint(4)}: No space left on device; "
     line += "the last checkpoint is checkpoints/last.ckpt (iteration 3)"  # which fitted
@@ -224,7 +224,7 @@ def test_a_detached_run_ends_in_a_line(
     assert run.read_job()["state"] == "failed"
     assert run.log.read_text().endswith(f"ERROR failed: {line}\n")
     patched.undo()
-    patched.setattr("pokerlab.evaluation.plots._save", lambda *_: None)
+    patched.setattr("pokerlab.evaluation.plots.save", lambda *_: None)
     assert detached.main([str(run.path)]) == 0
     assert_same_run(run, straight)
 

@@ -20,7 +20,7 @@ JOB = {"experiment": "kuhn", "launcher": "modal", "submission": "first", "state"
 
 @pytest.fixture
 def _no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pokerlab.evaluation.plots._save", lambda *_, **__: None)
+    monkeypatch.setattr("pokerlab.evaluation.plots.save", lambda *_, **__: None)
 
 
 @pytest.fixture(scope="module")
