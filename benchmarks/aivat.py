@@ -19,11 +19,12 @@ import torch
 from benchmarks.measure import Arguments, Report, positive
 from pokerlab.errors import UserError
 from pokerlab.evaluation.aivat import ValueFunction
-from pokerlab.evaluation.matches import play_match
+from pokerlab.evaluation.matches import NO_LUCK, play_match
 from pokerlab.runs.command import check_overrides
 from pokerlab.runs.contest import exact_value, value_function
 from pokerlab.runs.lineup import Lineup, Named
 
+NO_LUCK_LEFT = "no luck left"
 WAYS = [(known, values) for values in ("self_play", "check_down") for known in ("both", "own")]
 
 
@@ -55,15 +56,21 @@ def rows(
         found.append({
             "opponent": second.name, "values": name, "known": known, "exact": exact,
             **_bias(estimates, exact),
-            "hand_cut": float(np.median(hand_cuts)), "deal_cut": float(np.median(deal_cuts)),
+            "hand_cut": _median(hand_cuts), "deal_cut": _median(deal_cuts),
         })  # fmt: skip
     won = {"opponent": second.name, "values": "as won", "known": "", "exact": exact}
     return [*found, {**won, **_bias(raw, exact), "hand_cut": 1.0, "deal_cut": 1.0}]
 
 
+def _median(cuts: Sequence[float]) -> float | str:
+    return float(np.median(cuts)) if cuts else NO_LUCK_LEFT
+
+
 def _bias(estimates: Sequence[float], exact: float) -> dict[str, float]:
-    error = np.std(estimates, ddof=1) / len(estimates) ** 0.5
-    return {"mean": float(np.mean(estimates)), "bias": float((np.mean(estimates) - exact) / error)}
+    """In standard errors; of estimates that differ by rounding alone there is none."""
+    error = float(np.std(estimates, ddof=1)) / len(estimates) ** 0.5
+    bias = (float(np.mean(estimates)) - exact) / error if error > NO_LUCK else 0.0
+    return {"mean": float(np.mean(estimates)), "bias": bias}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
