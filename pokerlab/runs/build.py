@@ -106,16 +106,15 @@ def check_enumerable(game: Game, wanted: str) -> None:
         )
 
 
-def check_output_path(config: DictConfig, key: str) -> Path | None:
-    """``key`` as a file that can be written, or None.
+def check_output_path(config: DictConfig, key: str, group: str = "") -> Path | None:
+    """``config[key]`` as a file that can be written, or None; messages begin with ``group``.
 
     Raises:
         UserError: its folder does not exist, or it is a folder itself.
     """
-    value = OmegaConf.select(config, key)
-    if value is None:
+    if config[key] is None:
         return None
-    path = Path(str(value))
+    path, key = Path(str(config[key])), group + key
     if not path.parent.is_dir():
         raise UserError(f"{key}={path}: the folder {path.parent} does not exist")
     if path.is_dir():

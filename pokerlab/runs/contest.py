@@ -41,7 +41,7 @@ def check_match(config: DictConfig) -> None:
         if match[key] not in choices:
             known = ", ".join("null" if choice is None else choice for choice in choices)
             raise UserError(f"match.{key} must be one of {known}, got {match[key]!r}")
-    check_output_path(config, "match.histories")
+    check_output_path(config.match, "histories", "match.")
 
 
 def against(config: DictConfig) -> list[str]:
@@ -73,7 +73,7 @@ def play(config: DictConfig, run: RunFolder, entrant: Named, lineup: Lineup) -> 
     agents, console = [entrant, *others], Console()
     if len({agent.name for agent in agents}) < len(agents):
         raise UserError("match.against names an agent twice, or the run's own")
-    histories = check_output_path(config, "match.histories")
+    histories = check_output_path(config.match, "histories", "match.")
     if histories:
         check_histories(histories, game)
     values = None
