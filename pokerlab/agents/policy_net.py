@@ -33,39 +33,31 @@ class _PolicyNetworkSeat(Seat[State]):
     def __init__(self, game: Game[State], network: PolicyNetwork) -> None:
         self._game, self._network = game, network
         self._like = next(network.parameters()).detach()
-        self._place: dict[State, int] = {}
-        """In the arrays that follow; each new part of them is what one step added."""
-        self._beliefs: list[Tensor] = []
-        self._strategies: list[Tensor] = []
+        self._known: dict[State, tuple[Tensor, Tensor]] = {}
+        """Beliefs ``[2, H]``, and what is done, ``[actions of the game, H]``."""
 
     def strategies(self, lines: Sequence[Line[State]]) -> Tensor:
         for depth in range(max(len(line.states) for line in lines)):
             self._add({
                 line.states[depth]: (line.states[depth - 1], line.actions[depth - 1]) if depth else None
                 for line in lines
-                if depth < len(line.states) and line.states[depth] not in self._place
+                if depth < len(line.states) and line.states[depth] not in self._known
             })  # fmt: skip
-        return torch.stack([self._strategies[self._place[line.state]] for line in lines])
+        return torch.stack([self._known[line.state][1] for line in lines])
 
     def _add(self, new: dict[State, tuple[State, int] | None]) -> None:
         """What is believed and done at public states, given the move that led to each."""
-        if not new:
-            return
-        states = list(new)
-        beliefs = self._beliefs_at(states, list(new.values()))
-        strategies = self._ask(states, beliefs)
-        for number, state in enumerate(states):
-            self._place[state] = len(self._beliefs)
-            self._beliefs.append(beliefs[number])
-            self._strategies.append(strategies[number])
+        if new:
+            beliefs = self._beliefs_at(list(new), list(new.values()))
+            self._known |= zip(new, zip(beliefs, self._ask(list(new), beliefs), strict=True), strict=True)
 
     def _beliefs_at(self, states: Sequence[State], moves: Sequence[tuple[State, int] | None]) -> Tensor:
         """``[n, 2, H]``."""
         if moves[0] is None:
             return torch.as_tensor(self._game.initial_beliefs).to(self._like)[None]
-        before = [self._place[move[0]] for move in moves if move is not None]
+        before = [self._known[move[0]] for move in moves if move is not None]
         actors = torch.tensor([self._game.actor(move[0]) for move in moves if move is not None])
-        beliefs = torch.stack([self._beliefs[place] for place in before])
+        beliefs = torch.stack([believed for believed, _ in before])
         dealt = actors == CHANCE
         if dealt.any():
             possible = np.array(
@@ -74,8 +66,8 @@ class _PolicyNetworkSeat(Seat[State]):
             beliefs[dealt] = after_deals(beliefs[dealt], torch.as_tensor(possible).to(self._like))
         if not dealt.all():
             chances = torch.stack([
-                self._strategies[place][move[1]]
-                for place, move, by_chance in zip(before, moves, dealt.tolist(), strict=True)
+                done[move[1]]
+                for (_, done), move, by_chance in zip(before, moves, dealt.tolist(), strict=True)
                 if move is not None and not by_chance
             ])  # fmt: skip
             beliefs[~dealt] = after_actions(beliefs[~dealt], actors[~dealt], chances)

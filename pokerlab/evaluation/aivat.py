@@ -21,7 +21,7 @@ from torch import Tensor
 
 from pokerlab.games.base import CHANCE, TERMINAL, Game, Ints, State
 from pokerlab.games.showdown import RUN_OUTS
-from pokerlab.search.payoffs import expected, joint_mass, outcomes, payoffs
+from pokerlab.search.payoffs import expected, joint_mass, outcomes, payoffs, terminals
 
 MOST_HANDS = 64
 """Of a game whose positions are valued by a matrix of hands each."""
@@ -238,11 +238,8 @@ class Aivat(Generic[State]):
 
     def estimate(self, ends: Sequence[State]) -> Tensor:
         """``[n]`` what player 0 won in each hand but for luck, given terminal states."""
-        game = self._game
-        different, which = _numbered(ends)
-        terminals = [game.terminal(end) for end in different]
-        values = payoffs(game, [terminals[i] for i in which], 0, self.weights[1])
-        return expected(game, self.weights, values, 0) - self.luck
+        values = payoffs(self._game, terminals(self._game, ends), 0, self.weights[1])
+        return expected(self._game, self.weights, values, 0) - self.luck
 
 
 def _numbered(states: Sequence[State]) -> tuple[list[State], Ints]:

@@ -77,22 +77,20 @@ class _LocalBestResponseSeat(Seat[State]):
         answers = self._ask([*answered, *(before for line in lines for before in self._decided(line))])
 
         # each action is worth what some states are, against some weights of the other's hands
-        worth = torch.zeros(len(lines), game.num_actions, game.num_hands, dtype=torch.float64)
-        worth[:] = NOT_TRIED
+        shape = len(lines), game.num_actions, game.num_hands
+        worth = torch.full(shape, NOT_TRIED, dtype=torch.float64)
         rows: list[tuple[int, int, State, Tensor]] = []
         for number, line in enumerate(lines):
             weight = self._opponents_weight(line, answers)
             for action in tried[line.state]:
                 worth[number, action] = 0
-                state = after[line.state, action]
+                state, staying = after[line.state, action], weight
                 if self._may_fold(state):
                     fold, call = game.check_or_fold(state), game.check_or_call(state)
                     folding = weight * answers[state][fold]
                     rows.append((number, action, game.next_state(state, fold), folding))
-                    state, weight_left = game.next_state(state, call), weight - folding
-                else:
-                    weight_left = weight
-                rows.append((number, action, state, weight_left))
+                    state, staying = game.next_state(state, call), weight - folding
+                rows.append((number, action, state, staying))
         values = self._check_down.counterfactual_values(
             [[state] for *_, state, _ in rows], np.arange(len(rows)), self._player,
             torch.stack([weight for *_, weight in rows]),
@@ -103,7 +101,7 @@ class _LocalBestResponseSeat(Seat[State]):
         return {line.state: best[number] for number, line in enumerate(lines)}
 
     def _tried(self, line: Line[State]) -> list[int]:
-        """The actions that it chooses from, checking and calling first."""
+        """The actions that it chooses from, ascending."""
         game, state = self._game, line.state
         call, fold = game.check_or_call(state), game.check_or_fold(state)
         if line.actions.count(DEALT) < self._agent.from_street:

@@ -17,13 +17,13 @@ from pokerlab.errors import UserError, near
 from pokerlab.evaluation.aivat import MOST_HANDS
 from pokerlab.evaluation.local_best_response import LocalBestResponse
 from pokerlab.evaluation.policies import WholeGame
+from pokerlab.evaluation.strategy_tables import equilibrium
 from pokerlab.games.base import Game
 from pokerlab.runs.assemble import Assembled
 from pokerlab.runs.build import build
 from pokerlab.runs.folder import LAST, RunFolder
 from pokerlab.runs.restore import find_checkpoint, restored
 from pokerlab.runs.start import read_config
-from pokerlab.search.solver import Solver
 
 BASELINES: dict[str, Callable[[Game], Agent]] = {
     "uniform": Uniform,
@@ -157,8 +157,7 @@ class Lineup:
         if not (self.game.enumerable and self.game.num_hands <= MOST_HANDS):
             raise UserError(f"match.against={EQUILIBRIUM}: {self.game.name} is too large for it")
         whole = WholeGame(self.game)
-        solve = Solver("dcfr").start(whole.forest, whole.belief).run(EQUILIBRIUM_ITERATIONS)
-        return Named(EQUILIBRIUM, TabularAgent.of(whole.forest, solve.average_strategy()))
+        return Named(EQUILIBRIUM, TabularAgent.of(whole.forest, equilibrium(whole, EQUILIBRIUM_ITERATIONS)))
 
 
 def name_of(run: RunFolder, checkpoint: Path) -> str:

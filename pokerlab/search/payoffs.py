@@ -50,6 +50,12 @@ def payoffs(game: Game, ends: Sequence[Terminal], player: int, reach: Tensor) ->
     return outcomes(game, np.array([end.kernel for end in ends]), reach) * chips[:, None]
 
 
+def terminals(game: Game[State], ends: Sequence[State]) -> list[Terminal]:
+    """The payoffs of ``m`` terminal states, few of them different."""
+    different = {end: game.terminal(end) for end in dict.fromkeys(ends)}
+    return [different[end] for end in ends]
+
+
 def expected(game: Game, weights: Tensor, values: Tensor, player: int) -> Tensor:
     """``[m]`` what a player expects.
 
@@ -70,7 +76,4 @@ def joint_mass(game: Game, weights: Tensor) -> Tensor:
 def realised(game: Game[State], ends: Sequence[State], hands: Ints) -> Tensor:
     """``[m]`` chips that player 0 won with ``hands`` ``[m, 2]`` at terminal states."""
     weights = torch.nn.functional.one_hot(torch.as_tensor(hands.T.copy()), game.num_hands).double()
-    number = {end: i for i, end in enumerate(dict.fromkeys(ends))}
-    terminals = [game.terminal(end) for end in number]
-    each = [terminals[number[end]] for end in ends]
-    return expected(game, weights, payoffs(game, each, 0, weights[1]), 0)
+    return expected(game, weights, payoffs(game, terminals(game, ends), 0, weights[1]), 0)
