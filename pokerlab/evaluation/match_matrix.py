@@ -38,7 +38,7 @@ def plot_matrix(names: Sequence[str], mean: Floats, half_width: Floats, unit: st
         ]
         for row in zip(values, half_width, strict=True)
     ]
-    labels = [fill(name, LETTERS) for name in names]
+    labels = [fill(name.replace(":", ": "), LETTERS) for name in names]  # of a run, how it plays comes last
     left = max(_inches(label) for label in labels) + 2 * MARGIN
     above = max((_inches(label) + _height(label)) / sqrt(2) for label in labels) + 2 * MARGIN
     side = max(CELL * number, 2.5)
