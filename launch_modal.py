@@ -11,9 +11,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.console import Console
 
+from pokerlab.config.command import BASIC, run_command, sweep_note
 from pokerlab.errors import UserError
-from pokerlab.runs.command import BASIC, run_command, sweep_note
-from pokerlab.runs.launch import check, launch
+from pokerlab.jobs.launch import check, launch
 
 
 def main(config: DictConfig) -> None:

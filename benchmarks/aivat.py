@@ -17,12 +17,12 @@ import numpy as np
 import torch
 
 from benchmarks.measure import Arguments, Report, positive
+from pokerlab.config.command import check_overrides
 from pokerlab.errors import UserError
 from pokerlab.evaluation.aivat import ValueFunction
+from pokerlab.evaluation.contest import exact_value, value_function
+from pokerlab.evaluation.lineup import Lineup, Named
 from pokerlab.evaluation.matches import NO_LUCK, play_match
-from pokerlab.runs.command import check_overrides
-from pokerlab.runs.contest import exact_value, value_function
-from pokerlab.runs.lineup import Lineup, Named
 
 NO_LUCK_LEFT = "no luck left"
 WAYS = [(known, values) for values in ("self_play", "check_down") for known in ("both", "own")]

@@ -18,14 +18,14 @@ import torch
 from torch import nn
 
 from benchmarks.measure import Arguments, Report
+from pokerlab.config.command import check_overrides
 from pokerlab.errors import UserError
 from pokerlab.games.base import CHANCE, Game
-from pokerlab.runs.assemble import Assembled
-from pokerlab.runs.command import check_overrides
 from pokerlab.search.subgames import Subgames, solving_bytes
 from pokerlab.search.tree import PublicTree
 from pokerlab.selfplay.data import Batch
 from pokerlab.selfplay.workers import random_stream
+from pokerlab.training.assemble import Assembled
 
 PASSES = 12
 """Times that CFR reads or writes each number of an edge, a terminal or a leaf in one iteration: regret,

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from pokerlab.runs.folder import RunFolder
+from pokerlab.store.folder import RunFolder
 
 CLOCK = {"timestamp", "seconds_selfplay", "seconds_training"}
 """Fields of a metrics line that no two runs share."""

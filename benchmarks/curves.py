@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import CommandLine, output_path
+from pokerlab.config.build import build
 from pokerlab.errors import UserError
 from pokerlab.evaluation.plots import CURVES, evaluations, plot_curves
-from pokerlab.runs.build import build
-from pokerlab.runs.start import find_run, read_config
+from pokerlab.training.start import find_run, read_config
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -19,20 +19,20 @@ import torch
 from torch import Tensor
 
 from benchmarks.measure import Arguments, Report, natural, positive
+from pokerlab.config.command import check_overrides
 from pokerlab.errors import UserError
 from pokerlab.evaluation.policies import WholeGame, search_policy
 from pokerlab.games.base import Game
 from pokerlab.learning.networks import Networks
-from pokerlab.runs.assemble import Assembled
-from pokerlab.runs.command import check_overrides
-from pokerlab.runs.restore import find_checkpoint, restored
-from pokerlab.runs.start import read_config
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafValues
 from pokerlab.search.solver import Solver
 from pokerlab.search.tree import build_tree
 from pokerlab.selfplay.examples import ValueExamples
 from pokerlab.selfplay.workers import random_stream
+from pokerlab.training.assemble import Assembled
+from pokerlab.training.restore import find_checkpoint, restored
+from pokerlab.training.start import read_config
 
 SINGLE = torch.empty(0)
 

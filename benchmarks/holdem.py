@@ -17,9 +17,9 @@ import numpy as np
 import torch
 
 from benchmarks.measure import Arguments, Report, duration, median_rates, positive
+from pokerlab.config.build import build
+from pokerlab.config.command import compose
 from pokerlab.games.holdem import Holdem
-from pokerlab.runs.build import build
-from pokerlab.runs.command import compose
 from pokerlab.search.forest import Forest
 from pokerlab.search.solver import Solver
 from pokerlab.search.tree import build_tree

@@ -37,10 +37,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from benchmarks.compare import differences
 from benchmarks.measure import Arguments, Report, positive
+from pokerlab.config.command import check_overrides
 from pokerlab.errors import UserError
-from pokerlab.runs.command import check_overrides
-from pokerlab.runs.folder import LAST, TEMPORARY, RunFolder
-from pokerlab.runs.start import check_checkpoint
+from pokerlab.store.folder import LAST, TEMPORARY, RunFolder
+from pokerlab.training.start import check_checkpoint
 
 EXPERIMENT = "experiment=leduc"
 RUN = (
@@ -229,7 +229,7 @@ def next_command(overrides: Sequence[str], run: RunFolder, draw: random.Random) 
     if not run.config.exists():
         return first_command(overrides, run)
     return (
-        ["pokerlab.runs.detached", str(run.path)]
+        ["pokerlab.jobs.detached", str(run.path)]
         if submitted
         else ["pokerlab.train", f"resume_from={run.path}"]
     )

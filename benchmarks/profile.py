@@ -26,10 +26,10 @@ from benchmarks.forests import Measured, whole_games
 from benchmarks.measure import Arguments, Report, duration, median_rates, seconds_of
 from benchmarks.scaling import TREE_OF_HANDS, street
 from pokerlab.games.leduc import Leduc
+from pokerlab.search.backends.compiled import CompiledCFR
+from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.cfr import CFR
-from pokerlab.search.compiled import CompiledCFR
 from pokerlab.search.rules import RULES
-from pokerlab.search.tensor_cfr import TensorCFR
 
 SOLVERS: dict[str, type[CFR]] = {"tensors": TensorCFR, "compiled": CompiledCFR}
 FORESTS: dict[str, Callable[[], Measured]] = {

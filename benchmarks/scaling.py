@@ -38,16 +38,16 @@ from benchmarks.measure import (
 )
 from benchmarks.plots import PANELS, plot_costs
 from benchmarks.street import Street, StreetState
+from pokerlab.config.build import torch_device
+from pokerlab.config.command import check_overrides
 from pokerlab.errors import UserError
 from pokerlab.games.base import Game, Unfolded
 from pokerlab.games.leduc import Leduc
-from pokerlab.runs.assemble import Assembled
-from pokerlab.runs.build import torch_device
-from pokerlab.runs.command import check_overrides
 from pokerlab.search.forest import Forest
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import solving_bytes
 from pokerlab.search.tree import build_tree
+from pokerlab.training.assemble import Assembled
 
 BATCHES = (1, 4, 16, 64, 256, 1024, 4096)
 HANDS = (6, 24, 96, 332, 1326)

@@ -30,14 +30,14 @@ import lightning
 from omegaconf import DictConfig
 
 from benchmarks.measure import Arguments, Report
+from pokerlab.config.build import torch_device
+from pokerlab.config.command import check_overrides
 from pokerlab.errors import UserError
-from pokerlab.runs.assemble import Assembled
-from pokerlab.runs.build import torch_device
-from pokerlab.runs.command import check_overrides
-from pokerlab.runs.folder import RunFolder
 from pokerlab.search.cfr import CFR
 from pokerlab.search.leaves import LeafValues
 from pokerlab.selfplay.data import SelfPlayData
+from pokerlab.store.folder import RunFolder
+from pokerlab.training.assemble import Assembled
 
 IN_THIS_PROCESS = ("search", "network", "sampling")
 IN_WORKERS = ("workers",)

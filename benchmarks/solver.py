@@ -24,10 +24,10 @@ import torch
 
 from benchmarks.forests import Measured, second_round_states, second_rounds, whole_games
 from benchmarks.measure import Arguments, Report, Run, duration, median_rates, positive
+from pokerlab.config.build import build
+from pokerlab.config.command import compose
 from pokerlab.errors import UserError
 from pokerlab.games.base import Game
-from pokerlab.runs.build import build
-from pokerlab.runs.command import compose
 from pokerlab.search.solver import Solver
 
 BATCHES = {

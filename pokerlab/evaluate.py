@@ -20,25 +20,25 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from pokerlab.errors import UserError
-from pokerlab.evaluation.plots import plot_run
-from pokerlab.evaluation.policies import WholeGame
-from pokerlab.evaluation.strength import ALONE, AVERAGE, GADGET, SEARCH, WAYS, ways_to_play
-from pokerlab.runs.assemble import Assembled
-from pokerlab.runs.board import log_evaluation
-from pokerlab.runs.build import (
+from pokerlab.config.build import (
     build,
     check_integer,
     check_output_path,
     check_positive,
     torch_device,
 )
-from pokerlab.runs.command import run_command
-from pokerlab.runs.contest import check_match, play
-from pokerlab.runs.folder import RunFolder, write_json
-from pokerlab.runs.lineup import Lineup, name_of
-from pokerlab.runs.restore import find_checkpoint, restored
-from pokerlab.runs.start import read_config
+from pokerlab.config.command import run_command
+from pokerlab.errors import UserError
+from pokerlab.evaluation.contest import check_match, play
+from pokerlab.evaluation.lineup import Lineup, name_of
+from pokerlab.evaluation.plots import plot_run
+from pokerlab.evaluation.policies import WholeGame
+from pokerlab.evaluation.strength import ALONE, AVERAGE, GADGET, SEARCH, WAYS, ways_to_play
+from pokerlab.store.folder import RunFolder, write_json
+from pokerlab.training.assemble import Assembled
+from pokerlab.training.board import log_evaluation
+from pokerlab.training.restore import find_checkpoint, restored
+from pokerlab.training.start import read_config
 
 
 def evaluate(config: DictConfig) -> None:

@@ -16,13 +16,13 @@ from psutil import Process
 from rich.console import Console
 from rich.table import Table
 
+from pokerlab.config.build import build, check_enumerable, check_output_path, check_positive, torch_device
+from pokerlab.config.command import run_command
 from pokerlab.errors import UserError
 from pokerlab.evaluation.policies import WholeGame
-from pokerlab.runs.build import build, check_enumerable, check_output_path, check_positive, torch_device
-from pokerlab.runs.command import run_command
-from pokerlab.runs.folder import write_json
 from pokerlab.search.forest import Forest
 from pokerlab.search.tree import build_tree
+from pokerlab.store.folder import write_json
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 MANY_HANDS = 64

@@ -14,14 +14,14 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from pokerlab.runs.assemble import Assembled
-from pokerlab.runs.build import torch_device
-from pokerlab.runs.command import run_command, sweep_note
-from pokerlab.runs.disk import writing
-from pokerlab.runs.folder import now
-from pokerlab.runs.process import process_record
-from pokerlab.runs.start import start
-from pokerlab.runs.training import STOPPED, RunFailedError, train
+from pokerlab.config.build import torch_device
+from pokerlab.config.command import run_command, sweep_note
+from pokerlab.store.disk import writing
+from pokerlab.store.folder import now
+from pokerlab.store.process import process_record
+from pokerlab.training.assemble import Assembled
+from pokerlab.training.run import STOPPED, RunFailedError, train
+from pokerlab.training.start import start
 
 
 def check(config: DictConfig) -> None:

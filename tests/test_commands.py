@@ -13,7 +13,7 @@ import pytest
 from open_spiel.python.policy import TabularPolicy
 from runs.harness import KUHN, LEDUC, command, contents, refusal, trained
 
-from pokerlab.runs.folder import RunFolder
+from pokerlab.store.folder import RunFolder
 
 RULES = ["cfr", "cfr_plus", "linear_cfr", "dcfr", "pcfr_plus"]
 OPENSPIEL = {"kuhn": "kuhn_poker", "leduc": "leduc_poker"}

@@ -14,12 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 from runs.fake_modal import FakeModal
 from runs.harness import KUHN, config_of, metrics, trained
 
+from pokerlab.config.command import CONF, compose
 from pokerlab.evaluate import evaluate
-from pokerlab.runs.command import CONF, compose
-from pokerlab.runs.launch import launch
-from pokerlab.runs.start import start
-from pokerlab.runs.training import train
+from pokerlab.jobs.launch import launch
 from pokerlab.solve import solve
+from pokerlab.training.run import train
+from pokerlab.training.start import start
 
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.name != "experiment")

@@ -18,11 +18,11 @@ from runs import fake_modal
 from runs.fake_modal import FakeModal
 from runs.harness import KUHN, ROOT, assert_same_run, command, contents, copy, trained
 
-from pokerlab import jobs
-from pokerlab.runs import modal_app
-from pokerlab.runs.folder import RunFolder, write_json
-from pokerlab.runs.process import process_record
+from pokerlab.jobs import command as jobs
+from pokerlab.jobs import modal_app
 from pokerlab.selfplay.trajectories import SelfPlay
+from pokerlab.store.folder import RunFolder, write_json
+from pokerlab.store.process import process_record
 
 Say = Callable[..., tuple[int, str, str]]
 
@@ -169,7 +169,7 @@ def test_without_runs_there_is_an_empty_table(here: Path, say: Say) -> None:
 
 def test_torch_is_not_imported_to_look(run: RunFolder, here: Path) -> None:
     script = (
-        "import sys; from pokerlab import jobs; "
+        "import sys; from pokerlab.jobs import command as jobs; "
         "codes = [jobs.main(['list']), jobs.main(['status', 'run']), jobs.main(['logs', 'run']), "
         "jobs.main(['metrics', 'run'])]; "
         "slow = {'torch', 'lightning', 'hydra', 'matplotlib', 'modal'} & set(sys.modules); "

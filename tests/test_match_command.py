@@ -8,7 +8,7 @@ import pytest
 from pokerkit import HandHistory
 from runs.harness import KUHN, LEDUC, TINY, command, copy, refusal, trained
 
-from pokerlab.runs.folder import RunFolder
+from pokerlab.store.folder import RunFolder
 
 RIVER = ("experiment=river", *TINY, "iterations=1", "trajectories=2", "evaluation.every=null")
 

@@ -8,10 +8,10 @@ import yaml
 from omegaconf import OmegaConf
 from runs.harness import KUHN, TINY, command, refusal
 
-from pokerlab import jobs
-from pokerlab.runs.build import build
-from pokerlab.runs.command import CONF, check_overrides, compose
-from pokerlab.runs.folder import RunFolder
+from pokerlab.config.build import build
+from pokerlab.config.command import CONF, check_overrides, compose
+from pokerlab.jobs import command as jobs
+from pokerlab.store.folder import RunFolder
 
 LEDUC = ("experiment=leduc", *TINY, "iterations=2", "trajectories=4", "selfplay.search_iterations=3",
          "evaluation.search_iterations=3", "evaluation.play_throughs=0")  # fmt: skip

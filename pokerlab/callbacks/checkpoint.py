@@ -11,9 +11,9 @@ import torch
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from pokerlab.runs.folder import LAST, RunFolder, write_atomically
 from pokerlab.selfplay.data import SelfPlayData
 from pokerlab.selfplay.replay_on_disk import chunk_files
+from pokerlab.store.folder import LAST, RunFolder, write_atomically
 
 FORMAT = 1
 

@@ -8,8 +8,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pokerlab.runs.folder import write_atomically
-from pokerlab.runs.status import Status
+from pokerlab.store.folder import write_atomically
+from pokerlab.store.status import Status
 
 PUBLISHED = {
     "leduc": {
@@ -151,7 +151,7 @@ def plot_sweep(runs: Sequence[Status], keys: Sequence[str], path: Path) -> Path:
 
     Args:
         runs: of the sweep.
-        keys: see :func:`pokerlab.runs.show.varied`.
+        keys: see :func:`pokerlab.jobs.show.varied`.
         path: the PNG.
     """
     panels = list(keys) or ["run"]

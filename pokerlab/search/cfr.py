@@ -1,7 +1,7 @@
 """Counterfactual regret minimisation on a forest of public subgames: what a solver offers.
 
-Two solvers do the same: :class:`~pokerlab.search.compiled.CompiledCFR`, compiled loops for the CPU, and
-:class:`~pokerlab.search.tensor_cfr.TensorCFR`, tensor operations for any device, which the tests hold the
+Two solvers do the same: :class:`CompiledCFR`, compiled loops for the CPU, and
+:class:`TensorCFR`, tensor operations for any device, which the tests hold the
 first against.
 """
 

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
+from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.cfr import divided
 from pokerlab.search.forest import Forest, rows_of
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.rules import UpdateRule
-from pokerlab.search.tensor_cfr import TensorCFR
 
 
 class GadgetCFR(TensorCFR):

@@ -4,12 +4,12 @@ from math import inf
 
 from torch import Tensor
 
+from pokerlab.search.backends.compiled import CompiledCFR
+from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.cfr import CFR
-from pokerlab.search.compiled import CompiledCFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafEvaluator, Prior
 from pokerlab.search.rules import update_rule
-from pokerlab.search.tensor_cfr import TensorCFR
 
 LEAF_BELIEFS = ("current", "average")
 

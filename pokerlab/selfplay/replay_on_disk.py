@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from pokerlab.errors import UserError
-from pokerlab.runs.folder import write_atomically
 from pokerlab.selfplay.examples import SomeExamples
 from pokerlab.selfplay.replay import Replay
+from pokerlab.store.folder import write_atomically
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,15 +20,15 @@ from pokerlab.games.kuhn import BET, PASS, Kuhn, KuhnState
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
 from pokerlab.learning.networks import ValueNetwork
+from pokerlab.search.backends.compiled import CompiledCFR
+from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.cfr import CFR
-from pokerlab.search.compiled import CompiledCFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.gadget import GadgetCFR
 from pokerlab.search.leaves import LeafEvaluator, LeafValues
 from pokerlab.search.rules import RULES
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import Subgames
-from pokerlab.search.tensor_cfr import TensorCFR
 from pokerlab.search.tree import build_tree
 
 DOUBLE = torch.empty(0, dtype=torch.float64)

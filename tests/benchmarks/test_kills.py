@@ -9,7 +9,7 @@ from runs.harness import KUHN, copy, trained
 
 from benchmarks import kills
 from benchmarks.compare import differences
-from pokerlab.runs.folder import RunFolder
+from pokerlab.store.folder import RunFolder
 
 RUN = (
     *KUHN, "workers=0", "iterations=12", "checkpoint_every=4", "commit_every=2", "evaluation.every=100",

@@ -7,9 +7,9 @@ import lightning
 from runs.harness import KUHN
 
 from pokerlab.callbacks.checkpoint import RunCheckpoint, RunCheckpointIO
-from pokerlab.runs.assemble import Assembled
-from pokerlab.runs.command import compose
-from pokerlab.runs.folder import RunFolder
+from pokerlab.config.command import compose
+from pokerlab.store.folder import RunFolder
+from pokerlab.training.assemble import Assembled
 
 
 def fit(

@@ -11,9 +11,9 @@ from fitting import fit
 from pokerlab.callbacks.checkpoint import RunCheckpoint
 from pokerlab.callbacks.cost import CostGuard
 from pokerlab.callbacks.metrics import Metrics
-from pokerlab.runs.command import compose
-from pokerlab.runs.cost import price_per_hour
-from pokerlab.runs.folder import RunFolder
+from pokerlab.config.command import compose
+from pokerlab.store.folder import RunFolder
+from pokerlab.training.cost import price_per_hour
 
 HOUR = 3600.0
 

@@ -11,8 +11,8 @@ from fitting import fit
 from runs.harness import contents, read
 
 from pokerlab.callbacks.checkpoint import RunCheckpoint
-from pokerlab.runs.folder import LAST, RunFolder
 from pokerlab.selfplay.replay_on_disk import chunk_files
+from pokerlab.store.folder import LAST, RunFolder
 
 
 class FailsAt(lightning.Callback):

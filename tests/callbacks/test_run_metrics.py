@@ -11,7 +11,7 @@ from fitting import fit
 from pokerlab.callbacks.checkpoint import RunCheckpoint
 from pokerlab.callbacks.cost import CostGuard
 from pokerlab.callbacks.metrics import Metrics
-from pokerlab.runs.folder import LAST, RunFolder
+from pokerlab.store.folder import LAST, RunFolder
 
 
 class Look(lightning.Callback):

@@ -10,6 +10,7 @@ from pokerlab.agents.policy_net import PolicyNetworkAgent
 from pokerlab.agents.search import SearchAgent
 from pokerlab.agents.tabular import TabularAgent
 from pokerlab.evaluation.aivat import CheckDown, TreeValues
+from pokerlab.evaluation.contest import exact_value
 from pokerlab.evaluation.matches import Estimate, Match, PlayedHand, draw_hands, play_match
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.base import Game
@@ -17,7 +18,6 @@ from pokerlab.games.holdem import Holdem, HoldemState
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc, LeducState
 from pokerlab.learning.networks import PolicyNetwork, ValueNetwork
-from pokerlab.runs.contest import exact_value
 from pokerlab.search.solver import Solver
 
 SMALL_HOLDEM = Holdem("small", stack=20, blinds=(1, 2), ranks=6, suits=4, bets=((1,),))

@@ -9,11 +9,11 @@ from pokerlab.evaluation.policies import WholeGame, search_policy
 from pokerlab.games.kuhn import Kuhn, KuhnState
 from pokerlab.games.leduc import Leduc
 from pokerlab.learning.networks import ValueNetwork
+from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafEvaluator, LeafValues
 from pokerlab.search.solver import Solver
-from pokerlab.search.tensor_cfr import TensorCFR
 
 GAME = Kuhn(depth_limit=2)
 LIMIT = KuhnState((0, 1))

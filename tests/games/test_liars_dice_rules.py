@@ -7,10 +7,10 @@ import pyspiel
 import pytest
 import torch
 
+from pokerlab.config.build import build
+from pokerlab.config.command import compose
 from pokerlab.games.base import TERMINAL
 from pokerlab.games.liars_dice import LiarsDice, LiarsDiceState
-from pokerlab.runs.build import build
-from pokerlab.runs.command import compose
 
 SIZES = [(1, 2), (1, 4), (2, 3), (3, 2)]
 

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from pokerlab.runs.folder import RunFolder
+from pokerlab.store.folder import RunFolder
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NAMES = ("evaluation", "explore_a_spot")

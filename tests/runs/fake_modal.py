@@ -15,8 +15,8 @@ import modal
 import pytest
 from modal.types import FileEntry, FileEntryType
 
-from pokerlab.runs import modal_client, places
-from pokerlab.runs.modal_app import APP, FUNCTION, VOLUME, train_in
+from pokerlab.jobs import modal_client, places
+from pokerlab.jobs.modal_app import APP, FUNCTION, VOLUME, train_in
 
 
 class FakeModal:

@@ -24,8 +24,8 @@ from benchmarks.compare import identical as identical
 from benchmarks.compare import metrics as metrics
 from benchmarks.compare import read as read
 from pokerlab import evaluate, solve, train
-from pokerlab.runs.command import run_command
-from pokerlab.runs.folder import RunFolder
+from pokerlab.config.command import run_command
+from pokerlab.store.folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
 TINY = (

@@ -2,8 +2,8 @@
 
 import pytest
 
+from pokerlab.config.command import check_overrides, compose
 from pokerlab.errors import UserError, near
-from pokerlab.runs.command import check_overrides, compose
 
 
 def test_compose_applies_overrides() -> None:

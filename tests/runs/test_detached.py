@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from pokerlab.runs import detached
-from pokerlab.runs.command import compose
-from pokerlab.runs.folder import RunFolder
-from pokerlab.runs.start import write_config
+from pokerlab.config.command import compose
+from pokerlab.jobs import detached
+from pokerlab.store.folder import RunFolder
+from pokerlab.training.start import write_config
 from runs.harness import KUHN, assert_same_run, copy, metrics, trained
 
 pytestmark = [

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from pokerlab.runs import detached
-from pokerlab.runs.folder import RunFolder, append_line, write_atomically
+from pokerlab.jobs import detached
+from pokerlab.store.folder import RunFolder, append_line, write_atomically
 from runs.harness import KUHN, ROOT, Ended, assert_same_run, command, contents, copy, trained
 
 RUN = (*KUHN, "checkpoint_every=2", "commit_every=2", "run_name=run")
@@ -241,7 +241,7 @@ def test_a_detached_run_whose_output_is_full_too_has_its_exit_code(
 
     with FULL.open("wb") as full:
         ended = subprocess.run(
-            [sys.executable, "-m", "pokerlab.runs.detached", str(run.path)],
+            [sys.executable, "-m", "pokerlab.jobs.detached", str(run.path)],
             stdout=full, stderr=full, cwd=ROOT, preexec_fn=small_files_only, check=False,
         )  # fmt: skip
     assert ended.returncode == 1

@@ -11,10 +11,10 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from pokerlab.runs.command import compose
-from pokerlab.runs.folder import RunFolder, write_json
-from pokerlab.runs.modal_app import train_in
-from pokerlab.runs.process import process_record
+from pokerlab.config.command import compose
+from pokerlab.jobs.modal_app import train_in
+from pokerlab.store.folder import RunFolder, write_json
+from pokerlab.store.process import process_record
 from runs.fake_modal import FakeModal
 from runs.harness import (
     KUHN,

@@ -6,7 +6,7 @@ from signal import SIGINT, SIGKILL, SIGTERM
 
 import pytest
 
-from pokerlab.runs.folder import RunFolder
+from pokerlab.store.folder import RunFolder
 from runs.harness import (
     KUHN,
     LEDUC,
@@ -140,12 +140,12 @@ def test_a_run_stopped_before_its_first_checkpoint_was_due_saves_one(kuhn: RunFo
     assert_same_run(stopped, kuhn)
 
 
-@pytest.mark.parametrize("where", ["folder:RunFolder.update_job", "start:write_config"])
+@pytest.mark.parametrize("where", ["store.folder:RunFolder.update_job", "training.start:write_config"])
 def test_a_run_killed_before_its_config_was_written_starts_anew(
     where: str, kuhn: RunFolder, tmp_path: Path
 ) -> None:
     start = (*KUHN, "checkpoint_every=4", "run_name=run")
-    moment = Moment(f"pokerlab.runs.{where}", 1)
+    moment = Moment(f"pokerlab.{where}", 1)
     assert interrupted(moment, SIGKILL, *start, cwd=tmp_path) == -SIGKILL
     assert command("train", *start, cwd=tmp_path, plots=False).code == 0
     assert_same_run(RunFolder(tmp_path / "outputs/run"), kuhn)
@@ -154,7 +154,7 @@ def test_a_run_killed_before_its_config_was_written_starts_anew(
 @pytest.mark.parametrize("where", ["_adopt", "write_config"])
 def test_a_fork_killed_while_it_is_made_is_made_anew(where: str, leduc: RunFolder, tmp_path: Path) -> None:
     fork = (f"resume_from={leduc.checkpoint(2)}", "run_name=fork")
-    moment = Moment(f"pokerlab.runs.start:{where}", 1)
+    moment = Moment(f"pokerlab.training.start:{where}", 1)
     assert interrupted(moment, SIGKILL, *fork, cwd=tmp_path) == -SIGKILL
     assert command("train", *fork, cwd=tmp_path, plots=False).code == 0
     assert len(metrics(RunFolder(tmp_path / "outputs/fork"))) == 6

@@ -12,7 +12,7 @@ from typing import Any
 import modal
 import pytest
 
-from pokerlab.runs.folder import RunFolder
+from pokerlab.store.folder import RunFolder
 from runs.fake_modal import FakeModal
 from runs.harness import KUHN, ROOT, command, contents, refusal
 

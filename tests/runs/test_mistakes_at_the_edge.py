@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import pytest
 
-from pokerlab.runs.folder import RunFolder
+from pokerlab.store.folder import RunFolder
 from runs.harness import (
     KUHN,
     Moment,

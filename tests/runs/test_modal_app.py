@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from pokerlab.runs import modal_app
-from pokerlab.runs.command import compose
-from pokerlab.runs.folder import RunFolder
-from pokerlab.runs.modal_app import train_in, train_on_modal
+from pokerlab.config.command import compose
+from pokerlab.jobs import modal_app
+from pokerlab.jobs.modal_app import train_in, train_on_modal
+from pokerlab.store.folder import RunFolder
 from runs.harness import KUHN, assert_same_run, config_of, contents, copy, metrics, never, trained
 
 pytestmark = [

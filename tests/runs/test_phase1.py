@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pokerlab.runs.command import compose
+from pokerlab.config.command import compose
 from runs.harness import assert_same_run, command, copy, metrics, refusal, trained
 
 PHASE1 = ("experiment=phase1", "trainer=cpu", "launcher=local", "profile=tiny", "workers=0")

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from pokerlab.runs.folder import RunFolder, write_json
-from pokerlab.runs.process import process_record
+from pokerlab.store.folder import RunFolder, write_json
+from pokerlab.store.process import process_record
 from runs.harness import KUHN, LEDUC, copy, read, refusal, trained
 
 HERE = "outputs/run/checkpoints"

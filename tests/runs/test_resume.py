@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pokerlab.runs.folder import RunFolder
+from pokerlab.store.folder import RunFolder
 from runs.harness import (
     KUHN,
     assert_same_run,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from pokerlab.runs.folder import RunFolder
+from pokerlab.store.folder import RunFolder
 from runs.harness import KUHN, command, config_of, contents, read, trained
 
 Fields = dict[str, tuple[type, ...]]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pokerlab.errors import UserError
-from pokerlab.runs.folder import RunFolder, now, write_atomically, write_json
+from pokerlab.store.folder import RunFolder, now, write_atomically, write_json
 
 
 @pytest.fixture

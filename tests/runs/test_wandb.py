@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import wandb
 
-from pokerlab.runs import dashboard
-from pokerlab.runs.folder import RunFolder
+from pokerlab.jobs import dashboard
+from pokerlab.store.folder import RunFolder
 from runs.harness import KUHN, Moment, command, interrupted, read, refusal, trained
 
 # of wandb and its workspaces themselves

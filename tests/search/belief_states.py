@@ -14,9 +14,9 @@ from pokerlab.games.base import CHANCE, Game, MatrixPayoffs, PayoffOperator
 from pokerlab.games.kuhn import KuhnState
 from pokerlab.games.leduc import LeducState
 from pokerlab.games.liars_dice import LiarsDice, LiarsDiceState
-from pokerlab.search.compiled import CompiledCFR
+from pokerlab.search.backends.compiled import CompiledCFR
+from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.leaves import LeafValues
-from pokerlab.search.tensor_cfr import TensorCFR
 
 EITHER_SOLVER = pytest.mark.parametrize("search", [TensorCFR, CompiledCFR], ids=["tensors", "compiled"])
 

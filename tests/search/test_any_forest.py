@@ -18,13 +18,13 @@ from pokerlab.games.base import Game
 from pokerlab.games.kuhn import Kuhn, KuhnState
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
-from pokerlab.search import compiled
+from pokerlab.search.backends import compiled
+from pokerlab.search.backends.compiled import CompiledCFR
+from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.cfr import CFR, SampledStrategies
-from pokerlab.search.compiled import CompiledCFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafEvaluator, LeafValues
 from pokerlab.search.rules import RULES, UpdateRule, update_rule
-from pokerlab.search.tensor_cfr import TensorCFR
 from pokerlab.search.tree import PublicTree, build_tree
 
 GAMES: dict[str, Game] = {

@@ -12,9 +12,9 @@ from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
+from pokerlab.search.backends.compiled import CompiledCFR
 from pokerlab.search.best_response import exploitability
 from pokerlab.search.cfr import CFR
-from pokerlab.search.compiled import CompiledCFR
 from pokerlab.search.forest import uniform_strategy
 from pokerlab.search.rules import RULES, update_rule
 

@@ -21,14 +21,15 @@ from pokerlab.games.base import Game
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
-from pokerlab.search import compiled, subgames
+from pokerlab.search import subgames
+from pokerlab.search.backends import compiled
+from pokerlab.search.backends.compiled import CompiledCFR
+from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.cfr import CFR
-from pokerlab.search.compiled import CompiledCFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.rules import RULES
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import Subgames
-from pokerlab.search.tensor_cfr import TensorCFR
 
 GAMES: dict[str, Game] = {
     "kuhn": Kuhn(),

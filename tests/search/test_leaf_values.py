@@ -15,14 +15,14 @@ from torch import Tensor
 from pokerlab.games.base import Game
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
+from pokerlab.search.backends.compiled import CompiledCFR
+from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.best_response import strategy_values
 from pokerlab.search.cfr import CFR, SampledStrategies
-from pokerlab.search.compiled import CompiledCFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafValues
 from pokerlab.search.rules import RULES
 from pokerlab.search.subgames import Subgames
-from pokerlab.search.tensor_cfr import TensorCFR
 from pokerlab.search.tree import build_tree
 
 DOUBLE = torch.empty(0, dtype=torch.float64)

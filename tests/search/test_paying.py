@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pokerlab.games.holdem import Holdem, HoldemState
+from pokerlab.search.backends.compiled import CompiledCFR
+from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.best_response import exploitability
 from pokerlab.search.cfr import CFR
-from pokerlab.search.compiled import CompiledCFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.rules import RULES, UpdateRule
-from pokerlab.search.tensor_cfr import TensorCFR
 from pokerlab.search.tree import PublicTree, build_tree
 
 BETS: list[list[float]] = [[0.5, 1], [1]]
@@ -121,7 +121,7 @@ def test_threads_and_parts_change_nothing(
     name: str, alternating: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at = forest(name, [0, 1, 2, 3, 0])
-    monkeypatch.setattr("pokerlab.search.compiled.WORTH_A_THREAD", 0)
+    monkeypatch.setattr("pokerlab.search.backends.compiled.WORTH_A_THREAD", 0)
     threads, found = torch.get_num_threads(), []
     try:
         for number in (1, 2, 3):

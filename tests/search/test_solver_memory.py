@@ -16,12 +16,12 @@ from pokerlab.games.base import Game
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
+from pokerlab.search.backends.compiled import CompiledCFR
+from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.cfr import CFR
-from pokerlab.search.compiled import CompiledCFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.rules import RULES
 from pokerlab.search.subgames import Subgames, solving_bytes
-from pokerlab.search.tensor_cfr import TensorCFR
 
 MANY_SIZES = (0.25, 0.5, 0.75, 1, 1.5, 2, 3)
 

@@ -11,12 +11,12 @@ import torch
 from belief_states import EITHER_SOLVER
 from torch import Tensor
 
+from pokerlab.config.command import compose
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.base import Game, Ints, Symmetry
 from pokerlab.games.holdem import Holdem
 from pokerlab.games.leduc import CARDS, SUITS, Leduc, LeducState
-from pokerlab.runs.command import compose
-from pokerlab.search import compiled
+from pokerlab.search.backends import compiled
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.rules import RULES

@@ -15,13 +15,13 @@ from pokerlab.games.base import Game
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
 from pokerlab.learning.networks import Networks, PolicyNetwork, ValueNetwork
+from pokerlab.search.backends.compiled import CompiledCFR
+from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.cfr import CFR
-from pokerlab.search.compiled import CompiledCFR
 from pokerlab.search.forest import Forest, uniform_strategy
 from pokerlab.search.rules import RULES
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import Subgames
-from pokerlab.search.tensor_cfr import TensorCFR
 
 DOUBLE = torch.empty(0, dtype=torch.float64)
 GAMES = [Leduc(), LiarsDice(1, 3), LiarsDice(2, 2, depth_limit=3)]

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pokerlab.games.base import CHANCE, TERMINAL, Game
+from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafEvaluator, LeafValues
 from pokerlab.search.rules import RULES
 from pokerlab.search.solver import Solver
-from pokerlab.search.tensor_cfr import TensorCFR
 from pokerlab.selfplay.examples import PolicyExamples, ValueExamples
 from pokerlab.selfplay.trajectories import SelfPlay
 from pokerlab.selfplay.workers import random_stream

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from pokerlab.errors import DiskError
-from pokerlab.runs.folder import LAST, RunFolder, append_line
+from pokerlab.store.folder import LAST, RunFolder, append_line
 
 
 @contextlib.contextmanager

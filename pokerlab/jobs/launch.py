@@ -10,15 +10,15 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from pokerlab.config.build import check_integer, check_numbers, torch_device
 from pokerlab.errors import UserError, near
-from pokerlab.runs.assemble import Assembled
-from pokerlab.runs.board import check_logger
-from pokerlab.runs.build import check_integer, check_numbers, torch_device
-from pokerlab.runs.cost import check_limits, price_per_hour
-from pokerlab.runs.disk import writing
-from pokerlab.runs.folder import OUTPUTS, now
-from pokerlab.runs.process import process_record
-from pokerlab.runs.start import Start, automatic_name, check_run_name, resumed_config, start
+from pokerlab.store.disk import writing
+from pokerlab.store.folder import OUTPUTS, now
+from pokerlab.store.process import process_record
+from pokerlab.training.assemble import Assembled
+from pokerlab.training.board import check_logger
+from pokerlab.training.cost import check_limits, price_per_hour
+from pokerlab.training.start import Start, automatic_name, check_run_name, resumed_config, start
 
 LAUNCHERS = ("local", "modal")
 GPUS = {
@@ -105,7 +105,7 @@ def _launch_here(began: Start, note: dict[str, Any]) -> str:
     """A detached process group that outlives the terminal."""
     run = began.run
     run.update_job(launcher="local", submitted=now(), call_id=None, pid=None, state="submitted", **note)
-    command = [sys.executable, "-m", "pokerlab.runs.detached", str(run.path)]
+    command = [sys.executable, "-m", "pokerlab.jobs.detached", str(run.path)]
     if began.checkpoint is not None:
         command.append(str(began.checkpoint))
     with run.output.open("ab") as output:
@@ -120,7 +120,7 @@ def _launch_here(began: Start, note: dict[str, Any]) -> str:
 def _launch_on_modal(
     config: DictConfig, experiment: str | None, overrides: list[str], note: dict[str, Any]
 ) -> str:
-    from pokerlab.runs.modal_client import ModalRuns, cancel, spawn
+    from pokerlab.jobs.modal_client import ModalRuns, cancel, spawn
 
     runs, submission = ModalRuns(), uuid.uuid4().hex
     if config.resume_from is not None:
@@ -155,7 +155,7 @@ def _resumed_on_modal(
     runs: Any, config: DictConfig, experiment: str | None, overrides: list[str]
 ) -> tuple[DictConfig, dict[str, Any]]:
     """The config that a run on the Volume goes on with, and its job.json."""
-    from pokerlab.runs.modal_client import is_pending
+    from pokerlab.jobs.modal_client import is_pending
 
     name, resume_from = str(config.resume_from), config.resume_from
     with tempfile.TemporaryDirectory() as folder:

@@ -89,11 +89,11 @@ def train_in(
     from omegaconf import OmegaConf
 
     from pokerlab.errors import UserError
+    from pokerlab.jobs.detached import carry_on
     from pokerlab.learning.module import NonFiniteLossError
-    from pokerlab.runs.detached import carry_on
-    from pokerlab.runs.folder import RunFolder
-    from pokerlab.runs.start import read_config, write_config
-    from pokerlab.runs.training import RunFailedError
+    from pokerlab.store.folder import RunFolder
+    from pokerlab.training.run import RunFailedError
+    from pokerlab.training.start import read_config, write_config
 
     run = RunFolder(runs / config["run_name"])
     stop, record = _Stop(stop_requested), run.read_job()

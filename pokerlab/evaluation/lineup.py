@@ -13,17 +13,17 @@ from pokerlab.agents.baselines import AlwaysCall, AlwaysFold, EquityPlayer, Unif
 from pokerlab.agents.policy_net import PolicyNetworkAgent
 from pokerlab.agents.search import CONTINUE_FROM, SearchAgent
 from pokerlab.agents.tabular import TabularAgent
+from pokerlab.config.build import build
 from pokerlab.errors import UserError, near
 from pokerlab.evaluation.aivat import MOST_HANDS
 from pokerlab.evaluation.local_best_response import LocalBestResponse
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.evaluation.strategy_tables import equilibrium
 from pokerlab.games.base import Game
-from pokerlab.runs.assemble import Assembled
-from pokerlab.runs.build import build
-from pokerlab.runs.folder import LAST, RunFolder
-from pokerlab.runs.restore import find_checkpoint, restored
-from pokerlab.runs.start import read_config
+from pokerlab.store.folder import LAST, RunFolder
+from pokerlab.training.assemble import Assembled
+from pokerlab.training.restore import find_checkpoint, restored
+from pokerlab.training.start import read_config
 
 BASELINES: dict[str, Callable[[Game], Agent]] = {
     "uniform": Uniform,

@@ -1,6 +1,6 @@
 """Runs what was submitted: the same body in a detached process here and in a container on Modal.
 
-    python -m pokerlab.runs.detached RUN_DIR [CHECKPOINT]
+    python -m pokerlab.jobs.detached RUN_DIR [CHECKPOINT]
 
 It needs nothing but the run's folder, so it can be killed at any moment and started again.
 """
@@ -12,11 +12,11 @@ from pathlib import Path
 
 import psutil
 
+from pokerlab.config.command import say_error
 from pokerlab.errors import DiskError, UserError
-from pokerlab.runs.command import say_error
-from pokerlab.runs.folder import LAST, RunFolder
-from pokerlab.runs.start import Start, read_config
-from pokerlab.runs.training import STOPPED, RunFailedError, train
+from pokerlab.store.folder import LAST, RunFolder
+from pokerlab.training.run import STOPPED, RunFailedError, train
+from pokerlab.training.start import Start, read_config
 
 
 def carry_on(

@@ -11,18 +11,18 @@ from rich.table import Table
 
 from pokerlab.agents.base import Agent
 from pokerlab.agents.tabular import TabularAgent
+from pokerlab.config.build import check_integer, check_output_path, check_positive
 from pokerlab.errors import UserError
 from pokerlab.evaluation.aivat import MOST_HANDS, CheckDown, TreeValues, ValueFunction
 from pokerlab.evaluation.hand_histories import check_histories, write_histories
 from pokerlab.evaluation.leagues import League
+from pokerlab.evaluation.lineup import LBR, PLAYS, Lineup, Named
 from pokerlab.evaluation.match_matrix import plot_matrix
 from pokerlab.evaluation.matches import Estimate, Match, PlayedHand, play_match
 from pokerlab.evaluation.plots import save
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.base import Game
-from pokerlab.runs.build import check_integer, check_output_path, check_positive
-from pokerlab.runs.folder import RunFolder
-from pokerlab.runs.lineup import LBR, PLAYS, Lineup, Named
+from pokerlab.store.folder import RunFolder
 
 MOST_TABLES = 16
 """Policies of agents that are remembered: a search agent's takes a while."""

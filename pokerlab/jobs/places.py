@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from pokerlab.errors import UserError, near
-from pokerlab.runs.folder import OUTPUTS, TEMPORARY, RunFolder, now, write_json
-from pokerlab.runs.process import find_process
-from pokerlab.runs.status import GOING_ON, Status, read_status
+from pokerlab.store.folder import OUTPUTS, TEMPORARY, RunFolder, now, write_json
+from pokerlab.store.process import find_process
+from pokerlab.store.status import GOING_ON, Status, read_status
 
 if TYPE_CHECKING:
-    from pokerlab.runs.modal_client import ModalRuns
+    from pokerlab.jobs.modal_client import ModalRuns
 
 AT_A_GLANCE = ("job.json", "summary.json")
 
@@ -35,7 +35,7 @@ def signed_in() -> bool:
 
 def modal_runs() -> "ModalRuns":
     """The runs on the Volume."""
-    from pokerlab.runs.modal_client import ModalRuns
+    from pokerlab.jobs.modal_client import ModalRuns
 
     return ModalRuns()
 
@@ -70,7 +70,7 @@ def _alive(job: dict[str, Any]) -> bool | None:
     if job.get("launcher") == "modal":
         if job.get("call_id") is None or not signed_in():
             return None
-        from pokerlab.runs.modal_client import is_pending
+        from pokerlab.jobs.modal_client import is_pending
 
         return is_pending(job["call_id"])
     if job.get("pid") is None or job.get("host") != os.uname().nodename:
@@ -202,7 +202,7 @@ def _record_stop(run: RunFolder) -> None:
 
 
 def _stop_on_modal(found: Found, *, now_: bool, seconds: float, waiting: Callable[[str], None]) -> None:
-    from pokerlab.runs.modal_client import cancel, is_pending, request_stop
+    from pokerlab.jobs.modal_client import cancel, is_pending, request_stop
 
     cloud, job = found.cloud, found.run.read_job()
     if cloud is None or job.get("call_id") is None:

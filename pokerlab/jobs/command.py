@@ -8,16 +8,14 @@ waiting), 4 if it was stopped and 1 if it failed; 2 is a mistake on the command 
 
 import argparse
 import json
-import signal
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 from pokerlab.errors import DiskError, UserError, near
-from pokerlab.runs.folder import OUTPUTS
-from pokerlab.runs.places import Found, every_status, located, pull, stop
-from pokerlab.runs.show import (
+from pokerlab.jobs.places import Found, every_status, located, pull, stop
+from pokerlab.jobs.show import (
     by_exploitability,
     console,
     metrics_table,
@@ -27,7 +25,8 @@ from pokerlab.runs.show import (
     sweep_table,
     varied,
 )
-from pokerlab.runs.status import GOING_ON
+from pokerlab.store.folder import OUTPUTS
+from pokerlab.store.status import GOING_ON
 
 EXIT_CODES = {"finished": 0, "failed": 1, "stopped": 4, **dict.fromkeys(GOING_ON, 3)}
 
@@ -102,9 +101,9 @@ def metrics(found: Found, arguments: argparse.Namespace) -> int:
     if arguments.plot:
         if not lines:
             raise UserError(f"{found.name} has no iterations yet")
+        from pokerlab.config.build import build
         from pokerlab.evaluation.plots import plot_run
-        from pokerlab.runs.build import build
-        from pokerlab.runs.start import read_config
+        from pokerlab.training.start import read_config
 
         folder = found.run.plots if found.cloud is None else OUTPUTS / found.name / "plots"
         drawn = plot_run(lines, build(read_config(found.run).game).name, folder)
@@ -131,8 +130,8 @@ def pull_run(found: Found, arguments: argparse.Namespace) -> int:
 
 def resume(found: Found, arguments: argparse.Namespace) -> int:
     """``resume``: submits the run again where it ran, to go on from its last checkpoint."""
-    from pokerlab.runs.command import compose
-    from pokerlab.runs.launch import check, launch
+    from pokerlab.config.command import compose
+    from pokerlab.jobs.launch import check, launch
 
     on_modal = found.run.read_job().get("launcher") == "modal"
     where = found.name if on_modal else str(found.run.path)
@@ -197,8 +196,3 @@ def main(argv: list[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # quiet under `| head`
-    sys.exit(main(sys.argv[1:]))

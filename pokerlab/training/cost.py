@@ -2,8 +2,8 @@
 
 from omegaconf import DictConfig
 
+from pokerlab.config.build import check_optional_number
 from pokerlab.errors import UserError
-from pokerlab.runs.build import check_optional_number
 
 
 def price_per_hour(launcher: DictConfig) -> float | None:

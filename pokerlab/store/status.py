@@ -6,7 +6,7 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
-from pokerlab.runs.folder import RunFolder, now
+from pokerlab.store.folder import RunFolder, now
 
 RECENT = 20
 """Iterations whose pace is the run's."""

@@ -21,14 +21,14 @@ from pokerlab.callbacks.progress import ProgressBar
 from pokerlab.errors import DiskError
 from pokerlab.evaluation.plots import plot_run
 from pokerlab.learning.module import NonFiniteLossError
-from pokerlab.runs.assemble import Assembled
-from pokerlab.runs.board import open_board
-from pokerlab.runs.cost import price_per_hour
-from pokerlab.runs.disk import LogFile, Shown, writing
-from pokerlab.runs.folder import RunFolder
-from pokerlab.runs.process import process_record
-from pokerlab.runs.start import Start
 from pokerlab.selfplay.workers import WorkerDiedError
+from pokerlab.store.disk import LogFile, Shown, writing
+from pokerlab.store.folder import RunFolder
+from pokerlab.store.process import process_record
+from pokerlab.training.assemble import Assembled
+from pokerlab.training.board import open_board
+from pokerlab.training.cost import price_per_hour
+from pokerlab.training.start import Start
 
 if TYPE_CHECKING:
     from pokerlab.callbacks.wandb_run import WandbRun

@@ -1,6 +1,6 @@
 """The W&B dashboard of a project, as code.
 
-    python -m pokerlab.runs.dashboard --project pokerlab --entity TEAM
+    python -m pokerlab.jobs.dashboard --project pokerlab --entity TEAM
 
 Makes a workspace view with the panels below, over all runs of the project. Needs
 ``pip install 'pokerlab[dashboard]'`` and ``wandb login``; ``--dry-run`` only prints the panels.
@@ -61,7 +61,7 @@ def workspace(entity: str, project: str) -> Any:
 def main(argv: list[str]) -> int:
     """The command; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m pokerlab.runs.dashboard", description="Makes the W&B dashboard of a project."
+        prog="python -m pokerlab.jobs.dashboard", description="Makes the W&B dashboard of a project."
     )
     parser.add_argument("--project", default="pokerlab")
     parser.add_argument("--entity", help="W&B user or team; left out: the default one")

@@ -12,8 +12,8 @@ import numpy as np
 from pokerlab.games.base import Ints
 from pokerlab.games.showdown import RUN_OUT, SHOWDOWN, CardPayoffs, Loops, meet, show_down
 from pokerlab.loops import LANES, compiled, gather_lanes, inlined, scatter_lanes
+from pokerlab.search.backends.loops import WHOLE, Floats, Numbers, Packs, Samples, Steps, Trees, advance
 from pokerlab.search.forest import Forest
-from pokerlab.search.kernels import WHOLE, Floats, Numbers, Packs, Samples, Steps, Trees, advance
 
 
 class Jobs(NamedTuple):

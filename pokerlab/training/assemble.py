@@ -4,9 +4,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from pokerlab.callbacks.exploitability import ExploitabilityEvery
-from pokerlab.errors import UserError
-from pokerlab.learning.module import SelfPlayModule
-from pokerlab.runs.build import (
+from pokerlab.config.build import (
     build,
     check_bool,
     check_enumerable,
@@ -14,11 +12,13 @@ from pokerlab.runs.build import (
     check_numbers,
     check_positive,
 )
-from pokerlab.runs.cost import check_limits
-from pokerlab.runs.folder import RunFolder
+from pokerlab.errors import UserError
+from pokerlab.learning.module import SelfPlayModule
 from pokerlab.selfplay.data import SelfPlayData
 from pokerlab.selfplay.trajectories import SelfPlay
 from pokerlab.selfplay.workers import WorkerPool
+from pokerlab.store.folder import RunFolder
+from pokerlab.training.cost import check_limits
 
 PRECISIONS = ("32-true", "bf16-mixed")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pokerlab.errors import DiskError, UserError
-from pokerlab.runs.process import find_process, process_record
+from pokerlab.store.process import find_process, process_record
 
 OUTPUTS = Path("outputs")
 """Where the runs of this machine are."""

@@ -1,6 +1,6 @@
 """CFR as tensor operations: on any device, with or without depth-limit leaves.
 
-The plain reference that :class:`~pokerlab.search.compiled.CompiledCFR` is held against, and what runs on a
+The plain reference that :class:`CompiledCFR` is held against, and what runs on a
 GPU. Nothing in a step loops over nodes, hands or subgames: only over the steps of the sequence form (how
 many own decisions lie in a row).
 """

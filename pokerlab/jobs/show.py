@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from pokerlab.runs.status import Status
+from pokerlab.store.status import Status
 
 COLOURS = {"running": "green", "finished": "blue", "failed": "red", "stopped": "yellow"}
 BLOCKS = "▁▂▃▄▅▆▇█"

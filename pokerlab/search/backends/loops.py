@@ -1,4 +1,4 @@
-"""CFR on the CPU as compiled loops (numba): the inside of :class:`~pokerlab.search.compiled.CompiledCFR`.
+"""CFR on the CPU as compiled loops (numba): the inside of :class:`CompiledCFR`.
 
 Subgames of one tree are *packed*: a pack holds up to ``W`` of them in the lanes of one array, and a
 sequence row is ``C = H·W`` numbers, hand by hand, the lanes innermost. Where hands are many, a pack

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from pokerlab.games.base import Ints, MatrixPayoffs
 from pokerlab.games.showdown import CardPayoffs
-from pokerlab.search import kernels
+from pokerlab.search.backends import loops as kernels
+from pokerlab.search.backends.card_payoffs import Cashier, pay, pay_and_advance
 from pokerlab.search.best_response import Exploitability, at_roots, check_complete
 from pokerlab.search.cfr import CFR, SampledStrategies, divided
 from pokerlab.search.forest import Forest
-from pokerlab.search.paying import Cashier, pay, pay_and_advance
 
 ROW = 192
 """Numbers that a sequence row has at least, if there are so many: shorter rows cost more than they save."""

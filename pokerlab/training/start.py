@@ -15,15 +15,15 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from pokerlab.callbacks.checkpoint import FORMAT
+from pokerlab.config.build import build
 from pokerlab.errors import DiskError, UserError, near
-from pokerlab.runs.assemble import Assembled
-from pokerlab.runs.board import check_logger
-from pokerlab.runs.build import build
-from pokerlab.runs.disk import writing
-from pokerlab.runs.folder import LAST, OUTPUTS, RunFolder, cannot_write, link_or_copy, write_atomically
-from pokerlab.runs.process import find_process
-from pokerlab.runs.status import GOING_ON
 from pokerlab.selfplay.replay_on_disk import chunk_files, open_chunk
+from pokerlab.store.disk import writing
+from pokerlab.store.folder import LAST, OUTPUTS, RunFolder, cannot_write, link_or_copy, write_atomically
+from pokerlab.store.process import find_process
+from pokerlab.store.status import GOING_ON
+from pokerlab.training.assemble import Assembled
+from pokerlab.training.board import check_logger
 
 MAY_CHANGE = {
     "iterations", "resume_from", "run_name", "run_dir", "checkpoint_every", "commit_every", "trainer",

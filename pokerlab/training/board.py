@@ -9,8 +9,8 @@ from omegaconf import DictConfig, OmegaConf
 from pokerlab.callbacks.exploitability import ExploitabilityEvery
 from pokerlab.callbacks.metrics import Metrics
 from pokerlab.errors import UserError
-from pokerlab.runs.folder import RunFolder
-from pokerlab.runs.status import GOING_ON
+from pokerlab.store.folder import RunFolder
+from pokerlab.store.status import GOING_ON
 
 if TYPE_CHECKING:
     from pokerlab.callbacks.wandb_run import WandbRun

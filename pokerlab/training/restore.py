@@ -5,9 +5,9 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from pokerlab.errors import UserError
-from pokerlab.runs.assemble import Assembled
-from pokerlab.runs.folder import LAST, RunFolder
-from pokerlab.runs.start import find_run, read_checkpoint
+from pokerlab.store.folder import LAST, RunFolder
+from pokerlab.training.assemble import Assembled
+from pokerlab.training.start import find_run, read_checkpoint
 
 
 def find_checkpoint(wanted: str) -> tuple[RunFolder, Path]:

@@ -12,8 +12,8 @@ import modal
 from omegaconf import DictConfig
 
 from pokerlab.errors import UserError
-from pokerlab.runs.folder import RunFolder
-from pokerlab.runs.modal_app import APP, FUNCTION, STOPS, VOLUME, app
+from pokerlab.jobs.modal_app import APP, FUNCTION, STOPS, VOLUME, app
+from pokerlab.store.folder import RunFolder
 
 SMALL = ("config.yaml", "job.json", "summary.json", "training_metrics.jsonl", "training.log")
 """What a run's state can be told from."""

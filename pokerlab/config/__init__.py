@@ -1,0 +1,1 @@
+"""From a command line to objects: Hydra, checks, errors that name the key."""

@@ -1,0 +1,1 @@
+"""Launchers, and following runs: here and on Modal."""

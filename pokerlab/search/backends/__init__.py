@@ -1,0 +1,1 @@
+"""The loops and tensor operations of CFR."""
