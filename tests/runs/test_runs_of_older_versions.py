@@ -1,0 +1,40 @@
+"""A run that version 0.1.0 began goes on as it would have there, and can be measured."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pokerlab.store.folder import RunFolder
+from runs.harness import command, metrics
+
+STORED = Path(__file__).parent / "run_of_0_1_0"
+"""Kuhn poker, stopped after 4 of 8 iterations (d0ff8c7); ``uninterrupted.jsonl`` has all of them."""
+LEARNED = ("value_loss", "policy_loss", "learning_rate", "exploitability", "exploitability_policy_net")
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> RunFolder:
+    return RunFolder(Path(shutil.copytree(STORED, tmp_path / "outputs/old")))
+
+
+def test_it_goes_on_as_if_never_stopped(old: RunFolder, tmp_path: Path) -> None:
+    expected = [json.loads(line) for line in (STORED / "uninterrupted.jsonl").read_text().splitlines()]
+    ended = command("train", "resume_from=old", cwd=tmp_path, plots=False)
+    assert (ended.code, ended.err) == (0, "")
+    found = metrics(old)
+    assert [line["iteration"] for line in found] == list(range(8))
+    for line, wanted in zip(found, expected, strict=True):
+        for key in LEARNED:
+            assert line[key] == (None if wanted[key] is None else pytest.approx(wanted[key], rel=1e-3)), key
+        assert line["examples"] == wanted["examples"]
+
+
+def test_it_is_evaluated(old: RunFolder, tmp_path: Path) -> None:
+    ended = command("evaluate", "run=old", f"json={tmp_path / 'found.json'}", cwd=tmp_path, plots=False)
+    assert (ended.code, ended.err) == (0, "")
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert (found["game"], found["iteration"]) == ("kuhn", 4)
+    in_training = metrics(old)[3]["exploitability_policy_net"]
+    assert found["policy_net"]["exploitability"] == pytest.approx(in_training, rel=1e-3)
