@@ -158,6 +158,12 @@ class Game(ABC, Generic[State]):
     big_blind: float = 1.0
     """Chips; the ante where there are no blinds. Results of matches are also told in thousandths of it."""
 
+    @property
+    def rules(self) -> tuple[Hashable, ...]:
+        """What makes two games the same to those who play them, whatever they are called: equal rules have
+        equal hands, public states, actions and payoffs."""
+        return (self.name,)
+
     @abstractmethod
     def root(self) -> State:
         """The public state after the hands are dealt."""

@@ -9,7 +9,7 @@ the public state before it to those after it. Where both are all-in, the last st
 tree; if more streets are to come, the end is the average over all run-outs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, combinations, pairwise
@@ -188,6 +188,18 @@ class Holdem(Game[HoldemState]):
     @cached_property
     def deal(self) -> Floats:  # type: ignore[override]
         return np.where(self.deck.disjoint, self._weight, 0.0)
+
+    @property
+    def rules(self) -> tuple[Hashable, ...]:
+        """Deck, streets, the root (board, pot, stack, blinds posted), the big blind, and bets by street.
+
+        Not the ranges: who holds what is a matter of the deal.
+        """
+        sizes = tuple(
+            (tuple(of.fractions.tolist()), tuple(map(tuple, of.offered.tolist())), of.most_raises)
+            for of in self._sizes
+        )
+        return ("holdem", self.deck.cards, self.boards, self._root, self.big_blind, sizes)
 
     def root(self) -> HoldemState:
         return self._root
