@@ -1,12 +1,13 @@
 # `make train`: install, train Leduc on this machine's CPU, print its exploitability.
 # `make test`: install, lint, type-check, test.
+# `make docs`: build the documentation into build/docs.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: train test lint clean
+.PHONY: train test lint docs clean
 
 train: $(INSTALLED)
 	$(BIN)/python -m pokerlab.train experiment=leduc
@@ -18,6 +19,12 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Also checks the documentation: a warning is an error. Nothing is fetched from a network.
+docs: $(INSTALLED)
+	rm -rf docs/api/rooms
+	PYTHONPATH=. $(BIN)/python -m sphinx -q -W --keep-going -d build/doctrees docs build/docs
+	@echo build/docs/index.html
 
 # Reinstalls only when what is to be installed has changed. The pins in constraints.txt also choose the
 # torch build; a range alone would fetch the newest.
