@@ -39,7 +39,8 @@ from benchmarks.compare import differences
 from benchmarks.measure import Arguments, Report, positive
 from pokerlab.config.command import check_overrides
 from pokerlab.errors import UserError
-from pokerlab.store.folder import LAST, TEMPORARY, RunFolder
+from pokerlab.store.files import TEMPORARY
+from pokerlab.store.folder import LAST, RunFolder
 from pokerlab.training.start import check_checkpoint
 
 EXPERIMENT = "experiment=leduc"

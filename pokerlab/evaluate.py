@@ -34,7 +34,8 @@ from pokerlab.evaluation.lineup import Lineup, name_of
 from pokerlab.evaluation.plots import plot_run
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.evaluation.strength import ALONE, AVERAGE, GADGET, SEARCH, WAYS, ways_to_play
-from pokerlab.store.folder import RunFolder, write_json
+from pokerlab.store.files import write_json
+from pokerlab.store.folder import RunFolder
 from pokerlab.training.assemble import Assembled
 from pokerlab.training.board import log_evaluation
 from pokerlab.training.restore import find_checkpoint, restored

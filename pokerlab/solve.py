@@ -22,7 +22,7 @@ from pokerlab.errors import UserError
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.search.forest import Forest
 from pokerlab.search.tree import build_tree
-from pokerlab.store.folder import write_json
+from pokerlab.store.files import write_json
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 MANY_HANDS = 64

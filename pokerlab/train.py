@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from pokerlab.config.build import torch_device
 from pokerlab.config.command import run_command, sweep_note
 from pokerlab.store.disk import writing
-from pokerlab.store.folder import now
+from pokerlab.store.files import now
 from pokerlab.store.process import process_record
 from pokerlab.training.assemble import Assembled
 from pokerlab.training.run import STOPPED, RunFailedError, train

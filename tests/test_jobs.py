@@ -21,7 +21,8 @@ from runs.harness import KUHN, ROOT, assert_same_run, command, contents, copy, t
 from pokerlab.jobs import command as jobs
 from pokerlab.jobs import modal_app
 from pokerlab.selfplay.trajectories import SelfPlay
-from pokerlab.store.folder import RunFolder, write_json
+from pokerlab.store.files import write_json
+from pokerlab.store.folder import RunFolder
 from pokerlab.store.process import process_record
 
 Say = Callable[..., tuple[int, str, str]]

@@ -13,7 +13,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from pokerlab.selfplay.data import SelfPlayData
 from pokerlab.selfplay.replay_on_disk import chunk_files
-from pokerlab.store.folder import LAST, RunFolder, write_atomically
+from pokerlab.store.files import write_atomically
+from pokerlab.store.folder import LAST, RunFolder
 
 FORMAT = 1
 

@@ -11,7 +11,8 @@ from pokerlab.callbacks.checkpoint import RunCheckpointIO
 from pokerlab.callbacks.cost import CostGuard
 from pokerlab.learning.module import SelfPlayModule
 from pokerlab.selfplay.data import SelfPlayData
-from pokerlab.store.folder import LAST, RunFolder, append_line, now, write_json
+from pokerlab.store.files import append_line, now, write_json
+from pokerlab.store.folder import LAST, RunFolder
 
 VERSION = 1
 """Of the fields of training_metrics.jsonl and summary.json."""

@@ -110,15 +110,16 @@ def check_output_path(config: DictConfig, key: str, group: str = "") -> Path | N
     """``config[key]`` as a file that can be written, or None; messages begin with ``group``.
 
     Raises:
-        UserError: its folder does not exist, or it is a folder itself.
+        UserError: its folder does not exist, or there is something else than a file.
     """
     if config[key] is None:
         return None
     path, key = Path(str(config[key])), group + key
     if not path.parent.is_dir():
         raise UserError(f"{key}={path}: the folder {path.parent} does not exist")
-    if path.is_dir():
-        raise UserError(f"{key}={path} is a folder: expected a file")
+    if path.exists() and not path.is_file():  # a device or a pipe must not be replaced
+        what = "a folder" if path.is_dir() else "not a regular file"
+        raise UserError(f"{key}={path} is {what}: expected a file")
     try:
         with tempfile.TemporaryFile(dir=path.parent):
             pass

@@ -21,7 +21,7 @@ from pokerlab.evaluation.matches import PlayedHand
 from pokerlab.games.base import Game
 from pokerlab.games.betting import CALL, FOLD
 from pokerlab.games.holdem import Holdem, HoldemState
-from pokerlab.store.folder import write_atomically
+from pokerlab.store.files import write_atomically
 
 LEAST = Decimal("1e-9")
 """Chips."""

@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pokerlab.store.folder import write_atomically
+from pokerlab.store.files import write_atomically
 from pokerlab.store.status import Status
 
 PUBLISHED = {

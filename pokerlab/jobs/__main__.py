@@ -1,9 +1,8 @@
 """``python -m pokerlab.jobs``."""
 
-import signal
 import sys
 
-from pokerlab.jobs.command import main
+from pokerlab.jobs.command import run
 
-signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # quiet under `| head`
-sys.exit(main(sys.argv[1:]))
+if __name__ == "__main__":
+    run(sys.argv[1:])

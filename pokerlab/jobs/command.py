@@ -8,16 +8,17 @@ waiting), 4 if it was stopped and 1 if it failed; 2 is a mistake on the command 
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
+from pokerlab.console import say, wide_console
 from pokerlab.errors import DiskError, UserError, near
 from pokerlab.jobs.places import Found, every_status, located, pull, stop
 from pokerlab.jobs.show import (
     by_exploitability,
-    console,
     metrics_table,
     runs_table,
     sparkline,
@@ -35,7 +36,7 @@ def list_runs(arguments: argparse.Namespace) -> int:
     """``list``: every run, the newest first, or a sweep's, the least exploitable first."""
 
     def trouble(what: str) -> None:
-        print(what, file=sys.stderr)
+        say(what, error=True)
 
     statuses = sorted(every_status(trouble), key=lambda status: status.submitted or "", reverse=True)
     if arguments.sweep is None:
@@ -49,14 +50,14 @@ def list_runs(arguments: argparse.Namespace) -> int:
             raise UserError(f"no sweep {arguments.sweep!r}{near(arguments.sweep, sweeps)}")
         table = sweep_table(arguments.sweep, statuses)
     if arguments.json:
-        print(json.dumps([status.as_json() for status in statuses], indent=2))
+        say(json.dumps([status.as_json() for status in statuses], indent=2))
     else:
-        console().print(table)
+        wide_console().print(table)
     if arguments.plot:
         from pokerlab.evaluation.plots import plot_sweep
 
         path = plot_sweep(statuses, varied(statuses), OUTPUTS / "sweeps" / arguments.sweep / "sweep.png")
-        print(f"plot: {path}", file=sys.stderr)
+        say(f"plot: {path}", error=True)
     return 0
 
 
@@ -64,9 +65,9 @@ def status(found: Found, arguments: argparse.Namespace) -> int:
     """``status``: progress, rate, what is left, best losses, and whether it is really alive."""
     seen = found.status(arguments.lines)
     if arguments.json:
-        print(json.dumps(seen.as_json(), indent=2))
+        say(json.dumps(seen.as_json(), indent=2))
     else:
-        console().print(status_table(seen))
+        wide_console().print(status_table(seen))
     return EXIT_CODES[seen.state]
 
 
@@ -80,7 +81,7 @@ def logs(found: Found, arguments: argparse.Namespace) -> int:
             path, begin = found.run.newest_log, begin if path is None else 0
         lines = found.run.read_log()
         for line in lines[begin:]:
-            print(line, flush=True)
+            say(line)
         begin = len(lines)
         if over or not arguments.follow:
             return 0
@@ -92,9 +93,9 @@ def metrics(found: Found, arguments: argparse.Namespace) -> int:
     lines = found.run.read_metrics()
     shown = lines[-arguments.last :]
     if arguments.json:
-        print(json.dumps(shown, indent=2))
+        say(json.dumps(shown, indent=2))
     else:
-        out = console()
+        out = wide_console()
         out.print(metrics_table(shown))
         for name in ("value_loss", "policy_loss", "exploitability"):
             out.print(f"{name.replace('_', ' '):<15}{sparkline([line[name] for line in lines])}")
@@ -107,7 +108,7 @@ def metrics(found: Found, arguments: argparse.Namespace) -> int:
 
         folder = found.run.plots if found.cloud is None else OUTPUTS / found.name / "plots"
         drawn = plot_run(lines, build(read_config(found.run).game).name, folder)
-        print("plots:", *drawn, file=sys.stderr)
+        say("plots:", *drawn, error=True)
     return 0
 
 
@@ -115,16 +116,16 @@ def stop_run(found: Found, arguments: argparse.Namespace) -> int:
     """``stop``: with a checkpoint first, or ``--now``."""
 
     def waiting(what: str) -> None:
-        print(what, flush=True)
+        say(what)
 
-    print(stop(found, now_=arguments.now, seconds=arguments.seconds, waiting=waiting))
+    say(stop(found, now_=arguments.now, seconds=arguments.seconds, waiting=waiting))
     return 0
 
 
 def pull_run(found: Found, arguments: argparse.Namespace) -> int:
     """``pull``: downloads the folder of a run on Modal, or what is new in it."""
-    run, fetched = pull(found, lambda file, size: print(f"{size / 1e6:10.2f} MB  {file}", flush=True))
-    print(f"{run.path}: {fetched} files came, every file is as on the Volume")
+    run, fetched = pull(found, lambda file, size: say(f"{size / 1e6:10.2f} MB  {file}"))
+    say(f"{run.path}: {fetched} files came, every file is as on the Volume")
     return 0
 
 
@@ -138,7 +139,7 @@ def resume(found: Found, arguments: argparse.Namespace) -> int:
     launcher = "modal" if on_modal else "local"
     config = compose("train", [f"resume_from='{where}'", f"launcher={launcher}", *arguments.overrides])
     check(config)
-    print(launch(config, None, arguments.overrides))
+    say(launch(config, None, arguments.overrides))
     return 0
 
 
@@ -180,6 +181,13 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def run(argv: list[str]) -> NoReturn:
+    """The whole process: what only looks ends with the reader of its output, as in ``| head``."""
+    if not {"stop", "pull", "resume"} & set(argv[:1]):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    sys.exit(main(argv))
+
+
 def main(argv: list[str]) -> int:
     """The command; returns the exit code."""
     arguments = parser().parse_args(argv)
@@ -189,10 +197,10 @@ def main(argv: list[str]) -> int:
         with located(arguments.run) as found:
             return arguments.work(found, arguments)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", error=True)
         return 2
     except DiskError as error:  # of a run that is resumed
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", error=True)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -13,7 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from pokerlab.config.build import check_integer, check_numbers, torch_device
 from pokerlab.errors import UserError, near
 from pokerlab.store.disk import writing
-from pokerlab.store.folder import OUTPUTS, now
+from pokerlab.store.files import now
+from pokerlab.store.folder import OUTPUTS
 from pokerlab.store.process import process_record
 from pokerlab.training.assemble import Assembled
 from pokerlab.training.board import check_logger

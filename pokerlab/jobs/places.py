@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from pokerlab.errors import UserError, near
-from pokerlab.store.folder import OUTPUTS, TEMPORARY, RunFolder, now, write_json
+from pokerlab.store.files import TEMPORARY, now, write_json
+from pokerlab.store.folder import OUTPUTS, RunFolder
 from pokerlab.store.process import find_process
 from pokerlab.store.status import GOING_ON, Status, read_status
 

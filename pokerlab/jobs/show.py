@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -12,12 +11,6 @@ from pokerlab.store.status import Status
 
 COLOURS = {"running": "green", "finished": "blue", "failed": "red", "stopped": "yellow"}
 BLOCKS = "▁▂▃▄▅▆▇█"
-
-
-def console() -> Console:
-    """Where tables go; wide enough for them where nobody looks."""
-    plain = Console()
-    return plain if plain.is_terminal else Console(width=160)
 
 
 def duration(seconds: float | None) -> str:

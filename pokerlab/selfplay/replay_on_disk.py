@@ -16,7 +16,7 @@ from torch import Tensor
 from pokerlab.errors import UserError
 from pokerlab.selfplay.examples import SomeExamples
 from pokerlab.selfplay.replay import Replay
-from pokerlab.store.folder import write_atomically
+from pokerlab.store.files import write_atomically
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from pokerlab.errors import DiskError
-from pokerlab.store.folder import LAST, RunFolder, append_line
+from pokerlab.store.files import append_line
+from pokerlab.store.folder import LAST, RunFolder
 
 
 @contextlib.contextmanager

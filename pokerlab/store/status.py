@@ -6,7 +6,8 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
-from pokerlab.store.folder import RunFolder, now
+from pokerlab.store.files import now
+from pokerlab.store.folder import RunFolder
 
 RECENT = 20
 """Iterations whose pace is the run's."""

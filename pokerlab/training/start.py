@@ -19,7 +19,8 @@ from pokerlab.config.build import build
 from pokerlab.errors import DiskError, UserError, near
 from pokerlab.selfplay.replay_on_disk import chunk_files, open_chunk
 from pokerlab.store.disk import writing
-from pokerlab.store.folder import LAST, OUTPUTS, RunFolder, cannot_write, link_or_copy, write_atomically
+from pokerlab.store.files import link_or_copy, write_atomically
+from pokerlab.store.folder import LAST, OUTPUTS, RunFolder, cannot_write
 from pokerlab.store.process import find_process
 from pokerlab.store.status import GOING_ON
 from pokerlab.training.assemble import Assembled

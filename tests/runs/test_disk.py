@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from pokerlab.jobs import detached
-from pokerlab.store.folder import RunFolder, append_line, write_atomically
+from pokerlab.store.files import append_line, write_atomically
+from pokerlab.store.folder import RunFolder
 from runs.harness import KUHN, ROOT, Ended, assert_same_run, command, contents, copy, trained
 
 RUN = (*KUHN, "checkpoint_every=2", "commit_every=2", "run_name=run")

@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 
 from pokerlab.config.command import compose
 from pokerlab.jobs.modal_app import train_in
-from pokerlab.store.folder import RunFolder, write_json
+from pokerlab.store.files import write_json
+from pokerlab.store.folder import RunFolder
 from pokerlab.store.process import process_record
 from runs.fake_modal import FakeModal
 from runs.harness import (

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from pokerlab.store.folder import RunFolder, write_json
+from pokerlab.store.files import write_json
+from pokerlab.store.folder import RunFolder
 from pokerlab.store.process import process_record
 from runs.harness import KUHN, LEDUC, copy, read, refusal, trained
 

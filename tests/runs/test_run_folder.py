@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pokerlab.errors import UserError
-from pokerlab.store.folder import RunFolder, now, write_atomically, write_json
+from pokerlab.store.files import now, write_atomically, write_json
+from pokerlab.store.folder import RunFolder
 
 
 @pytest.fixture

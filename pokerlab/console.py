@@ -1,0 +1,84 @@
+"""Where commands print. What cannot be printed costs no result.
+
+A terminal that was closed, a reader that went away (``| head``) and an encoding without ``±`` are no
+reasons to end: commands save first, then print through here.
+"""
+
+import codecs
+import contextlib
+import errno
+import os
+import sys
+from typing import Any, TextIO
+
+from rich.console import Console
+
+_PLAIN = {"±": "+-", "–": "-", "−": "-", "×": "x", "²": "^2", "…": "...", "→": "->", "≤": "<=", "≥": ">="}
+_BLOCKS = dict(zip("▁▂▃▄▅▆▇█", "_..--==#", strict=True))
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    lacking = error.object[error.start : error.end]
+    return "".join((_PLAIN | _BLOCKS).get(letter, "?") for letter in lacking), error.end
+
+
+codecs.register_error("pokerlab", _plain)
+
+
+class _Lenient:
+    """A text stream that drops what nobody reads any more, and spells out what its encoding lacks.
+
+    Raises:
+        OSError: from ``write`` and ``flush``: the disk behind it is full.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        if getattr(stream, "errors", None) == "strict" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="pokerlab")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with self._unless_gone():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._unless_gone():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _unless_gone(self) -> Any:
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EIO):  # EIO: the terminal was closed
+                raise
+            silence(self._stream)
+
+
+def silence(stream: TextIO) -> None:
+    """Sends what is still written to ``stream`` nowhere: it would change the exit code."""
+    with contextlib.suppress(OSError, ValueError):  # not a file, or closed
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def console(**options: Any) -> Console:
+    """Standard output for tables and text, see :class:`rich.console.Console` for the options."""
+    return Console(file=_Lenient(sys.stdout), **options)  # type: ignore[arg-type]
+
+
+def wide_console() -> Console:
+    """Standard output, wide enough for large tables where nobody looks."""
+    plain = console()
+    return plain if plain.is_terminal else console(width=160)
+
+
+def say(*values: object, error: bool = False) -> None:
+    """Prints a line on standard output, or on standard error."""
+    print(*values, file=_Lenient(sys.stderr if error else sys.stdout), flush=True)

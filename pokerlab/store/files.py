@@ -1,0 +1,96 @@
+"""Files that are whole whenever they are read: written beside, then put in place."""
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from errno import EEXIST
+from pathlib import Path
+from typing import Any, BinaryIO
+
+TEMPORARY = ".tmp"
+"""What the name of a file that is still being written ends with."""
+
+
+def now() -> str:
+    """UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def write_atomically(path: Path, content: bytes | str | Callable[[BinaryIO], Any]) -> None:
+    """Replaces ``path`` so that a reader, or a crash, sees the old content or the new, whole.
+
+    Args:
+        path: the file.
+        content: what it is to hold, or what writes it.
+
+    Raises:
+        OSError: it cannot be written, or is a folder, a device or a pipe; names ``path``.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(EEXIST, "is not a regular file", str(path))
+    temporary = path.with_name(f".{path.name}{TEMPORARY}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            if callable(content):
+                content(file)
+            else:
+                file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        # torch.save answers an error of the file with a RuntimeError of its own
+        cause = error.__context__ if isinstance(error, RuntimeError) else error
+        if isinstance(cause, OSError):
+            raise _naming(path, cause) from error
+        raise
+
+
+def link_or_copy(source: Path, path: Path) -> None:
+    """Gives a file that never changes a second name; on another disk, or one without links, copies it.
+
+    Raises:
+        OSError: it cannot be written; names ``path``.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.hardlink_to(source)
+    except OSError:
+        with source.open("rb") as file:
+            write_atomically(path, lambda to: shutil.copyfileobj(file, to))
+
+
+def append_line(path: Path, line: str) -> None:
+    """Appends a line, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written; names ``path``.
+    """
+    content = line.encode() + b"\n"
+    try:
+        with path.open("ab", buffering=0) as file:
+            before = os.fstat(file.fileno()).st_size
+            try:
+                while content:
+                    content = content[file.write(content) :]
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    file.truncate(before)
+                raise
+    except OSError as error:
+        raise _naming(path, error) from error
+
+
+def _naming(path: Path, error: OSError) -> OSError:
+    return OSError(error.errno, error.strerror or str(error), str(path))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replaces ``path`` by ``value`` as JSON, atomically."""
+    write_atomically(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
