@@ -26,7 +26,7 @@ from pokerlab.agents.beliefs import after_deals
 from pokerlab.games.base import CHANCE, Game, Ints, State
 from pokerlab.search.cfr import SampledStrategies
 from pokerlab.search.forest import Forest
-from pokerlab.search.gadget import GadgetCFR
+from pokerlab.search.gadget import Gadget
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import Subgames
@@ -239,12 +239,9 @@ class _SearchSeat(Seat[State]):
 
     def _solve_with_gadget(self, forest: Forest[State], beliefs: Tensor, paid: Tensor) -> "_Solution":
         agent = self._agent
-        cfr = GadgetCFR(
-            forest, beliefs, agent.solver.rule, resolver=self._player, paid=paid,
-            alternating=agent.solver.alternating, leaf_evaluator=agent.leaf_evaluator,
-        )  # fmt: skip
+        cfr = agent.solver.start(forest, beliefs, agent.leaf_evaluator, Gadget(self._player, paid))
         cfr.watch_leaves().run(agent.iterations)
-        return _Solution(forest, cfr.average_strategy(), cfr.beliefs(), cfr.leaf_infostate_values())
+        return _Solution(forest, cfr.average_strategy(), cfr.root_beliefs(), cfr.leaf_infostate_values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,6 +218,10 @@ class CFR(ABC):
     def _normalise(self, reach: Tensor) -> None:
         """Sets the leaves' beliefs from ``[2, L, H]`` opponents' reach × belief, where it is not all zero."""
 
+    def root_beliefs(self) -> Tensor:
+        """``[2, B, H]`` at the roots; with a gadget, the opponent's from how often each hand played."""
+        return self.belief
+
     def root_infostate_values(self) -> Tensor:
         """``[2, B, H]`` :meth:`root_values` per unit of opponent mass, in chips."""
         mass = self.forest.mass(self.belief.flip(0))

@@ -1,5 +1,7 @@
 """Re-solving a subgame so that the opponent gains nothing by it (Burch, Johanson and Bowling 2014, CFR-D)."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -8,6 +10,16 @@ from pokerlab.search.cfr import divided
 from pokerlab.search.forest import Forest, rows_of
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.rules import UpdateRule
+
+
+@dataclass(frozen=True, slots=True)
+class Gadget:
+    """Lets the opponent choose at the roots, hand by hand, to be paid instead of to play."""
+
+    resolver: int
+    """The player that solves anew."""
+    paid: Tensor
+    """``[B, H]`` infostate values of the opponent's hands, in chips: what each could expect before."""
 
 
 class GadgetCFR(TensorCFR):
@@ -21,10 +33,10 @@ class GadgetCFR(TensorCFR):
         forest: the subgames.
         belief: ``[2, B, H]``; the opponent's part is not used.
         rule: the update rule.
-        resolver: the player that solves anew.
-        paid: ``[B, H]`` infostate values of the opponent's hands, in chips.
+        gadget: who solves anew, and what the opponent's hands are paid.
         alternating: see :class:`CFR`.
         leaf_evaluator: see :class:`CFR`.
+        average_leaves: see :class:`CFR`.
     """
 
     def __init__(
@@ -33,18 +45,25 @@ class GadgetCFR(TensorCFR):
         belief: Tensor,
         rule: UpdateRule,
         *,
-        resolver: int,
-        paid: Tensor,
+        gadget: Gadget,
         alternating: bool,
         leaf_evaluator: LeafEvaluator | None = None,
+        average_leaves: bool = False,
     ) -> None:
-        self._resolver, self._opponent = resolver, 1 - resolver
+        self._resolver, self._opponent = gadget.resolver, 1 - gadget.resolver
         belief, everything = belief.clone(), forest.root_possible.to(belief.dtype)
         dealt = torch.as_tensor(forest.game.initial_beliefs[self._opponent]).to(belief) * everything
         dealt = torch.where(dealt.sum(-1, keepdim=True) > 0, dealt, everything)
         belief[self._opponent] = dealt / dealt.sum(-1, keepdim=True)
-        super().__init__(forest, belief, rule, alternating=alternating, leaf_evaluator=leaf_evaluator)
-        self._paid = paid * forest.mass(belief[resolver])
+        super().__init__(
+            forest,
+            belief,
+            rule,
+            alternating=alternating,
+            leaf_evaluator=leaf_evaluator,
+            average_leaves=average_leaves,
+        )
+        self._paid = gadget.paid * forest.mass(belief[gadget.resolver])
         self._gadget_regret = belief.new_zeros(2, *belief.shape[1:])  # to play, to be paid
         self._plays = everything
         self._plays_sum = torch.zeros_like(self._plays)
@@ -69,8 +88,7 @@ class GadgetCFR(TensorCFR):
         leaves = forest.leaves
         self._leaf_weight[self._opponent] = rows_of(comes, leaves.subgame) * leaves.possible
 
-    def beliefs(self) -> Tensor:
-        """``[2, B, H]`` at the roots, the opponent's from how often each hand has played."""
+    def root_beliefs(self) -> Tensor:
         belief = self.belief.clone()
         comes = belief[self._opponent] * self._plays_sum
         belief[self._opponent] = divided(comes, comes.sum(-1, keepdim=True), belief[self._opponent])

@@ -1,6 +1,7 @@
 """A choice of CFR variant, ready to be applied to any forest."""
 
 from math import inf
+from typing import Any
 
 from torch import Tensor
 
@@ -8,6 +9,7 @@ from pokerlab.search.backends.compiled import CompiledCFR
 from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
+from pokerlab.search.gadget import Gadget, GadgetCFR
 from pokerlab.search.leaves import LeafEvaluator, Prior
 from pokerlab.search.rules import update_rule
 
@@ -57,20 +59,33 @@ class Solver:
         self.rule = update_rule(rule, averaging, alpha=alpha, beta=beta, gamma=gamma)
         self.alternating, self.warm_start, self.memory = alternating, warm_start, memory_gb * 1e9
 
-    def start(self, forest: Forest, belief: Tensor, leaf_evaluator: LeafEvaluator | None = None) -> CFR:
+    def start(
+        self,
+        forest: Forest,
+        belief: Tensor,
+        leaf_evaluator: LeafEvaluator | None = None,
+        gadget: Gadget | None = None,
+    ) -> CFR:
         """A solver at iteration 0: compiled on the CPU, tensors on other devices.
 
-        A leaf evaluator that is a :class:`Prior` too gives the first strategy, if there is a warm start.
+        Args:
+            forest: the subgames.
+            belief: ``[2, B, H]`` beliefs at their roots; with a gadget, the opponent's is not used.
+            leaf_evaluator: values depth-limit leaves; one that is a :class:`Prior` too gives the first
+                strategy, if there is a warm start.
+            gadget: what the opponent may take instead of playing the subgames.
         """
-        solver = CompiledCFR if forest.device.type == "cpu" else TensorCFR
-        cfr = solver(
-            forest,
-            belief,
-            self.rule,
-            alternating=self.alternating,
-            leaf_evaluator=leaf_evaluator,
-            average_leaves=self.average_leaves,
-        )
+        settings: dict[str, Any] = {
+            "alternating": self.alternating,
+            "leaf_evaluator": leaf_evaluator,
+            "average_leaves": self.average_leaves,
+        }
+        cfr: CFR
+        if gadget:
+            cfr = GadgetCFR(forest, belief, self.rule, gadget=gadget, **settings)
+        else:
+            solver = CompiledCFR if forest.device.type == "cpu" else TensorCFR
+            cfr = solver(forest, belief, self.rule, **settings)
         if self.warm_start and forest.num_decisions and isinstance(leaf_evaluator, Prior):
             cfr.warm_start(leaf_evaluator.strategy(forest, belief), self.warm_start)
         return cfr

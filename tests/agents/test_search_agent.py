@@ -24,7 +24,7 @@ from pokerlab.search.backends.compiled import CompiledCFR
 from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
-from pokerlab.search.gadget import GadgetCFR
+from pokerlab.search.gadget import Gadget, GadgetCFR
 from pokerlab.search.leaves import LeafEvaluator, LeafValues
 from pokerlab.search.rules import RULES
 from pokerlab.search.solver import Solver
@@ -270,16 +270,10 @@ def some_forest(game: Game) -> Forest[Any]:
 
 def gadget(
     forest: Forest[Any], belief: Tensor, resolver: int, paid: float | Tensor, alternating: bool, rule: str
-) -> GadgetCFR:
-    return GadgetCFR(
-        forest,
-        belief,
-        RULES[rule],
-        resolver=resolver,
-        paid=torch.zeros_like(belief[0]) + paid,
-        alternating=alternating,
-        leaf_evaluator=value_network(forest.game),
-    )
+) -> CFR:
+    alternative = Gadget(resolver, torch.zeros_like(belief[0]) + paid)
+    solver = Solver(rule, alternating=alternating)
+    return solver.start(forest, belief, value_network(forest.game), alternative)
 
 
 @BOTH_WAYS
@@ -299,7 +293,7 @@ def test_an_opponent_who_is_paid_too_little_always_plays(
         forest, uniform, RULES["dcfr"], alternating=alternating, leaf_evaluator=value_network(game)
     ).run(6)
     torch.testing.assert_close(cfr.average_strategy(), plain.average_strategy(), rtol=0, atol=1e-12)
-    torch.testing.assert_close(cfr.beliefs(), uniform, rtol=0, atol=1e-12)
+    torch.testing.assert_close(cfr.root_beliefs(), uniform, rtol=0, atol=1e-12)
     torch.testing.assert_close(cfr.root_values(), plain.root_values(), rtol=0, atol=1e-12)
 
 
@@ -314,7 +308,7 @@ def test_an_opponent_who_is_paid_too_much_still_has_a_range(
     for paid in (1e6, torch.where(belief[0] > belief[0].mean(), 1e6, -1e6)):  # of all hands, of some
         cfr = gadget(forest, belief, resolver, paid, alternating, "dcfr")
         cfr.watch_leaves().run(30)
-        found = cfr.beliefs()
+        found = cfr.root_beliefs()
         assert (found >= 0).all()
         torch.testing.assert_close(found.sum(-1), torch.ones_like(found[..., 0]))
         assert (found[resolver] == belief[resolver]).all()
@@ -329,24 +323,16 @@ def test_an_opponent_who_is_paid_too_much_still_has_a_range(
 def test_a_gadget_pays_what_the_leaf_evaluator_says_of_the_subgame_above(player: int) -> None:
     """Street by street in hold'em: after a deal, what it says of the cards that came."""
     game = Holdem("small", stack=12, blinds=(1, 2), bets=((1,),), ranks=3, suits=3, deals=(0, 1, 1))
-    network, rule = value_network(game), Solver("linear_cfr").rule
-    agent = SearchAgent(
-        game, Solver("linear_cfr"), network, iterations=ITERATIONS, continue_from="gadget", like=DOUBLE
-    )
+    network, solver = value_network(game), Solver("linear_cfr")
+    agent = SearchAgent(game, solver, network, iterations=ITERATIONS, continue_from="gadget", like=DOUBLE)
     seat, subgames = agent.sit_down(player, 0), Subgames(game)
     line, beliefs = Line((game.root(),)), torch.as_tensor(game.initial_beliefs)[:, None]
     paid: Tensor | None = None
     for street in range(3):
         forest = subgames.forest([line.state], DOUBLE)
-        if paid is None:
-            cfr: CFR = Solver("linear_cfr").start(forest, beliefs, network)
-        else:
-            cfr = GadgetCFR(
-                forest, beliefs, rule, resolver=player, paid=paid, alternating=True, leaf_evaluator=network
-            )
+        cfr = solver.start(forest, beliefs, network, None if paid is None else Gadget(player, paid))
         policy = by_state(forest, cfr.run(ITERATIONS).average_strategy())
-        if isinstance(cfr, GadgetCFR):
-            beliefs = cfr.beliefs()
+        beliefs = cfr.root_beliefs()
         for _ in range(2):
             torch.testing.assert_close(seat.strategies([line])[0], policy[line.state], rtol=0, atol=1e-9)
             actors = torch.tensor([game.actor(line.state)])
@@ -366,12 +352,15 @@ def test_the_opponents_range_is_how_often_each_hand_has_played(game: Game) -> No
     """In the mean of iterations, weighted as averages are."""
     forest = some_forest(game)
     cfr = gadget(forest, random_beliefs(forest, 0), 0, 0.1, False, "dcfr")
+    assert isinstance(cfr, GadgetCFR)
     played = torch.zeros_like(forest.root_possible)
     for t in range(1, 20):
         played += RULES["dcfr"].weight(t) * cfr._plays
         cfr.step()
     played *= forest.root_possible
-    torch.testing.assert_close(cfr.beliefs()[1], played / played.sum(-1, keepdim=True), rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        cfr.root_beliefs()[1], played / played.sum(-1, keepdim=True), rtol=0, atol=1e-12
+    )
 
 
 @BOTH_WAYS
@@ -512,11 +501,8 @@ def test_a_gadgets_opponent_holds_nothing_outside_its_range() -> None:
     forest = Forest(game, [build_tree(game, game.root(), depth_limited=True)], dtype=torch.float64)
     belief = torch.as_tensor(game.initial_beliefs)[:, None]
     paid = torch.zeros(1, game.num_hands, dtype=torch.float64)
-    gadget = GadgetCFR(
-        forest, belief, Solver().rule, resolver=0, paid=paid, alternating=True, leaf_evaluator=Worthless()
-    )
-    gadget.run(5)
-    found = gadget.beliefs()[1, 0]
+    cfr = Solver().start(forest, belief, Worthless(), Gadget(0, paid)).run(5)
+    found = cfr.root_beliefs()[1, 0]
     assert found.sum().item() == pytest.approx(1)
     assert not found[belief[1, 0] == 0].any()
 
