@@ -1,6 +1,7 @@
 """Von Neumann's poker: one card each, ante 1; player 0 checks or bets, player 1 calls or folds.
 
-After a check the higher card wins the antes. With a bet of 2 and very many cards the game is worth 1/9 to player 0.
+After a check the higher card wins the antes. With a bet of 2 and very many cards the game is worth 1/9 to the
+first player.
 """
 
 from collections.abc import Sequence
