@@ -2,7 +2,6 @@
 
 import pytest
 from importlinter.cli import lint_imports
-
 from runs.harness import ROOT
 
 

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from pokerlab.games.base import Ints
 from pokerlab.games.cards import BLOCKED, Deck
-from pokerlab.loops import LANES, add_lanes, compiled, inlined, subtract_lanes
+from pokerlab.lanes import LANES, ROWS, add_lanes, multiply_lanes, subtract_lanes
+from pokerlab.loops import compiled, inlined
 
 Floats = NDArray[np.floating]
 
@@ -194,13 +195,11 @@ class CardPayoffs:
         boards = np.array([kernels[row][1] for row in self._rows[SHOWDOWN]], dtype=np.int64)
         strengths = deck.strengths(boards.reshape(-1, complete))
         self._strengths = strengths
-        self._run_outs = [
-            self._tensor(run_out_matrix(deck, tuple(kernels[row][1]), complete).T * weight)
-            for row in self._rows[RUN_OUT]
-        ]
+        run_outs = [run_out_matrix(deck, tuple(kernels[row][1]), complete).T for row in self._rows[RUN_OUT]]
         if like.device.type == "cpu":
-            self._prepare_loops(kinds)
+            self._prepare_loops(kinds, run_outs)
         else:
+            self._run_outs = [self._tensor(matrix * weight) for matrix in run_outs]
             self._prepare_tensors()
 
     def _tensor(self, values: np.ndarray) -> Tensor:
@@ -217,13 +216,13 @@ class CardPayoffs:
             self.run(0, source.shape[1], source.numpy(), won.view(source.shape).numpy())
         else:
             self._with_tensors(reach, won)
-        for row, matrix in zip(self._rows[RUN_OUT], self._run_outs, strict=True):
-            torch.matmul(reach[..., row, :, :], matrix, out=won[..., row, :, :])
+            for row, matrix in zip(self._rows[RUN_OUT], self._run_outs, strict=True):
+                torch.matmul(reach[..., row, :, :], matrix, out=won[..., row, :, :])
         return won
 
     # Compiled loops
 
-    def _prepare_loops(self, kinds: Ints) -> None:
+    def _prepare_loops(self, kinds: Ints, run_outs: list[Floats]) -> None:
         shown, count = self._rows[SHOWDOWN], self._possible.sum(-1)
         order = np.argsort(~self._possible, -1, kind="stable")
         first, end = np.zeros_like(count), np.zeros_like(order)
@@ -238,7 +237,17 @@ class CardPayoffs:
             end=end,
             cards=self._deck.hands.T.astype(np.uint32),
             num_cards=len(self._deck.cards),
+            run_out=np.cumsum(kinds == RUN_OUT) - 1,
+            run_outs=self._padded(run_outs),
         )
+
+    def _padded(self, matrices: list[Floats]) -> Floats:
+        """``[R, H, H + padding]`` in whole ``ROWS``."""
+        hands = self._deck.num_hands
+        padded = np.zeros((len(matrices), hands, -(-hands // ROWS) * ROWS))
+        for to, matrix in zip(padded, matrices, strict=True):
+            to[:, :hands] = matrix
+        return torch.as_tensor(padded).to(self._like.dtype).numpy()
 
     def run(self, first_row: int, last_row: int, reach: np.ndarray, won: np.ndarray) -> None:
         """Rows ``first_row`` to ``last_row``, exclusive, of arrays ``[n, M, K, H]``."""
@@ -253,19 +262,6 @@ class CardPayoffs:
         """
         rows = 2 * (self._deck.num_hands + LANES) + len(self._deck.cards) + 1
         return torch.empty(rows, LANES, dtype=like.dtype).numpy()
-
-    def run_out(self, row: Ints, mass: Tensor) -> Tensor:
-        """What all-ins on incomplete boards win, ``[n, H]``, for opponents' ``mass`` ``[n, H]``.
-
-        Args:
-            row: ``[n]`` which kernels.
-            mass: as for :meth:`__call__`.
-        """
-        won = torch.empty_like(mass)
-        for kernel, matrix in zip(self._rows[RUN_OUT], self._run_outs, strict=True):
-            here = torch.as_tensor(row == kernel)
-            won[here] = mass[here] @ matrix
-        return won
 
     # Tensors
 
@@ -346,6 +342,10 @@ class Loops(NamedTuple):
     cards: np.ndarray
     """``[2, H]``."""
     num_cards: int
+    run_out: Ints
+    """``[M]`` which of ``run_outs``."""
+    run_outs: Floats
+    """``[R, H, H + padding]`` all-ins on incomplete boards: the opponent's hand first."""
 
 
 @compiled
@@ -359,14 +359,10 @@ def _run(
     room: Floats,
 ) -> None:
     zero, hands = reach.dtype.type(0), reach.shape[3]
-    mass, outcome, sums = room[:hands], room[hands : 2 * hands], room[2 * (hands + LANES) :]
+    mass, outcome = room[: hands + LANES], room[hands + LANES : 2 * (hands + LANES)]
+    sums = room[2 * (hands + LANES) :]
     mass[:] = zero
     for row in range(first_row, last_row):
-        kind = loops.kind[row]
-        if kind == RUN_OUT:
-            continue
-        order = loops.order[row, loops.first[row] : loops.last[row]]
-        end = loops.end[row, loops.first[row] : loops.last[row]]
         for n in range(reach.shape[0]):
             for lane in range(0, reach.shape[2], LANES):
                 lanes = min(LANES, reach.shape[2] - lane)
@@ -374,16 +370,33 @@ def _run(
                     theirs = reach[n, row, lane + k]
                     for hand in range(hands):
                         mass[hand, k] = theirs[hand]
-                outcome[:] = zero
-                sums[:] = zero
-                if kind == SHOWDOWN:
-                    show_down(order, end, loops.cards, mass, outcome, sums)
-                else:
-                    meet(order, loops.cards, mass, outcome, sums)
+                value_lanes(row, loops, mass, outcome, sums)
                 for k in range(lanes):
                     own = won[n, row, lane + k]
                     for hand in range(hands):
                         own[hand] = outcome[hand, k] * weight
+
+
+@inlined
+def value_lanes(row: int, loops: Loops, mass: Floats, outcome: Floats, sums: Floats) -> None:
+    """What ``LANES`` terminals with the kernel of ``row`` give each hand, before the weight of pairs.
+
+    ``mass`` of the opponent and ``outcome`` are ``[H + LANES, LANES]``; see :meth:`CardPayoffs.room`.
+    """
+    kind, first, last = loops.kind[row], loops.first[row], loops.last[row]
+    order, end = loops.order[row, first:last], loops.end[row, first:last]
+    if kind == RUN_OUT:
+        matrix = loops.run_outs[loops.run_out[row]]
+        flat, hands = matrix.reshape(matrix.size), matrix.shape[0]
+        for hand in range(0, hands, ROWS):
+            multiply_lanes(outcome, hand, flat, matrix.shape[1], mass, hands)
+        return
+    outcome[:] = 0
+    sums[:] = 0
+    if kind == SHOWDOWN:
+        show_down(order, end, loops.cards, mass, outcome, sums)
+    else:
+        meet(order, loops.cards, mass, outcome, sums)
 
 
 @inlined

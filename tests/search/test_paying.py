@@ -134,6 +134,17 @@ def test_threads_and_parts_change_nothing(
         assert torch.equal(found[0].root_values(), other.root_values())
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_company_changes_no_bit_of_a_payoff(dtype: torch.dtype) -> None:
+    """All-ins on incomplete boards too: a library's matrix product depends on how many rows it has."""
+    made = Forest(GAMES["flop"], trees("flop", False), dtype=dtype)
+    reach = torch.rand(len(made.kernels), 40, made.game.num_hands, dtype=dtype)
+    operator = made.game.payoff_operator(made.kernels.tolist(), reach)
+    together = operator(reach)
+    for number in (1, 2, 17):
+        assert torch.equal(operator(reach[:, :number].contiguous()), together[:, :number])
+
+
 @pytest.mark.parametrize("name", GAMES)
 def test_measuring_exploitability_disturbs_nothing(name: str) -> None:
     at = forest(name, [0, 1])

@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pokerlab.games.base import Ints
-from pokerlab.games.showdown import RUN_OUT, SHOWDOWN, CardPayoffs, Loops, meet, show_down
-from pokerlab.loops import LANES, compiled, gather_lanes, inlined, scatter_lanes
+from pokerlab.games.showdown import CardPayoffs, Loops, value_lanes
+from pokerlab.lanes import LANES, gather_lanes, scatter_lanes
+from pokerlab.loops import compiled, inlined
 from pokerlab.search.backends.loops import WHOLE, Floats, Numbers, Packs, Samples, Steps, Trees, advance
 from pokerlab.search.forest import Forest
 
@@ -47,7 +48,6 @@ def pay(
     packs: Packs,
     numbers: Numbers,
     weight: np.floating,
-    asked: Floats,
     outcomes: Floats,
     room: Floats,
 ) -> None:
@@ -63,7 +63,6 @@ def pay(
         packs: of the forest.
         numbers: ``values`` are added to.
         weight: of each pair of hands.
-        asked: ``[2, slots, H]`` is set to the opponent's reach at ends that an operator has to value.
         outcomes: ``[2, slots, H]`` is set for terminals that end sequences beside other jobs' terminals.
         room: see :meth:`CardPayoffs.room`.
     """
@@ -74,20 +73,10 @@ def pay(
     for job in range(first_job, last_job):
         row, begin = jobs.row[job], jobs.at[job]
         lanes = jobs.at[job + 1] - begin
-        kind, first, last = jobs.loops.kind[row], jobs.loops.first[row], jobs.loops.last[row]
-        order, end = jobs.loops.order[row, first:last], jobs.loops.end[row, first:last]
         for player in range(first_player, last_player):
             _gather(begin, lanes, 1 - player, jobs, trees, packs, numbers, mass)
-            if kind == RUN_OUT:
-                _hand_out(begin, lanes, player, jobs, trees, packs, mass[:hands], asked)
-                continue
-            outcome[:] = 0
-            sums[:] = 0
-            if kind == SHOWDOWN:
-                show_down(order, end, jobs.loops.cards, mass, outcome, sums)
-            else:
-                meet(order, jobs.loops.cards, mass, outcome, sums)
-            for hand in order:
+            value_lanes(row, jobs.loops, mass, outcome, sums)
+            for hand in range(hands):
                 for k in range(LANES):
                     outcome[hand, k] *= weight
             _scatter(begin, lanes, player, jobs, trees, packs, numbers, outcome)
@@ -129,7 +118,7 @@ def pay_and_advance(
     for step in range(first_step, last_step):
         for turn in range(turns):
             players = turn, turn + 3 - turns
-            pay(*jobs_there, *players, jobs, trees, packs, numbers, weight, outcomes, outcomes, room)
+            pay(*jobs_there, *players, jobs, trees, packs, numbers, weight, outcomes, room)
             for pack in groups.pack[groups.pack_at[group] : groups.pack_at[group + 1]]:
                 advance(
                     pack, pack + 1, step, step + 1, *players, trees, packs, numbers, steps, samples, WHOLE,
@@ -243,7 +232,7 @@ class Cashier:
         terminal = trees.terminal_at[nodes.tree] + nodes.node
         row = trees.kernel[terminal]
         board = operator.board[row]
-        self.slot = self._slots(subgame, nodes.row.numpy(), board, operator.loops.kind[row] == RUN_OUT)
+        self.slot = self._slots(subgame, nodes.row.numpy(), board)
         """See :attr:`Packs.slot`."""
         order = np.lexsort((row, board))
         new = np.flatnonzero(np.diff(row[order], prepend=-1))
@@ -268,10 +257,6 @@ class Cashier:
         """Between which jobs to part: a board's are done by one thread."""
         self.groups = self._groups(subgame, board, len(packs.tree))
         """What can go through iterations apart."""
-        run_out = operator.loops.kind[row] == RUN_OUT
-        self.run_out_row, self.run_out_slot = row[run_out], self.slot[0, run_out]
-        """``[ends]`` of all-ins on incomplete boards."""
-        self.runs_out = bool(run_out.any())
         self.slots = int(self.slot.max(initial=-1)) + 1
 
     def _groups(self, subgame: Ints, board: Ints, packs: int) -> Groups:
@@ -295,7 +280,7 @@ class Cashier:
         )
 
     @staticmethod
-    def _slots(subgame: Ints, row: Ints, board: Ints, run_out: np.ndarray) -> Ints:
+    def _slots(subgame: Ints, row: Ints, board: Ints) -> Ints:
         """Numbers those terminals that cannot be added where they belong."""
         apart = np.zeros((2, len(subgame)), dtype=bool)
         for player in (0, 1):
@@ -303,6 +288,6 @@ class Cashier:
             sequence, boards = row[player][order], board[order]
             other = (np.diff(sequence) == 0) & (np.diff(boards) != 0)
             shared = np.unique(sequence[1:][other])
-            apart[player] = np.isin(row[player], shared) | run_out
+            apart[player] = np.isin(row[player], shared)
         slots = np.where(apart.any(0), np.cumsum(apart.any(0)) - 1, -1)
         return np.where(apart, slots, -1)

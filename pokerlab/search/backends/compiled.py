@@ -282,11 +282,6 @@ class CompiledCFR(CFR):
         if self._is_small:
             bounds = bounds[[0, -1]]
         self._in_threads(bounds, self._pay_jobs, cashier, players)
-        if cashier.runs_out:
-            for player in range(players.start, players.stop):
-                mass = self._terminal_reach[player, cashier.run_out_slot]
-                won = cashier.operator.run_out(cashier.run_out_row, mass)
-                self._outcomes[player, cashier.run_out_slot] = won
 
     @property
     def _is_small(self) -> bool:
@@ -296,7 +291,7 @@ class CompiledCFR(CFR):
     @property
     def _runs_apart(self) -> bool:
         """Whether boards go through all iterations one by one, or there is no gain in threads for one."""
-        if self._cashier is None or self._cashier.runs_out:
+        if self._cashier is None:
             return False
         return len(self._cashier.groups.job_at) > 2 or self._is_small
 
@@ -328,8 +323,8 @@ class CompiledCFR(CFR):
         """:func:`paying.pay`."""
         pay(
             first_job, last_job, players.start, players.stop, cashier.jobs, self._trees, self._packs,
-            self._numbers, self._dtype.type(cashier.operator.weight), self._terminal_reach.numpy(),
-            self._answered[1], cashier.operator.room(self.belief),
+            self._numbers, self._dtype.type(cashier.operator.weight), self._answered[1],
+            cashier.operator.room(self.belief),
         )  # fmt: skip
 
     def _normalise(self, reach: Tensor) -> None:
