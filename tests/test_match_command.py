@@ -142,8 +142,7 @@ def test_hold_em_hands_are_saved_as_pokerkit_reads_them(place: Path, tmp_path: P
         ),
         (
             ["match.against=call", "match.play=search_gadget", "solver=dcfr", "solver.warm_start=1"],
-            "match.play=search_gadget: continue_from=gadget solves without warm start, leaves under current "
-            "beliefs",
+            "match.play=search_gadget: search_gadget solves without warm start, leaves under current beliefs",
         ),
     ],
 )

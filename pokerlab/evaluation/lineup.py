@@ -11,7 +11,7 @@ from omegaconf import DictConfig, ListConfig
 from pokerlab.agents.base import Agent
 from pokerlab.agents.baselines import AlwaysCall, AlwaysFold, EquityPlayer, Uniform
 from pokerlab.agents.policy_net import PolicyNetworkAgent
-from pokerlab.agents.search import CONTINUE_FROM, SearchAgent
+from pokerlab.agents.search import SearchAgent
 from pokerlab.agents.tabular import TabularAgent
 from pokerlab.config.build import build
 from pokerlab.errors import UserError, near
@@ -20,6 +20,7 @@ from pokerlab.evaluation.local_best_response import LocalBestResponse
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.evaluation.strategy_tables import equilibrium
 from pokerlab.games.base import Game
+from pokerlab.search.resolving import WAYS_TO_SEARCH
 from pokerlab.store.folder import LAST, RunFolder
 from pokerlab.training.assemble import Assembled
 from pokerlab.training.restore import find_checkpoint, restored
@@ -33,8 +34,7 @@ BASELINES: dict[str, Callable[[Game], Agent]] = {
 }
 EQUILIBRIUM, LBR = "equilibrium", "lbr"
 POLICY_NET = "policy_net"
-SEARCH = "search_"
-PLAYS = (POLICY_NET, *(f"{SEARCH}{how}" for how in CONTINUE_FROM))
+PLAYS = (POLICY_NET, *WAYS_TO_SEARCH)
 """How a run's agent can play."""
 EQUILIBRIUM_ITERATIONS = 2000
 """Of DCFR on the whole game."""
@@ -111,7 +111,7 @@ class Lineup:
                 build(config.solver) if "solver" in config else parts.solver,
                 module.networks,
                 iterations=config.search_iterations or stored.evaluation.search_iterations,
-                continue_from=play.removeprefix(SEARCH),
+                way=play,
                 like=torch.empty(0, device=self.device),
             )
         except ValueError as error:

@@ -5,7 +5,6 @@ exploitability is exact.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic
 
@@ -15,11 +14,20 @@ from torch import Tensor
 from pokerlab.agents.base import DEALT, Agent, Line
 from pokerlab.games.base import CHANCE, TERMINAL, Game, State
 from pokerlab.search.best_response import Exploitability, exploitability
-from pokerlab.search.cfr import SampledStrategies, divided
+from pokerlab.search.cfr import divided
 from pokerlab.search.forest import Forest, uniform_strategy
 from pokerlab.search.leaves import LeafEvaluator
+from pokerlab.search.resolving import (
+    BeliefStates,
+    Part,
+    Play,
+    Resolving,
+    draw_iterations,
+    iteration_weights,
+)
+from pokerlab.search.rules import UpdateRule
 from pokerlab.search.solver import Solver
-from pokerlab.search.subgames import BeliefStates, Subgames
+from pokerlab.search.subgames import Subgames
 from pokerlab.search.tree import build_tree
 
 
@@ -90,17 +98,6 @@ class WholeGame(Generic[State]):
                 yield self.game.information_state(state, hand), dict(zip(actions, chances, strict=True))
 
 
-@dataclass(frozen=True, slots=True)
-class _Reached:
-    """Belief states where search continues, and how likely each hand's player is to be in them."""
-
-    at: BeliefStates
-    weight: Tensor
-    """``[2, n, H]`` own reach of each hand, times the share of play-throughs."""
-    draws: list[int]
-    """How many iterations each subgame is continued from."""
-
-
 @torch.no_grad()
 def search_policy(
     whole: WholeGame,
@@ -132,39 +129,40 @@ def search_policy(
         like: a tensor with the device and dtype to search in.
     """
     game, forest = whole.game, whole.forest
-    subgames = Subgames(game)
+    resolving = Resolving(Subgames(game), solver, leaf_evaluator, iterations, like)
     played = torch.zeros(forest.edge_shape, dtype=torch.float64)  # Σ weight · own reach · strategy
     unweighted = torch.zeros_like(played)
-    start = BeliefStates([game.root()], torch.as_tensor(game.initial_beliefs).to(like)[:, None])
+    frontier = BeliefStates.root(game, like)
+    weight = torch.ones_like(frontier.beliefs)  # own reach of each hand, times the share of play-throughs
     draws = 1 if game.actor(game.root()) == CHANCE else max(play_throughs, 1)  # a deal has one iteration
-    frontier = _Reached(start, torch.ones_like(start.beliefs), [draws])
-    while frontier.at.states:
-        falls = [n if n < iterations else 1 for n in frontier.draws]
-        spread = _spread(frontier.at.states, torch.tensor(falls), generator).split(falls)
-        reached: list[_Reached] = []
-        parts = subgames.forests(frontier.at.states, like, solver.memory, leaf_evaluator.numbers_a_leaf)
-        for part, search in parts:
-            belief, weight = frontier.at.beliefs[:, part], frontier.weight[:, part]
-            steps = iterations if search.num_decisions else 1
-            cfr, samples = solver.start(search, belief, leaf_evaluator), None
-            if play_throughs and len(search.leaves):
-                number, fallen = torch.tensor(frontier.draws[part]), torch.cat(spread[part])
-                subgame, iteration, share = _draw_iterations(number, fallen, steps, solver)
-                samples = SampledStrategies(search, subgame.numpy(), iteration.numpy())
-            average = cfr.run(steps, samples).average_strategy()
-            if samples is not None:
-                shared = weight[:, subgame] * share.to(weight)[:, None]
-                reached.append(_continue(samples.copies, samples.strategy, belief[:, subgame], shared))
-            elif len(search.leaves):
-                reached.append(_continue(search, average, belief, weight))
-            _add_played(whole, search, average, weight, played, unweighted)
-        frontier = _join(reached)
+    while True:
+        # as many draws as there are iterations are one of each
+        fractions = _spread(frontier.states, draws if draws < iterations else 1, generator)
+        reached: list[tuple[BeliefStates, Tensor]] = []
+        for part in resolving.parts(frontier):
+            here = shared = weight[:, part.place]
+            if play_throughs and len(part.forest.leaves):
+                chosen = None if draws >= part.iterations else fractions[part.place]
+                subgame, iteration, share = _choose_iterations(
+                    solver.rule, part.iterations, part.forest.num_subgames, chosen
+                )
+                play = part.play_iterations(subgame, iteration)
+                shared = here[:, subgame] * share.to(here)[:, None]
+            else:
+                play = part.play_average()
+            _add_played(whole, part, here, played, unweighted)
+            if len(part.forest.leaves):
+                reached.append(_reach_leaves(play, shared))
+        if not any(len(at) for at, _ in reached):
+            break
+        frontier = BeliefStates.join([at for at, _ in reached])
+        weight, draws = torch.cat([own for _, own in reached], 1), 1
     mixture = torch.where(played.sum(0) > 0, played, unweighted)
     return divided(mixture, mixture.sum(0), uniform_strategy(forest))
 
 
-def _spread(states: Sequence[State], draws: Tensor, generator: torch.Generator) -> Tensor:
-    """``[Σ draws]`` where in its subgame's iterations, by weight from 0 to 1, each draw falls.
+def _spread(states: Sequence[State], draws: int, generator: torch.Generator) -> Tensor:
+    """``[B, draws]`` where in its subgame's iterations, by weight from 0 to 1, each draw falls.
 
     Each is uniform, but the n draws at one public state fall into n equal shares, one into each: the
     mixture needs fewer. Equal steps would not do: strategies go round in cycles, and might be met at one
@@ -172,7 +170,7 @@ def _spread(states: Sequence[State], draws: Tensor, generator: torch.Generator) 
 
     Args:
         states: of the subgames.
-        draws: ``[B]`` how many each has.
+        draws: how many each has.
         generator: source of randomness.
     """
     number: dict[State, int] = {}
@@ -183,62 +181,47 @@ def _spread(states: Sequence[State], draws: Tensor, generator: torch.Generator) 
     size = at.bincount()
     share = torch.empty(len(at), dtype=torch.float64)
     share[order] = (torch.arange(len(at)) - (size.cumsum(0) - size)[at[order]]).double()
-    return (share + torch.rand(len(at), dtype=torch.float64, generator=generator)) / size[at]
+    fractions = (share + torch.rand(len(at), dtype=torch.float64, generator=generator)) / size[at]
+    return fractions.view(-1, draws)
 
 
-def _draw_iterations(
-    number: Tensor, fallen: Tensor, iterations: int, solver: Solver
+def _choose_iterations(
+    rule: UpdateRule, iterations: int, subgames: int, fractions: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """From which iterations to go on: different (subgame, iteration) and their share of the subgame's draws.
 
     Args:
-        number: ``[B]`` draws of each subgame; as many as there are iterations: each, with its exact weight.
-        fallen: where each draw falls, see :func:`_spread`; one of each subgame whose iterations are all
-            taken is not used.
-        solver: weighs them.
+        rule: weighs iterations.
+        iterations: how many there are.
+        subgames: ``B``.
+        fractions: ``[B, draws]``, see :func:`_spread`; None: from each, with its exact weight.
     """
-    weights = torch.tensor([solver.rule.weight(t) for t in range(1, iterations + 1)], dtype=torch.float64)
-    weights /= weights.sum()
-    drawn = number < iterations
-    exact = (~drawn).nonzero()[:, 0]
-    fallen = fallen[torch.repeat_interleave(drawn, torch.where(drawn, number, 1))]
-    number = torch.where(drawn, number, 0)
-    subgame = torch.repeat_interleave(torch.arange(len(number)), number)
-    share = 1 / number[subgame].double()
-    t = torch.searchsorted(weights.cumsum(0), fallen).clamp_max(iterations - 1) + 1
-    t = torch.cat([t, torch.arange(1, iterations + 1).repeat(len(exact))])
-    subgame = torch.cat([subgame, exact.repeat_interleave(iterations)])
-    share = torch.cat([share, weights.repeat(len(exact))])
-    keys, inverse = torch.stack([subgame, t]).unique(dim=1, return_inverse=True)
-    return *keys, torch.zeros(keys.shape[1], dtype=torch.float64).index_add_(0, inverse, share)
+    if fractions is None:
+        weights = iteration_weights(rule, iterations)
+        subgame = torch.arange(subgames).repeat_interleave(iterations)
+        iteration = torch.arange(1, iterations + 1).repeat(subgames)
+        return subgame, iteration, (weights / weights.sum()).repeat(subgames)
+    draws = fractions.shape[1]
+    subgame = torch.arange(subgames).repeat_interleave(draws)
+    iteration = draw_iterations(rule, iterations, fractions.flatten())
+    keys, inverse = torch.stack([subgame, iteration]).unique(dim=1, return_inverse=True)
+    share = torch.full(inverse.shape, 1 / draws, dtype=torch.float64)
+    return *keys, share.new_zeros(keys.shape[1]).index_add_(0, inverse, share)
 
 
-def _continue(forest: Forest, strategy: Tensor, belief: Tensor, weight: Tensor) -> _Reached:
-    """The leaves that a strategy comes to, given beliefs and weights at the subgames' roots."""
-    own = forest.reach(strategy)[forest.leaves.row] * weight[:, forest.leaves.subgame]
+def _reach_leaves(play: Play, weight: Tensor) -> tuple[BeliefStates, Tensor]:
+    """The leaves that are reached, and each hand's own reach ``[2, n, H]``, given that at the roots."""
+    leaves = play.forest.leaves
+    own = play.forest.reach(play.strategy)[leaves.row] * weight[:, leaves.subgame]
     reached = (own > 0).any(2).any(0).nonzero()[:, 0].cpu()
-    leaves, own = forest.leaves.select(reached), own[:, reached.to(own.device)]
-    beliefs = forest.beliefs_at(leaves, forest.reach(strategy, belief=belief), belief)
-    states = [forest.trees[t].leaves.states[i] for t, i in zip(leaves.tree, leaves.node, strict=True)]
-    return _Reached(BeliefStates(states, beliefs), own, [1] * len(states))
+    return play.belief_states(leaves.select(reached)), own[:, reached.to(own.device)]
 
 
-def _join(parts: Sequence[_Reached]) -> _Reached:
-    if not parts:
-        return _Reached(BeliefStates([], torch.empty(2, 0, 0)), torch.empty(2, 0, 0), [])
-    states = [state for part in parts for state in part.at.states]
-    beliefs = torch.cat([part.at.beliefs for part in parts], 1)
-    weight = torch.cat([part.weight for part in parts], 1)
-    return _Reached(BeliefStates(states, beliefs), weight, [d for part in parts for d in part.draws])
-
-
-def _add_played(
-    whole: WholeGame, search: Forest, average: Tensor, weight: Tensor, played: Tensor, unweighted: Tensor
-) -> None:
+def _add_played(whole: WholeGame, part: Part, weight: Tensor, played: Tensor, unweighted: Tensor) -> None:
     """Adds what the subgames' average strategies play to the whole game's policy."""
-    nodes = search.decisions
+    search, nodes = part.forest, part.forest.decisions
     states = [search.trees[t].decisions.states[i] for t, i in zip(nodes.tree, nodes.node, strict=True)]
     there = torch.tensor([whole.index[state] for state in states], dtype=torch.int64)
-    own = search.edge_rows(search.reach(average)) * weight[search.actor, nodes.subgame]
+    own = search.edge_rows(search.reach(part.average)) * weight[search.actor, nodes.subgame]
     played[: search.width].index_add_(1, there, own.double().cpu())
-    unweighted[: search.width].index_add_(1, there, average.double().cpu())
+    unweighted[: search.width].index_add_(1, there, part.average.double().cpu())

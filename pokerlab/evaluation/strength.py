@@ -49,7 +49,7 @@ def ways_to_play(
 
     def with_gadget() -> Tensor:
         agent = SearchAgent(
-            whole.game, solver, networks, iterations=search_iterations, continue_from="gadget", like=like
+            whole.game, solver, networks, iterations=search_iterations, way="search_gadget", like=like
         )
         return whole.policy(agent)
 

@@ -1,7 +1,6 @@
-"""Subgames by where they start."""
+"""Subgames by the public states that they start at."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic
 
 import numpy as np
@@ -10,15 +9,6 @@ from torch import Tensor
 from pokerlab.games.base import Game, State
 from pokerlab.search.forest import Forest
 from pokerlab.search.tree import PublicTree, build_tree
-
-
-@dataclass(frozen=True, slots=True)
-class BeliefStates(Generic[State]):
-    """Public belief states, ``n`` of them."""
-
-    states: Sequence[State]
-    beliefs: Tensor
-    """``[2, n, H]``."""
 
 
 def solving_bytes(tree: PublicTree, like: Tensor, width: int, numbers_a_leaf: int = 0) -> int:

@@ -26,6 +26,7 @@ from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.gadget import Gadget, GadgetCFR
 from pokerlab.search.leaves import LeafEvaluator, LeafValues
+from pokerlab.search.resolving import WAYS_TO_SEARCH
 from pokerlab.search.rules import RULES
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import Subgames
@@ -50,13 +51,13 @@ def value_network(game: Game) -> ValueNetwork:
     return ValueNetwork(game, hidden=8, layers=2).double()
 
 
-def search_agent(game: Game, continue_from: str, solver: Solver | None = None) -> SearchAgent[Any]:
+def search_agent(game: Game, way: str, solver: Solver | None = None) -> SearchAgent[Any]:
     return SearchAgent(
         game,
         solver or Solver("linear_cfr"),
         value_network(game),
         iterations=ITERATIONS,
-        continue_from=continue_from,
+        way=way,
         like=DOUBLE,
     )
 
@@ -82,23 +83,23 @@ def test_from_averages_it_plays_the_search_policy_without_play_throughs(
         generator=torch.Generator(),
         like=DOUBLE,
     )
-    found = whole.policy(search_agent(game, "average", solver))
+    found = whole.policy(search_agent(game, "search_average", solver))
     reached = whole.forest.edge_rows(whole.forest.reach(expected)).sum(0) > 0
     torch.testing.assert_close(found[:, reached], expected[:, reached], rtol=0, atol=1e-9)
     assert (found - whole.forest.uniform).abs().amax() > 0.1
 
 
 def test_what_to_go_on_from_is_one_of_three() -> None:
-    message = "continue_from must be one of iteration, average, gadget, got 'beliefs'"
+    message = "way must be one of search_iteration, search_average, search_gadget, got 'beliefs'"
     with pytest.raises(ValueError, match=message):
         search_agent(Kuhn(), "beliefs")
 
 
 def test_only_going_on_from_iterations_draws() -> None:
-    drawing = {choice: search_agent(Kuhn(), choice).draws for choice in ("iteration", "average", "gadget")}
-    assert drawing == {"iteration": True, "average": False, "gadget": False}
+    drawing = {way: search_agent(Kuhn(), way).draws for way in WAYS_TO_SEARCH}
+    assert drawing == {"search_iteration": True, "search_average": False, "search_gadget": False}
     with pytest.raises(ValueError, match="it has no one policy"):
-        WholeGame(Kuhn()).policy(search_agent(Kuhn(), "iteration"))
+        WholeGame(Kuhn()).policy(search_agent(Kuhn(), "search_iteration"))
 
 
 # From iterations
@@ -106,7 +107,7 @@ def test_only_going_on_from_iterations_draws() -> None:
 
 @EACH_GAME
 def test_a_hand_is_played_the_same_whatever_is_asked_with_it(game: Game) -> None:
-    agent, generator = search_agent(game, "iteration"), np.random.default_rng(0)
+    agent, generator = search_agent(game, "search_iteration"), np.random.default_rng(0)
     chosen = [line for line in WholeGame(game).lines if generator.random() < 0.15]
     lines = [as_hand(line, hand) for hand in (0, 7, 8) for line in chosen]
     together = agent.sit_down(1, 5).strategies(lines)
@@ -118,7 +119,7 @@ def test_a_hand_is_played_the_same_whatever_is_asked_with_it(game: Game) -> None
 
 @pytest.mark.parametrize("player", [0, 1])
 def test_hands_seats_and_seeds_draw_anew(player: int) -> None:
-    agent = search_agent(Kuhn(depth_limit=2), "iteration")
+    agent = search_agent(Kuhn(depth_limit=2), "search_iteration")
 
     def of_hands(player: int, seed: int) -> Tensor:
         lines = [as_hand(SECOND_SUBGAME, hand) for hand in range(50)]
@@ -160,7 +161,7 @@ def test_what_a_hand_plays_is_one_iteration_of_each_solve(rule: str) -> None:
         below, of_below = by_hand(game, solver, LEAF, beliefs / beliefs.sum(1, keepdim=True))
         second.append([by_state(below, strategy)[LEAF] for strategy in of_below])
 
-    seats = [search_agent(game, "iteration", solver).sit_down(player, 3) for player in (0, 1)]
+    seats = [search_agent(game, "search_iteration", solver).sit_down(player, 3) for player in (0, 1)]
     drawn = []
     for hand in range(200):
         asked = [as_hand(line, hand) for line in (*FIRST_SUBGAME[0], SECOND_SUBGAME)]
@@ -179,7 +180,7 @@ def test_what_a_hand_plays_is_one_iteration_of_each_solve(rule: str) -> None:
 def test_each_solve_starts_from_the_beliefs_of_the_iteration_above() -> None:
     """Move by move, over three subgames."""
     game, solver = Kuhn(depth_limit=1), Solver("linear_cfr")
-    seat, moves = search_agent(game, "iteration", solver).sit_down(0, 0), (PASS, BET)
+    seat, moves = search_agent(game, "search_iteration", solver).sit_down(0, 0), (PASS, BET)
     for hand in range(20):
         line, beliefs = Line((ROOT,), (), hand), torch.as_tensor(game.initial_beliefs).clone()
         for move in (*moves, None):
@@ -204,7 +205,7 @@ def test_over_many_hands_it_plays_the_search_policy(alternating: bool) -> None:
     """A mean of n hands, weighed by own reach: its variance is at most 1 / 4 over the sum of weights."""
     game, hands = Kuhn(depth_limit=2), 1500
     whole, solver = WholeGame(game), Solver("linear_cfr", alternating=alternating)
-    agent = search_agent(game, "iteration", solver)
+    agent = search_agent(game, "search_iteration", solver)
     forest = whole.forest
     drawn = torch.zeros(hands, *forest.edge_shape, dtype=torch.float64)
     for player in (0, 1):
@@ -238,18 +239,18 @@ def test_with_a_gadget_it_is_far_less_exploitable() -> None:
     game = Kuhn(depth_limit=1)
     whole, leaves = WholeGame(game), ExactLeaves(game, 50)
     lost = {}
-    for choice in ("average", "gadget"):
-        agent = SearchAgent(game, Solver("dcfr"), leaves, iterations=60, continue_from=choice, like=DOUBLE)
+    for choice in ("search_average", "search_gadget"):
+        agent = SearchAgent(game, Solver("dcfr"), leaves, iterations=60, way=choice, like=DOUBLE)
         lost[choice] = whole.exploitability(whole.policy(agent)).exploitability.item()
-    assert lost["average"] > 0.1
-    assert lost["gadget"] < 0.025
+    assert lost["search_average"] > 0.1
+    assert lost["search_gadget"] < 0.025
 
 
 @EACH_GAME
 def test_with_a_gadget_it_answers_at_every_line(game: Game) -> None:
     """Kuhn poker's and Liar's Dice's subgames follow at once, Leduc's after a deal."""
     whole = WholeGame(game)
-    policy = whole.policy(search_agent(game, "gadget"))
+    policy = whole.policy(search_agent(game, "search_gadget"))
     assert (policy >= 0).all()
     torch.testing.assert_close(policy.sum(0), torch.ones_like(policy[0]))
 
@@ -324,7 +325,7 @@ def test_a_gadget_pays_what_the_leaf_evaluator_says_of_the_subgame_above(player:
     """Street by street in hold'em: after a deal, what it says of the cards that came."""
     game = Holdem("small", stack=12, blinds=(1, 2), bets=((1,),), ranks=3, suits=3, deals=(0, 1, 1))
     network, solver = value_network(game), Solver("linear_cfr")
-    agent = SearchAgent(game, solver, network, iterations=ITERATIONS, continue_from="gadget", like=DOUBLE)
+    agent = SearchAgent(game, solver, network, iterations=ITERATIONS, way="search_gadget", like=DOUBLE)
     seat, subgames = agent.sit_down(player, 0), Subgames(game)
     line, beliefs = Line((game.root(),)), torch.as_tensor(game.initial_beliefs)[:, None]
     paid: Tensor | None = None

@@ -78,8 +78,8 @@ def test_an_agent_that_draws_draws_anew_for_each_hand() -> None:
     options = {"iterations": 8, "like": torch.empty(0)}
     values = ValueNetwork(game, 8, 1)
     drawing, not_drawing = (
-        SearchAgent(game, Solver(), values, continue_from=how, **options)  # type: ignore[arg-type]
-        for how in ("iteration", "average")
+        SearchAgent(game, Solver(), values, way=way, **options)  # type: ignore[arg-type]
+        for way in ("search_iteration", "search_average")
     )
     with pytest.raises(ValueError, match="it has no one policy"):
         WholeGame(game).policy(drawing)

@@ -12,6 +12,7 @@ from pokerlab.learning.networks import ValueNetwork
 from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
+from pokerlab.search.gadget import Gadget
 from pokerlab.search.leaves import LeafEvaluator, LeafValues
 from pokerlab.search.solver import Solver
 
@@ -101,7 +102,13 @@ class TellingCFR(TensorCFR):
 class TellingSolver(Solver):
     """Starts :class:`TellingCFR`."""
 
-    def start(self, forest: Forest, belief: Tensor, leaf_evaluator: LeafEvaluator | None = None) -> CFR:
+    def start(
+        self,
+        forest: Forest,
+        belief: Tensor,
+        leaf_evaluator: LeafEvaluator | None = None,
+        gadget: Gadget | None = None,
+    ) -> CFR:
         return TellingCFR(forest, belief, self.rule, alternating=False, leaf_evaluator=leaf_evaluator)
 
 

@@ -14,6 +14,7 @@ from pokerlab.games.base import CHANCE, TERMINAL, Game
 from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
+from pokerlab.search.gadget import Gadget
 from pokerlab.search.leaves import LeafEvaluator, LeafValues
 from pokerlab.search.rules import RULES
 from pokerlab.search.solver import Solver
@@ -72,7 +73,13 @@ class ScriptedSolver(Solver):
         super().__init__("cfr")
         self.script = script
 
-    def start(self, forest: Forest, belief: Tensor, leaf_evaluator: LeafEvaluator | None = None) -> CFR:
+    def start(
+        self,
+        forest: Forest,
+        belief: Tensor,
+        leaf_evaluator: LeafEvaluator | None = None,
+        gadget: Gadget | None = None,
+    ) -> CFR:
         return ScriptedCFR(forest, belief, self.script)
 
 

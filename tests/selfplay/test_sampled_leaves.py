@@ -24,9 +24,11 @@ from pokerlab.games.base import CHANCE, Game
 from pokerlab.games.kuhn import BET, PASS, Kuhn, KuhnState
 from pokerlab.games.leduc import Leduc, LeducState
 from pokerlab.search.leaves import LeafValues
+from pokerlab.search.resolving import Part
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import Subgames
-from pokerlab.selfplay.trajectories import SelfPlay, _Playing
+from pokerlab.selfplay.sampling import TrajectorySampler
+from pokerlab.selfplay.trajectories import SelfPlay
 from pokerlab.selfplay.workers import random_stream
 
 N = 20_000
@@ -264,8 +266,9 @@ def test_what_no_deal_allows_goes_on_in_its_own_subgame(place: int) -> None:
     beliefs[:, place] = torch.tensor([1.0, 0, 0], dtype=torch.float64)
     draws = torch.rand(3, 60, dtype=torch.float64, generator=random_stream(1))
     subgame_of = torch.arange(60) % 3
-    playing = _Playing(forest, subgame_of, 1, draws, torch.empty(3, 0, dtype=torch.float64))
-    reached, goes_to, _ = playing.play_on(beliefs, 0.25)
+    part: Part = Part(slice(0, 3), Solver().start(forest, beliefs, NoValues()), 1, expects=False)
+    sampler = TrajectorySampler(subgame_of, 1, draws, torch.empty(3, 0, dtype=torch.float64))
+    reached, goes_to, _ = sampler.leave(part.play_iterations(sampler.subgame, sampler.iteration), 0.25)
     there = goes_to[subgame_of == place]
     if roots[place] == complete:
         assert (there == -1).all()

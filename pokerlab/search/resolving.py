@@ -1,0 +1,232 @@
+"""Continual re-solving: a frontier of public belief states is solved, played, and gives the next frontier.
+
+Self-play, exact evaluation and the search agent all go through a game this way. Subgames start where those
+above them ended, from beliefs that depend on what is played above (:data:`WAYS_TO_SEARCH`):
+
+* ``search_iteration``: as in ReBeL (arXiv 2007.13544, section 6), the strategy of one iteration, drawn from
+  those of the solve. The values that subgames were solved with hold for the beliefs of the iterations, not
+  for those of their average;
+* ``search_average``: the average strategy. That is unsafe: whatever is learned, hands that the other is not
+  believed to hold can gain;
+* ``search_gadget``: the average strategy too, but every subgame below the first is solved with a gadget
+  (:mod:`pokerlab.search.gadget`) that pays the opponent's hands what they could expect.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Generic
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pokerlab.games.base import Game, State
+from pokerlab.search.cfr import CFR, SampledStrategies
+from pokerlab.search.forest import Forest, ForestNodes
+from pokerlab.search.gadget import Gadget
+from pokerlab.search.leaves import LeafEvaluator
+from pokerlab.search.rules import UpdateRule
+from pokerlab.search.solver import Solver
+from pokerlab.search.subgames import Subgames
+
+SEARCH_ITERATION, SEARCH_AVERAGE, SEARCH_GADGET = "search_iteration", "search_average", "search_gadget"
+WAYS_TO_SEARCH = (SEARCH_ITERATION, SEARCH_AVERAGE, SEARCH_GADGET)
+
+
+@dataclass(frozen=True, slots=True)
+class BeliefState:
+    """One public belief state, of a public state that is known."""
+
+    beliefs: Tensor
+    """``[2, H]``."""
+    expected: Tensor | None = None
+    """``[2, H]`` what hands could expect of the subgame above, in chips; None: unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class BeliefStates(Generic[State]):
+    """Public belief states, ``n`` of them: a frontier, if subgames start there."""
+
+    states: Sequence[State]
+    beliefs: Tensor
+    """``[2, n, H]``."""
+    expected: Tensor | None = None
+    """``[2, n, H]`` what hands could expect of the subgame above, in chips; None: unknown."""
+
+    @classmethod
+    def root(cls, game: Game[State], like: Tensor) -> "BeliefStates[State]":
+        """Where the game starts, in the device and dtype of ``like``."""
+        return cls([game.root()], torch.as_tensor(game.initial_beliefs).to(like)[:, None])
+
+    @classmethod
+    def of(cls, states: Sequence[State], each: Sequence[BeliefState]) -> "BeliefStates[State]":
+        """From at least one; it is known of all what hands could expect, or of none."""
+        expected = [one.expected for one in each if one.expected is not None]
+        beliefs = torch.stack([one.beliefs for one in each], 1)
+        return cls(states, beliefs, torch.stack(expected, 1) if expected else None)
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+    @staticmethod
+    def join(parts: Sequence["BeliefStates[State]"]) -> "BeliefStates[State]":
+        """All of at least one frontier, in order; what their hands could expect is left out."""
+        states = [state for part in parts for state in part.states]
+        return BeliefStates(states, torch.cat([part.beliefs for part in parts], 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Resolving(Generic[State]):
+    """Solves frontiers."""
+
+    subgames: Subgames[State]
+    solver: Solver
+    leaf_evaluator: LeafEvaluator
+    iterations: int
+    """CFR iterations a subgame."""
+    like: Tensor
+    """A tensor with the device and dtype to search in."""
+
+    def parts(self, frontier: BeliefStates[State], resolver: int | None = None) -> Iterator["Part[State]"]:
+        """Subgames that start at the frontier, in parts that can be solved in the solver's memory.
+
+        Args:
+            frontier: not terminal.
+            resolver: who uses gadgets, wherever it is known what hands could expect; what they can expect at
+                the leaves is then found out too. None: nobody.
+        """
+        solver, leaf_evaluator, expected = self.solver, self.leaf_evaluator, frontier.expected
+        forests = self.subgames.forests(
+            frontier.states, self.like, solver.memory, leaf_evaluator.numbers_a_leaf
+        )
+        for place, forest in forests:
+            gadget = None
+            if resolver is not None and expected is not None:
+                gadget = Gadget(resolver, expected[1 - resolver, place])
+            cfr = solver.start(forest, frontier.beliefs[:, place], leaf_evaluator, gadget)
+            # a deal has no decisions: its value needs one iteration
+            iterations = self.iterations if forest.num_decisions else 1
+            yield Part(place, cfr, iterations, expects=resolver is not None)
+
+
+@dataclass(frozen=True)
+class Part(Generic[State]):
+    """``B`` subgames of a frontier that are solved together."""
+
+    place: slice
+    """Which of the frontier's belief states."""
+    cfr: CFR
+    """At iteration 0, until the part is played."""
+    iterations: int
+    expects: bool
+    """Whether it is found out what hands can expect at the leaves."""
+
+    @property
+    def forest(self) -> Forest[State]:
+        """The subgames."""
+        return self.cfr.forest
+
+    @cached_property
+    def average(self) -> Tensor:
+        """``[A, D, H]`` the average strategy, once the part is played."""
+        return self.cfr.average_strategy()
+
+    def solve(self, samples: SampledStrategies | None = None) -> CFR:
+        """Takes all iterations, and keeps ``samples`` on the way."""
+        if self.expects:
+            self.cfr.watch_leaves()
+        return self.cfr.run(self.iterations, samples)
+
+    def play_iterations(self, subgame: Tensor, iteration: Tensor) -> "Play[State]":
+        """Solves the subgames, and plays the strategies of chosen iterations.
+
+        Args:
+            subgame: ``[n]`` which subgames, on the CPU.
+            iteration: ``[n]`` which of their iterations, from 1, on the CPU.
+        """
+        samples = SampledStrategies(self.forest, subgame.numpy(), iteration.numpy())
+        belief = self.solve(samples).belief
+        return Play(samples.copies, samples.strategy, belief[:, subgame.to(belief.device)])
+
+    def play_average(self) -> "Play[State]":
+        """Solves the subgames, and plays their average strategies."""
+        cfr = self.solve()
+        expected = cfr.leaf_infostate_values() if self.expects else None
+        return Play(self.forest, self.average, cfr.root_beliefs(), expected)
+
+
+@dataclass(frozen=True)
+class Play(Generic[State]):
+    """What is played on a forest of ``B`` subgames, or copies of subgames, and where that leads."""
+
+    forest: Forest[State]
+    strategy: Tensor
+    """``[A, D, H]``."""
+    belief: Tensor
+    """``[2, B, H]`` at the roots."""
+    expected: Tensor | None = None
+    """``[2, L, H]`` what hands could expect at the leaves, in chips; None: unknown."""
+
+    @cached_property
+    def _reach(self) -> Tensor:
+        return self.forest.reach(self.strategy, belief=self.belief)
+
+    def beliefs_at(self, leaves: ForestNodes) -> Tensor:
+        """``[2, n, H]``."""
+        return self.forest.beliefs_at(leaves, self._reach, self.belief)
+
+    def belief_states(self, leaves: ForestNodes) -> BeliefStates[State]:
+        """Where the next subgames start: at some leaves."""
+        trees = self.forest.trees
+        states = [trees[t].leaves.states[i] for t, i in zip(leaves.tree, leaves.node, strict=True)]
+        return BeliefStates(states, self.beliefs_at(leaves))
+
+    def subgame_by_subgame(self) -> Iterator["SubgamePlay"]:
+        """What is played in each subgame."""
+        forest, leaves = self.forest, self.forest.leaves
+        at_leaves = self.beliefs_at(leaves)
+        first = np.searchsorted(leaves.subgame.numpy(force=True), np.arange(forest.num_subgames + 1))
+        for number, of_tree in enumerate(forest.tree_of.tolist()):
+            each, here = np.arange(len(forest.trees[of_tree].decisions)), slice(*first[number : number + 2])
+            nodes = torch.as_tensor(forest.decision_index(np.full_like(each, number), each))
+            yield SubgamePlay(
+                strategy=forest.by_action(self.strategy[:, nodes], forest.action_of[:, nodes]),
+                beliefs=at_leaves[:, here],
+                expected=None if self.expected is None else self.expected[:, here],
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class SubgamePlay:
+    """What is played in one subgame, nodes and leaves in the order of its tree."""
+
+    strategy: Tensor
+    """``[D, actions of the game, H]``."""
+    beliefs: Tensor
+    """``[2, L, H]`` at the leaves."""
+    expected: Tensor | None
+    """``[2, L, H]``, see :class:`Play`."""
+
+    def belief_state(self, leaf: int) -> BeliefState:
+        """At a leaf."""
+        expected = None if self.expected is None else self.expected[:, leaf]
+        return BeliefState(self.beliefs[:, leaf], expected)
+
+
+def iteration_weights(rule: UpdateRule, iterations: int) -> Tensor:
+    """``[T]`` what iterations weigh in averages, in float64."""
+    return torch.tensor([rule.weight(t) for t in range(1, iterations + 1)], dtype=torch.float64)
+
+
+def draw_iterations(rule: UpdateRule, iterations: int, fractions: Tensor) -> Tensor:
+    """Iterations, from 1, that are drawn with their weights in averages.
+
+    Args:
+        rule: weighs them.
+        iterations: ``T``.
+        fractions: ``[n]`` uniform in [0, 1), float64: they choose.
+    """
+    cumulative = iteration_weights(rule, iterations).cumsum(0)
+    chosen = torch.searchsorted(cumulative, fractions * cumulative[-1], right=True)
+    return chosen.clamp_max(iterations - 1) + 1
