@@ -16,10 +16,11 @@ Conventions
 * Payoffs are zero-sum, in chips.
 """
 
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar, overload
+from typing import Any, Generic, Self, TypeAlias, TypeVar, overload
 
 import numpy as np
 import torch
@@ -70,6 +71,9 @@ class Symmetry(Generic[State]):
     """``[H]`` the first of the hands that are like each one."""
     outcomes: Callable[[State], Sequence[tuple[State, int]]]
     """For a state where chance acts first: of outcomes that are alike, one and their number."""
+    representative: Callable[[State], tuple[State, Ints]]
+    """For a state below the first chance move, the one of its kind that ``outcomes`` lead to, and ``[H]`` the
+    hands there that are as each hand is here."""
 
 
 class LazyStates(Sequence[State]):
@@ -145,6 +149,8 @@ class Game(ABC, Generic[State]):
 
     name: str
     """Short name, as in ``game=leduc``."""
+    arguments: Mapping[str, Any]
+    """What the class was called with: the same again makes the same game."""
     openspiel_name: str | None = None
     """The same game in OpenSpiel, where it has one; parameters included."""
     num_hands: int
@@ -157,6 +163,11 @@ class Game(ABC, Generic[State]):
     """``[H, H]`` joint probability of (player 0's hand, player 1's hand); symmetric, sums to 1."""
     big_blind: float = 1.0
     """Chips; the ante where there are no blinds. Results of matches are also told in thousandths of it."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        game = super().__new__(cls)
+        game.arguments = inspect.signature(cls).bind_partial(*args, **kwargs).arguments
+        return game
 
     @property
     def rules(self) -> tuple[Hashable, ...]:
@@ -215,6 +226,10 @@ class Game(ABC, Generic[State]):
     @abstractmethod
     def pot(self, state: State) -> float:
         """Chips in the pot: the unit of the value network."""
+
+    def committed(self, state: State) -> tuple[float, float]:
+        """Chips that each player has put into the pot; none in a game that has no pot."""
+        return 0.0, 0.0
 
     @abstractmethod
     def features(self, state: State) -> list[float]:

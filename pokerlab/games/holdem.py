@@ -12,7 +12,7 @@ tree; if more streets are to come, the end is the average over all run-outs.
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import accumulate, combinations, pairwise
+from itertools import accumulate, chain, combinations, pairwise, permutations
 from math import comb
 from typing import TypeAlias, cast
 
@@ -318,6 +318,32 @@ class Holdem(Game[HoldemState]):
     def mass_operator(self, like: Tensor) -> PayoffOperator:
         return CardMass(self.deck, self._weight, like)
 
+    def committed(self, state: HoldemState) -> tuple[float, float]:
+        return state.pot / 2 + state.committed[0], state.pot / 2 + state.committed[1]
+
+    # Names
+
+    def hand_name(self, hand: int) -> str:
+        return self.deck.hand_name(hand)
+
+    def action_names(self, state: HoldemState, action: int) -> tuple[str, ...]:
+        first, second = state.committed
+        if action == FOLD:
+            return ("fold",)
+        if action == CALL:
+            return ("call",) if first != second else ("check",)
+        verb = "raise" if first or second else "bet"
+        if action == self.all_in:
+            return "all-in", "allin", f"{verb} all-in"
+        size = self._sizes[0].fractions[action - SMALLEST_BET]
+        return f"{verb} {size:g}", f"{verb} {size:g} pot", f"{verb} {100 * size:g}%", f"{size:g}"
+
+    def outcome_names(self, outcome: HoldemState) -> tuple[str, ...]:
+        """The cards in any order, in one word or several."""
+        before = self.boards[self._street(outcome) - 1]
+        orders = list(permutations(self.deck.cards[card] for card in reversed(outcome.board[before:])))
+        return (*("".join(cards) for cards in orders), *(" ".join(cards) for cards in orders))
+
     # At a table
 
     def check_or_call(self, state: HoldemState) -> int:
@@ -443,12 +469,26 @@ class Holdem(Game[HoldemState]):
         if not self._isomorphism or len(board) == self.complete or same.sum() == 1:
             return None
         dealt = [outcome.board[len(board) :] for outcome in self.chance_outcomes(self._root)]
-        names = (1 << exchanges[same][:, np.array(dealt)]).sum(2).min(0)
+        exchanges, hands = exchanges[same], hands[same]
+        names = (1 << exchanges[:, np.array(dealt)]).sum(2).min(0)
         _, first, number = np.unique(names, return_index=True, return_counts=True)
         kept = sorted((dealt[at], times) for at, times in zip(first, number.tolist(), strict=True))
+        kept_as = dict(
+            zip(dealt, (dealt[at] for at in first[np.unique(names, return_inverse=True)[1]]), strict=True)
+        )
+
+        def representative(state: HoldemState) -> tuple[HoldemState, Ints]:
+            start = self._street(self._root)
+            streets = [state.board[a:b] for a, b in pairwise(self.boards[start:])]
+            there = np.array(kept_as[streets[0]])
+            which = int((np.sort(exchanges[:, list(streets[0])]) == there).all(1).argmax())
+            moved = [sorted(exchanges[which, list(cards)].tolist()) for cards in streets]
+            return replace(state, board=(*board, *chain.from_iterable(moved))), hands[which]
+
         return Symmetry(
-            alike=hands[same].min(0),
+            alike=hands.min(0),
             outcomes=lambda state: [(_dealt(state, cards), times) for cards, times in kept],
+            representative=representative,
         )
 
     def unfold(self, root: HoldemState, *, depth_limited: bool) -> Unfolded[HoldemState]:

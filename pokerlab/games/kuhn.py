@@ -10,6 +10,7 @@ from pokerlab.games.base import TERMINAL, Game, MatrixPayoffs, PayoffOperator, T
 
 PASS, BET = 0, 1
 CARDS = 3
+NAMES = "JQK"
 FOLD_KERNEL, SHOWDOWN_KERNEL = 0, 1
 _LINES_THAT_END = {(PASS, PASS), (PASS, BET, PASS), (PASS, BET, BET), (BET, PASS), (BET, BET)}
 
@@ -57,14 +58,14 @@ class Kuhn(Game[KuhnState]):
     def next_state(self, state: KuhnState, action: int) -> KuhnState:
         return KuhnState((*state.actions, action))
 
-    def _commitments(self, state: KuhnState) -> tuple[int, int]:
+    def committed(self, state: KuhnState) -> tuple[int, int]:
         bets = [1, 1]
         for position, action in enumerate(state.actions):
             bets[position % 2] += action
         return bets[0], bets[1]
 
     def terminal(self, state: KuhnState) -> Terminal:
-        first, second = self._commitments(state)
+        first, second = self.committed(state)
         if first == second:
             return Terminal(SHOWDOWN_KERNEL, (first, first))
         return Terminal(FOLD_KERNEL, (1, -1) if first > second else (-1, 1))
@@ -73,10 +74,10 @@ class Kuhn(Game[KuhnState]):
         return MatrixPayoffs(self._kernels, kernels, like)
 
     def pot(self, state: KuhnState) -> float:
-        return sum(self._commitments(state))
+        return sum(self.committed(state))
 
     def features(self, state: KuhnState) -> list[float]:
-        first, second = self._commitments(state)
+        first, second = self.committed(state)
         acting = [0.0, 0.0]
         if (actor := self.actor(state)) != TERMINAL:
             acting[actor] = 1.0
@@ -90,6 +91,13 @@ class Kuhn(Game[KuhnState]):
 
     def check_or_fold(self, state: KuhnState) -> int:
         return PASS
+
+    def hand_name(self, hand: int) -> str:
+        return NAMES[hand]
+
+    def action_names(self, state: KuhnState, action: int) -> tuple[str, ...]:
+        facing_a_bet = state.actions[-1:] == (BET,)
+        return ("pass", "fold" if facing_a_bet else "check") if action == PASS else ("bet", "call")
 
     def information_state(self, state: KuhnState, hand: int) -> str:
         return str(hand) + "".join("pb"[action] for action in state.actions)

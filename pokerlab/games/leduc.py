@@ -15,6 +15,7 @@ from pokerlab.games.base import CHANCE, TERMINAL, Game, MatrixPayoffs, PayoffOpe
 
 FOLD, CALL, RAISE = 0, 1, 2
 CARDS, SUITS = 6, 2
+NAMES = ("Jh", "Js", "Qh", "Qs", "Kh", "Ks")
 ANTE, RAISE_SIZES, MAX_RAISES = 1, (2, 4), 2
 STACK = 100  # OpenSpiel's; never reached, it only shows in the information state string
 MOST_COMMITTED = ANTE + MAX_RAISES * sum(RAISE_SIZES)
@@ -119,6 +120,9 @@ class Leduc(Game[LeducState]):
     def payoff_operator(self, kernels: Sequence[int], like: Tensor) -> PayoffOperator:
         return MatrixPayoffs(self._kernels, kernels, like)
 
+    def committed(self, state: LeducState) -> tuple[int, int]:
+        return state.committed
+
     def pot(self, state: LeducState) -> float:
         return sum(state.committed)
 
@@ -141,6 +145,17 @@ class Leduc(Game[LeducState]):
 
     def check_or_fold(self, state: LeducState) -> int:
         return self.actions(state)[0]
+
+    def hand_name(self, hand: int) -> str:
+        return NAMES[hand]
+
+    def action_names(self, state: LeducState, action: int) -> tuple[str, ...]:
+        facing_a_bet = state.committed[0] != state.committed[1]
+        names = ("fold",), ("call",) if facing_a_bet else ("check",), ("raise",) if facing_a_bet else ("bet",)
+        return names[action]
+
+    def outcome_names(self, outcome: LeducState) -> tuple[str, ...]:
+        return () if outcome.board is None else (NAMES[outcome.board],)
 
     def information_state(self, state: LeducState, hand: int) -> str:
         player = self.actor(state)

@@ -105,6 +105,12 @@ class LiarsDice(Game[LiarsDiceState]):
     def is_leaf(self, root: LiarsDiceState, state: LiarsDiceState, depth: int) -> bool:
         return self.depth_limit is not None and depth >= self.depth_limit
 
+    def hand_name(self, hand: int) -> str:
+        return "".join(str(face + 1) for face in self.rolls[hand])
+
+    def action_names(self, state: LiarsDiceState, action: int) -> tuple[str, ...]:
+        return (self.action_labels[action],)
+
     def information_state(self, state: LiarsDiceState, hand: int) -> str:
-        roll = "".join(str(face + 1) for face in self.rolls[hand])
+        roll = self.hand_name(hand)
         return " ".join([roll, *(self.action_labels[bid] for bid in state.actions)])

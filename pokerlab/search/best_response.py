@@ -70,7 +70,7 @@ def at_roots(forest: Forest, belief: Tensor, values: Tensor) -> Tensor:
 
 
 def strategy_values(
-    forest: Forest, strategy: Tensor, belief: Tensor, leaf_evaluator: LeafEvaluator
+    forest: Forest, strategy: Tensor, belief: Tensor, leaf_evaluator: LeafEvaluator | None = None
 ) -> Tensor:
     """``[2, B, H]`` infostate values of a strategy pair at the subgames' roots, in chips.
 
@@ -78,11 +78,14 @@ def strategy_values(
         forest: the subgames.
         strategy: ``[A, D, H]``.
         belief: ``[2, B, H]`` at the subgames' roots.
-        leaf_evaluator: what leaves are worth under the beliefs that the strategies induce.
+        leaf_evaluator: what leaves are worth under the beliefs that the strategies induce; needed where the
+            forest has leaves.
     """
     reach, leaves = forest.reach(strategy), forest.leaves
     ends = _at_terminals(forest, reach, belief)
-    if len(leaves):
+    if leaf_evaluator is None:
+        check_complete(forest)
+    elif len(leaves):
         beliefs = forest.beliefs_at(leaves, forest.reach(strategy, belief=belief), belief)
         worth = leaf_evaluator.at(leaves.features, leaves.possible)(beliefs)
         opponent = (rows_of(reach, leaves.row) * belief[:, leaves.subgame] * leaves.possible).flip(0)

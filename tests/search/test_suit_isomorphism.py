@@ -33,7 +33,16 @@ class LeducOfAlikeSuits(Leduc):
         return Symmetry(
             alike=np.arange(CARDS) // SUITS * SUITS,
             outcomes=lambda state: [(outcome, SUITS) for outcome in self.chance_outcomes(state)[::SUITS]],
+            representative=self._representative,
         )
+
+    @staticmethod
+    def _representative(state: LeducState) -> tuple[LeducState, Ints]:
+        """With the first card of the rank on board: its cards are exchanged, or not."""
+        board, hands = state.board or 0, np.arange(CARDS)
+        kept = board // SUITS * SUITS
+        hands[[board, kept]] = hands[[kept, board]]
+        return replace(state, board=kept), hands
 
 
 def endgame(board: str, ranks: int = 5, suits: int = 4, stack: float = 50, **options: Any) -> Holdem:

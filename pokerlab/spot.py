@@ -1,0 +1,414 @@
+"""A solved spot: a game that is small enough to be solved to the end, and its average strategy.
+
+    spot = pokerlab.solve(pokerlab.make_game("river", board="Td9d6hQc2s"), target=0.5)
+    print(spot.table("check bet 0.5"))
+
+EVs are the chips that a hand takes out of the pot in the end, less what it still puts in: a fold is worth 0,
+and both players' EVs add up to the pot. ``Spot.value`` is the root's EV of player 0 less what it has put into
+the pot by then: what it wins or loses.
+"""
+
+import json
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic
+
+import numpy as np
+import torch
+
+from pokerlab.games import names
+from pokerlab.games.base import CHANCE, TERMINAL, Floats, Game, Ints, State, Symmetry
+from pokerlab.games.registry import load_class
+from pokerlab.search.best_response import Exploitability, strategy_values
+from pokerlab.search.forest import Forest
+from pokerlab.search.solver import Solver
+from pokerlab.search.tree import PublicTree, build_tree
+
+VERSION = 1
+MANY_HANDS = 64
+"""Games with more hands are solved in float32."""
+MOST_ITERATIONS = 100_000
+"""When a target is all that is asked for."""
+CHECKS = 1.2
+"""With a target, exploitability is measured whenever there are so many times the iterations."""
+ALL = slice(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a spot is solved."""
+
+    iterations: int
+    seconds: float
+    """Of the iterations alone."""
+    exploitability: float
+    """Chips: NashConv / 2."""
+    value: float
+    """Player 0's, in chips; what both put in before the root is won or lost too."""
+    pot: float
+    """At the root, in chips."""
+
+    @property
+    def nash_conv(self) -> float:
+        """What both players' best responses win together, in chips."""
+        return 2 * self.exploitability
+
+    @property
+    def percent_of_pot(self) -> float:
+        """The exploitability in percent of the root's pot."""
+        return 100 * self.exploitability / self.pot
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What one player's hands are worth at a public state, and what they do: rows ``n``, a hand each."""
+
+    line: str
+    player: int
+    pot: float
+    """Chips."""
+    hands: tuple[str, ...]
+    """``[n]`` those of the player's range at the root that the board leaves possible."""
+    weight: Floats
+    """``[n]`` how much of each hand comes here; the most that any hand has in the range at the root is 1."""
+    equity: Floats | None
+    """``[n]`` share of the pot if nobody bets any more, against the other's range here; NaN for a hand that
+    meets none of it; None in a game that has no calling."""
+    ev: Floats
+    """``[n]`` chips, see the module; NaN for a hand that meets none of the other's range."""
+    actions: tuple[str, ...]
+    """``A`` legal ones; none if the player does not act here."""
+    probabilities: Floats
+    """``[n, A]``."""
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Each hand as plain values, None for NaN."""
+        equities = np.full(len(self.hands), np.nan) if self.equity is None else self.equity
+        for i, hand in enumerate(self.hands):
+            yield {
+                "hand": hand,
+                "weight": float(self.weight[i]),
+                "equity": _plain(equities[i]),
+                "ev": _plain(self.ev[i]),
+                "probabilities": dict(zip(self.actions, self.probabilities[i].tolist(), strict=True)),
+            }
+
+    def as_dict(self) -> dict[str, Any]:
+        """The whole table as plain values."""
+        return {"line": self.line, "player": self.player, "pot": self.pot, "hands": list(self.rows())}
+
+    def __str__(self) -> str:
+        heading = ["hand", "weight", "equity", "EV", *self.actions]
+        lines = [heading]
+        for row in self.rows():
+            numbers = [row["weight"], row["equity"], row["ev"], *row["probabilities"].values()]
+            lines.append([row["hand"], *("" if number is None else f"{number:.3f}" for number in numbers)])
+        widths = [max(len(line[column]) for line in lines) for column in range(len(heading))]
+        return "\n".join(
+            "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines
+        )
+
+
+def _plain(number: float) -> float | None:
+    return None if np.isnan(number) else float(number)
+
+
+class Spot(Generic[State]):
+    """A game, and a strategy for every hand at every public state of it.
+
+    Args:
+        game: the rules.
+        tree: its public tree.
+        strategy: ``[E, H]`` probabilities, in the tree's order of edges.
+        progress: how far it is solved.
+        symmetry: by which ``tree`` was made smaller.
+    """
+
+    def __init__(
+        self,
+        game: Game[State],
+        tree: PublicTree[State],
+        strategy: Floats,
+        progress: Progress,
+        symmetry: Symmetry[State] | None = None,
+    ) -> None:
+        self.game, self.tree, self.progress = game, tree, progress
+        self._strategy, self._symmetry = strategy, symmetry
+
+    @property
+    def exploitability(self) -> float:
+        """Chips: NashConv / 2."""
+        return self.progress.exploitability
+
+    @property
+    def value(self) -> float:
+        """Chips that player 0 wins, net of its own part of the pot at the root."""
+        return self.progress.value
+
+    @property
+    def expected_values(self) -> tuple[float, float]:
+        """Chips of the root's pot that each player takes: together all of it."""
+        first, second = self.game.committed(self.tree.root)
+        return first + self.value, second - self.value
+
+    def strategy(self, line: str = "") -> dict[str, Floats]:
+        """``{action: [H] probability for each hand}`` where the line ends; 0 for hands that the board blocks.
+
+        Args:
+            line: public moves from the root, see :mod:`pokerlab.games.names`.
+
+        Raises:
+            ValueError: the line is not one of this game, or nobody acts where it ends.
+        """
+        place = self._place(line)
+        if place.actor >= CHANCE:
+            raise ValueError(f"line {line!r}: nobody acts there")
+        possible = self.game.possible_hands(place.state)
+        chances = self._strategy[self._edges(place.there)][:, place.hands] * possible
+        return dict(zip(place.action_names, chances.astype(np.float64), strict=True))
+
+    def table(self, line: str = "", player: int | None = None) -> Table:
+        """Weight, equity, EV and probabilities hand by hand.
+
+        Args:
+            line: public moves from the root, see :mod:`pokerlab.games.names`.
+            player: whose hands; None: who acts there, or player 0 where nobody does.
+
+        Raises:
+            ValueError: the line is not one of this game, or it ends the game.
+        """
+        place = self._place(line)
+        if place.actor == TERMINAL:
+            raise ValueError(f"line {line!r}: the game is over there")
+        acts = player is None or player == place.actor
+        if player is None:
+            player = place.actor if place.actor < CHANCE else 0
+        start = self.game.initial_beliefs
+        reach = self._reach(place) * start
+        shown = (start[player] > 0) & self.game.possible_hands(place.state)
+        hands = place.hands[shown]
+        ev = self._values(place, reach)[player] + self.game.committed(place.state)[player]
+        equity = self._equity(place, reach, player)
+        chances = np.zeros((len(hands), 0))
+        if acts and place.actor < CHANCE:
+            chances = self._strategy[self._edges(place.there)][:, hands].T.astype(np.float64)
+        return Table(
+            line=names.write_line(self.game, place.moves),
+            player=player,
+            pot=self.game.pot(place.state),
+            hands=tuple(names.hand_name(self.game, int(hand)) for hand in shown.nonzero()[0]),
+            weight=(reach[player] / start[player].max())[hands],
+            equity=None if equity is None else equity[hands],
+            ev=ev[hands],
+            actions=place.action_names if chances.shape[1] else (),
+            probabilities=chances,
+        )
+
+    # Where a line ends
+
+    def _place(self, line: str) -> "_Place[State]":
+        moves = names.read_line(self.game, line)
+        states = [self.game.root(), *(move.state for move in moves)]
+        here, there, hands = states[-1], states, np.arange(self.game.num_hands)
+        if self._symmetry:
+            dealt = next((i for i, move in enumerate(moves, start=1) if move.action is None), len(states))
+            mapped = [self._symmetry.representative(state) for state in states[dealt:]]
+            there = states[:dealt] + [state for state, _ in mapped]
+            hands = mapped[-1][1] if mapped else hands
+        actor = self.game.actor(here)
+        actions = self.game.actions(here) if actor < CHANCE else ()
+        labels = tuple(names.action_name(self.game, here, action) for action in actions)
+        return _Place(moves, there, here, actor, hands, labels)
+
+    @cached_property
+    def _node(self) -> dict[State, int]:
+        """The tree's decision nodes by their states."""
+        return {state: node for node, state in enumerate(self.tree.decisions.states)}
+
+    def _edges(self, states: Sequence[State]) -> slice:
+        """The edges of the decision node that ``states`` end at."""
+        node = self._node[states[-1]]
+        return slice(int(self.tree.first_edge[node]), int(self.tree.first_edge[node + 1]))
+
+    def _reach(self, place: "_Place[State]") -> Floats:
+        """``[2, H]`` how likely each player's hands are to come there by their own actions."""
+        reach = np.ones((2, self.game.num_hands))
+        for number, move in enumerate(place.moves):
+            if move.action is not None:
+                state = place.there[number]
+                position = self.game.actions(state).index(move.action)
+                reach[self.game.actor(state)] *= self._strategy[self._edges(place.there[: number + 1])][
+                    position
+                ]
+        return reach
+
+    def _values(self, place: "_Place[State]", reach: Floats) -> Floats:
+        """``[2, H]`` chips won or lost in the whole game from there; NaN for hands that meet nobody."""
+        state = place.there[-1]
+        before_deal = all(move.action is not None for move in place.moves)
+        symmetry = self._symmetry if before_deal else None
+        tree = build_tree(self.game, state, depth_limited=False, symmetry=symmetry)
+        forest = Forest(self.game, [tree], dtype=torch.float64)
+        edges = torch.zeros(0, self.game.num_hands, dtype=torch.float64)
+        if tree.num_edges:  # a subtree's nodes follow one another in the whole tree
+            first = self.tree.first_edge[self._node[tree.decisions.states[0]]]
+            edges = torch.as_tensor(self._strategy[first : first + tree.num_edges]).double()
+        belief = torch.as_tensor(reach * self.game.possible_hands(state))[:, None]
+        values = strategy_values(forest, forest.from_edges(edges), belief)[:, 0]
+        met = forest.mass(belief.flip(0))[:, 0] > 0
+        return torch.where(met, values, torch.nan).numpy()
+
+    def _equity(self, place: "_Place[State]", reach: Floats, player: int) -> Floats | None:
+        """``[H]`` share of the pot if everybody checks or calls from there."""
+        state = place.there[-1]
+        try:
+            ends = self.game.called_down(state)
+        except NotImplementedError:
+            return None
+        like = torch.empty(0, dtype=torch.float64)
+        opponent = torch.as_tensor(reach[1 - player] * self.game.possible_hands(state))
+        operator = self.game.payoff_operator([end.kernel for end, _ in ends], like)
+        shares = torch.tensor([chance * np.sign(end.chips[player]) for end, chance in ends])
+        won = (operator(opponent.expand(len(ends), 1, -1))[:, 0] * shares[:, None]).sum(0)
+        mass = self.game.mass_operator(like)(opponent[None])[0]
+        return torch.where(mass > 0, (1 + won / mass) / 2, torch.nan).numpy()
+
+    # Files
+
+    def save(self, path: str | Path) -> None:
+        """Writes everything to one file, which :func:`open_spot` reads."""
+        game_class = type(self.game)
+        about = {
+            "spot": VERSION,
+            "game": f"{game_class.__module__}.{game_class.__qualname__}",
+            "arguments": self.game.arguments,
+            "isomorphism": self._symmetry is not None,
+            "progress": [getattr(self.progress, name) for name in Progress.__slots__],
+        }
+        text = json.dumps(about, default=_as_json)
+        with Path(path).open("wb") as file:
+            np.savez_compressed(file, about=np.array(text), strategy=self._strategy)
+
+
+def _as_json(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else list(value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place(Generic[State]):
+    """Where a line ends."""
+
+    moves: Sequence[names.Move[State]]
+    there: Sequence[State]
+    """The states of the line, as the tree has them: where suits are alike, with other suits."""
+    state: State
+    actor: int
+    hands: Ints
+    """``[H]`` each hand, as the tree has it."""
+    action_names: tuple[str, ...]
+
+
+def solve(
+    game: Game[State],
+    *,
+    iterations: int | None = None,
+    target: float | None = None,
+    solver: Solver | None = None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+    isomorphism: bool = True,
+    report: Callable[[Progress], None] | None = None,
+) -> Spot[State]:
+    """Solves a game by CFR.
+
+    Args:
+        game: small enough to be solved to the end.
+        iterations: how many; None: 1,000, or as many as ``target`` takes.
+        target: stop at this exploitability, in percent of the root's pot.
+        solver: the CFR variant; None: DCFR.
+        device: where.
+        dtype: None: float64, or float32 if the game has many hands.
+        isomorphism: whether of deals that are alike one is solved, see :class:`Symmetry`.
+        report: told at 1, 10, 100, … iterations, and at the end.
+
+    Raises:
+        ValueError: the game is too large, or an argument has a wrong value.
+    """
+    if not game.enumerable:
+        raise ValueError(f"{game.name} is too large to be solved to the end")
+    if iterations is not None and iterations < 1:
+        raise ValueError(f"iterations must be at least 1, got {iterations}")
+    if target is not None and not target > 0:
+        raise ValueError(f"target must be above 0, in percent of the pot, got {target}")
+    if iterations is None:
+        iterations = 1000 if target is None else MOST_ITERATIONS
+    dtype = dtype or (torch.float32 if game.num_hands > MANY_HANDS else torch.float64)
+    symmetry = game.symmetry() if isomorphism else None
+    tree = build_tree(game, game.root(), depth_limited=False, symmetry=symmetry)
+    forest = Forest(game, [tree], device=device, dtype=dtype)
+    belief = torch.as_tensor(game.initial_beliefs, device=forest.device).to(dtype)[:, None]
+    solver = solver or Solver()
+    solver.start(forest, belief).run(1)  # compiles the loops, where that was not done yet
+    cfr, pot, seconds = solver.start(forest, belief), game.pot(tree.root), 0.0
+    for at, told in _schedule(iterations, target is not None):
+        started = time.perf_counter()
+        cfr.run(at - cfr.iteration)
+        if forest.device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds += time.perf_counter() - started
+        progress = _progress(cfr.exploitability(), at, seconds, pot)
+        reached = target is not None and progress.percent_of_pot <= target
+        if report and (told or reached):
+            report(progress)
+        if reached:
+            break
+    strategy = forest.to_edges(cfr.average_strategy()).numpy(force=True)
+    return Spot(game, tree, strategy, progress, symmetry)
+
+
+def _schedule(iterations: int, has_target: bool) -> Iterator[tuple[int, bool]]:
+    """When exploitability is measured, and whether that is reported: at 1, 10, 100, … and the last."""
+    at = 0
+    powers = [10**k for k in range(len(str(iterations)))]
+    while at < iterations:
+        step = max(at + 1, int(at * CHECKS)) if has_target else iterations
+        at = min(step, next((power for power in powers if power > at), iterations), iterations)
+        yield at, at in powers or at == iterations
+
+
+def _progress(found: Exploitability, iterations: int, seconds: float, pot: float) -> Progress:
+    return Progress(iterations, seconds, found.exploitability.item(), found.value.item(), pot)
+
+
+def open_spot(path: str | Path, game: Game[State] | None = None) -> Spot[State]:
+    """Reads what :meth:`Spot.save` wrote; runs nothing that the file says.
+
+    Args:
+        path: the file.
+        game: the same that was solved; needed where it is not one of the package's.
+
+    Raises:
+        ValueError: the file is no spot, or of another version or game.
+    """
+    try:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as content:
+            about, strategy = json.loads(str(content["about"])), content["strategy"]
+        version, name = about["spot"], about["game"]
+        arguments, isomorphism, progress = about["arguments"], about["isomorphism"], about["progress"]
+    except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is not a spot") from error
+    if version != VERSION:
+        raise ValueError(f"{path} is a spot of version {version}: expected {VERSION}")
+    if game is None:
+        if not name.startswith("pokerlab.games."):
+            raise ValueError(f"{path} is a spot of {name}: give open_spot the game")
+        game = load_class(name)(**arguments)
+    symmetry = game.symmetry() if isomorphism else None
+    tree = build_tree(game, game.root(), depth_limited=False, symmetry=symmetry)
+    if strategy.shape != (tree.num_edges, game.num_hands):
+        raise ValueError(f"{path} is a spot of another game than {game.name}")
+    return Spot(game, tree, strategy, Progress(*progress), symmetry)
