@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic
+from typing import Any, BinaryIO, Generic
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from pokerlab.search.best_response import Exploitability, strategy_values
 from pokerlab.search.forest import Forest
 from pokerlab.search.solver import Solver
 from pokerlab.search.tree import PublicTree, build_tree
+from pokerlab.store.files import write_atomically
 
 VERSION = 1
 MANY_HANDS = 64
@@ -123,7 +124,7 @@ class Spot(Generic[State]):
     Args:
         game: the rules.
         tree: its public tree.
-        strategy: ``[E, H]`` probabilities, in the tree's order of edges.
+        strategy: ``[E, H]`` probabilities, see ``edges``.
         progress: how far it is solved.
         symmetry: by which ``tree`` was made smaller.
     """
@@ -137,7 +138,8 @@ class Spot(Generic[State]):
         symmetry: Symmetry[State] | None = None,
     ) -> None:
         self.game, self.tree, self.progress = game, tree, progress
-        self._strategy, self._symmetry = strategy, symmetry
+        self.edges, self._symmetry = strategy, symmetry
+        """``[E, H]`` the strategy, in the tree's order of edges."""
 
     @property
     def exploitability(self) -> float:
@@ -168,7 +170,7 @@ class Spot(Generic[State]):
         if place.actor >= CHANCE:
             raise ValueError(f"line {line!r}: nobody acts there")
         possible = self.game.possible_hands(place.state)
-        chances = self._strategy[self._edges(place.there)][:, place.hands] * possible
+        chances = self.edges[self._edges(place.there)][:, place.hands] * possible
         return dict(zip(place.action_names, chances.astype(np.float64), strict=True))
 
     def table(self, line: str = "", player: int | None = None) -> Table:
@@ -195,7 +197,7 @@ class Spot(Generic[State]):
         equity = self._equity(place, reach, player)
         chances = np.zeros((len(hands), 0))
         if acts and place.actor < CHANCE:
-            chances = self._strategy[self._edges(place.there)][:, hands].T.astype(np.float64)
+            chances = self.edges[self._edges(place.there)][:, hands].T.astype(np.float64)
         return Table(
             line=names.write_line(self.game, place.moves),
             player=player,
@@ -241,9 +243,7 @@ class Spot(Generic[State]):
             if move.action is not None:
                 state = place.there[number]
                 position = self.game.actions(state).index(move.action)
-                reach[self.game.actor(state)] *= self._strategy[self._edges(place.there[: number + 1])][
-                    position
-                ]
+                reach[self.game.actor(state)] *= self.edges[self._edges(place.there[: number + 1])][position]
         return reach
 
     def _values(self, place: "_Place[State]", reach: Floats) -> Floats:
@@ -256,7 +256,7 @@ class Spot(Generic[State]):
         edges = torch.zeros(0, self.game.num_hands, dtype=torch.float64)
         if tree.num_edges:  # a subtree's nodes follow one another in the whole tree
             first = self.tree.first_edge[self._node[tree.decisions.states[0]]]
-            edges = torch.as_tensor(self._strategy[first : first + tree.num_edges]).double()
+            edges = torch.as_tensor(self.edges[first : first + tree.num_edges]).double()
         belief = torch.as_tensor(reach * self.game.possible_hands(state))[:, None]
         values = strategy_values(forest, forest.from_edges(edges), belief)[:, 0]
         met = forest.mass(belief.flip(0))[:, 0] > 0
@@ -290,8 +290,11 @@ class Spot(Generic[State]):
             "progress": [getattr(self.progress, name) for name in Progress.__slots__],
         }
         text = json.dumps(about, default=_as_json)
-        with Path(path).open("wb") as file:
-            np.savez_compressed(file, about=np.array(text), strategy=self._strategy)
+
+        def write(file: BinaryIO) -> None:
+            np.savez_compressed(file, about=np.array(text), strategy=self.edges)
+
+        write_atomically(Path(path), write)
 
 
 def _as_json(value: Any) -> Any:
@@ -321,6 +324,7 @@ def solve(
     device: torch.device | str = "cpu",
     dtype: torch.dtype | None = None,
     isomorphism: bool = True,
+    lines: Sequence[str] = (),
     report: Callable[[Progress], None] | None = None,
 ) -> Spot[State]:
     """Solves a game by CFR.
@@ -333,6 +337,7 @@ def solve(
         device: where.
         dtype: None: float64, or float32 if the game has many hands.
         isomorphism: whether of deals that are alike one is solved, see :class:`Symmetry`.
+        lines: that will be asked for: a mistake in them is found before the work begins.
         report: told at 1, 10, 100, … iterations, and at the end.
 
     Raises:
@@ -346,6 +351,8 @@ def solve(
         raise ValueError(f"target must be above 0, in percent of the pot, got {target}")
     if iterations is None:
         iterations = 1000 if target is None else MOST_ITERATIONS
+    for line in lines:
+        names.read_line(game, line)
     dtype = dtype or (torch.float32 if game.num_hands > MANY_HANDS else torch.float64)
     symmetry = game.symmetry() if isomorphism else None
     tree = build_tree(game, game.root(), depth_limited=False, symmetry=symmetry)

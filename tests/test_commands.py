@@ -13,6 +13,7 @@ import pytest
 from open_spiel.python.policy import TabularPolicy
 from runs.harness import KUHN, LEDUC, command, contents, refusal, trained
 
+from pokerlab.spot import Spot, open_spot
 from pokerlab.store.folder import RunFolder
 
 RULES = ["cfr", "cfr_plus", "linear_cfr", "dcfr", "pcfr_plus"]
@@ -65,7 +66,9 @@ def test_solve_writes_what_openspiel_finds(game: str, rule: str, tmp_path: Path)
     assert (ended.code, ended.err) == (0, "")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.json", "r.json"]
     results = json.loads((tmp_path / "r.json").read_text())
-    assert list(results) == [*FIELDS, "percent_of_pot", "memory_mb"]
+    assert list(results) == [
+        *FIELDS, "percent_of_pot", "pot", "expected_values", "memory_mb", "tables",
+    ]  # fmt: skip
     assert_results(results, game, 12)
     assert results["nash_conv"] == pytest.approx(openspiel_nash_conv(game, tmp_path / "p.json"), abs=1e-9)
     assert f"NashConv {results['nash_conv']:.6g} chips" in ended.out
@@ -124,6 +127,34 @@ def test_an_export_holds_every_information_state_with_probabilities(tmp_path: Pa
         assert min(row.values()) >= 0
 
 
+def test_solve_writes_what_every_hand_does_and_is_worth(tmp_path: Path) -> None:
+    spot = ("game=river", 'game.ranges=["QQ+,AK","JJ+,AQ:0.5"]', "target=0.5", "json=r.json", "save=spot")
+    ended = command("solve", *spot, 'lines=["","check bet 0.5"]', cwd=tmp_path)
+    assert (ended.code, ended.err) == (0, "")
+    results = json.loads((tmp_path / "r.json").read_text())
+    assert results["percent_of_pot"] <= 0.5
+    assert results["iterations"] < 1000
+    assert "river: 57 public states, 31 hands against 33" in ended.out
+    first, second = results["expected_values"]
+    assert first == pytest.approx(100 + results["game_value"])
+    assert first + second == results["pot"] == 200
+    assert f"first player {first:.7g}, second {second:.7g}" in ended.out
+    solved: Spot = open_spot(tmp_path / "spot")
+    expected = [solved.table(line, player) for line in ("", "check bet 0.5") for player in (0, 1)]
+    assert results["tables"] == [table.as_dict() for table in expected]
+    assert [(table["player"], table["pot"], len(table["hands"])) for table in results["tables"]] == [
+        (0, 200, 31), (1, 200, 33), (0, 300, 31), (1, 300, 33),
+    ]  # fmt: skip
+    facing = results["tables"][2]["hands"][0]
+    assert facing["probabilities"].keys() == {"fold", "call", "raise 1", "all-in"}
+
+
+def test_solve_says_that_a_target_was_not_reached(tmp_path: Path) -> None:
+    ended = command("solve", "game=kuhn", "iterations=3", "target=0.01", cwd=tmp_path)
+    assert ended.code == 0
+    assert "0.01 % of the pot was not reached: give it more iterations" in ended.out
+
+
 def test_solve_leaves_nothing_that_was_not_asked_for(tmp_path: Path) -> None:
     assert command("solve", "game=kuhn", "iterations=1", cwd=tmp_path).code == 0
     assert contents(tmp_path) == {}
@@ -136,6 +167,11 @@ def test_solve_leaves_nothing_that_was_not_asked_for(tmp_path: Path) -> None:
         ("export=none/p.json", "export=none/p.json: the folder none does not exist"),
         ("json=.", "json=. is a folder: expected a file"),
         ("iterations=0", "iterations must be an integer of at least 1, got 0"),
+        ("target=0", "target must be null or a number above 0, got 0"),
+        (
+            "lines=[check bat]",
+            "line 'check bat': at 'bat' player 1 acts: expected one of check, bet",
+        ),
         ("threads=0", "threads must be an integer of at least 1, got 0"),
         ("game=kuhm", "unknown game 'kuhm': did you mean kuhn?"),
         ("solver=fcr", "unknown solver 'fcr': did you mean cfr?"),

@@ -193,7 +193,7 @@ def whole_turn() -> Spot:
     edges = []
     for state in tree.decisions.states:
         kept, hands = symmetry.representative(state) if len(state.board) == 5 else (state, ...)
-        edges.append(reduced._strategy[reduced._edges([kept])][:, hands])
+        edges.append(reduced.edges[reduced._edges([kept])][:, hands])
     return Spot(reduced.game, tree, np.concatenate(edges), reduced.progress)
 
 
@@ -213,7 +213,7 @@ def test_suits_that_are_alike_change_no_table(line: str, player: int) -> None:
 
 def test_suits_that_are_alike_change_no_exploitability() -> None:
     whole, solved = WholeGame(spot("turn").game), whole_turn()
-    strategy = whole.forest.from_edges(torch.as_tensor(solved._strategy))
+    strategy = whole.forest.from_edges(torch.as_tensor(solved.edges))
     found = whole.exploitability(strategy)
     assert found.exploitability.item() == pytest.approx(solved.exploitability, abs=1e-9)
     assert found.value.item() == pytest.approx(solved.value, abs=1e-9)

@@ -28,7 +28,7 @@ CONF = Path(__file__).parents[2] / "conf"
 EXIT_FAILED, EXIT_MISTAKE = 1, 2
 MULTIRUN = ("-m", "--multirun")
 BASIC = f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}"
-PATHS = ("resume_from", "run", "run_dir", "json", "export", "match.against", "match.histories")
+PATHS = ("resume_from", "run", "run_dir", "json", "export", "save", "match.against", "match.histories")
 """Keys whose values may hold what Hydra's grammar gives a meaning to: iteration=000100.ckpt."""
 
 

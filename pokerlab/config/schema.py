@@ -151,10 +151,13 @@ class SolveConfig:
     game: Component
     solver: Component
     iterations: Count
+    target: Above0 | None
     device: str
     threads: Annotated[int, Range(1, MOST_THREADS)] | None
     dtype: Literal["float32", "float64"] | None
     json: Text | None
+    lines: tuple[str, ...]
+    save: Text | None
     export: Text | None
 
 
