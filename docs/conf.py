@@ -3,6 +3,7 @@
 import pkgutil
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from sphinx.ext.napoleon.docstring import GoogleDocstring
 
@@ -61,4 +62,13 @@ def write_reference() -> None:
             page.write_text("\n".join(lines))
 
 
-write_reference()
+
+def skip(app: object, what: str, name: str, obj: object, skipped: bool, options: object) -> bool | None:
+    """Leaves out fields of named tuples that say nothing of themselves."""
+    return True if str(getattr(obj, "__doc__", "")).startswith("Alias for field number") else None
+
+
+def setup(app: Any) -> None:
+    """What Sphinx calls first."""
+    write_reference()
+    app.connect("autodoc-skip-member", skip)
