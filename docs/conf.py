@@ -62,7 +62,6 @@ def write_reference() -> None:
             page.write_text("\n".join(lines))
 
 
-
 def skip(app: object, what: str, name: str, obj: object, skipped: bool, options: object) -> bool | None:
     """Leaves out fields of named tuples that say nothing of themselves."""
     return True if str(getattr(obj, "__doc__", "")).startswith("Alias for field number") else None
