@@ -1,11 +1,11 @@
-"""Hands that were played, as text that other programs read: PHH, and the ACPC's match log.
+"""Writes the hands of a match as text that other programs read: PHH, and the ACPC's match log.
 
 PHH is the open poker hand history format (Kim, arXiv 2312.11753), TOML that pokerkit reads and replays. The
-ACPC's log is what its dealer writes and what DeepStack's and Pluribus' hands were published in. In both,
-player 0 comes first: heads up that is the big blind, and the other one has the button.
+ACPC's log is what its dealer writes; DeepStack's and Pluribus' hands were published in it. In both, player 0
+comes first and is the big blind; player 1 has the button.
 
-Chips are fractions of pots. They are written as decimals, each bet to a billionth of a chip, which is less
-than they are calculated to; whoever adds up what is written gets whole pots and stacks.
+Bets are fractions of pots, so chips need not be whole numbers. They are written as decimals, each bet to a
+billionth of a chip, and add up exactly to the pots and stacks that are written.
 """
 
 import json
@@ -23,25 +23,28 @@ from pokerlab.games.betting import CALL, FOLD
 from pokerlab.games.holdem import Holdem, HoldemState
 from pokerlab.store.files import write_atomically
 
-LEAST = Decimal("1e-9")
-"""Chips."""
+SMALLEST = Decimal("1e-9")
+"""The smallest number of chips that is written."""
 STREETS = (0, 3, 4, 5)
-"""Cards on the board on each street of the hold'em that PHH knows."""
+"""The number of board cards on each street of the hold'em that PHH knows."""
 
 
 class _Act(NamedTuple):
     player: int
     action: int
     put_in: Decimal
-    """Chips of the player's in this hand after the action, ante and blinds included."""
+    """The player's chips in the pot after the action, ante and blind included."""
 
 
 class _Ledger(NamedTuple):
-    """A hand from before the flop on: where the game starts later, both have put in half its pot as an ante
-    and checked until then."""
+    """A hand told from before the flop.
+
+    If the game starts on a later street, each player's half of the pot is an ante and the streets before were
+    checked.
+    """
 
     streets: list[list[_Act]]
-    """Those that were dealt."""
+    """The actions on each street that was reached."""
     ante: Decimal
     stack: Decimal
     """Before ante and blinds."""
@@ -51,18 +54,18 @@ class _Ledger(NamedTuple):
 def phh(game: Holdem, hand: PlayedHand[HoldemState], number: int) -> str:
     """A hand in PHH, such as ``pokerkit.HandHistory.loads`` reads.
 
-    ``p1`` is player 0. Of an endgame, half of the pot is each player's ante, there are no blinds, and the
-    streets before were checked. The least bet is the big blind or, PHH having no bets without one, a
+    ``p1`` is player 0. In an endgame, each player's ante is half of the pot, there are no blinds, and the
+    streets before were checked. The smallest bet is the big blind; PHH needs one, so without blinds it is a
     billionth of a chip. At a showdown both hands are shown.
 
     Args:
         game: what was played.
         hand: the hand.
-        number: what to call it.
+        number: its number in the file.
 
     Raises:
-        UserError: cards are not dealt as in hold'em, or before the flop blinds do not let the button act
-            first.
+        UserError: the game deals other cards than hold'em, or its blinds do not let the button act first
+            before the flop.
     """
     root, board = hand.states[0], hand.states[-1].board
     big, small = root.committed
@@ -84,8 +87,8 @@ def phh(game: Holdem, hand: PlayedHand[HoldemState], number: int) -> str:
         if street:
             actions.append(f"d db {game.deck.board_name(board[STREETS[street - 1] : STREETS[street]])}")
         for act in acts:
-            done = {FOLD: "f", CALL: "cc"}.get(act.action, f"cbr {_text(act.put_in - before)}")
-            actions.append(f"p{act.player + 1} {done}")
+            what = {FOLD: "f", CALL: "cc"}.get(act.action, f"cbr {_text(act.put_in - before)}")
+            actions.append(f"p{act.player + 1} {what}")
         if acts:
             before = acts[-1].put_in
             if acts[-1].action == CALL and (before == ledger.stack or street == len(STREETS) - 1):
@@ -94,7 +97,7 @@ def phh(game: Holdem, hand: PlayedHand[HoldemState], number: int) -> str:
         "variant": '"NT"',
         "antes": _array([ledger.ante, ledger.ante]),
         "blinds_or_straddles": _array([_chips(small), _chips(big)]),
-        "min_bet": _text(max(_chips(game.big_blind), LEAST)),
+        "min_bet": _text(max(_chips(game.big_blind), SMALLEST)),
         "starting_stacks": _array([ledger.stack, ledger.stack]),
         "actions": json.dumps(actions),
         "hand": str(number),
@@ -107,9 +110,9 @@ def phh(game: Holdem, hand: PlayedHand[HoldemState], number: int) -> str:
 def acpc(game: Holdem, hand: PlayedHand[HoldemState], number: int) -> str:
     """A hand as one line of the ACPC's match log, without its end of line.
 
-    Such as ``STATE:0:r300c/cr900f:AsKs|QhQd/Td9d6h:-300|300:Alice|Bob``: a raise is to so many chips of the
-    whole hand, of an endgame's pot half included, and its streets before were checked. Unlike the ACPC's,
-    chips may be fractions. Colons, bars and blanks in names become ``_``.
+    Such as ``STATE:0:r300c/cr900f:AsKs|QhQd/Td9d6h:-300|300:Alice|Bob``. A raise names the player's chips in
+    the whole hand; in an endgame half of the pot is included, and the streets before were checked. Unlike the
+    ACPC's, chips may be fractions. Colons, bars and spaces in names become ``_``.
 
     Args:
         game: what was played.
@@ -175,7 +178,7 @@ def _ledger(game: Holdem, hand: PlayedHand[HoldemState]) -> _Ledger:
         player, action = game.actor(before), after.actions[-1][-1]
         if action == game.all_in:
             put_in[player] = stack
-        elif action != FOLD:  # by how much it is raised, so that a least raise stays one
+        elif action != FOLD:  # rounds the raise, not the total, so that a minimum raise stays one
             put_in[player] = max(put_in) + _chips(after.committed[player] - max(before.committed))
         streets[first + len(after.actions) - 1].append(_Act(player, action, put_in[player]))
     won = min(put_in) * ((hand.payoffs[0] > 0) - (hand.payoffs[0] < 0))
@@ -183,7 +186,7 @@ def _ledger(game: Holdem, hand: PlayedHand[HoldemState]) -> _Ledger:
 
 
 def _chips(chips: float) -> Decimal:
-    return Decimal(chips).quantize(LEAST)
+    return Decimal(chips).quantize(SMALLEST)
 
 
 def _text(chips: Decimal) -> str:

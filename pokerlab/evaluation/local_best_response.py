@@ -1,8 +1,8 @@
-"""Local best response: a lower bound of exploitability where no exact one can be had (Lisý and Bowling 2017).
+"""Local best response: a lower bound of exploitability where it cannot be exact (Lisý and Bowling 2017).
 
-It knows the other's strategy, and so the range that the other comes with. It takes what would be best if
-after its action, and the other's answer to a bet (fold or not), everybody only checked and called. That is
-one strategy among all, so that what it wins is never more than what a best response would.
+It knows the opponent's strategy, and so the opponent's range. It takes the action that would be best if,
+after the opponent's answer to a bet (fold or not), both players only checked and called. That is one strategy
+among all, so it never wins more than a best response would.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from pokerlab.agents.base import DEALT, Agent, Line, Seat
 from pokerlab.evaluation.aivat import CheckDown
 from pokerlab.games.base import Game, State
 
-NOT_TRIED = -1e30
-"""Worth of an action that is not chosen from."""
+EXCLUDED = -1e30
+"""The value of an action that is not considered."""
 
 
 class LocalBestResponse(Agent[State]):
@@ -25,13 +25,13 @@ class LocalBestResponse(Agent[State]):
 
     Args:
         game: the rules, with checking, calling and folding.
-        opponent: the agent; its strategy is known as far as it does not draw.
-        from_street: before this street (0 is the first of the game, one more with each public deal) it
-            checks and calls.
-        actions: what it may do besides checking, calling and folding; null: everything.
+        opponent: the agent that is responded to; it must not draw what it plays at random.
+        from_street: before this street it checks and calls. The game's first street is 0; each public
+            deal begins the next.
+        actions: what it may do besides checking, calling and folding; None: everything.
 
     Raises:
-        ValueError: the opponent draws what it plays.
+        ValueError: the opponent draws what it plays at random.
     """
 
     def __init__(
@@ -70,38 +70,42 @@ class _LocalBestResponseSeat(Seat[State]):
         if not lines:
             return {}
         game = self._game
-        tried = {line.state: self._tried(line) for line in lines}
-        after = {(line.state, a): game.next_state(line.state, a) for line in lines for a in tried[line.state]}
-        answered = [line.after(a, state) for line in lines for a in tried[line.state]
+        choices = {line.state: self._choices(line) for line in lines}
+        after = {
+            (line.state, a): game.next_state(line.state, a) for line in lines for a in choices[line.state]
+        }
+        answered = [line.after(a, state) for line in lines for a in choices[line.state]
                     if self._may_fold(state := after[line.state, a])]  # fmt: skip
-        answers = self._ask([*answered, *(before for line in lines for before in self._decided(line))])
+        answers = self._ask(
+            [*answered, *(before for line in lines for before in self._opponent_decisions(line))]
+        )
 
-        # each action is worth what some states are, against some weights of the other's hands
+        # an action is worth the sum of some states' values, each against a part of the opponent's reach
         shape = len(lines), game.num_actions, game.num_hands
-        worth = torch.full(shape, NOT_TRIED, dtype=torch.float64)
+        value = torch.full(shape, EXCLUDED, dtype=torch.float64)
         rows: list[tuple[int, int, State, Tensor]] = []
         for number, line in enumerate(lines):
-            weight = self._opponents_weight(line, answers)
-            for action in tried[line.state]:
-                worth[number, action] = 0
-                state, staying = after[line.state, action], weight
+            reach = self._opponent_reach(line, answers)
+            for action in choices[line.state]:
+                value[number, action] = 0
+                state, staying = after[line.state, action], reach
                 if self._may_fold(state):
                     fold, call = game.check_or_fold(state), game.check_or_call(state)
-                    folding = weight * answers[state][fold]
+                    folding = reach * answers[state][fold]
                     rows.append((number, action, game.next_state(state, fold), folding))
-                    state, staying = game.next_state(state, call), weight - folding
+                    state, staying = game.next_state(state, call), reach - folding
                 rows.append((number, action, state, staying))
         values = self._check_down.counterfactual_values(
             [[state] for *_, state, _ in rows], np.arange(len(rows)), self._player,
-            torch.stack([weight for *_, weight in rows]),
+            torch.stack([reach for *_, reach in rows]),
         )[:, 0]  # fmt: skip
         index = torch.tensor([(number, action) for number, action, *_ in rows])
-        worth.index_put_((index[:, 0], index[:, 1]), values, accumulate=True)
-        best = functional.one_hot(worth.argmax(1), game.num_actions).transpose(1, 2).double()
+        value.index_put_((index[:, 0], index[:, 1]), values, accumulate=True)
+        best = functional.one_hot(value.argmax(1), game.num_actions).transpose(1, 2).double()
         return {line.state: best[number] for number, line in enumerate(lines)}
 
-    def _tried(self, line: Line[State]) -> list[int]:
-        """The actions that it chooses from, ascending."""
+    def _choices(self, line: Line[State]) -> list[int]:
+        """The actions that it considers, ascending."""
         game, state = self._game, line.state
         call, fold = game.check_or_call(state), game.check_or_fold(state)
         if line.actions.count(DEALT) < self._agent.from_street:
@@ -109,28 +113,28 @@ class _LocalBestResponseSeat(Seat[State]):
         return [a for a in game.actions(state) if a in (call, fold) or a in self._agent.actions]
 
     def _may_fold(self, state: State) -> bool:
-        """Whether the other is to answer a bet."""
+        """Whether the opponent is to answer a bet."""
         game = self._game
         answers = game.actor(state) == 1 - self._player
         return answers and game.check_or_fold(state) != game.check_or_call(state)
 
-    def _decided(self, line: Line[State]) -> list[Line[State]]:
-        """Where on a line the other has acted."""
+    def _opponent_decisions(self, line: Line[State]) -> list[Line[State]]:
+        """The beginnings of a line after which the opponent acted."""
         return [
             Line(line.states[: place + 1], line.actions[:place], line.hand)
             for place in range(len(line.actions))
             if self._game.actor(line.states[place]) == 1 - self._player
         ]
 
-    def _opponents_weight(self, line: Line[State], answers: dict[State, Tensor]) -> Tensor:
-        """``[H]`` how likely the other comes with each hand."""
-        weight = torch.as_tensor(self._game.initial_beliefs[1 - self._player])
-        for before in self._decided(line):
-            weight = weight * answers[before.state][line.actions[len(before.actions)]]
-        return weight
+    def _opponent_reach(self, line: Line[State], answers: dict[State, Tensor]) -> Tensor:
+        """``[H]`` the opponent's belief times its reach: unnormalised."""
+        reach = torch.as_tensor(self._game.initial_beliefs[1 - self._player])
+        for before in self._opponent_decisions(line):
+            reach = reach * answers[before.state][line.actions[len(before.actions)]]
+        return reach
 
     def _ask(self, lines: Sequence[Line[State]]) -> dict[State, Tensor]:
-        """By public state, ``[actions of the game, H]``: what the other does there."""
+        """By public state, ``[actions of the game, H]``: what the opponent does there."""
         different = {line.state: line for line in lines}
         if not different:
             return {}

@@ -1,4 +1,4 @@
-"""Who beats whom: the results of a round robin as a matrix."""
+"""Draws the results of a round robin as a matrix."""
 
 from collections.abc import Sequence
 from math import floor, log10, sqrt
@@ -12,9 +12,9 @@ from pokerlab.evaluation.cells import draw_cells
 from pokerlab.games.base import Floats
 
 CELL, MARGIN, BAR = 0.85, 0.15, 0.2
-"""Inches: of a cell, around the picture, of the colour bar's width."""
+"""In inches: a cell's side, the margin, the colour bar's width."""
 LETTERS, POINTS = 22, 10
-"""Of a name: on one line, and how large."""
+"""The longest line of a name, and its font size."""
 
 
 def plot_matrix(names: Sequence[str], mean: Floats, half_width: Floats, unit: str) -> Figure:
@@ -22,15 +22,15 @@ def plot_matrix(names: Sequence[str], mean: Floats, half_width: Floats, unit: st
 
     Args:
         names: of the ``n`` agents, at least 2.
-        mean: ``[n, n]`` winnings of the row's agent against the column's; the diagonal is not read; NaN: they
-            have not played.
-        half_width: ``[n, n]`` of the confidence intervals.
+        mean: ``[n, n]`` winnings of the row's agent against the column's; NaN if they have not played. The
+            diagonal is not read.
+        half_width: ``[n, n]`` half widths of the confidence intervals.
         unit: of both, such as ``mbb/hand``.
     """
     number = len(names)
     values = np.where(np.eye(number, dtype=bool), np.nan, mean)
     most = float(np.nanmax(np.abs(values))) or 1.0
-    decimals = max(2 - floor(log10(most)), 0)  # three digits of the greatest
+    decimals = max(2 - floor(log10(most)), 0)  # three digits of the largest
     texts = [
         [
             "" if np.isnan(m) else f"{m:+.{decimals}f}\n±{w:.{decimals}f}".replace("-", "−")
@@ -38,9 +38,9 @@ def plot_matrix(names: Sequence[str], mean: Floats, half_width: Floats, unit: st
         ]
         for row in zip(values, half_width, strict=True)
     ]
-    labels = [fill(name.replace(":", ": "), LETTERS) for name in names]  # of a run, how it plays comes last
-    left = max(_inches(label) for label in labels) + 2 * MARGIN
-    above = max((_inches(label) + _height(label)) / sqrt(2) for label in labels) + 2 * MARGIN
+    labels = [fill(name.replace(":", ": "), LETTERS) for name in names]  # RUN:PLAY breaks after the colon
+    left = max(_width(label) for label in labels) + 2 * MARGIN
+    above = max((_width(label) + _height(label)) / sqrt(2) for label in labels) + 2 * MARGIN
     side = max(CELL * number, 2.5)
     beyond = max(above - side / number / 2, BAR + 1.4) + MARGIN  # slanted names reach over the colour bar
     size = np.array([left + side + beyond, above + side + MARGIN])
@@ -55,11 +55,11 @@ def plot_matrix(names: Sequence[str], mean: Floats, half_width: Floats, unit: st
     return figure
 
 
-def _inches(text: str) -> float:
-    """How wide a text is."""
+def _width(text: str) -> float:
+    """Of a text, in inches."""
     return max(TextPath((0, 0), line, size=POINTS).get_extents().width for line in text.split("\n")) / 72
 
 
 def _height(text: str) -> float:
-    """How high a text is, in inches."""
+    """Of a text, in inches."""
     return float(1.2 * POINTS * len(text.split("\n")) / 72)

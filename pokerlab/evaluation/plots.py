@@ -1,4 +1,4 @@
-"""Pictures of a run."""
+"""Plots of runs: losses and exploitability."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ PUBLISHED = {
 }
 """Exploitability (NashConv/2, chips) of published neural agents; sources in docs/published.md."""
 
-SEARCH, NETWORK, PAPERS = "#0072b2", "#d55e00", "#777777"  # told apart by colour-blind readers too
+SEARCH, NETWORK, PAPERS = "#0072b2", "#d55e00", "#777777"  # colour-blind readers can tell them apart
 CURVES = (SEARCH, NETWORK, "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 
@@ -38,9 +38,9 @@ def plot_run(metrics: Sequence[dict[str, Any]], game: str, folder: Path) -> list
         folder: where the PNGs go.
 
     Returns:
-        What was drawn.
+        The files.
     """
-    drawn = [_plot_losses(metrics, folder / "losses.png")]
+    files = [_plot_losses(metrics, folder / "losses.png")]
     if evaluated := evaluations(metrics):
         seconds = _elapsed(metrics)
         iterations = [line["iteration"] + 1 for line in evaluated]
@@ -49,12 +49,12 @@ def plot_run(metrics: Sequence[dict[str, Any]], game: str, folder: Path) -> list
             ("exploitability.png", "iteration", iterations),
             ("exploitability_seconds.png", "seconds of self-play and training", times),
         ):
-            drawn.append(_plot_exploitability(evaluated, positions, label, game, folder / name))
-    return drawn
+            files.append(_plot_exploitability(evaluated, positions, label, game, folder / name))
+    return files
 
 
 def evaluations(metrics: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The lines of iterations after which exploitability was measured."""
+    """The metrics of the iterations after which exploitability was measured."""
     return [line for line in metrics if line["exploitability"] is not None]
 
 
@@ -98,7 +98,7 @@ def _plot_exploitability(
 
 
 def _finish_exploitability(axes: Axes, label: str, game: str) -> None:
-    """Published results, and what the axes are."""
+    """Adds published results, labels and the legend."""
     published = PUBLISHED.get(game, {})
     for name, value in published.items():
         axes.axhline(value, color=PAPERS, linewidth=1, linestyle="--")
@@ -123,8 +123,8 @@ def plot_curves(groups: Mapping[str, Sequence[Sequence[dict[str, Any]]]], game: 
     """Draws exploitability with search over minutes of self-play and training, group by group.
 
     Args:
-        groups: by name, the metrics of each of its runs, which were evaluated at the same iterations. A
-            run is a thin line, the group's mean a thick one.
+        groups: the metrics of each group's runs, by the group's name. A run is a thin line, the mean a
+            thick one. All runs of a group were evaluated at the same iterations.
         game: for the published results.
         path: the PNG.
     """
@@ -189,13 +189,13 @@ def _short(text: str) -> str:
 
 
 def tidy(axes: Axes) -> None:
-    """Takes away what distracts."""
+    """Removes the frame's upper and right edges, and adds a light grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(visible=True, which="major", color="#e5e5e5", linewidth=0.8)
     axes.set_axisbelow(True)
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Writes a figure as PNG, all or nothing; folders are made; returns ``path``."""
+    """Writes a figure as PNG, all or nothing, and makes the folder; returns ``path``."""
     write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=120))
     return path

@@ -1,8 +1,8 @@
-"""Who is best in a round robin of agents: Elo ratings, and averages over a Nash equilibrium among them.
+"""Ranks the agents of a round robin: Elo ratings, and the Nash average.
 
-Elo is one number an agent, and blind to cycles: more opponents of a kind that one beats make one better.
-Nash averaging lets an equilibrium of the game in which each side picks an agent say how much each opponent
-matters, so that copies of an agent change nothing.
+Elo gives each agent one number and is blind to cycles: the more opponents of a kind that an agent beats, the
+higher it is rated. The Nash average weighs opponents by an equilibrium of the game in which each side picks
+an agent, so that copies of an agent change nothing.
 """
 
 import numpy as np
@@ -13,18 +13,18 @@ from pokerlab.games.base import Bools, Floats
 
 MEAN = 1500.0
 POINTS = 400 / np.log(10)
-"""Of Elo in one of log odds: 400 points more are odds of ten to one."""
+"""Elo points in one unit of log odds: 400 more are odds of ten to one."""
 
 
 def elo(wins: Floats) -> Floats:
-    """Elo ratings, of maximum likelihood in Bradley and Terry's model.
+    """Elo ratings: the maximum likelihood of Bradley and Terry's model.
 
-    Beside the deals that were played, each pair is taken to have drawn one more: that keeps the ratings of
-    who wins or loses everything finite, and means little where there are many deals.
+    One drawn deal is added to each pair. It keeps the ratings of agents that win or lose everything finite,
+    and matters little where there are many deals.
 
     Args:
-        wins: ``[n, n]`` ``wins[i, j]`` of how many deals i won against j; a draw is half a win for both.
-            The diagonal does not count.
+        wins: ``[n, n]``; ``wins[i, j]`` is the number of deals that i won against j. A draw is half a win
+            for both. The diagonal is not read.
 
     Returns:
         ``[n]`` ratings, their mean 1500.
@@ -34,7 +34,7 @@ def elo(wins: Floats) -> Floats:
     deals = won + won.T
 
     def excess(ratings: Floats) -> tuple[Floats, Floats]:
-        """Expected less actual wins, and their derivatives; the sum of ratings holds them at mean 0."""
+        """Expected minus actual wins, and derivatives; adding the ratings fixes their mean at 0."""
         expected = expit(ratings[:, None] - ratings)
         slopes = deals * expected * (1 - expected)
         return (deals * expected - won).sum(1) + ratings.sum(), np.diag(slopes.sum(1)) - slopes + 1
@@ -44,17 +44,17 @@ def elo(wins: Floats) -> Floats:
 
 
 def nash_average(payoffs: Floats) -> tuple[Floats, Floats]:
-    """The equilibrium of largest entropy in picking agents, and how agents fare against it.
+    """The equilibrium of largest entropy in picking agents, and each agent's payoff against it.
 
     Balduzzi et al. 2018, "Re-evaluating Evaluation" (arXiv 1806.02643).
 
     Args:
-        payoffs: ``[n, n]`` antisymmetric: what agent i wins of agent j.
+        payoffs: ``[n, n]`` antisymmetric: what agent i wins from agent j.
 
     Returns:
-        ``[n]`` probability of each agent, 0 of those that no equilibrium picks, and ``[n]`` each agent's
-        payoff against it: 0 for those that it picks, at most 0 for all. Both to about 1e-8 of the largest
-        payoff.
+        ``[n]`` the probability of each agent, 0 for agents that no equilibrium picks; and ``[n]`` each
+        agent's payoff against that mixture: 0 for agents that it picks, at most 0 for all. Both are accurate
+        to about 1e-8 of the largest payoff.
     """
     scaled = payoffs / (np.abs(payoffs).max() or 1.0)
     support = _support(scaled)
@@ -74,9 +74,10 @@ def nash_average(payoffs: Floats) -> tuple[Floats, Floats]:
 
 
 def _support(payoffs: Floats) -> Bools:
-    """``[n]`` who is picked by some equilibrium, and so by that of largest entropy.
+    """``[n]`` whether some equilibrium picks the agent; then that of largest entropy does too.
 
-    Multiples of equilibria are a cone, p ≥ 0 and payoffs · p ≤ 0, in which one has p ≥ 1 on all of them.
+    The multiples of equilibria form the cone p ≥ 0, payoffs · p ≤ 0. Some p in it is at least 1 for every
+    agent that is picked.
     """
     none, each = np.zeros_like(payoffs), np.eye(len(payoffs))
     found = linprog(
