@@ -267,10 +267,11 @@ class CardPayoffs:
 
     def _prepare_tensors(self) -> None:
         deck, rows = self._deck, self._rows[SHOWDOWN]
+        self._folded, self._shown = self._index(self._rows[FOLDED]), self._index(rows)
         cards = np.arange(len(deck.cards))
         self._of_card = np.array([deck.hand_of[card][cards != card] for card in cards])  # [N, N − 1]
         self._holds = self._tensor((deck.hands[:, None] == cards[:, None]).any(-1).astype(float))  # [H, N]
-        self._possible_there = self._tensor(self._possible)
+        self._possible_there = self._tensor(self._possible)[:, None]  # [M, 1, H]
         self._cards_of = self._index(deck.hands)
         by_strength = _ordered(self._strengths)
         by_card = _ordered(self._strengths[:, self._of_card])
@@ -290,18 +291,15 @@ class CardPayoffs:
         )
 
     def _with_tensors(self, reach: Tensor, won: Tensor) -> None:
-        possible = self._possible_there[:, None]
-        reach = reach * possible
-        fold = self._index(self._rows[FOLDED])
-        if len(fold):
-            mass = reach.index_select(-3, fold)
+        reach = reach * self._possible_there
+        if len(self._folded):
+            mass = reach.index_select(-3, self._folded)
             of_card = mass @ self._holds
             met = mass.sum(-1, keepdim=True) + mass
             met -= of_card[..., self._cards_of[:, 0]] + of_card[..., self._cards_of[:, 1]]
-            won.index_copy_(-3, fold, met)
-        shown = self._index(self._rows[SHOWDOWN])
-        if len(shown):
-            mass = reach.index_select(-3, shown)
+            won.index_copy_(-3, self._folded, met)
+        if len(self._shown):
+            mass = reach.index_select(-3, self._shown)
             sums = _sums(_gathered(mass, self._order))
             beaten = _gathered(sums, self._begin) + _gathered(sums, self._end) - sums[..., -1:]
             cards = len(self._deck.cards)
@@ -311,8 +309,8 @@ class CardPayoffs:
             both = _gathered(of_card, self._begin_of_card) + _gathered(of_card, self._end_of_card)
             beaten -= both.unflatten(-1, (-1, 2)).sum(-1)
             beaten += total[..., self._cards_of[:, 0]] + total[..., self._cards_of[:, 1]]
-            won.index_copy_(-3, shown, beaten)
-        won *= possible * self.weight
+            won.index_copy_(-3, self._shown, beaten)
+        won *= self._possible_there * self.weight
 
 
 def _gathered(values: Tensor, index: Tensor) -> Tensor:

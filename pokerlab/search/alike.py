@@ -18,13 +18,17 @@ class AlikeHands:
 
     def __init__(self, first: Tensor, subgame: Tensor, above_deal: Ints) -> None:
         self._first, self._subgame, self._above_deal = first, subgame, above_deal
+        self._nodes: dict[tuple[int, int], Tensor] = {}  # of steps, on the device
         number = torch.zeros_like(first).scatter_add_(1, first, torch.ones_like(first))
         self._number = number.gather(1, first)
 
     def even_out(self, edges: Tensor, step: slice) -> None:
         """The edges ``[A, D, H]`` of those of the nodes ``step`` that lie above the first deal."""
-        bounds = np.searchsorted(self._above_deal, [step.start, step.stop])
-        nodes = torch.as_tensor(self._above_deal[slice(*bounds)], device=edges.device)
+        nodes = self._nodes.get((step.start, step.stop))
+        if nodes is None:
+            bounds = np.searchsorted(self._above_deal, [step.start, step.stop])
+            nodes = torch.as_tensor(self._above_deal[slice(*bounds)], device=edges.device)
+            self._nodes[step.start, step.stop] = nodes
         edges[:, nodes] = self._mean(edges[:, nodes], self._subgame[nodes])
 
     def even_out_roots(self, roots: Tensor) -> None:

@@ -27,7 +27,8 @@ ILLEGAL = -1e30
 def divided(values: Tensor, total: Tensor, otherwise: Tensor) -> Tensor:
     """``values / total``, and ``otherwise`` where the total is zero; all broadcast."""
     some = total > 0
-    return torch.where(some, values / torch.where(some, total, 1), otherwise)
+    # a number instead of the fill would be copied to the device, which then waits for the host
+    return torch.where(some, values / total.masked_fill(~some, 1), otherwise)
 
 
 class SampledStrategies:

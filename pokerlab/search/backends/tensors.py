@@ -106,7 +106,7 @@ class TensorCFR(CFR):
 
     def _normalise(self, reach: Tensor) -> None:
         own = reach.flip(0)
-        self._leaf_belief = divided(own, own.sum(-1, keepdim=True), self._leaf_belief)
+        self._leaf_belief.copy_(divided(own, own.sum(-1, keepdim=True), self._leaf_belief))
 
     def _update_regrets(self, player: int) -> None:
         nodes = self.forest.player_nodes[player]
