@@ -28,8 +28,8 @@ from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import Subgames
-from pokerlab.selfplay import trajectories
 from pokerlab.selfplay.data import Batch
+from pokerlab.selfplay.sampling import TrajectorySampler
 from pokerlab.selfplay.trajectories import SelfPlay
 from pokerlab.selfplay.workers import random_stream
 from pokerlab.store.folder import RunFolder
@@ -45,7 +45,7 @@ PHASES: dict[str, list[tuple[Any, str]]] = {
     "payoff indices": [(showdown.CardPayoffs, "__init__")],
     "run-out matrices": [(showdown, "run_out_matrix")],
     "search": [(TensorCFR, "run"), (CompiledCFR, "run")],
-    "sampling": [(trajectories._Playing, "__init__"), (trajectories._Playing, "play_on")],
+    "sampling": [(TrajectorySampler, "__init__"), (TrajectorySampler, "leave")],
     "examples": [(SelfPlay, "value_examples"), (SelfPlay, "_policy_examples")],
 }
 """What self-play spends its time on; a phase within another takes its time from that."""
