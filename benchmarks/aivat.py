@@ -1,12 +1,12 @@
-"""What AIVAT is worth, and whether it is honest: a run's policy network in repeated matches.
+"""How much luck AIVAT removes, and whether it is unbiased: a run's policy network in repeated matches.
 
     python -m benchmarks.aivat RUN [--opponents call equilibrium] [--repetitions 200] [--deals 500]
 
 For a game of few hands. The same match is repeated with other seeds, once for each way of using AIVAT: *both*
-strategies known or the run's *own* alone; positions valued as in the run's *self_play* or by *check_down*.
-*Bias* is the mean estimate less the exact value, in standard errors of that mean: beyond 3, something is
-wrong.
-*Cuts* say how many times smaller the standard deviation of a hand became, and that of a deal played twice.
+strategies are known or only the run's *own*; positions are valued by the run's *self_play* or by
+*check_down*. *Bias* is the mean estimate less the exact value, in standard errors of that mean: beyond 3,
+something is wrong. *Cuts* say how many times smaller the standard deviation of a hand became, and that of a
+deal played twice.
 """
 
 import sys
@@ -31,7 +31,7 @@ WAYS = [(known, values) for values in ("self_play", "check_down") for known in (
 def rows(
     lineup: Lineup, first: Named, second: Named, repetitions: int, deals: int, seed: int
 ) -> list[dict[str, Any]]:
-    """One row for each way of using AIVAT, the last for chips as they were won."""
+    """One row for each way of using AIVAT; the last is for the chips that were won, without AIVAT."""
     game, exact = lineup.game, exact_value(lineup.game, first.agent, second.agent)
     if exact is None:
         raise UserError(f"{first.name} against {second.name}: there is no exact value to compare with")
@@ -67,7 +67,7 @@ def _median(cuts: Sequence[float]) -> float | str:
 
 
 def _bias(estimates: Sequence[float], exact: float) -> dict[str, float]:
-    """In standard errors; of estimates that differ by rounding alone there is none."""
+    """The mean and its bias in standard errors: 0 for estimates that differ by rounding alone."""
     error = float(np.std(estimates, ddof=1)) / len(estimates) ** 0.5
     bias = (float(np.mean(estimates)) - exact) / error if error > NO_LUCK else 0.0
     return {"mean": float(np.mean(estimates)), "bias": bias}

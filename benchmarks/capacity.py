@@ -2,11 +2,10 @@
 
     python -m benchmarks.capacity experiment=phase1 trainer=cpu [--belief-states 60e6]
 
-Measured here, on one thread: a self-play subgame of each kind on the way through one game (its search with
-the config's networks and iterations), the memory that it takes, and one optimiser step. Computed for a GPU
-from the same trees: a solve's floating-point operations in the network, and the bytes that CFR moves, both
-times iterations; a solve takes the longer of their times. What a GPU reaches in a second, and its price, are
-assumptions: options.
+Measured on one thread: one subgame of each kind on the way through a game (its search, with the config's
+networks and iterations), the memory that it takes, and one optimiser step. Computed for a GPU from the same
+trees: the network's floating-point operations and the bytes that CFR moves; a solve takes the longer of the
+two times. A GPU's speed and price are assumptions, which options set.
 """
 
 import sys
@@ -28,7 +27,7 @@ from pokerlab.selfplay.workers import random_stream
 from pokerlab.training.assemble import Assembled
 
 PASSES = 12
-"""Times that CFR reads or writes each number of an edge, a terminal or a leaf in one iteration: regret,
+"""How often an iteration of CFR reads or writes each number of an edge, a terminal or a leaf: regret,
 strategy, average, reach and value, each read and written, and gathers."""
 SINGLE = torch.empty(0)
 COLUMNS = {
@@ -45,7 +44,7 @@ COLUMNS = {
 
 
 def line_of_play(game: Game, seed: int) -> list[Any]:
-    """Where self-play's subgames start when nobody bets: from the root to the last street, deals too."""
+    """The roots of self-play's subgames, deals too, when nobody bets."""
     roots, state, seeds = [], game.root(), iter(range(seed, seed + 100))
     while True:
         state = game.varied(state, next(seeds))
@@ -56,8 +55,8 @@ def line_of_play(game: Game, seed: int) -> list[Any]:
         state = leaves[0]
 
 
-def of_subgame(parts: Assembled, root: Any, options: Any) -> dict[str, Any]:
-    """What one solve costs."""
+def cost_of_subgame(parts: Assembled, root: Any, options: Any) -> dict[str, Any]:
+    """The cost of one solve."""
     subgames, network = Subgames(parts.game), parts.module.networks
     tree = subgames.tree(root)
     forest = subgames.forest([root], SINGLE)
@@ -71,8 +70,8 @@ def of_subgame(parts: Assembled, root: Any, options: Any) -> dict[str, Any]:
     cfr.run(measured)
     seconds = (time.perf_counter() - started) * iterations / measured
     queries = 2 if parts.solver.alternating else 1
-    operations = iterations * queries * len(tree.leaves) * flop_a_row(network.value) / 1e9
-    moved = iterations * PASSES * numbers(tree) * 4 / 1e9
+    operations = iterations * queries * len(tree.leaves) * flops_per_state(network.value) / 1e9
+    moved = iterations * PASSES * num_floats(tree) * 4 / 1e9
     return {
         "root": name_of(parts.game, root),
         "states": tree.num_states,
@@ -92,22 +91,22 @@ def name_of(game: Game, root: Any) -> str:
     return f"deal, {street}" if game.actor(root) == CHANCE else f"betting, {street}"
 
 
-def numbers(tree: PublicTree) -> int:
-    """Of edges, terminals and leaves, for both players where both have them."""
+def num_floats(tree: PublicTree) -> int:
+    """How many numbers edges, terminals and leaves hold, for both players where both have them."""
     ends = len(tree.terminals) + len(tree.leaves)
     return (tree.num_edges + 2 * ends) * len(tree.root_possible)
 
 
-def flop_a_row(module: nn.Module) -> int:
-    """Of a network's layers, forward, for one belief state."""
+def flops_per_state(module: nn.Module) -> int:
+    """Floating-point operations of a network's linear layers, forward, for one belief state."""
     return 2 * sum(layer.weight.numel() for layer in module.modules() if isinstance(layer, nn.Linear))
 
 
-def seconds_of_a_step(parts: Assembled) -> float:
-    """One optimiser step on a batch of examples of one trajectory."""
+def seconds_per_step(parts: Assembled) -> float:
+    """Of an optimiser step, on a batch of examples from two trajectories."""
     data, module = parts.data, parts.module
     play = data.dataset.pool.selfplay
-    play.search_iterations = 2  # what the examples say is of no matter
+    play.search_iterations = 2  # their values do not matter
     values, policies = play.generate(module.networks, 2, random_stream(1), SINGLE)
     data.values.add(values)
     data.policies.add(policies)
@@ -142,8 +141,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error(str(error))
     torch.set_num_threads(1)
     report = Report(parser, given, threads=1, dtype="float32", seed=options.seed)
-    rows = [of_subgame(parts, root, options) for root in line_of_play(parts.game, options.seed)]
-    step = seconds_of_a_step(parts)
+    rows = [cost_of_subgame(parts, root, options) for root in line_of_play(parts.game, options.seed)]
+    step = seconds_per_step(parts)
     examples = len(rows)
     here, there = (sum(row[key] for row in rows) for key in ("seconds", "gpu_milliseconds"))
     solves = options.belief_states / examples

@@ -1,4 +1,4 @@
-"""Exact comparison of two runs' folders."""
+"""Compares two runs' folders exactly."""
 
 import json
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ import torch
 from pokerlab.store.folder import RunFolder
 
 CLOCK = {"timestamp", "seconds_selfplay", "seconds_training"}
-"""Fields of a metrics line that no two runs share."""
+"""Fields of a metrics line that always differ."""
 NO_CLOCK = {"last_updated": "", "seconds": 0.0}
-"""Likewise of a summary."""
+"""The same in a summary, with the values that are compared instead."""
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -38,10 +38,10 @@ def identical(one: Any, other: Any) -> bool:
 
 
 def differences(run: RunFolder, straight: RunFolder) -> list[str]:
-    """What tells ``run`` from ``straight``: weights, optimiser, position, replay, metrics, summary, names.
+    """How ``run`` differs from ``straight``: weights, optimiser, position, replay, metrics, summary, names.
 
-    Everything is compared to the last bit. Left out are the clock, and in a checkpoint what Lightning keeps
-    for itself: paths, and again a clock.
+    Everything is compared to the last bit, except the clock, and in a checkpoint the paths and the clock that
+    Lightning keeps there.
     """
     names = _files(straight)
     if (found := _files(run)) != names:
@@ -70,6 +70,6 @@ def differences(run: RunFolder, straight: RunFolder) -> list[str]:
 
 
 def _files(run: RunFolder) -> list[str]:
-    """Checkpoints and replay, by their paths below the run's folder."""
+    """The paths of checkpoints and replay, relative to the run's folder."""
     folders = (run.checkpoints, run.replay)
     return sorted(str(path.relative_to(run.path)) for folder in folders for path in folder.glob("*"))

@@ -1,9 +1,10 @@
-"""Exploitability over minutes of training, of several runs in one picture.
+"""Plots the exploitability of several runs over minutes of training.
 
     python -m benchmarks.curves PNG NAME=RUN,RUN,... [NAME=RUN,...]
 
-Each NAME is a group of runs that differ in their seed alone, by name or folder; prints each group's last
-exploitability, mean and range.
+Each NAME is a group of runs, given by name or folder, that differ only in their seed. It prints each group's
+last
+exploitability: mean and range.
 """
 
 from collections.abc import Sequence

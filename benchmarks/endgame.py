@@ -1,15 +1,15 @@
-"""What a run on an endgame has learned: its search agent's exploitability, beside that of others.
+"""What a run on an endgame has learned: its search agent beside full-game CFR.
 
     python -m benchmarks.endgame RUN [--search-iterations 300] [--play-throughs 0 4] [--states 100]
 
 For a game that can be enumerated, such as a turn. Exact exploitability (NashConv/2, chips and % of the pot)
 
-* of the run's search agent, see ``evaluate``, and of the same search where every leaf is worth 0;
-* of the average strategy after so many iterations of full-game CFR, with the run's rule: the first number
-  that is at least as good as the agent is what the agent equals.
+* of the run's search agent, see ``evaluate``, and of the same search with every leaf worth 0;
+* of the average strategy after more and more iterations of full-game CFR with the run's rule, until it is at
+  least as good as the agent.
 
-And over the run's checkpoints: mean absolute errors of the value network, in pots, weighted by what hands are
-believed, on held-out belief states: those at which subgames start that are solved to the end, in self-play
+And for each of the run's checkpoints: the mean absolute error of the value network, in pots, weighted by
+belief, on held-out belief states. These are the roots of subgames that are solved to the end, from self-play
 of the run's last network with other random numbers.
 """
 
@@ -40,13 +40,13 @@ from pokerlab.training.start import read_config
 
 SINGLE = torch.empty(0)
 FULL_GAME = (10, 20, 30, 40, 50, 60, 80, 100, 125, 150, 200, 250, 300)
-"""Iterations of full-game CFR that are measured, until one is as good as the agent."""
+"""Iterations of full-game CFR after which it is measured."""
 HELD_OUT = 1
-"""Of random streams: apart from those of training."""
+"""Keeps random streams apart from those of training."""
 
 
 class NoLeaves:
-    """A leaf evaluator that knows nothing: 0 for every hand."""
+    """A leaf evaluator that says 0 for every hand."""
 
     numbers_a_leaf = 0
 
@@ -56,7 +56,7 @@ class NoLeaves:
 
 
 class CompleteSelfPlay(SelfPlay):
-    """Self-play that keeps the values of subgames alone that were solved to the end."""
+    """Self-play that keeps only the values of subgames that were solved to the end."""
 
     def value_examples(self, forest: Forest, belief: Tensor, values: Tensor) -> ValueExamples:
         if len(forest.leaves):
@@ -65,7 +65,7 @@ class CompleteSelfPlay(SelfPlay):
 
 
 def agent_rows(parts: Assembled, whole: WholeGame, options: Namespace) -> list[dict[str, Any]]:
-    """Exploitability of search with the network, and with none."""
+    """Exploitability of search, with the network and with leaves worth 0."""
     leaves: dict[str, LeafEvaluator] = {"network": parts.module.networks, "zero": NoLeaves()}
     rows = []
     for name, evaluator in leaves.items():
@@ -104,7 +104,7 @@ def _of_pot(whole: WholeGame, exploitability: float) -> dict[str, float]:
 
 
 def error_rows(run: RunFolder, parts: Assembled, options: Namespace) -> list[dict[str, Any]]:
-    """The value network's errors after each checkpoint, beside those of saying 0."""
+    """The value network's error at each checkpoint; the first row is that of saying 0."""
     play = CompleteSelfPlay(parts.game, parts.solver, search_iterations=options.search_iterations)
     draws = random_stream(options.seed, HELD_OUT)
     held_out, _ = play.generate(parts.module.networks, 4 * options.states, draws, SINGLE)
@@ -130,7 +130,7 @@ def error_rows(run: RunFolder, parts: Assembled, options: Namespace) -> list[dic
 
 
 def _error(game: Game, examples: ValueExamples, wrong: Tensor) -> float:
-    """Mean absolute error of ``[n, 2, H]`` values that are ``wrong`` by so much, in pots."""
+    """Mean absolute error, weighted by belief; ``wrong`` holds the errors ``[n, 2, H]``, in pots."""
     joint = examples.beliefs * game.mass_operator(wrong)(examples.beliefs.flip(1))
     weight = joint / joint.sum(2, keepdim=True).clamp_min(1e-30)
     return (weight * wrong.abs()).sum(2).mean().item()

@@ -1,13 +1,14 @@
-"""Exact leaf values in place of a network: what search loses by itself, and how far networks are off.
+"""Search with exact leaf values: what search loses by itself, and how large the networks' errors are.
 
     python -m benchmarks.exact experiment=liars_dice_1x4f [--iterations 512 1024] [--play-throughs 0 50]
     python -m benchmarks.exact experiment=liars_dice_1x4f --runs RUN [RUN ...]
 
-A leaf is valued by solving what follows to the end of the game, at every query: for small games. The
-first form measures the search policy so (NashConv/2, chips); the second the value networks of runs, on
-belief states of one iteration of the first run's self-play below the game's root. *Player error* is the root
-mean square error of what a player expects, in pots; *hand error* that of a hand, weighted by belief, which
-counts other equilibria's values as wrong too. The last row is what self-play gives as targets.
+At every query the rest of the game below a leaf is solved, so the game must be small. The first form measures
+the search policy (NashConv/2, chips). The second measures the value networks of runs, on belief states from
+one iteration of the first run's self-play, below the game's root. *Player error* is the root mean square
+error of what a player expects, in pots; *hand error* that of a hand's value, weighted by belief, which also
+counts the values of other equilibria as wrong. The last row has the targets of self-play in place of a
+network.
 """
 
 import sys
@@ -41,9 +42,9 @@ class ExactLeaves:
     """A leaf evaluator that solves the rest of the game: alternating DCFR.
 
     Args:
-        game: the rules; small enough to enumerate. What follows a public state must depend on nothing but its
-            features, as for a network.
-        iterations: of a solve.
+        game: the rules; small enough to enumerate. Features must determine the public state, up to what
+            comes before it.
+        iterations: CFR iterations of each solve.
     """
 
     numbers_a_leaf = 0
@@ -121,7 +122,7 @@ def networks_of(run: str, game: Game) -> Networks:
 
 
 def errors(game: Game, examples: ValueExamples, wrong: Tensor) -> dict[str, float]:
-    """Of values ``[n, 2, H]`` that are ``wrong`` by so much: root mean squares."""
+    """Root mean square errors; ``wrong`` holds the errors ``[n, 2, H]``."""
     joint = examples.beliefs * game.mass_operator(wrong)(examples.beliefs.flip(1))
     joint = joint / joint.sum(2, keepdim=True)
     return {
@@ -137,8 +138,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("overrides", nargs="*", help="of a run's config, as for pokerlab.train")
     parser.add_argument("--iterations", type=positive, nargs="+", default=[1024], help="of search")
     parser.add_argument("--play-throughs", type=natural, nargs="+", default=[0, 50])
-    told = "of a leaf's solve; for networks 10 times that"
-    parser.add_argument("--leaf-iterations", type=positive, default=100, help=told)
+    help_text = "of a leaf's solve; 10 times as many for networks"
+    parser.add_argument("--leaf-iterations", type=positive, default=100, help=help_text)
     parser.add_argument("--runs", nargs="+", default=[], metavar="RUN", help="measure these networks")
     options = parser.parse_intermixed_args(given)
     try:

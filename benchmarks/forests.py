@@ -1,4 +1,4 @@
-"""The forests that are measured."""
+"""Forests for the benchmarks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ Measured = tuple[Forest[Any], Tensor]
 
 
 def whole_games(game: Game[Any], batch: int, dtype: torch.dtype) -> Measured:
-    """``batch`` times the whole game, from the deal to the end."""
+    """The whole game, from the deal to the end, ``batch`` times."""
     tree = build_tree(game, game.root(), depth_limited=False)
     forest = Forest(game, [tree], np.zeros(batch, dtype=np.int64), dtype=dtype)
     belief = torch.as_tensor(game.initial_beliefs, dtype=dtype)[:, None]
@@ -26,13 +26,13 @@ def whole_games(game: Game[Any], batch: int, dtype: torch.dtype) -> Measured:
 
 
 def second_round_states() -> Sequence[Any]:
-    """Leduc's public states after the board card: where subgames of the first round end."""
+    """Leduc's public states after the board card, where subgames of the first round end."""
     game = Leduc(leaves="after_deal")
     return build_tree(game, game.root(), depth_limited=True).leaves.states
 
 
 def second_rounds(batch: int, dtype: torch.dtype, seed: int) -> Measured:
-    """``batch`` second-round subgames of Leduc, each public state in turn, under random beliefs."""
+    """``batch`` second-round subgames of Leduc under random beliefs, cycling through the public states."""
     game, states = Leduc(), second_round_states()
     roots = [states[i % len(states)] for i in range(batch)]
     forest = Subgames(game).forest(roots, torch.empty(0, dtype=dtype))

@@ -2,9 +2,9 @@
 
     python -m benchmarks.holdem [--threads 1 2] [--boards 32]
 
-The river and the turn are those that postflop-solver was measured on (docs/holdem.md). The forest holds the
-river's pot, stacks and bets on as many random boards. Building trees and compiling are not timed, but for
-the row that says so; an iteration updates both players once.
+The river and the turn are those that postflop-solver was measured on (docs/holdem.md). The forest has the
+river's pot, stacks and bets on random boards. Building trees is timed only in the row that says so, compiling
+never. An iteration updates both players once.
 """
 
 import os
@@ -33,7 +33,7 @@ COLUMNS = {
 }
 
 
-def solved(game: Holdem, boards: Sequence[str], threads: int, options: Any) -> dict[str, Any]:
+def solve_rate(game: Holdem, boards: Sequence[str], threads: int, options: Any) -> dict[str, Any]:
     """Iterations per second of the game on each of ``boards``, together."""
     torch.set_num_threads(threads)
     config = compose("solve", [f"game={game.name}"]).game
@@ -55,19 +55,19 @@ def solved(game: Holdem, boards: Sequence[str], threads: int, options: Any) -> d
 
 
 def random_boards(game: Holdem, number: int, seed: int) -> list[str]:
-    """Complete boards."""
+    """Complete boards, drawn at random."""
     generator = np.random.default_rng(seed)
     cards = [generator.permutation(len(game.deck.cards))[: game.complete] for _ in range(number)]
     return [game.deck.board_name(board.tolist()) for board in cards]
 
 
 def rows(options: Any) -> Iterator[dict[str, Any]]:
-    """What is measured."""
+    """Each measurement."""
     river, turn = (build(compose("solve", [f"game={name}_reference"]).game) for name in ("river", "turn"))
     for threads in options.threads:
-        yield solved(river, [], threads, options)
-        yield solved(river, random_boards(river, options.boards, options.seed), threads, options)
-        yield solved(turn, [], threads, options)
+        yield solve_rate(river, [], threads, options)
+        yield solve_rate(river, random_boards(river, options.boards, options.seed), threads, options)
+        yield solve_rate(turn, [], threads, options)
     torch.set_num_threads(1)
     generator = np.random.default_rng(options.seed)
     boards = np.array([generator.permutation(52)[:5] for _ in range(4096)])

@@ -1,4 +1,4 @@
-"""What the benchmarks share: their command line, rates, the machine, tables and JSON."""
+"""Shared by the benchmarks: command lines, rates, the machine, tables and JSON."""
 
 import argparse
 import json
@@ -17,15 +17,15 @@ from rich.console import Console
 from rich.table import Table
 
 Run = Callable[[int], object]
-"""Does so many iterations of what is measured, going on where it stopped."""
+"""Does this many iterations of what is measured, continuing where it stopped."""
 
 
 class CommandLine(argparse.ArgumentParser):
     """A command line whose mistakes end in one line and exit code 2.
 
     Args:
-        module: that is run.
-        description: of what it does.
+        module: its name, as after ``python -m``.
+        description: its help text.
     """
 
     def __init__(self, module: str, description: str | None) -> None:
@@ -43,9 +43,9 @@ class Arguments(CommandLine):
     """A benchmark's command line.
 
     Args:
-        module: that is run.
-        description: of what it does.
-        repeats: how many it makes unless told otherwise; None: it repeats nothing.
+        module: the benchmark's name, as after ``python -m``.
+        description: its help text.
+        repeats: the default number of repeats; None: it repeats nothing.
     """
 
     def __init__(self, module: str, description: str | None, *, repeats: int | None) -> None:
@@ -92,14 +92,14 @@ def output_path(text: str) -> Path:
 
 
 def seconds_of(run: Run, iterations: int) -> float:
-    """Wall-clock seconds of so many iterations."""
+    """Wall-clock seconds of ``iterations``."""
     started = time.perf_counter()
     run(iterations)
     return time.perf_counter() - started
 
 
 def iterations_for(run: Run, seconds: float) -> int:
-    """How many iterations take about so many seconds, at least 1; the first, unmeasured, warms up."""
+    """How many iterations take about ``seconds``, at least 1; a first, unmeasured one warms up."""
     run(1)
     iterations = 1
     while (took := seconds_of(run, iterations)) < seconds / 4:
@@ -108,12 +108,12 @@ def iterations_for(run: Run, seconds: float) -> int:
 
 
 def median_rates(runs: Sequence[Run], *, seconds: float, repeats: int) -> list[float]:
-    """Iterations per second of each run: medians of repeats that take turns, so that noise hits all.
+    """Iterations per second of each run: medians of repeats. The runs take turns, so that noise hits all.
 
     Args:
         runs: what to measure.
-        seconds: about what one repeat of one run takes, if an iteration is that short.
-        repeats: how many.
+        seconds: about how long one repeat of one run takes; at least one iteration.
+        repeats: the number of repeats.
     """
     iterations = [iterations_for(run, seconds) for run in runs]
     rates = [
@@ -123,7 +123,7 @@ def median_rates(runs: Sequence[Run], *, seconds: float, repeats: int) -> list[f
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """The machine, and how busy it is."""
     cpu = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -144,7 +144,7 @@ class Report:
     Args:
         parser: of its command line.
         argv: the command line's arguments.
-        settings: what else is recorded: threads, dtype, repeats, seed.
+        settings: recorded too: threads, dtype, repeats, seed.
     """
 
     def __init__(self, parser: Arguments, argv: Sequence[str], **settings: Any) -> None:
@@ -165,7 +165,7 @@ class Report:
         for key, heading in columns.items():
             table.add_column(heading, justify="left" if isinstance(rows[0][key], str) else "right")
         for row in rows:
-            table.add_row(*(_shown(row[key]) for key in columns))
+            table.add_row(*(_cell(row[key]) for key in columns))
         self.console.print(table)
 
     def finish(self, path: Path | None) -> None:
@@ -176,7 +176,7 @@ class Report:
         self.console.print(
             f"{known['cpu']}, {known['cores']} cores, load {known['load']} at the start; "
             f"Python {known['python']}, torch {known['torch']}",
-            ", ".join(f"{key} {_listed(value)}" for key, value in settings.items()),
+            ", ".join(f"{key} {_setting(value)}" for key, value in settings.items()),
             self.results["command"],
             sep="\n",
             highlight=False,
@@ -186,11 +186,11 @@ class Report:
             path.write_text(json.dumps(self.results, indent=2, allow_nan=False) + "\n")
 
 
-def _listed(value: Any) -> str:
+def _setting(value: Any) -> str:
     return " and ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _shown(value: Any) -> str:
+def _cell(value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""Pictures of how cost grows, and of what a run learned."""
+"""Plots of how cost grows, and of what a run learned."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,23 +8,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, StrMethodFormatter
 
-COLOURS, MARKERS = ("#0072b2", "#d55e00"), ("o", "s")  # told apart by colour-blind readers too
+COLOURS, MARKERS = ("#0072b2", "#d55e00"), ("o", "s")  # colour-blind readers can tell them apart
 PANELS = {"batch": "subgames in the forest", "hands": "hands", "nodes": "decision nodes in the tree"}
-"""What a panel's horizontal axis is, by part of the benchmark."""
+"""The label of each panel's horizontal axis, by part of the benchmark."""
 
 
 def plot_costs(parts: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> None:
     """Draws the cost of a subgame-iteration against batch, hands and nodes, log-log, side by side.
 
-    Against hands and nodes, a dashed line through the last point shows what grows in proportion.
+    A dashed line through the last point shows proportional growth in hands and nodes.
 
     Args:
         parts: the rows of each part, as :mod:`benchmarks.scaling` makes them.
         path: of the PNG.
     """
-    drawn = [part for part in PANELS if part in parts]
-    figure = Figure(figsize=(4.6 * len(drawn), 4), layout="constrained")
-    for axes, part in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True):
+    panels = [part for part in PANELS if part in parts]
+    figure = Figure(figsize=(4.6 * len(panels), 4), layout="constrained")
+    for axes, part in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         _plot_part(axes, part, parts[part])
     figure.savefig(path, format="png", dpi=120)
 

@@ -1,4 +1,4 @@
-"""Where a CFR iteration's time goes.
+"""Measures where a CFR iteration's time goes.
 
     python -m benchmarks.profile
 
@@ -43,13 +43,13 @@ PARTS: dict[str, Sequence[str]] = {
     "gathers": ("index_select", "index_add_", "index", "index_put_", "gather"),
     "payoffs": ("mm", "bmm", "cumsum"),
 }
-"""Names of torch's operations; all others are arithmetic."""
+"""The torch operations of each part; all others are arithmetic."""
 PROFILED = 20
-"""Iterations under the profiler, which makes each slower."""
+"""Iterations under the profiler."""
 
 
-def profiled(cfr: CFR) -> tuple[float, dict[str, float]]:
-    """Operations an iteration, and each part's share of the time under the profiler."""
+def profile_solver(cfr: CFR) -> tuple[float, dict[str, float]]:
+    """Operations per iteration, and each part's share of the time under the profiler."""
     with profile(activities=[ProfilerActivity.CPU]) as recorded:
         seconds = seconds_of(cfr.run, PROFILED)
     share = dict.fromkeys([*PARTS, "arithmetic"], 0.0)
@@ -64,11 +64,11 @@ def profiled(cfr: CFR) -> tuple[float, dict[str, float]]:
 
 
 def row(name: str, solver: str, *, seconds: float, repeats: int) -> dict[str, Any]:
-    """A forest's time and its parts."""
+    """A forest's time per iteration, and its parts."""
     forest, belief = FORESTS[name]()
     cfr = SOLVERS[solver](forest, belief, RULES["dcfr"], alternating=True)
     (rate,) = median_rates([cfr.run], seconds=seconds, repeats=repeats)
-    operations, share = profiled(cfr)
+    operations, share = profile_solver(cfr)
     microseconds = 1e6 / rate
     return {
         "forest": name,
@@ -81,7 +81,7 @@ def row(name: str, solver: str, *, seconds: float, repeats: int) -> dict[str, An
 
 
 def smallest_operation(*, seconds: float, repeats: int) -> float:
-    """Microseconds of an operation on a single number."""
+    """Microseconds that an operation on a single number takes."""
     number = torch.ones(1)
 
     def add(times: int) -> None:

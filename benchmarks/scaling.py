@@ -1,4 +1,4 @@
-"""How cost grows with batch, hands, nodes, and self-play processes.
+"""Measures how cost grows with batch, hands, nodes, and self-play processes.
 
     python -m benchmarks.scaling [--parts batch hands] [--plot costs.png]
 
@@ -73,15 +73,15 @@ class Costs:
     """Measures subgame-iterations.
 
     Args:
-        seconds: about what a repeat takes.
-        repeats: medians are over so many.
+        seconds: about how long a repeat takes.
+        repeats: the number that medians are over.
     """
 
     def __init__(self, *, seconds: float, repeats: int) -> None:
         self.seconds, self.repeats = seconds, repeats
 
     def row(self, game: str, measured: Measured) -> dict[str, Any]:
-        """A forest's sizes and cost."""
+        """The sizes and cost of a forest."""
         forest, belief = measured
         cfr = Solver("dcfr", alternating=True).start(forest, belief)
         (rate,) = median_rates([cfr.run], seconds=self.seconds, repeats=self.repeats)
@@ -100,7 +100,7 @@ class Costs:
 
 
 def batch_rows(costs: Costs, batches: Sequence[int], seed: int) -> list[dict[str, Any]]:
-    """Leduc, more and more of it at once."""
+    """More and more of Leduc at once."""
     forests: dict[str, Callable[[int], Measured]] = {
         "Leduc, whole": lambda batch: whole_games(Leduc(), batch, torch.float32),
         "Leduc, second round": lambda batch: second_rounds(batch, torch.float32, seed),
@@ -114,14 +114,14 @@ def street_rows(costs: Costs, streets: Sequence[Street]) -> list[dict[str, Any]]
 
 
 class WalkedStreet(Street):
-    """A street whose states are walked one by one."""
+    """A street whose tree is built by walking its states one by one."""
 
     def unfold(self, root: StreetState, *, depth_limited: bool) -> Unfolded[StreetState]:
         return Game.unfold(self, root, depth_limited=depth_limited)
 
 
 def random_roots(hands: int, seed: int) -> list[StreetState]:
-    """Streets of different pots, with 15 to 25 pots behind, on boards that each block a hand."""
+    """Streets with different pots, 15 to 25 pots behind, and boards that each block a hand."""
     generator, roots = np.random.default_rng(seed), []
     for _ in range(ROOTS):
         pot = generator.uniform(5, 20)
@@ -130,7 +130,7 @@ def random_roots(hands: int, seed: int) -> list[StreetState]:
 
 
 def tree_row(fast: Street, walked: Street, roots: Sequence[StreetState]) -> dict[str, Any]:
-    """What it takes to build trees for new roots."""
+    """How long trees for new roots take to build."""
     for game in (fast, walked):  # compiles
         Forest(game, [build_tree(game, game.root(), depth_limited=True)])
     nodes, took = [], []
@@ -162,8 +162,8 @@ def tree_rows(hands: int, trees: Sequence[tuple[tuple[float, ...], int]], seed: 
 
 
 @contextmanager
-def generating(overrides: Sequence[str], workers: int, seed: int) -> Iterator[tuple[Run, int]]:
-    """Self-play of a run's first iteration, again and again, and how many examples that gives.
+def start_generation(overrides: Sequence[str], workers: int, seed: int) -> Iterator[tuple[Run, int]]:
+    """Yields what plays a run's first iteration again and again, and how many examples that gives.
 
     Raises:
         UserError: an override is wrong.
@@ -190,7 +190,7 @@ def worker_rows(
     """Self-play in several processes."""
     rows = []
     for number in workers:
-        with generating(overrides, number, seed) as (run, examples):
+        with start_generation(overrides, number, seed) as (run, examples):
             (rate,) = median_rates([run], seconds=costs.seconds, repeats=costs.repeats)
         rows.append({"workers": number, "examples": examples, "examples_per_second": rate * examples})
     return [{**row, "speed_up": row["examples_per_second"] / rows[0]["examples_per_second"]} for row in rows]

@@ -1,10 +1,9 @@
-"""Self-play end to end: examples per second, and where the time goes.
+"""Measures self-play end to end: examples per second, and where the time goes.
 
     python -m benchmarks.selfplay [experiment=leduc] [workers=2]
 
-Trains as ``pokerlab.train`` does, without evaluation and checkpoints, and leaves nothing behind. After
-one iteration to warm up, each further one is measured; medians are over those. The phases, seconds an
-iteration:
+Trains as ``pokerlab.train`` does, without evaluation and checkpoints, and leaves nothing behind. One
+iteration warms up; medians are over the others. The phases, in seconds per iteration:
 
 * search: CFR, without the leaves' values.
 * network: the value network's answers to the leaf queries of search.
@@ -12,7 +11,7 @@ iteration:
 * replay: examples into the replay, and batches out of it.
 * optimiser: the rest of the iteration: losses, gradients, Adam, Lightning.
 
-Generation is the first three. With ``workers`` above 0 it happens in other processes, and is one phase.
+The first three are generation. With ``workers`` above 0 it happens in other processes, and is one phase.
 """
 
 import logging
@@ -45,31 +44,31 @@ EXPERIMENT = "experiment=leduc"
 
 
 class Clock:
-    """Seconds by phase; a phase within another takes its time from that."""
+    """Seconds by phase; a phase within another does not count for the outer one."""
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
-        self._under_way: list[str] = []
+        self._stack: list[str] = []
         self._since = 0.0
 
     def enter(self, phase: str) -> None:
         """Begins a phase."""
         self._book()
-        self._under_way.append(phase)
+        self._stack.append(phase)
 
     def leave(self) -> None:
         """Ends the phase that began last."""
         self._book()
-        self._under_way.pop()
+        self._stack.pop()
 
     def _book(self) -> None:
         now = time.perf_counter()
-        if self._under_way:
-            self.seconds[self._under_way[-1]] += now - self._since
+        if self._stack:
+            self.seconds[self._stack[-1]] += now - self._since
         self._since = now
 
-    def timed(self, phase: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """``function``, each call of it a phase."""
+    def time_calls(self, phase: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Wraps ``function`` so that each call is a phase."""
 
         def call(*arguments: Any, **named: Any) -> Any:
             self.enter(phase)
@@ -82,42 +81,42 @@ class Clock:
 
 
 def watch(parts: Assembled, clock: Clock) -> None:
-    """Wraps what a run consists of, so that ``clock`` sees its phases."""
+    """Wraps the parts of a run so that ``clock`` sees its phases."""
     pool = parts.data.dataset.pool
     for replay in (parts.data.values, parts.data.policies):
         for name in ("add", "sample"):
-            setattr(replay, name, clock.timed("replay", getattr(replay, name)))
+            setattr(replay, name, clock.time_calls("replay", getattr(replay, name)))
     if pool.workers:
-        pool.generate = clock.timed("workers", pool.generate)  # type: ignore[method-assign]
+        pool.generate = clock.time_calls("workers", pool.generate)  # type: ignore[method-assign]
         return
-    pool.generate = clock.timed("sampling", pool.generate)  # type: ignore[method-assign]
+    pool.generate = clock.time_calls("sampling", pool.generate)  # type: ignore[method-assign]
     network, start = parts.module.value_network, parts.solver.start
 
     def at(*arguments: Any) -> LeafValues:
-        return clock.timed("network", plain_at(*arguments))
+        return clock.time_calls("network", plain_at(*arguments))
 
     def start_timed(*arguments: Any) -> CFR:
-        cfr = clock.timed("search", start)(*arguments)
+        cfr = clock.time_calls("search", start)(*arguments)
         for name in ("step", "run"):
-            setattr(cfr, name, clock.timed("search", getattr(cfr, name)))
+            setattr(cfr, name, clock.time_calls("search", getattr(cfr, name)))
         return cfr
 
-    plain_at, network.at = network.at, clock.timed("network", at)  # type: ignore[method-assign]
+    plain_at, network.at = network.at, clock.time_calls("network", at)  # type: ignore[method-assign]
     parts.solver.start = start_timed
 
 
 class Stopwatch(lightning.Callback):
-    """Reads the clock at every iteration but the first.
+    """Reads the clock after every iteration but the first.
 
     Args:
-        clock: what it reads.
+        clock: the clock.
         data: counts the examples.
     """
 
     def __init__(self, clock: Clock, data: SelfPlayData) -> None:
         self.clock, self.data = clock, data
         self.iterations: list[dict[str, float]] = []
-        """Seconds by phase, ``examples`` of both kinds and ``value_examples``, of each."""
+        """For each: seconds by phase, ``examples`` of both kinds, and ``value_examples``."""
         self._values_before = 0
 
     def on_train_epoch_start(self, *_: Any) -> None:
@@ -138,7 +137,7 @@ class Stopwatch(lightning.Callback):
 
 
 def iterations_of(config: DictConfig, repeats: int) -> list[dict[str, float]]:
-    """What each of ``repeats`` iterations took, by phase, and the examples that it made."""
+    """The seconds of each of ``repeats`` iterations, by phase, and the examples that it made."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         parts, clock = Assembled(config, RunFolder(Path(folder))), Clock()

@@ -2,14 +2,13 @@
 
     python -m benchmarks.solver [--games leduc] [--batches 1 64] [--threads 1 2]
 
-A row runs our solver and OpenSpiel's in turn and compares medians of repeats. Both go on from repeat to
-repeat; building trees and compiling are not timed. CFR+ meets ``CFRPlusSolver``; DCFR, which OpenSpiel
-does not have in C++, meets its quicker ``CFRSolver``.
+Our solver and OpenSpiel's take turns; rates are medians of repeats. Both continue from repeat to repeat.
+Building trees and compiling are not timed. CFR+ is compared with ``CFRPlusSolver``; DCFR, which OpenSpiel
+does not have in C++, with its faster ``CFRSolver``.
 
-The unit is one iteration (both players' regrets and averages updated once) on one subgame. A forest does
-``batch`` of them at once, OpenSpiel one game: it has no batches, and uses one thread. Its iteration on
-Leduc passes through all second rounds (and the first), so there it counts as that many
-subgame-iterations.
+The unit is one iteration on one subgame: both players' regrets and averages are updated once. A forest does
+``batch`` of them at once. OpenSpiel has no batches and one thread. Its iteration on Leduc passes through all
+second rounds (and the first), so for second rounds it counts as that many subgame-iterations.
 
 The rows in float64 are single solves; float32 is what training uses.
 """
@@ -35,14 +34,14 @@ BATCHES = {
     "liars_dice_1x6f": (1, 64),
     "leduc_second_round": (512, 4096),
 }
-"""What is solved, and how many at once."""
+"""The batch sizes of each game."""
 OPENSPIEL = {
     "leduc": "leduc_poker",
     "liars_dice_1x6f": "liars_dice(numdice=1,dice_sides=6)",
     "leduc_second_round": "leduc_poker",
 }
 OPENSPIEL_SOLVERS = {"cfr_plus": "CFRPlusSolver", "dcfr": "CFRSolver"}
-"""What our rules are compared with."""
+"""The solver that each of our rules is compared with."""
 FOREST_RULE = "dcfr"
 COLUMNS = {
     "game": "game",
@@ -69,7 +68,7 @@ class Row:
 
 
 def rows_of(games: Sequence[str], batches: Sequence[int] | None, threads: Sequence[int]) -> Iterator[Row]:
-    """What is measured: first a single solve of each whole game, then forests."""
+    """The rows: first a single solve of each whole game, then forests."""
     for game in games:
         if game != "leduc_second_round":
             for rule in OPENSPIEL_SOLVERS:
@@ -96,12 +95,12 @@ def game_of(name: str) -> Game[Any]:
 
 
 def measure(row: Row, openspiel: Run, *, seed: int, seconds: float, repeats: int) -> dict[str, Any]:
-    """A row's figures."""
+    """Measures a row."""
     torch.set_num_threads(row.threads)
     forest, belief = forest_of(row, seed)
     cfr = Solver(row.rule, alternating=True).start(forest, belief)
     ours, theirs = median_rates([cfr.run, openspiel], seconds=seconds, repeats=repeats)
-    passed = len(second_round_states()) if row.game == "leduc_second_round" else 1
+    subgames = len(second_round_states()) if row.game == "leduc_second_round" else 1
     return {
         "game": row.game,
         "rule": row.rule,
@@ -110,13 +109,13 @@ def measure(row: Row, openspiel: Run, *, seed: int, seconds: float, repeats: int
         "batch": row.batch,
         "iterations_per_second": ours,
         "subgame_iterations_per_second": ours * row.batch,
-        "openspiel_subgame_iterations_per_second": theirs * passed,
-        "ratio": ours * row.batch / (theirs * passed),
+        "openspiel_subgame_iterations_per_second": theirs * subgames,
+        "ratio": ours * row.batch / (theirs * subgames),
     }
 
 
 def openspiel_solvers() -> Callable[[str, str], Run]:
-    """What starts OpenSpiel's solver of a game, by our names of rule and game; each is started once.
+    """A function that starts OpenSpiel's solver by our names of rule and game; each is started once.
 
     Raises:
         UserError: OpenSpiel is not installed.

@@ -1,8 +1,7 @@
-"""One no-limit betting street with as many hands and as large a tree as one likes.
+"""A no-limit betting street with any number of hands and any size of tree.
 
-Hands differ in strength and block nothing but themselves, so that a payoff is two cumulative sums and
-cost can be measured against the number of hands. A public state carries pot, stack and board: another
-subgame is another root.
+Hands differ in strength and block only themselves, so a payoff is two cumulative sums, and cost can be
+measured against the number of hands. A public state holds pot, stack and board: each root is another subgame.
 """
 
 from collections.abc import Sequence
@@ -39,12 +38,12 @@ class Street(Game[StreetState]):
     """One betting street. Player 0 acts first; hand ``H-1`` is the best.
 
     Args:
-        hands: ``H``, each as likely as any other that the opponent does not hold.
+        hands: ``H``, all equally likely, except that both players cannot hold the same.
         pot: chips in the root's pot.
         stack: chips that each player can put in at the root.
-        bets: sizes of bets and raises as fractions of the pot after calling, ascending; going all-in
-            is always one more. A size that the stack does not exceed is left out, and one below the last.
-        most_raises: bets and raises on the street, all-ins among them.
+        bets: sizes of bets and raises as fractions of the pot after calling, ascending; all-in is always one
+            more. A size is left out if it reaches the stack, or is smaller than the last raise.
+        most_raises: the most bets and raises on the street, all-ins included.
     """
 
     name = "street"

@@ -240,9 +240,9 @@ def test_a_phase_within_another_takes_its_time_from_that() -> None:
     with patch("benchmarks.selfplay.time", time):
         clock.enter("outer")
         time.pass_by(1)
-        clock.timed("inner", time.pass_by)(2)
+        clock.time_calls("inner", time.pass_by)(2)
         time.pass_by(4)
         clock.leave()
         time.pass_by(8)
-        clock.timed("inner", time.pass_by)(16)
+        clock.time_calls("inner", time.pass_by)(16)
     assert clock.seconds == {"outer": 5, "inner": 18}
