@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from psutil import Process
 from rich.table import Table
 
+from pokerlab._callable import make_callable
 from pokerlab.config.build import (
     build,
     check_enumerable,
@@ -141,3 +142,5 @@ def _print(spot: Spot, results: dict[str, Any], table: Table, target: float | No
 
 if __name__ == "__main__":
     run_command("solve", solve)
+else:
+    make_callable(__name__, solve_spot)

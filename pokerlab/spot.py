@@ -86,6 +86,15 @@ class Table:
     probabilities: Floats
     """``[n, A]``."""
 
+    @property
+    def frequencies(self) -> dict[str, float]:
+        """How often each action is taken, all hands together.
+
+        Hands count by their weight; that some are blocked by the opponent's hands more often is left out.
+        """
+        total = self.weight.sum() or 1.0
+        return dict(zip(self.actions, (self.weight @ self.probabilities / total).tolist(), strict=True))
+
     def rows(self) -> Iterator[dict[str, Any]]:
         """Each hand as plain values, None for NaN."""
         equities = np.full(len(self.hands), np.nan) if self.equity is None else self.equity
@@ -156,6 +165,33 @@ class Spot(Generic[State]):
         """Chips of the root's pot that each player takes: together all of it."""
         first, second = self.game.committed(self.tree.root)
         return first + self.value, second - self.value
+
+    def __repr__(self) -> str:
+        progress, (first, second) = self.progress, self.expected_values
+        return (
+            f"{self.game.name}: {self.tree.num_states:,} public states, {progress.iterations:,} iterations, "
+            f"exploitability {progress.percent_of_pot:.2g} % of the pot, "
+            f"EV {first:,.5g} and {second:,.5g} of {progress.pot:,g} chips"
+        )
+
+    def state(self, line: str = "") -> State:
+        """The public state where a line ends; raises as :meth:`weights` does."""
+        return self._place(line).state
+
+    def weights(self, line: str = "") -> Floats:
+        """``[2, H]`` both ranges where a line ends: the range at the root times how often each hand comes.
+
+        Hands that the board blocks have 0.
+
+        Args:
+            line: public moves from the root, see :mod:`pokerlab.games.names`.
+
+        Raises:
+            ValueError: the line is not one of this game.
+        """
+        place = self._place(line)
+        reach = self._reach(place) * self.game.initial_beliefs
+        return reach[:, place.hands] * self.game.possible_hands(place.state)
 
     def strategy(self, line: str = "") -> dict[str, Floats]:
         """``{action: [H] probability for each hand}`` where the line ends; 0 for hands that the board blocks.
@@ -320,7 +356,7 @@ def solve(
     *,
     iterations: int | None = None,
     target: float | None = None,
-    solver: Solver | None = None,
+    solver: Solver | str | None = None,
     device: torch.device | str = "cpu",
     dtype: torch.dtype | None = None,
     isomorphism: bool = True,
@@ -333,7 +369,7 @@ def solve(
         game: small enough to be solved to the end.
         iterations: how many; None: 1,000, or as many as ``target`` takes.
         target: stop at this exploitability, in percent of the root's pot.
-        solver: the CFR variant; None: DCFR.
+        solver: the CFR variant, or the name of its rule, such as ``cfr_plus``; None: DCFR.
         device: where.
         dtype: None: float64, or float32 if the game has many hands.
         isomorphism: whether of deals that are alike one is solved, see :class:`Symmetry`.
@@ -358,7 +394,7 @@ def solve(
     tree = build_tree(game, game.root(), depth_limited=False, symmetry=symmetry)
     forest = Forest(game, [tree], device=device, dtype=dtype)
     belief = torch.as_tensor(game.initial_beliefs, device=forest.device).to(dtype)[:, None]
-    solver = solver or Solver()
+    solver = Solver(solver) if isinstance(solver, str) else solver or Solver()
     solver.start(forest, belief).run(1)  # compiles the loops, where that was not done yet
     cfr, pot, seconds = solver.start(forest, belief), game.pot(tree.root), 0.0
     for at, told in _schedule(iterations, target is not None):

@@ -23,8 +23,9 @@ from benchmarks.compare import differences
 from benchmarks.compare import identical as identical
 from benchmarks.compare import metrics as metrics
 from benchmarks.compare import read as read
-from pokerlab import evaluate, solve, train
+from pokerlab import evaluate, train
 from pokerlab.config.command import run_command
+from pokerlab.solve import solve as solve_command
 from pokerlab.store.folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +42,7 @@ LEDUC = (
 )  # fmt: skip
 COMMANDS: dict[str, tuple[str, Callable[[DictConfig], Any], *tuple[Callable[[DictConfig], Any], ...]]] = {
     "train": ("train", train.main, train.check),
-    "solve": ("solve", solve.solve),
+    "solve": ("solve", solve_command),
     "evaluate": ("evaluate", evaluate.evaluate),
 }
 
