@@ -98,7 +98,7 @@ def test_the_evaluation_leaves_the_run_as_it_was() -> None:
 
 def test_a_spot_is_solved() -> None:
     text, pictures = run("explore_a_spot")
-    assert pictures == 7
+    assert pictures == 8
     found = re.findall(r"(\w+): ([\d,]+) public .* exploitability ([\d.e-]+) % of the pot, (EV .*)", text)
     river, turn = found
     assert (river[0], turn[0], turn[1]) == ("river", "turn", "2,085")
