@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: train test lint docs clean
+.PHONY: train test lint docs dist clean
 
 train: $(INSTALLED)
 	$(BIN)/python -m pokerlab.train experiment=leduc
@@ -25,6 +25,11 @@ docs: $(INSTALLED)
 	rm -rf docs/api/rooms
 	PYTHONPATH=. $(BIN)/python -m sphinx -q -W --keep-going -d build/doctrees docs build/docs
 	@echo build/docs/index.html
+
+# The wheel and the source distribution, into dist/.
+dist: $(INSTALLED)
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
 
 # Reinstalls only when what is to be installed has changed. The pins in constraints.txt also choose the
 # torch build; a range alone would fetch the newest.
