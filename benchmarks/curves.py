@@ -18,7 +18,8 @@ from benchmarks.measure import CommandLine, output_path
 from pokerlab.config.build import build
 from pokerlab.errors import UserError
 from pokerlab.evaluation.plots import CURVES, evaluations, plot_curves
-from pokerlab.training.start import find_run, read_config
+from pokerlab.store.folder import find_run
+from pokerlab.training.start import read_config
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -41,7 +41,7 @@ from pokerlab.config.command import check_overrides
 from pokerlab.errors import UserError
 from pokerlab.store.files import TEMPORARY
 from pokerlab.store.folder import LAST, RunFolder
-from pokerlab.training.start import check_checkpoint
+from pokerlab.training.fit import check_checkpoint
 
 EXPERIMENT = "experiment=leduc"
 RUN = (
@@ -271,7 +271,7 @@ def killed_once(
         seconds=round(when, 3),
         killed=killed,
         iteration=len(run.read_metrics()),
-        saved=check_checkpoint(last, run)["iteration"] if last.exists() else None,
+        saved=check_checkpoint(last, run)["pokerlab"]["iteration"] if last.exists() else None,
         seconds_until_gone=round(gone, 3),
         wrong=wrong + unreadable(run),
     )

@@ -86,7 +86,7 @@ def going_on(run: RunFolder, pid: int, state: str = "running") -> None:
 
 
 def test_a_finished_run_at_a_glance(run: RunFolder, say: Say) -> None:
-    code, out, err = say("status", "run", "--json", "--lines", "2")
+    code, out, err = say("status", "--exit-code", "run", "--json", "--lines", "2")
     assert (code, err) == (0, "")
     status, lines = json.loads(out), run.read_metrics()
     assert {key: status[key] for key in ("run", "state", "alive", "iterations", "total_iterations")} == {
@@ -99,14 +99,17 @@ def test_a_finished_run_at_a_glance(run: RunFolder, say: Say) -> None:
     assert status["cost_usd"] is None
     assert status["last_checkpoint"] == "checkpoints/last.ckpt"
     assert status["log"] == run.log.read_text().splitlines()[-2:]
-    assert say("status", "outputs/run")[0] == 0
-    assert "6/6" in say("status", "run")[1]
+    assert say("status", "--exit-code", "outputs/run")[0] == 0
+    assert "6/6" in say("status", "--exit-code", "run")[1]
 
 
 @pytest.mark.parametrize(("state", "code"), [("stopped", 4), ("failed", 1), ("finished", 0)])
 def test_the_exit_code_tells_the_state(state: str, code: int, run: RunFolder, say: Say) -> None:
     run.update_job(state=state)
-    assert say("status", "run")[0] == code
+    assert say("status", "--exit-code", "run")[0] == code
+    assert say("status", "run")[0] == 0, "it could be read"
+    assert say("wait", "--exit-code", "run") == (code, f"run is {state}\n", "")
+    assert say("wait", "run")[0] == (0 if state == "finished" else 1)
 
 
 def test_a_run_that_goes_on_says_how_long(
@@ -119,19 +122,19 @@ def test_a_run_that_goes_on_says_how_long(
     for i, line in enumerate(lines):
         line["timestamp"] = (began + timedelta(seconds=3 * i)).isoformat()
     run.metrics.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"iteration": 6, "val')
-    code, out, _ = say("status", "run", "--json")
+    code, out, _ = say("status", "--exit-code", "run", "--json")
     status = json.loads(out)
     assert (code, status["alive"], status["iterations"]) == (3, True, 6)
     assert status["seconds_per_iteration"] == pytest.approx(3)
     assert status["eta_seconds"] == pytest.approx(300)
-    assert "5 min left" in say("status", "run")[1]
+    assert "5 min left" in say("status", "--exit-code", "run")[1]
 
 
 def test_a_dead_process_is_not_running(run: RunFolder, say: Say, somebody: subprocess.Popen[bytes]) -> None:
     going_on(run, somebody.pid)
     somebody.kill()
     somebody.communicate()
-    code, out, _ = say("status", "run")
+    code, out, _ = say("status", "--exit-code", "run")
     assert code == 1
     assert "failed  its process is gone" in out
     assert json.loads(say("list", "--json")[1])[0]["state"] == "failed"
@@ -139,15 +142,32 @@ def test_a_dead_process_is_not_running(run: RunFolder, say: Say, somebody: subpr
 
 def test_a_process_that_got_the_number_of_a_dead_one_is_not_the_run(run: RunFolder, say: Say) -> None:
     run.update_job(state="running", **process_record(os.getpid()) | {"pid_started": 1e9})
-    assert say("status", "run")[0] == 1
+    assert say("status", "--exit-code", "run")[0] == 1
 
 
 def test_a_run_of_another_machine_cannot_be_asked(run: RunFolder, say: Say) -> None:
     run.update_job(state="running", pid=1, host="elsewhere")
-    code, out, _ = say("status", "run")
+    code, out, _ = say("status", "--exit-code", "run")
     assert code == 3
     assert "running?" in out
     assert say("stop", "run")[2] == "error: run runs on elsewhere: stop it there\n"
+    assert say("resume", "run")[2] == (
+        "error: outputs/run is running on elsewhere: stop it there, or if nothing runs there any more, "
+        "say so with python -m pokerlab.jobs stop outputs/run --now\n"
+    )
+    assert say("stop", "run", "--now")[1].startswith("run is stopped after 6 iterations; ")
+    assert say("status", "--exit-code", "run")[0] == 4
+
+
+def test_waiting_ends_with_the_run_or_in_time(
+    run: RunFolder, say: Say, somebody: subprocess.Popen[bytes]
+) -> None:
+    going_on(run, somebody.pid)
+    assert say("wait", "run", "--timeout", "0.1") == (1, "run is running\n", "")
+    assert say("wait", "run", "--timeout", "0", "--exit-code")[0] == 3
+    threading.Timer(0.3, run.update_job, kwargs={"state": "finished"}).start()
+    assert say("wait", "run", "--timeout", "60") == (0, "run is finished\n", "")
+    assert "expected seconds, got 'soon'" in say("wait", "run", "--timeout", "soon")[2]
 
 
 def test_all_runs_the_newest_first(run: RunFolder, here: Path, say: Say) -> None:
@@ -204,7 +224,7 @@ def test_a_run_that_has_only_just_been_made(here: Path, say: Say) -> None:
     run = RunFolder(Path("outputs/new"))
     run.claim()
     run.update_job(state="submitted", launcher="local", pid=None, submitted=datetime.now(UTC).isoformat())
-    assert say("status", "new")[0] == 3
+    assert say("status", "--exit-code", "new")[0] == 3
     assert say("list")[0] == 0
     assert say("metrics", "new")[0] == 0
     assert say("logs", "new") == (0, "", "")
@@ -261,7 +281,7 @@ def test_mistakes_end_in_one_line(
 @pytest.mark.parametrize("name", ["job.json", "summary.json"])
 def test_a_file_that_no_run_writes_is_named(name: str, run: RunFolder, say: Say) -> None:
     (run.path / name).write_text("{")
-    assert say("status", "run")[2].startswith(f"error: outputs/run/{name} cannot be read")
+    assert say("status", "--exit-code", "run")[2].startswith(f"error: outputs/run/{name} cannot be read")
 
 
 def test_one_broken_run_does_not_hide_the_others(run: RunFolder, here: Path, say: Say) -> None:
@@ -301,7 +321,7 @@ def test_a_run_is_stopped_with_a_checkpoint_and_resumed(here: Path, say: Say) ->
     assert (code, err) == (0, "")
     done = run.read_summary()["latest_iteration"] + 1
     assert out.endswith(f"run is stopped after {done} iterations; checkpoints/last.ckpt is there\n")
-    assert say("status", "run")[0] == 4
+    assert say("status", "--exit-code", "run")[0] == 4
     assert "process" in alone("-m", "pokerlab.jobs", "resume", "run", f"iterations={done + 2}", here=here)
     assert say("logs", "run", "--follow")[0] == 0
     assert [line["iteration"] for line in run.read_metrics()] == list(range(done + 2))
@@ -310,7 +330,7 @@ def test_a_run_is_stopped_with_a_checkpoint_and_resumed(here: Path, say: Say) ->
 def test_a_run_is_killed_at_once(here: Path, say: Say) -> None:
     run = launched(here, "workers=1")
     assert say("stop", "run", "--now")[0] == 0
-    assert say("status", "run")[0] == 4
+    assert say("status", "--exit-code", "run")[0] == 4
     assert run.read_summary()["state"] == "stopped"
 
 
@@ -325,11 +345,11 @@ def on_modal(server: FakeModal, here: Path, *overrides: str) -> RunFolder:
 
 def test_a_call_from_waiting_to_its_end(server: FakeModal, here: Path, say: Say) -> None:
     run = on_modal(server, here)
-    code, out, _ = say("status", "far", "--json")
+    code, out, _ = say("status", "--exit-code", "far", "--json")
     status = json.loads(out)
     assert (code, status["state"], status["alive"], status["call_id"]) == (3, "submitted", True, "fc-1")
     assert server.run() == "finished"
-    code, out, _ = say("status", "far", "--json")
+    code, out, _ = say("status", "--exit-code", "far", "--json")
     assert (code, json.loads(out)["iterations"]) == (0, 6)
     assert 0 < json.loads(out)["cost_usd"] < 1
     assert [line["cost_usd"] for line in run.read_metrics()] == sorted(
@@ -345,9 +365,9 @@ def test_a_call_that_is_gone_is_not_running(server: FakeModal, here: Path, say: 
     run = on_modal(server, here)
     run.update_job(state="running", attempts=1)
     server.over["fc-1"] = modal.exception.FunctionTimeoutError()
-    assert say("status", "far")[0] == 1
+    assert say("status", "--exit-code", "far")[0] == 1
     server.over["fc-1"] = modal.exception.ConnectionError()
-    code, out, _ = say("status", "far")
+    code, out, _ = say("status", "--exit-code", "far")
     assert code == 3
     assert "running?" in out
 
@@ -357,7 +377,7 @@ def test_a_call_that_waits_is_cancelled(server: FakeModal, here: Path, say: Say)
     assert say("stop", "far")[1] == "far is stopped after 0 iterations; there is no checkpoint yet\n"
     assert server.cancelled == [("fc-1", False)]
     assert server.stops == {}
-    assert say("status", "far")[0] == 4
+    assert say("status", "--exit-code", "far")[0] == 4
 
 
 def test_a_call_that_runs_saves_a_checkpoint_first(
@@ -405,7 +425,7 @@ def test_a_preempted_call_goes_on_by_itself(
     with pytest.raises(KeyboardInterrupt):
         server.run()
     del server.over["fc-1"]  # Modal tries again
-    code, out, _ = say("status", "far", "--json")
+    code, out, _ = say("status", "--exit-code", "far", "--json")
     assert (code, json.loads(out)["state"]) == (3, "preempted")
     assert server.run() == "finished"
     assert run.read_job()["attempts"] == 2
@@ -425,12 +445,12 @@ def test_what_may_be_the_machines_fault_is_tried_again(
         with pytest.raises(ZeroDivisionError):
             server.run()
     del server.over["fc-1"]  # Modal tries again
-    code, out, _ = say("status", "far", "--json")
+    code, out, _ = say("status", "--exit-code", "far", "--json")
     status = json.loads(out)
     assert (code, status["state"]) == (3, "retrying")
     assert status["reason"].startswith("ZeroDivisionError")
     server.over["fc-1"] = ZeroDivisionError()
-    assert say("status", "far")[0] == 1
+    assert say("status", "--exit-code", "far")[0] == 1
     del server.over["fc-1"]
     assert server.run() == "finished"
     assert run.read_job()["reason"] is None
@@ -473,6 +493,24 @@ def test_what_does_not_come_whole_does_not_stay(
     assert not [name for name in contents(pulled) if "last.ckpt" in name]
     monkeypatch.setattr(fake_modal._Volume, "read_file", read)
     assert "1 files came" in say("pull", "far")[1]
+
+
+@pytest.mark.parametrize("path", ["far/../../away", "/far/../away", "other/summary.json"])
+def test_nothing_is_pulled_to_another_folder(
+    path: str, server: FakeModal, here: Path, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_modal(server, here)
+    entry = modal.types.FileEntry(path, modal.types.FileEntryType.FILE, mtime=1, size=3)
+    listdir = fake_modal._Volume.listdir
+
+    def listed(self: Any, folder: str, *, recursive: bool = False) -> Any:
+        return [*listdir(self, folder, recursive=recursive), *([entry] if recursive else [])]
+
+    monkeypatch.setattr(fake_modal._Volume, "listdir", listed)
+    before = contents(here.parent)
+    refused = f"error: the Volume lists {path!r}, which is not a file of far\n"
+    assert say("pull", "far") == (2, "", refused)
+    assert contents(here.parent) == before
 
 
 def test_a_run_of_this_machine_is_not_pulled_over(

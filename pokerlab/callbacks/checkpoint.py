@@ -13,10 +13,9 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from pokerlab.selfplay.data import SelfPlayData
 from pokerlab.selfplay.replay_on_disk import chunk_files
+from pokerlab.store.checkpoints import FORMAT
 from pokerlab.store.files import write_atomically
 from pokerlab.store.folder import LAST, RunFolder
-
-FORMAT = 1
 
 
 class RunCheckpointIO(CheckpointIO):
@@ -67,13 +66,9 @@ class RunCheckpointIO(CheckpointIO):
             write_atomically(replay, lambda file: torch.save(contents, file))
             self._replays.add(replay.name)
         write_atomically(path, content)
-        needed = {f"replay-{iteration:06d}.pt" for iteration in self.run.numbered()}
         if path.name == LAST:
-            needed.add(replay.name)
-            for other in path.parent.glob("replay-*.pt"):
-                if other.name not in needed:
-                    other.unlink()
-                    self._replays.discard(other.name)
+            self.run.remove_replays(replay.name)
+            self._replays = {name for name in self._replays if (path.parent / name).exists()}
             self._remove_chunks()
 
     def _remove_chunks(self) -> None:

@@ -13,8 +13,8 @@ import wandb
 
 from pokerlab.callbacks.exploitability import ExploitabilityEvery
 from pokerlab.callbacks.metrics import Metrics
+from pokerlab.store.checkpoints import read_checkpoint
 from pokerlab.store.folder import LAST, RunFolder
-from pokerlab.training.start import read_checkpoint
 
 log = logging.getLogger("pokerlab")
 

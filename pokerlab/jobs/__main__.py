@@ -2,7 +2,10 @@
 
 import sys
 
-from pokerlab.jobs.command import run
-
 if __name__ == "__main__":
-    run(sys.argv[1:])
+    try:
+        from pokerlab.jobs.command import run
+
+        run(sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,17 +1,21 @@
 """Follows runs, here and on Modal alike.
 
-    python -m pokerlab.jobs list | status RUN | logs RUN | metrics RUN | stop RUN | pull RUN | resume RUN
+    pokerlab jobs list | status RUN | logs RUN | metrics RUN | wait RUN | stop RUN | pull RUN | resume RUN
 
-RUN is a run's name, or its folder. ``status`` exits with 0 if the run has finished, 3 if it is going on (or
-waiting), 4 if it was stopped and 1 if it failed; 2 is a mistake on the command line.
+RUN is a run's name, or its folder. Exit codes: 0, 2 for a mistake on the command line or a file that cannot
+be read, and for ``wait`` 1 if the run did not finish. With ``--exit-code``, ``status`` and ``wait`` tell the
+state: 0 finished, 3 going on (or waiting), 4 stopped, 1 failed.
 """
 
 import argparse
+import contextlib
 import json
+import math
 import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from pokerlab.console import say, wide_console
@@ -27,7 +31,7 @@ from pokerlab.jobs.show import (
     varied,
 )
 from pokerlab.store.folder import OUTPUTS
-from pokerlab.store.status import GOING_ON
+from pokerlab.store.records import GOING_ON
 
 EXIT_CODES = {"finished": 0, "failed": 1, "stopped": 4, **dict.fromkeys(GOING_ON, 3)}
 
@@ -56,7 +60,9 @@ def list_runs(arguments: argparse.Namespace) -> int:
     if arguments.plot:
         from pokerlab.evaluation.plots import plot_sweep
 
-        path = plot_sweep(statuses, varied(statuses), OUTPUTS / "sweeps" / arguments.sweep / "sweep.png")
+        path = plot_sweep(
+            statuses, varied(statuses), OUTPUTS / "sweeps" / Path(arguments.sweep).name / "sweep.png"
+        )
         say(f"plot: {path}", error=True)
     return 0
 
@@ -68,7 +74,17 @@ def status(found: Found, arguments: argparse.Namespace) -> int:
         say(json.dumps(seen.as_json(), indent=2))
     else:
         wide_console().print(status_table(seen))
-    return EXIT_CODES[seen.state]
+    return EXIT_CODES[seen.state] if arguments.exit_code else 0
+
+
+def wait(found: Found, arguments: argparse.Namespace) -> int:
+    """``wait``: until the run is over, or for ``--timeout`` seconds."""
+    until = math.inf if arguments.timeout is None else time.monotonic() + arguments.timeout
+    while (state := found.status().state) in GOING_ON and (left := until - time.monotonic()) > 0:
+        time.sleep(min(left, found.pause))
+        found.refresh()
+    say(f"{found.name} is {state}")
+    return EXIT_CODES[state] if arguments.exit_code else int(state != "finished")
 
 
 def logs(found: Found, arguments: argparse.Namespace) -> int:
@@ -85,7 +101,7 @@ def logs(found: Found, arguments: argparse.Namespace) -> int:
         begin = len(lines)
         if over or not arguments.follow:
             return 0
-        time.sleep(0.5 if found.cloud is None else 10)
+        time.sleep(found.pause)
 
 
 def metrics(found: Found, arguments: argparse.Namespace) -> int:
@@ -145,7 +161,7 @@ def resume(found: Found, arguments: argparse.Namespace) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    whole = argparse.ArgumentParser(prog="python -m pokerlab.jobs", description=__doc__.split("\n\n")[0])
+    whole = argparse.ArgumentParser(prog="pokerlab jobs", description=__doc__.split("\n\n")[0])
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, work: Callable[..., int], **flags: dict[str, Any]) -> argparse.ArgumentParser:
@@ -163,12 +179,16 @@ def parser() -> argparse.ArgumentParser:
     lines: dict[str, Any] = {"type": _count, "metavar": "N", "help": "of the log"}
     add("list", list_runs, sweep={"metavar": "NAME", "help": "its runs only"}, json=as_json,
         plot=yes | {"help": "draw the sweep"})  # fmt: skip
-    add("status", status, json=as_json, lines=lines | {"default": 5})
+    exit_code: dict[str, Any] = yes | {"dest": "exit_code", "help": "that tells the state: 0, 3, 4 or 1"}
+    add("status", status, json=as_json, lines=lines | {"default": 5}, **{"exit-code": exit_code})
     add("logs", logs, follow=yes, lines=lines | {"default": 30})
     add("metrics", metrics, json=as_json, plot=yes | {"help": "draw the run, as PNG"},
         last={"type": _count, "default": 10, "metavar": "N", "help": "iterations"})  # fmt: skip
-    add("stop", stop_run, now=yes | {"help": "at once, without a checkpoint"},
-        seconds={"type": float, "default": 120.0, "metavar": "S", "help": "to wait at most"})  # fmt: skip
+    add("wait", wait, timeout={"type": _seconds, "metavar": "S", "help": "seconds at most"},
+        **{"exit-code": exit_code})  # fmt: skip
+    add("stop", stop_run,
+        now=yes | {"help": "without a checkpoint; a run of a machine that is gone counts as stopped"},
+        seconds={"type": _seconds, "default": 120.0, "metavar": "S", "help": "to wait at most"})  # fmt: skip
     add("pull", pull_run)
     overrides = add("resume", resume)
     overrides.add_argument("overrides", nargs="*", metavar="key=value", help="what may change")
@@ -179,6 +199,13 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected an integer of at least 1, got {text!r}")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 <= (seconds := float(text)) < math.inf:
+            return seconds
+    raise argparse.ArgumentTypeError(f"expected seconds, got {text!r}")
 
 
 def run(argv: list[str]) -> NoReturn:

@@ -1,22 +1,27 @@
 """Runs what was submitted: the same body in a detached process here and in a container on Modal.
 
-    python -m pokerlab.jobs.detached RUN_DIR [CHECKPOINT]
+    python -m pokerlab.jobs.detached RUN_DIR [CHECKPOINT] [--lock DESCRIPTOR]
 
 It needs nothing but the run's folder, so it can be killed at any moment and started again.
 """
 
+import argparse
 import contextlib
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 
-from pokerlab.config.command import say_error
+from pokerlab.console import say
 from pokerlab.errors import DiskError, UserError
-from pokerlab.store.folder import LAST, RunFolder
-from pokerlab.training.run import STOPPED, RunFailedError, train
-from pokerlab.training.start import Start, read_config
+from pokerlab.store.folder import RunFolder
+from pokerlab.store.lock import RunLock
+
+STOPPED = 130
+"""Exit code of a process that a signal stopped."""
 
 
 def carry_on(
@@ -24,44 +29,68 @@ def carry_on(
     checkpoint: Path | None = None,
     saved: Callable[[], None] | None = None,
     since: float | None = None,
+    lock: RunLock | None = None,
 ) -> None:
-    """Trains to the last iteration, from ``last.ckpt`` if the run got that far before.
+    """Trains to the last iteration, from the newest checkpoint if the run got that far before.
 
     Args:
         run: a folder with a config.yaml.
         checkpoint: where to begin instead.
         saved: called after every write of ``last.ckpt``.
-        since: from when on what runs it has to be paid for, seconds since 1970; null: from now on.
+        since: from when on what runs it has to be paid for, seconds since 1970; None: from now on.
+        lock: of the folder; None: not held yet.
 
     Raises:
+        UserError: another process runs it, or its files cannot be gone on from.
         KeyboardInterrupt: the run was stopped.
     """
-    last = run.checkpoints / LAST
-    if checkpoint is None and last.exists():
-        checkpoint = last
-    train(Start(run, read_config(run), checkpoint), saved=saved, since=since)
+    from pokerlab.training.run import train
+    from pokerlab.training.start import go_on
+
+    train(go_on(run, checkpoint, lock or run.lock()), saved=saved, since=since)
 
 
 def main(arguments: list[str]) -> int:
     """The command; returns the exit code."""
-    run = RunFolder(Path(arguments[0]))
+    parser = argparse.ArgumentParser(prog="python -m pokerlab.jobs.detached")
+    parser.add_argument("run", type=Path)
+    parser.add_argument("checkpoint", type=Path, nargs="?")
+    parser.add_argument("--lock", type=int, help="file descriptor of the folder's lock, passed on")
+    given = parser.parse_args(arguments)
+    run = RunFolder(given.run)
     try:
-        checkpoint = Path(arguments[1]) if len(arguments) > 1 else None
-        carry_on(run, checkpoint, since=psutil.Process().create_time())
+        lock = None if given.lock is None else RunLock(run.path, given.lock)
+        from pokerlab.training.run import RunFailedError  # torch takes a while, in which a signal may come
+
+        try:
+            carry_on(run, given.checkpoint, since=psutil.Process().create_time(), lock=lock)
+        except RunFailedError:
+            return 1
     except KeyboardInterrupt:
+        with contextlib.suppress(OSError, UserError):
+            run.update_job(state="stopped")
         return STOPPED
-    except RunFailedError:
-        return 1
     except DiskError as error:
-        say_error(error)
+        _say(error)
         return 1
     except UserError as error:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, UserError):
             run.update_job(state="failed")
-        say_error(error)
+        _say(error)
         return 2
     return 0
 
 
+def _say(error: Exception) -> None:
+    with contextlib.suppress(OSError):
+        say(f"error: {error}", error=True)
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     sys.exit(main(sys.argv[1:]))

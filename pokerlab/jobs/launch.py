@@ -106,16 +106,22 @@ def _launch_here(began: Start, note: dict[str, Any]) -> str:
     """A detached process group that outlives the terminal."""
     run = began.run
     run.update_job(launcher="local", submitted=now(), call_id=None, pid=None, state="submitted", **note)
-    command = [sys.executable, "-m", "pokerlab.jobs.detached", str(run.path)]
-    if began.checkpoint is not None:
-        command.append(str(began.checkpoint))
+    lock = began.lock.descriptor  # which the child keeps
+    command = [sys.executable, "-m", "pokerlab.jobs.detached", str(run.path), "--lock", str(lock)]
     with run.output.open("ab") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=[lock],
         )
     run.update_job(**process_record(process.pid))
+    began.lock.release()
     name = run.path.name if run.path == OUTPUTS / run.path.name else str(run.path)
-    return _told(name, f"process {process.pid}", f"results  {run.path}")
+    notes = "".join(f"note     {note}\n" for note in began.notes)
+    return notes + _told(name, f"process {process.pid}", f"results  {run.path}")
 
 
 def _launch_on_modal(
@@ -166,7 +172,7 @@ def _resumed_on_modal(
             raise UserError(f"no run {name!r} on the Volume{near(name, runs.names())}")
         if job.get("call_id") is not None and is_pending(job["call_id"]):
             raise UserError(f"{name} is running as call {job['call_id']}: stop that first")
-        stored = resumed_config(config, source, experiment, overrides)
+        stored = OmegaConf.create(resumed_config(config, source, experiment, overrides))
     stored.resume_from, stored.run_dir = resume_from, None
     if stored.launcher.name != "modal":
         stored.launcher = config.launcher

@@ -43,7 +43,8 @@ class ModalRuns:
         """Every run's name."""
         with modal_errors("list the runs"):
             entries = self._volume.listdir("/")
-        return sorted(entry.path.strip("/") for entry in entries)
+        found = (entry.path.strip("/") for entry in entries)
+        return sorted(name for name in found if name == Path(name).name != "..")
 
     def read(self, name: str, file: str) -> bytes | None:
         """A file of a run; None: there is none."""
@@ -64,14 +65,21 @@ class ModalRuns:
         return run
 
     def files(self, name: str) -> dict[str, tuple[int, float]]:
-        """Every file of a run: path below its folder → size in bytes, and when it was changed."""
+        """Every file of a run: path below its folder → size in bytes, and when it was changed.
+
+        Raises:
+            UserError: the listing leads out of the folder.
+        """
         with modal_errors(f"list the files of {name}"):
             entries = self._volume.listdir(f"/{name}", recursive=True)
-        return {
-            str(Path(entry.path.strip("/")).relative_to(name)): (entry.size, float(entry.mtime))
-            for entry in entries
-            if entry.type == modal.types.FileEntryType.FILE
-        }
+        found = {}
+        for entry in entries:
+            first, *inside = Path(entry.path.strip("/")).parts
+            if first != name or ".." in inside:
+                raise UserError(f"the Volume lists {entry.path!r}, which is not a file of {name}")
+            if entry.type == modal.types.FileEntryType.FILE:
+                found[str(Path(*inside))] = entry.size, float(entry.mtime)
+        return found
 
     def download(self, name: str, file: str, to: io.BufferedWriter) -> None:
         """Writes a file of a run to ``to``."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,10 @@ import psutil
 
 from pokerlab.errors import UserError, near
 from pokerlab.store.files import TEMPORARY, now, write_json
-from pokerlab.store.folder import OUTPUTS, RunFolder
+from pokerlab.store.folder import OUTPUTS, RunFolder, find_run, local_runs
 from pokerlab.store.process import find_process
-from pokerlab.store.status import GOING_ON, Status, read_status
+from pokerlab.store.records import GOING_ON
+from pokerlab.store.status import Status, read_status
 
 if TYPE_CHECKING:
     from pokerlab.jobs.modal_client import ModalRuns
@@ -50,6 +52,11 @@ class Found:
     """Its folder; of a run on Modal, a mirror of the small files."""
     cloud: "ModalRuns | None"
     """Where it was mirrored from."""
+
+    @property
+    def pause(self) -> float:
+        """Seconds after which it is worth looking again."""
+        return 0.5 if self.cloud is None else 10.0
 
     def refresh(self) -> None:
         """Mirrors a run on Modal again."""
@@ -86,31 +93,22 @@ def located(name: str) -> Iterator[Found]:
     Raises:
         UserError: there is none; names the near matches.
     """
-    local = next((run for run in map(RunFolder, (OUTPUTS / name, Path(name))) if run.holds_a_run), None)
-    if local is not None and (local.read_job().get("launcher") != "modal" or not signed_in()):
-        yield Found(local.path.resolve().name, local, None)
-        return
-    name = Path(name).name
-    if signed_in():
-        cloud = modal_runs()
-        with tempfile.TemporaryDirectory() as folder:
-            mirror = cloud.mirror(name, Path(folder))
-            if mirror.holds_a_run:
-                yield Found(name, mirror, cloud)
-                return
-        known = sorted({*cloud.names(), *(run.path.name for run in local_runs())})
-        raise UserError(f"no run {name!r} here or on the Volume{near(name, known)}")
-    known = sorted(run.path.name for run in local_runs())
-    raise UserError(
-        f"no run {name!r} here{near(name, known)}; runs on Modal cannot be seen without `modal token new`"
-    )
-
-
-def local_runs() -> list[RunFolder]:
-    """Every run in outputs/."""
-    if not OUTPUTS.is_dir():
-        return []
-    return [run for path in OUTPUTS.iterdir() if (run := RunFolder(path)).holds_a_run]
+    try:
+        local = find_run(name)
+    except UserError as error:
+        if not signed_in():
+            raise UserError(f"{error}; runs on Modal cannot be seen without `modal token new`") from error
+    else:
+        if local.read_job().get("launcher") != "modal" or not signed_in():
+            yield Found(local.path.resolve().name, local, None)
+            return
+    name, cloud = Path(name).name, modal_runs()
+    with tempfile.TemporaryDirectory() as folder:
+        if name in cloud.names() and (mirror := cloud.mirror(name, Path(folder))).holds_a_run:
+            yield Found(name, mirror, cloud)
+            return
+    known = sorted({*cloud.names(), *(run.path.name for run in local_runs())})
+    raise UserError(f"no run {name!r} here or on the Volume{near(name, known)}")
 
 
 def every_status(trouble: Callable[[str], None]) -> list[Status]:
@@ -120,15 +118,16 @@ def every_status(trouble: Callable[[str], None]) -> list[Status]:
         trouble: is told of each run that cannot be read, and of Modal if it cannot be reached.
     """
 
-    def look(found: Found) -> Status | None:
+    def look(found: Callable[[], Found]) -> Status | None:
         try:
-            return found.status() if found.run.holds_a_run else None
+            one = found()
+            return one.status() if one.run.holds_a_run else None
         except UserError as error:
             trouble(str(error))
             return None
 
     def look_there(name: str) -> Status | None:
-        return look(Found(name, cloud.mirror(name, Path(folder), AT_A_GLANCE), cloud))
+        return look(lambda: Found(name, cloud.mirror(name, Path(folder), AT_A_GLANCE), cloud))
 
     there: list[Status | None] = []
     if signed_in():
@@ -139,7 +138,7 @@ def every_status(trouble: Callable[[str], None]) -> list[Status]:
             except UserError as error:
                 trouble(str(error))
     names = {status.run for status in there if status is not None}
-    here = [look(Found(run.path.name, run, None)) for run in local_runs()]
+    here = [look(partial(Found, run.path.name, run, None)) for run in local_runs()]
     copies = [status for status in here if status and status.launcher == "modal" and status.run in names]
     return [status for status in there + here if status is not None and status not in copies]
 
@@ -178,7 +177,10 @@ def stop(found: Found, *, now_: bool, seconds: float, waiting: Callable[[str], N
 def _stop_here(found: Found, *, now_: bool, seconds: float, waiting: Callable[[str], None]) -> None:
     process = find_process(found.run.read_job())
     if process is None:
-        raise UserError(f"{found.name} runs on {found.run.read_job().get('host')}: stop it there")
+        if not now_:
+            raise UserError(f"{found.name} runs on {found.run.read_job().get('host')}: stop it there")
+        _record_stop(found.run)
+        return
     if now_:
         for each in (process, *process.children(recursive=True)):
             each.kill()

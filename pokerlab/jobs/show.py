@@ -114,7 +114,7 @@ def metrics_table(metrics: Sequence[dict[str, Any]]) -> Table:
             number(line["policy_loss"], ".2e"),
             number(line["exploitability"]),
             number(line["exploitability_policy_net"]),
-            f"{line['examples']:,}",
+            number(line["examples"], ",.0f"),
             number(line["seconds_selfplay"], ".2f"),
             number(line["seconds_training"], ".2f"),
             number(line["cost_usd"], ".2f"),

@@ -4,11 +4,14 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from datetime import UTC, datetime
 from errno import EEXIST
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from pokerlab.errors import UserError
 
 TEMPORARY = ".tmp"
 """What the name of a file that is still being written ends with."""
@@ -17,6 +20,12 @@ TEMPORARY = ".tmp"
 def now() -> str:
     """UTC, ISO 8601, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def check_regular(path: Path) -> None:
+    """Raises an OSError if there is a folder, a device or a pipe."""
+    if path.exists() and not path.is_file():
+        raise OSError(EEXIST, "is not a regular file", str(path))
 
 
 def write_atomically(path: Path, content: bytes | str | Callable[[BinaryIO], Any]) -> None:
@@ -29,8 +38,7 @@ def write_atomically(path: Path, content: bytes | str | Callable[[BinaryIO], Any
     Raises:
         OSError: it cannot be written, or is a folder, a device or a pipe; names ``path``.
     """
-    if path.exists() and not path.is_file():
-        raise OSError(EEXIST, "is not a regular file", str(path))
+    check_regular(path)
     temporary = path.with_name(f".{path.name}{TEMPORARY}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,6 +74,25 @@ def link_or_copy(source: Path, path: Path) -> None:
             write_atomically(path, lambda to: shutil.copyfileobj(file, to))
 
 
+def open_to_read(path: Path) -> BinaryIO:
+    """Opens a file; never waits, as opening a pipe would.
+
+    Raises:
+        FileNotFoundError: there is nothing.
+        UserError: it is not a regular file, or may not be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UserError(f"{path} cannot be read: it is not a regular file")
+    return os.fdopen(descriptor, "rb")
+
+
 def append_line(path: Path, line: str) -> None:
     """Appends a line, whole or not at all.
 
@@ -74,6 +101,7 @@ def append_line(path: Path, line: str) -> None:
     """
     content = line.encode() + b"\n"
     try:
+        check_regular(path)
         with path.open("ab", buffering=0) as file:
             before = os.fstat(file.fileno()).st_size
             try:

@@ -7,13 +7,18 @@ import contextlib
 import errno
 import json
 import os
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pokerlab.errors import DiskError, UserError
-from pokerlab.store.files import TEMPORARY, append_line, write_atomically, write_json
+from pokerlab.errors import DiskError, UserError, near
+from pokerlab.store.files import TEMPORARY, append_line, open_to_read, write_atomically, write_json
+from pokerlab.store.lock import RunLock
 from pokerlab.store.process import find_process, process_record
+from pokerlab.store.records import JOB, SUMMARY, Check, parse, parse_line
 
 OUTPUTS = Path("outputs")
 """Where the runs of this machine are."""
@@ -80,10 +85,25 @@ class RunFolder:
     @property
     def holds_a_run(self) -> bool:
         """Whether a run was ever started here."""
-        return self.config.exists() or self.job.exists() or self.metrics.exists()
+        return any(map(os.path.exists, (self.config, self.job, self.metrics)))
 
-    def claim(self) -> None:
-        """Makes the folder, for a new run.
+    def lock(self) -> RunLock:
+        """Makes this process the only one that writes the folder, until the lock is released.
+
+        Raises:
+            UserError: another process is.
+        """
+        try:
+            return RunLock(self.path)
+        except BlockingIOError as error:
+            pid = self.read_job().get("pid")
+            by = "another process" if pid is None else f"process {pid}"
+            raise UserError(f"{self.path} is running as {by}: stop that first") from error
+        except OSError as error:
+            raise UserError(f"{self.path}: {error.strerror}") from error
+
+    def claim(self) -> RunLock:
+        """Makes the folder, for a new run, and locks it.
 
         A start that was killed before it wrote the config left nothing to continue: its folder is free.
 
@@ -91,18 +111,21 @@ class RunFolder:
             UserError: it holds another run, or cannot be made.
             DiskError: the disk is full or read-only.
         """
-        if self._abandoned:
-            self.discard()
-        if self.holds_a_run:
+        if self.holds_a_run and not self._abandoned:
             raise UserError(
                 f"{self.path} already holds a run: give another run_name or run_dir, "
                 f"or continue it with resume_from={self.path}"
             )
+        taken = f"{self.path} was just taken by another run"
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
-            self.job.open("x").close()  # of two that start at once, one gets it
-        except FileExistsError as error:
-            raise UserError(f"{self.path} was just taken by another run") from error
+            lock = RunLock(self.path)
+            if self._abandoned:
+                self._remove_files()
+            self.checkpoints.mkdir(exist_ok=True)
+            self.job.open("x").close()  # where there are no locks, one of two gets it
+        except (FileExistsError, BlockingIOError) as error:
+            raise UserError(taken) from error
         except OSError as error:
             raise cannot_write(self.path, error) from error
         try:
@@ -110,32 +133,33 @@ class RunFolder:
         except OSError as error:
             self.discard()
             raise cannot_write(self.path, error) from error
+        return lock
 
     @property
     def _abandoned(self) -> bool:
         """Whether a process of this machine claimed the folder, and died before it wrote the config."""
-        if self.config.exists() or not self.job.exists():
+        if self.config.exists() or not self.job.is_file():
             return False
+        if not self.job.stat().st_size:  # it was killed before it could say who it is
+            return True
         job = self.read_job()
         return job.get("host") == os.uname().nodename and find_process(job) is None
 
     def discard(self) -> None:
         """Removes what a start that did not succeed has written, as far as that can be done."""
-        replays = self.checkpoints.glob("replay-*.pt")
-        for path in (
-            *replays,
-            *self.replay.glob("*.pt"),
-            self.checkpoints / LAST,
-            self.metrics,
-            self.config,
-            self.job,
-        ):
-            with contextlib.suppress(OSError):
-                path.unlink()
-        self.remove_leftovers()
+        self._remove_files()
         for folder in (self.checkpoints, self.replay, self.path):
             with contextlib.suppress(OSError):
                 folder.rmdir()  # not if there is something else
+
+    def _remove_files(self) -> None:
+        replays = self.checkpoints.glob("replay-*.pt")
+        chunks = self.replay.glob("*.pt")
+        files = (self.checkpoints / LAST, self.metrics, self.config, self.job)
+        for path in (*replays, *chunks, *files):
+            with contextlib.suppress(OSError):
+                path.unlink()
+        self.remove_leftovers()
 
     def remove_leftovers(self) -> None:
         """Removes what a killed process was writing; only the process that runs the run may."""
@@ -147,13 +171,32 @@ class RunFolder:
         """Sets fields of job.json."""
         write_json(self.job, self.read_job() | changes)
 
+    def read_config(self) -> dict[str, Any]:
+        """config.yaml.
+
+        Raises:
+            UserError: it is not there, or not what a run writes.
+        """
+        import yaml  # takes a while
+
+        try:
+            with open_to_read(self.config) as file:
+                config = yaml.load(file, Loader=yaml_loader())
+        except FileNotFoundError as error:
+            raise UserError(f"{self.path} has no config.yaml: it is not a run's folder") from error
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise UserError(f"{self.config} cannot be read: {' '.join(str(error).split())}") from error
+        if not isinstance(config, dict) or "iterations" not in config:
+            raise UserError(f"{self.config} is not the config of a run")
+        return config
+
     def read_job(self) -> dict[str, Any]:
         """job.json, empty if there is none.
 
         Raises:
             UserError: it is not what a run writes.
         """
-        return _read_object(self.job)
+        return _read_record(self.job, JOB)
 
     def read_summary(self) -> dict[str, Any]:
         """summary.json, empty if there is none.
@@ -161,7 +204,7 @@ class RunFolder:
         Raises:
             UserError: it is not what a run writes.
         """
-        return _read_object(self.summary)
+        return _read_record(self.summary, SUMMARY)
 
     def checkpoint(self, iteration: int) -> Path:
         """The checkpoint that is kept after ``iteration`` iterations."""
@@ -169,18 +212,44 @@ class RunFolder:
 
     def numbered(self) -> dict[int, Path]:
         """Iteration → checkpoint, ascending."""
-        found = {int(path.stem.split("=")[1]): path for path in self.checkpoints.glob("iteration=*.ckpt")}
+        paths = self.checkpoints.glob("iteration=*.ckpt")
+        found = {int(n): path for path in paths if (n := path.stem.partition("=")[2]).isdecimal()}
         return dict(sorted(found.items()))
+
+    def remove_replays(self, needed: str) -> None:
+        """Removes the replays that neither a numbered checkpoint nor ``last.ckpt`` needs.
+
+        Args:
+            needed: the name of the one that ``last.ckpt`` needs.
+        """
+        kept = {needed, *(f"replay-{iteration:06d}.pt" for iteration in self.numbered())}
+        for path in self.checkpoints.glob("replay-*.pt"):
+            if path.name not in kept:
+                path.unlink()
 
     def read_metrics(self, last: int | None = None) -> list[dict[str, Any]]:
         """The whole lines of the metrics; a last line that is still being written is left out.
 
         Args:
-            last: only so many, which is quick however long the file is; null: all.
+            last: only so many, which is quick however long the file is; None: all.
+
+        Raises:
+            UserError: a line is not what a run writes.
         """
+        return [line for _, line in self._metrics(last)]
+
+    def _metrics(self, last: int | None) -> list[tuple[str, dict[str, Any]]]:
+        """Each line as it stands, and as it is read."""
         lines = _lines(self.metrics, None if last is None else last + 1)
-        whole = [json.loads(line) for line in lines if line.endswith("\n")]
-        return whole if last is None else whole[-last:]
+        whole = [line for line in lines if line.endswith("\n")]
+        found = []
+        for i, line in enumerate(whole if last is None else whole[-last:]):
+            try:
+                found.append((line, parse_line(line)))
+            except ValueError as error:
+                where = f"line {i + 1}" if last is None else f"the line {line.strip()[:40]!r}"
+                raise UserError(f"{self.metrics} cannot be read: {where}: {error}") from error
+        return found
 
     @property
     def newest_log(self) -> Path:
@@ -188,13 +257,13 @@ class RunFolder:
         return self.log if self.log.exists() and self.log.stat().st_size else self.output
 
     def read_log(self, last: int | None = None) -> list[str]:
-        """The log's last lines; null: all."""
+        """The log's last lines; None: all."""
         return [line.rstrip("\n") for line in _lines(self.newest_log, last)]
 
     def keep_metrics_before(self, iteration: int) -> None:
         """Drops the lines from ``iteration`` on: those iterations will be run again."""
-        kept = [line for line in self.read_metrics() if line["iteration"] < iteration]
-        write_atomically(self.metrics, "".join(json.dumps(line) + "\n" for line in kept))
+        kept = [text for text, line in self._metrics(None) if line["iteration"] < iteration]
+        write_atomically(self.metrics, "".join(kept))
 
 
 def cannot_write(path: Path, error: OSError) -> DiskError | UserError:
@@ -203,22 +272,50 @@ def cannot_write(path: Path, error: OSError) -> DiskError | UserError:
     return kind(f"cannot write run_dir {path}: {error.strerror}")
 
 
-def _read_object(path: Path) -> dict[str, Any]:
+def local_runs() -> list[RunFolder]:
+    """The runs of this machine, by name."""
+    return [run for path in sorted(OUTPUTS.glob("*")) if (run := RunFolder(path)).holds_a_run]
+
+
+def find_run(name: str) -> RunFolder:
+    """A run by its name or folder.
+
+    Raises:
+        UserError: there is none; names the near matches.
+    """
+    for path in (OUTPUTS / name, Path(name)):
+        if RunFolder(path).holds_a_run:
+            return RunFolder(path)
+    raise UserError(f"no run {name!r} here{near(name, [run.path.name for run in local_runs()])}")
+
+
+@cache
+def yaml_loader() -> Any:
+    """YAML 1.2's floats: 1e-3 is one, as it is to Hydra, which the config was composed by."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
+        pass
+
+    number = r"[-+]?(?:\d[\d_]*\.[\d_]*(?:[eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\.\d+(?:[eE][-+]?\d+)?)$"
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(number), list("-+0123456789."))
+    return Loader
+
+
+def _read_record(path: Path, fields: Mapping[str, tuple[Check, str]]) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text())
+        with open_to_read(path) as file:
+            return parse(file.read(), fields)
     except FileNotFoundError:
         return {}
     except ValueError as error:
         raise UserError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} cannot be read: expected an object")
-    return content
 
 
 def _lines(path: Path, last: int | None) -> list[str]:
     """A file's lines, or its last ones; none if there is no file."""
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             block, size = 1 << 14, file.seek(0, os.SEEK_END)
             begin = 0 if last is None else max(size - block, 0)
             while True:

@@ -8,11 +8,10 @@ from typing import Any
 
 from pokerlab.store.files import now
 from pokerlab.store.folder import RunFolder
+from pokerlab.store.records import GOING_ON
 
 RECENT = 20
 """Iterations whose pace is the run's."""
-GOING_ON = ("submitted", "running", "preempted", "retrying")
-"""States of a run that is not over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +136,19 @@ def _since(moment: str | None) -> float | None:
 
 def _seconds_per_iteration(metrics: list[dict[str, Any]]) -> float | None:
     """From line to line, evaluation and checkpoints included; a pause between two processes is not."""
-    times = [datetime.fromisoformat(line["timestamp"]) for line in metrics]
-    steps = [(after - before).total_seconds() for before, after in pairwise(times)]
+    times = [datetime.fromisoformat(line["timestamp"]) for line in metrics if line["timestamp"]]
+    # a clock that was set back must not divide by nothing
+    steps = [max((after - before).total_seconds(), 0.0) for before, after in pairwise(times)]
     if not steps:
-        return metrics[0]["seconds_selfplay"] + metrics[0]["seconds_training"] if metrics else None
+        return _work(metrics) or None
     typical = sorted(steps)[len(steps) // 2]
     return fmean(step for step in steps if step <= 20 * typical)
 
 
 def _examples_per_second(metrics: list[dict[str, Any]]) -> float | None:
-    seconds = sum(line["seconds_selfplay"] + line["seconds_training"] for line in metrics)
-    return sum(line["examples"] for line in metrics) / seconds if seconds else None
+    seconds = _work(metrics)
+    return sum(line["examples"] or 0 for line in metrics) / seconds if seconds else None
+
+
+def _work(metrics: list[dict[str, Any]]) -> float:
+    return sum((line["seconds_selfplay"] or 0) + (line["seconds_training"] or 0) for line in metrics)

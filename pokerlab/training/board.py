@@ -10,7 +10,7 @@ from pokerlab.callbacks.exploitability import ExploitabilityEvery
 from pokerlab.callbacks.metrics import Metrics
 from pokerlab.errors import UserError
 from pokerlab.store.folder import RunFolder
-from pokerlab.store.status import GOING_ON
+from pokerlab.store.records import GOING_ON
 
 if TYPE_CHECKING:
     from pokerlab.callbacks.wandb_run import WandbRun

@@ -5,9 +5,9 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from pokerlab.errors import UserError
-from pokerlab.store.folder import LAST, RunFolder
+from pokerlab.store.checkpoints import load_weights, read_checkpoint
+from pokerlab.store.folder import LAST, RunFolder, find_run
 from pokerlab.training.assemble import Assembled
-from pokerlab.training.start import find_run, read_checkpoint
 
 
 def find_checkpoint(wanted: str) -> tuple[RunFolder, Path]:
@@ -35,7 +35,7 @@ def restored(config: DictConfig, path: Path) -> tuple[Assembled, int]:
     """A run's objects with the weights of one of its checkpoints, and the iterations that those took.
 
     Raises:
-        UserError: the checkpoint cannot be read, or is of another game.
+        UserError: the checkpoint cannot be read, or is of another game or other networks.
     """
     checkpoint = read_checkpoint(path)
     parts = Assembled(config)
@@ -43,5 +43,5 @@ def restored(config: DictConfig, path: Path) -> tuple[Assembled, int]:
         raise UserError(
             f"{path} is a checkpoint of {checkpoint['pokerlab']['game']}, not of {parts.game.name}"
         )
-    parts.module.load_state_dict(checkpoint["state_dict"])
+    load_weights(parts.module, checkpoint["state_dict"], path)
     return parts, checkpoint["pokerlab"]["iteration"]

@@ -57,7 +57,7 @@ def train(began: Start, saved: Callable[[], None] | None = None, since: float | 
     Raises:
         RunFailedError: a loss or a worker failed; the log says how.
         DiskError: the run's files cannot be written.
-        KeyboardInterrupt: SIGINT or SIGTERM came; ``last.ckpt`` holds the last finished iteration.
+        KeyboardInterrupt: SIGINT, SIGTERM or SIGHUP came; ``last.ckpt`` holds the last finished iteration.
     """
     try:
         with writing(began.run):
@@ -68,6 +68,8 @@ def train(began: Start, saved: Callable[[], None] | None = None, since: float | 
             if began.run.read_job().get("state") != "finished":  # else only plots are missing
                 began.run.update_job(state="failed")
         raise
+    finally:
+        began.lock.release()
 
 
 def _train(began: Start, saved: Callable[[], None] | None, since: float) -> float | None:
@@ -79,13 +81,16 @@ def _train(began: Start, saved: Callable[[], None] | None, since: float) -> floa
     metrics = Metrics(run, checkpoint_every=config.checkpoint_every, cost=cost)
     run.remove_leftovers()
     log.info("%s: %s, %d iterations, seed %d", run.path, parts.game.name, config.iterations, config.seed)
+    for note in began.notes:
+        log.warning(note)
     if began.checkpoint is not None:
         log.info("continues from %s", began.checkpoint)
     if began.iteration == config.iterations:
         log.info("all %d iterations were done before", config.iterations)
         run.update_job(state="finished", reason=None)
-        if not run.summary.exists():  # a fork
+        if run.read_summary().get("state") != "finished":  # a fork, or killed before it could say so
             metrics.write_summary(config.iterations, "finished")
+        run.remove_replays(f"replay-{began.iteration:06d}.pt")
         return _report(run, parts.game.name, cost, console, None)
     with open_board(run, config, metrics, parts.evaluation) as board:
         checkpoints = RunCheckpoint(
@@ -140,7 +145,11 @@ def _fit(trainer: lightning.Trainer, parts: Assembled, began: Start) -> None:
 
     checkpoints = trainer.strategy.checkpoint_io
     assert isinstance(checkpoints, RunCheckpointIO)
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, interrupt)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN  # as under nohup
+    }
     try:
         with warnings.catch_warnings():
             # one process loads batches on purpose: the data set itself is what works in parallel

@@ -10,21 +10,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import DictConfig, OmegaConf
-from yaml import YAMLError
 
-from pokerlab.callbacks.checkpoint import FORMAT
-from pokerlab.config.build import build
-from pokerlab.errors import DiskError, UserError, near
-from pokerlab.selfplay.replay_on_disk import chunk_files, open_chunk
+from pokerlab.config.build import torch_device
+from pokerlab.errors import DiskError, UserError
+from pokerlab.selfplay.replay_on_disk import chunk_files
+from pokerlab.store.checkpoints import load, read_checkpoint
 from pokerlab.store.disk import writing
-from pokerlab.store.files import link_or_copy, write_atomically
-from pokerlab.store.folder import LAST, OUTPUTS, RunFolder, cannot_write
+from pokerlab.store.files import check_regular, link_or_copy, write_atomically
+from pokerlab.store.folder import LAST, OUTPUTS, RunFolder, cannot_write, find_run
+from pokerlab.store.lock import RunLock
 from pokerlab.store.process import find_process
-from pokerlab.store.status import GOING_ON
+from pokerlab.store.records import GOING_ON
 from pokerlab.training.assemble import Assembled
 from pokerlab.training.board import check_logger
+from pokerlab.training.fit import check_checkpoint, check_fits
 
 MAY_CHANGE = {
     "iterations", "resume_from", "run_name", "run_dir", "checkpoint_every", "commit_every", "trainer",
@@ -41,13 +41,11 @@ class Start:
     config: DictConfig
     checkpoint: Path | None
     """To continue from; None: from the start."""
-
-    @property
-    def iteration(self) -> int:
-        """How many iterations are done."""
-        return (
-            0 if self.checkpoint is None else int(read_checkpoint(self.checkpoint)["pokerlab"]["iteration"])
-        )
+    iteration: int
+    """How many iterations are done."""
+    lock: RunLock
+    notes: Sequence[str] = ()
+    """What the run's log is to say first."""
 
 
 def start(config: DictConfig, experiment: str | None, overrides: Sequence[str]) -> Start:
@@ -67,25 +65,33 @@ def start(config: DictConfig, experiment: str | None, overrides: Sequence[str]) 
     """
     if config.resume_from is None:
         check_logger(config, here=True)
-        run = _new_folder(config, experiment)
+        run, lock = _new_folder(config, experiment)
         with _all_or_nothing(run):
             run.update_job(experiment=experiment, overrides=list(overrides))
             write_config(run, config)
-        return Start(run, config, None)
-    source, checkpoint = find_checkpoint(config)
-    stored = resumed_config(config, source, experiment, overrides)
-    Assembled(stored)  # a mistake shows here, before anything is written
+        return Start(run, config, None, 0, lock)
+    source, checkpoint = _wanted(config)
+    named = _named_folder(config)
+    goes_on = named is None or named.resolve() == source.path.resolve()
+    if goes_on:
+        lock = source.lock()
+        refuse_if_running(source)
+    checkpoint, notes = (checkpoint, []) if checkpoint is not None else newest_checkpoint(source)
+    stored = OmegaConf.create(resumed_config(config, source, experiment, overrides))
+    parts = Assembled(stored)  # a mistake shows here, before anything is written
+    torch_device(stored.trainer.accelerator, "trainer.accelerator")
     check_logger(stored, here=True)
-    done = _check_fits(checkpoint, source, stored) if checkpoint is not None else 0
+    done = 0 if checkpoint is None else check_fits(checkpoint, source, parts)
     if stored.iterations < done:
         raise UserError(f"iterations={stored.iterations}: {checkpoint} has done {done} already")
-    named = _named_folder(config)
-    if named is None or named.resolve() == source.path.resolve():
-        refuse_if_running(source)
+    notes += missing_metrics(source, done)
+    if goes_on:
+        check_writable(source)
         with writing(source):
             write_config(source, stored)
-            return Start(source, stored, None if checkpoint is None else _adopt(source, checkpoint))
-    run = _new_folder(config, experiment)
+            last = None if checkpoint is None else _adopt(source, checkpoint)
+        return Start(source, stored, last, done, lock, notes)
+    run, lock = _new_folder(config, experiment)
     with _all_or_nothing(run):
         before = source.read_job()
         run.update_job(experiment=before.get("experiment"), overrides=before.get("overrides", []))
@@ -93,7 +99,25 @@ def start(config: DictConfig, experiment: str | None, overrides: Sequence[str]) 
         write_atomically(run.metrics, "".join(json.dumps(line) + "\n" for line in lines))
         last = None if checkpoint is None else _adopt(run, checkpoint)
         write_config(run, stored)
-    return Start(run, stored, last)
+    return Start(run, stored, last, done, lock, notes)
+
+
+def go_on(run: RunFolder, checkpoint: Path | None, lock: RunLock) -> Start:
+    """A run that has its config goes on.
+
+    Args:
+        run: its folder.
+        checkpoint: from where; None: from its newest, or from the start if it has none yet.
+        lock: of the folder.
+
+    Raises:
+        UserError: its files cannot be gone on from.
+    """
+    config = read_config(run)
+    checkpoint, notes = (checkpoint, []) if checkpoint is not None else newest_checkpoint(run)
+    done = 0 if checkpoint is None else int(check_checkpoint(checkpoint, run)["pokerlab"]["iteration"])
+    check_writable(run)
+    return Start(run, config, checkpoint, done, lock, notes + missing_metrics(run, done))
 
 
 @contextlib.contextmanager
@@ -108,16 +132,6 @@ def _all_or_nothing(run: RunFolder) -> Iterator[None]:
         raise
 
 
-def _check_fits(checkpoint: Path, source: RunFolder, stored: DictConfig) -> int:
-    """The iterations that a checkpoint of the run has done."""
-    ours = check_checkpoint(checkpoint, source)
-    if ours["game"] != (game := build(stored.game).name):
-        raise UserError(
-            f"{checkpoint} is a checkpoint of {ours['game']}, but {source.path} is a run of {game}"
-        )
-    return int(ours["iteration"])
-
-
 def _adopt(run: RunFolder, checkpoint: Path) -> Path:
     """Makes ``checkpoint`` the run's last one."""
     last = run.checkpoints / LAST
@@ -126,18 +140,14 @@ def _adopt(run: RunFolder, checkpoint: Path) -> Path:
     ours = read_checkpoint(checkpoint)["pokerlab"]
     replay = checkpoint.parent / ours["replay"]
     if replay.parent.resolve() != run.checkpoints.resolve():
-        for name in chunk_files(_load(replay, mmap=True)):
-            link_or_copy(_chunks_of(checkpoint) / name, run.replay / name)
+        for name in chunk_files(load(replay, mmap=True)):
+            link_or_copy(RunFolder(checkpoint.parent.parent).replay / name, run.replay / name)
         write_atomically(run.checkpoints / replay.name, replay.read_bytes())
     write_atomically(last, checkpoint.read_bytes())
     for iteration, path in run.numbered().items():
         if iteration > ours["iteration"]:
             path.unlink()
     return last
-
-
-def _chunks_of(checkpoint: Path) -> Path:
-    return RunFolder(checkpoint.parent.parent).replay
 
 
 def write_config(run: RunFolder, config: DictConfig) -> None:
@@ -162,13 +172,12 @@ def check_run_name(name: str) -> None:
         raise UserError(f"run_name {name!r} must consist of letters, digits and any of . , + - _ =")
 
 
-def _new_folder(config: DictConfig, experiment: str | None) -> RunFolder:
+def _new_folder(config: DictConfig, experiment: str | None) -> tuple[RunFolder, RunLock]:
     if config.run_dir is None and config.run_name is not None:
         check_run_name(str(config.run_name))
     if (named := _named_folder(config)) is not None:
         run = RunFolder(named)
-        run.claim()
-        return run
+        return run, run.claim()
     stem = automatic_name(experiment)
     try:
         OUTPUTS.mkdir(exist_ok=True)
@@ -182,8 +191,7 @@ def _new_folder(config: DictConfig, experiment: str | None) -> RunFolder:
             continue
         except OSError as error:
             raise cannot_write(OUTPUTS, error) from error
-        run.claim()
-        return run
+        return run, run.claim()
     raise UserError(f"too many runs named {stem}")
 
 
@@ -192,21 +200,8 @@ def automatic_name(experiment: str | None) -> str:
     return f"{experiment or 'run'}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
-def find_run(name: str) -> RunFolder:
-    """A run by its name or folder.
-
-    Raises:
-        UserError: there is none; names the near matches.
-    """
-    for path in (Path(name), OUTPUTS / name):
-        if RunFolder(path).holds_a_run:
-            return RunFolder(path)
-    known = sorted(path.name for path in OUTPUTS.glob("*") if RunFolder(path).holds_a_run)
-    raise UserError(f"no run {name!r} here{near(name, known)}")
-
-
-def find_checkpoint(config: DictConfig) -> tuple[RunFolder, Path | None]:
-    """The run and the checkpoint that ``resume_from`` means; None: the run has none yet.
+def _wanted(config: DictConfig) -> tuple[RunFolder, Path | None]:
+    """The run and the checkpoint that ``resume_from`` means; None: the newest.
 
     Raises:
         UserError: there is none.
@@ -217,97 +212,65 @@ def find_checkpoint(config: DictConfig) -> tuple[RunFolder, Path | None]:
         if not path.is_file():
             raise UserError(f"resume_from={wanted}: no such file")
         return RunFolder(path.parent.parent), path
-    if wanted.isdigit():
-        folder = _named_folder(config)
-        if folder is None:
-            raise UserError(
-                f"resume_from={wanted} is an iteration: say of which run with run_name or run_dir"
-            )
-        run = find_run(str(folder))
-        checkpoint = run.checkpoint(int(wanted))
-        if not checkpoint.is_file():
-            have = ", ".join(str(iteration) for iteration in run.numbered()) or "none"
-            raise UserError(
-                f"resume_from={wanted}: {run.path} has no checkpoint of that iteration; it has {have}"
-            )
-        return run, checkpoint
-    run = find_run(wanted)
-    checkpoint = run.checkpoints / LAST
-    return run, checkpoint if checkpoint.is_file() else None
+    if not wanted.isdigit():
+        return find_run(wanted), None
+    folder = _named_folder(config)
+    if folder is None:
+        raise UserError(f"resume_from={wanted} is an iteration: say of which run with run_name or run_dir")
+    run = find_run(str(folder))
+    checkpoint = run.checkpoint(int(wanted))
+    if not checkpoint.is_file():
+        have = ", ".join(str(iteration) for iteration in run.numbered()) or "none"
+        raise UserError(
+            f"resume_from={wanted}: {run.path} has no checkpoint of that iteration; it has {have}"
+        )
+    return run, checkpoint
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint's content.
+def newest_checkpoint(run: RunFolder) -> tuple[Path | None, list[str]]:
+    """``last.ckpt``, or if that is missing the newest numbered one that can be used, and a note that says so.
+
+    None: the run has none yet.
 
     Raises:
-        UserError: it is truncated, or not one of ours.
+        UserError: it had one, and has none any more.
     """
-    content = _load(path, mmap=False)
-    ours = content.get("pokerlab") if isinstance(content, dict) else None
-    expected = {"format": int, "game": str, "iteration": int, "replay": str}
-    if (
-        not isinstance(ours, dict)
-        or any(not isinstance(ours.get(key), kind) for key, kind in expected.items())
-        or ours["format"] != FORMAT
-        or "state_dict" not in content
-    ):
-        raise UserError(f"{path} is not a checkpoint of this version of pokerlab")
-    return content
+    last = run.checkpoints / LAST
+    if os.path.lexists(last):
+        return last, []
+    for path in reversed(run.numbered().values()):
+        with contextlib.suppress(UserError):
+            check_checkpoint(path, run)
+            return path, [f"{last} is missing: goes on from {path.name}"]
+    if (lost := run.read_summary().get("last_checkpoint")) or run.numbered():
+        raise UserError(f"{run.path} has lost its checkpoint {lost or LAST}: start a new run")
+    return None, []
 
 
-def _load(path: Path, *, mmap: bool) -> Any:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
-    except Exception as error:  # what torch.load raises depends on what the file is
-        raise UserError(f"{path} is truncated, or not a checkpoint") from error
+def missing_metrics(run: RunFolder, done: int) -> list[str]:
+    """What to say if ``training_metrics.jsonl`` lacks some of the iterations that are done."""
+    if lacking := done - len({line["iteration"] for line in run.read_metrics() if line["iteration"] < done}):
+        return [f"{run.metrics} lacks {lacking} of the {done} iterations that are done: they stay unknown"]
+    return []
 
 
-def check_checkpoint(path: Path, run: RunFolder) -> dict[str, Any]:
-    """What a checkpoint says of itself, after reading it and its replay.
+def check_writable(run: RunFolder) -> None:
+    """What a run that goes on appends to or replaces must be files.
 
     Raises:
-        UserError: it, or its replay, cannot be used; names the newest one that can.
+        UserError: one is something else.
     """
-    try:
-        return _usable(path)
-    except UserError as error:
-        raise UserError(f"{error}; {_newest_good(path, run)}") from error
-
-
-def _usable(path: Path) -> dict[str, Any]:
-    ours: dict[str, Any] = read_checkpoint(path)["pokerlab"]
-    replay = path.parent / ours["replay"]
-    try:
-        contents = _load(replay, mmap=True)
-    except UserError as error:
-        raise UserError(f"{replay}, the replay of {path.name}, is missing or truncated") from error
-    if (
-        not isinstance(contents, dict)
-        or contents.keys() != {"values", "policies"}
-        or not all(isinstance(content, dict) for content in contents.values())
-    ):
-        raise UserError(f"{replay} is not a replay")
-    for name, examples in chunk_files(contents).items():
-        open_chunk(_chunks_of(path) / name, examples)
-    return ours
-
-
-def _newest_good(bad: Path, run: RunFolder) -> str:
-    limit = next((iteration for iteration, path in run.numbered().items() if path == bad), None)
-    for iteration, path in reversed(run.numbered().items()):
-        if path == bad or (limit is not None and iteration >= limit):
-            continue
+    run.read_summary()
+    for path in (run.config, run.job, run.summary, run.metrics, run.log, run.checkpoints / LAST):
         try:
-            _usable(path)
-        except UserError:
-            continue
-        return f"the one before it is {path}"
-    return "there is none before it"
+            check_regular(path)
+        except OSError as error:
+            raise UserError(f"{path} {error.strerror}") from error
 
 
 def resumed_config(
     config: DictConfig, source: RunFolder, experiment: str | None, overrides: Sequence[str]
-) -> DictConfig:
+) -> dict[str, Any]:
     """The run's own config, with what the command line may change.
 
     Args:
@@ -319,23 +282,44 @@ def resumed_config(
     Raises:
         UserError: the command line changes what decides the run's numbers.
     """
-    stored = read_config(source)
+    composed: Any = OmegaConf.to_container(config, resolve=True)
+    stored = source.read_config()
     before = source.read_job().get("experiment")
     if experiment is not None and before is not None and experiment != before:
         raise UserError(f"{source.path} is a run of experiment={before}, not {experiment}")
+    same_launcher = _select(stored, "launcher.name") == _select(composed, "launcher.name")
     for override in overrides:
         key = override.lstrip("+~").partition("=")[0].partition("@")[0]
-        if key == "experiment" or (key == "launcher" and stored.launcher.name == config.launcher.name):
+        if key == "experiment" or (key == "launcher" and same_launcher):
             continue
-        wanted, had = OmegaConf.select(config, key), OmegaConf.select(stored, key)
+        wanted, had = _select(composed, key), _select(stored, key)
         if key.partition(".")[0] in MAY_CHANGE:
-            OmegaConf.update(stored, key, wanted, force_add=True)
+            _replace(stored, key, wanted)
         elif wanted != had:
-            has = "" if isinstance(had, DictConfig) else f", which has {key}={had}"
+            has = "" if isinstance(had, dict) else f", which has {key}={had}"
             raise UserError(
                 f"{override} would change the run {source.path}{has}: leave it out, or start a new run"
             )
     return stored
+
+
+def _select(values: Any, key: str) -> Any:
+    """What stands under ``key``, as ``a.b.0``; None if nothing does."""
+    for part in key.split("."):
+        if isinstance(values, list) and part.isdecimal() and int(part) < len(values):
+            values = values[int(part)]
+        else:
+            values = values.get(part) if isinstance(values, dict) else None
+    return values
+
+
+def _replace(values: dict[str, Any], key: str, value: Any) -> None:
+    *groups, last = key.split(".")
+    for group in groups:
+        if not isinstance(values.get(group), dict):
+            values[group] = {}
+        values = values[group]
+    values[last] = value
 
 
 def read_config(run: RunFolder) -> DictConfig:
@@ -344,24 +328,23 @@ def read_config(run: RunFolder) -> DictConfig:
     Raises:
         UserError: it is not there, or not what a run writes.
     """
-    if not run.config.exists():
-        raise UserError(f"{run.path} has no config.yaml: it is not a run's folder")
-    try:
-        config = OmegaConf.load(run.config)
-    except (OSError, YAMLError) as error:
-        raise UserError(f"{run.config} cannot be read: {' '.join(str(error).split())}") from error
-    if not isinstance(config, DictConfig) or "iterations" not in config:
-        raise UserError(f"{run.config} is not the config of a run")
-    return config
+    return OmegaConf.create(run.read_config())
 
 
 def refuse_if_running(run: RunFolder) -> None:
-    """Two processes must not write one run's folder.
+    """Two processes must not write one run's folder: what the lock does not see.
 
     Raises:
-        UserError: another process of this machine still runs it.
+        UserError: another process still runs it, here or on another machine.
     """
     job = run.read_job()
-    process = find_process(job) if job.get("state") in GOING_ON else None
+    if job.get("state") not in GOING_ON:
+        return
+    process, host = find_process(job), job.get("host")
     if process is not None and process.pid != os.getpid():
         raise UserError(f"{run.path} is running as process {process.pid}: stop that first")
+    if host not in (None, os.uname().nodename) and job.get("launcher") != "modal":
+        raise UserError(
+            f"{run.path} is running on {host}: stop it there, or if nothing runs there any more, "
+            f"say so with python -m pokerlab.jobs stop {run.path} --now"
+        )

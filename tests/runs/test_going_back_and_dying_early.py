@@ -138,7 +138,8 @@ def test_the_summary_of_a_stopped_run_names_its_checkpoint(tmp_path: Path) -> No
 
 def test_a_run_stopped_while_it_starts_keeps_its_summary(run: RunFolder, tmp_path: Path) -> None:
     place = "pokerlab.learning.module:SelfPlayModule.configure_optimizers"
-    assert interrupted(Moment(place, 1), SIGTERM, "resume_from=run", "iterations=8", cwd=tmp_path) == 130
+    second = Moment(place, 2)  # the first one checks whether the checkpoint fits
+    assert interrupted(second, SIGTERM, "resume_from=run", "iterations=8", cwd=tmp_path) == 130
     summary = json.loads(run.summary.read_text())
     assert (summary["state"], summary["latest_iteration"]) == ("stopped", 5)
     assert summary["best_exploitability"] is not None

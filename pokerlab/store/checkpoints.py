@@ -1,0 +1,69 @@
+"""Checkpoints as they are read: whole, of this version, and fitting what they are loaded into."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pokerlab.errors import UserError
+
+FORMAT = 1
+
+
+def load(path: Path, *, mmap: bool = False) -> Any:
+    """What a file of torch's holds, on the CPU; runs nothing that stands in it.
+
+    Raises:
+        UserError: it is truncated, or something else.
+    """
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            raise FileNotFoundError(path)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except Exception as error:  # what torch.load raises depends on what the file is
+        raise UserError(f"{path} is truncated, or not a checkpoint") from error
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint's content; ``content["pokerlab"]`` says what it is of.
+
+    Raises:
+        UserError: it is truncated, or not one of ours.
+    """
+    content = load(path)
+    ours = content.get("pokerlab") if isinstance(content, dict) else None
+    expected = {"format": int, "game": str, "iteration": int, "replay": str}
+    if (
+        not isinstance(ours, dict)
+        or any(not isinstance(ours.get(key), kind) for key, kind in expected.items())
+        or ours["format"] != FORMAT
+        or Path(ours["replay"]).name != ours["replay"]
+        or not isinstance(content.get("state_dict"), dict)
+    ):
+        raise UserError(f"{path} is not a checkpoint of this version of pokerlab")
+    return content
+
+
+def load_weights(module: nn.Module, weights: Mapping[str, Any], path: Path) -> None:
+    """Puts a checkpoint's weights into ``module``.
+
+    Raises:
+        UserError: they are of other networks, or not all numbers; names the first that is wrong.
+    """
+    expected = module.state_dict()
+    for name in (*expected, *weights):
+        if name not in weights:
+            raise UserError(f"{path} does not fit the run's networks: {name} is missing")
+        if name not in expected:
+            raise UserError(f"{path} does not fit the run's networks: they have no {name}")
+        found = weights[name]
+        if not isinstance(found, torch.Tensor):
+            raise UserError(f"{path} does not fit the run's networks: {name} is not a tensor")
+        if found.shape != expected[name].shape:
+            shapes = f"{list(found.shape)} instead of {list(expected[name].shape)}"
+            raise UserError(f"{path} does not fit the run's networks: {name} has the shape {shapes}")
+        if not found.isfinite().all():
+            raise UserError(f"{path} is damaged: {name} has values that are not finite numbers")
+    module.load_state_dict(weights)

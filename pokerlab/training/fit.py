@@ -1,0 +1,113 @@
+"""Whether a checkpoint can be gone on from: it is whole, so is its replay, and both fit the run."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pokerlab.errors import UserError
+from pokerlab.selfplay.examples import PolicyExamples, ValueExamples
+from pokerlab.selfplay.replay_on_disk import chunk_files, open_chunk
+from pokerlab.store.checkpoints import load, load_weights, read_checkpoint
+from pokerlab.store.folder import RunFolder
+from pokerlab.training.assemble import Assembled
+
+KINDS = {"values": ValueExamples, "policies": PolicyExamples}
+
+
+def check_checkpoint(path: Path, run: RunFolder) -> dict[str, Any]:
+    """A checkpoint's content, after reading it and its replay.
+
+    Raises:
+        UserError: it, or its replay, cannot be used; names the newest one that can.
+    """
+    try:
+        return _usable(path)
+    except UserError as error:
+        raise UserError(f"{error}; {_newest_good(path, run)}") from error
+
+
+def _usable(path: Path) -> dict[str, Any]:
+    content = read_checkpoint(path)
+    replay = path.parent / content["pokerlab"]["replay"]
+    try:
+        contents = load(replay, mmap=True)
+    except UserError as error:
+        raise UserError(f"{replay}, the replay of {path.name}, is missing or truncated") from error
+    if not isinstance(contents, dict) or contents.keys() != KINDS.keys():
+        raise UserError(f"{replay} is not a replay")
+    for name, kind in KINDS.items():
+        if not _is_replay(contents[name], {field.name for field in fields(kind)}):
+            raise UserError(f"{replay} is not a replay")
+    for name, examples in chunk_files(contents).items():
+        open_chunk(RunFolder(path.parent.parent).replay / name, examples)
+    return content
+
+
+def _is_replay(contents: Any, columns: set[str]) -> bool:
+    if not isinstance(contents, dict) or not isinstance(contents.get("added"), int):
+        return False
+    if "chunks" in contents:
+        chunks = contents["chunks"]
+        return (
+            isinstance(contents.get("window"), int)
+            and isinstance(chunks, dict)
+            and all(
+                isinstance(name, str) and Path(name).name == name and isinstance(examples, int)
+                for name, examples in chunks.items()
+            )
+        )
+    found = contents.get("columns")
+    if not isinstance(found, dict) or found.keys() != columns:
+        return False
+    tensors = [column for column in found.values() if isinstance(column, torch.Tensor) and column.dim()]
+    return len(tensors) == len(found) and len({len(column) for column in tensors}) == 1
+
+
+def _newest_good(bad: Path, run: RunFolder) -> str:
+    limit = next((iteration for iteration, path in run.numbered().items() if path == bad), None)
+    for iteration, path in reversed(run.numbered().items()):
+        if path == bad or (limit is not None and iteration >= limit):
+            continue
+        try:
+            _usable(path)
+        except UserError:
+            continue
+        return f"the one before it is {path}"
+    return "there is none before it"
+
+
+def check_fits(path: Path, run: RunFolder, parts: Assembled) -> int:
+    """How many iterations a checkpoint has done, if all that is in it fits the run.
+
+    Args:
+        path: the checkpoint.
+        run: whose it is.
+        parts: the run's objects, which take over what the checkpoint holds.
+
+    Raises:
+        UserError: something does not; says what.
+    """
+    content = check_checkpoint(path, run)
+    ours = content["pokerlab"]
+    if ours["game"] != parts.game.name:
+        raise UserError(
+            f"{path} is a checkpoint of {ours['game']}, but {run.path} is a run of {parts.game.name}"
+        )
+    load_weights(parts.module, content["state_dict"], path)
+    try:
+        parts.module.configure_optimizers().load_state_dict(content["optimizer_states"][0])
+        position = content[type(parts.data).__qualname__]
+        counts = [
+            content["epoch"],
+            content["global_step"],
+            *(position[key] for key in parts.data.state_dict()),
+        ]
+        if any(isinstance(count, bool) or not isinstance(count, int) for count in counts):
+            raise TypeError("a count is not an integer")
+        content["loops"]["fit_loop"]["epoch_progress"]["current"]["completed"] + 0
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())
+        raise UserError(f"{path} cannot be gone on from: {what}") from error
+    return int(ours["iteration"])
