@@ -1,4 +1,4 @@
-"""How beliefs follow public moves."""
+"""Updates beliefs after public moves."""
 
 import torch
 from torch import Tensor
@@ -7,13 +7,13 @@ from torch import Tensor
 def after_actions(beliefs: Tensor, actors: Tensor, chances: Tensor) -> Tensor:
     """Beliefs after one action in each of ``n`` places.
 
-    After an action that no believed hand takes, beliefs are what they were: there is none that follows, and
-    what was known before is known still.
+    After an action that no hand with any belief takes, beliefs stay as they were: Bayes' rule says nothing,
+    and what was known before still holds.
 
     Args:
         beliefs: ``[n, 2, H]`` before.
         actors: ``[n]`` who acted.
-        chances: ``[n, H]`` how likely each hand takes the action.
+        chances: ``[n, H]`` the probability that each hand takes the action.
     """
     here = torch.arange(len(beliefs), device=beliefs.device)
     own = beliefs[here, actors] * chances
@@ -28,7 +28,7 @@ def after_actions(beliefs: Tensor, actors: Tensor, chances: Tensor) -> Tensor:
 def after_deals(beliefs: Tensor, possible: Tensor) -> Tensor:
     """Beliefs ``[n, 2, H]`` after cards that leave the hands ``[n, H]`` possible.
 
-    Where they block every hand that was believed, all that are possible are believed.
+    Where they block every hand with any belief, all possible hands are believed equally.
     """
     left = beliefs * possible[:, None]
     total = left.sum(-1, keepdim=True)

@@ -1,4 +1,4 @@
-"""Plays what a policy network says, without search."""
+"""Plays a policy network, without search."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ class PolicyNetworkAgent(Agent[State]):
 
     Args:
         game: the rules.
-        network: the policy network, on the device where it is to be asked.
+        network: the policy network, on the device to use.
     """
 
     def __init__(self, game: Game[State], network: PolicyNetwork) -> None:
@@ -28,13 +28,13 @@ class PolicyNetworkAgent(Agent[State]):
 
 
 class _PolicyNetworkSeat(Seat[State]):
-    """Remembers beliefs and strategies by public state: these tell its line."""
+    """Remembers beliefs and strategies by public state, which determines its line."""
 
     def __init__(self, game: Game[State], network: PolicyNetwork) -> None:
         self._game, self._network = game, network
         self._like = next(network.parameters()).detach()
         self._known: dict[State, tuple[Tensor, Tensor]] = {}
-        """Beliefs ``[2, H]``, and what is done, ``[actions of the game, H]``."""
+        """Beliefs ``[2, H]`` and the strategy ``[actions of the game, H]``."""
 
     def strategies(self, lines: Sequence[Line[State]]) -> Tensor:
         for depth in range(max(len(line.states) for line in lines)):
@@ -46,7 +46,7 @@ class _PolicyNetworkSeat(Seat[State]):
         return torch.stack([self._known[line.state][1] for line in lines])
 
     def _add(self, new: dict[State, tuple[State, int] | None]) -> None:
-        """What is believed and done at public states, given the move that led to each."""
+        """Finds beliefs and strategies at public states, given the move that led to each."""
         if new:
             beliefs = self._beliefs_at(list(new), list(new.values()))
             self._known |= zip(new, zip(beliefs, self._ask(list(new), beliefs), strict=True), strict=True)
@@ -57,7 +57,7 @@ class _PolicyNetworkSeat(Seat[State]):
             return torch.as_tensor(self._game.initial_beliefs).to(self._like)[None]
         before = [self._known[move[0]] for move in moves if move is not None]
         actors = torch.tensor([self._game.actor(move[0]) for move in moves if move is not None])
-        beliefs = torch.stack([believed for believed, _ in before])
+        beliefs = torch.stack([belief for belief, _ in before])
         dealt = actors == CHANCE
         if dealt.any():
             possible = np.array(
@@ -66,8 +66,8 @@ class _PolicyNetworkSeat(Seat[State]):
             beliefs[dealt] = after_deals(beliefs[dealt], torch.as_tensor(possible).to(self._like))
         if not dealt.all():
             chances = torch.stack([
-                done[move[1]]
-                for (_, done), move, by_chance in zip(before, moves, dealt.tolist(), strict=True)
+                strategy[move[1]]
+                for (_, strategy), move, by_chance in zip(before, moves, dealt.tolist(), strict=True)
                 if move is not None and not by_chance
             ])  # fmt: skip
             beliefs[~dealt] = after_actions(beliefs[~dealt], actors[~dealt], chances)

@@ -1,4 +1,4 @@
-"""How well the value network knows what hands are worth: predicted against solved values."""
+"""How accurate the value network is: predicted against solved values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from pokerlab.selfplay.examples import ValueExamples
 from pokerlab.selfplay.trajectories import SelfPlay
 
 BINS = 60
-"""Of an axis."""
-LEAST = 1e-4
-"""Of the fullest bin's weight, what the colours begin with; of all weight, what may lie beyond an edge."""
+"""On each axis."""
+SMALL = 1e-4
+"""Where colours begin, as a share of the fullest bin's weight; the share of weight beyond each edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +31,19 @@ class Calibration:
     solved: Tensor
     """``[n, 2, H]`` by search."""
     weight: Tensor
-    """``[n, 2, H]`` how likely each hand is; each player has the same share in each state, all sum to 1."""
+    """``[n, 2, H]`` each hand's probability, divided by the number of players and states; sums to 1."""
 
     def __len__(self) -> int:
         return len(self.predicted)
 
     @property
     def mean_absolute_error(self) -> float:
-        """By weight, in pots."""
+        """Weighted, in pots."""
         return float((self.weight * (self.predicted - self.solved).abs()).sum())
 
     @property
     def root_mean_square_error(self) -> float:
-        """By weight, in pots."""
+        """Weighted, in pots."""
         return float((self.weight * (self.predicted - self.solved).square()).sum().sqrt())
 
 
@@ -57,23 +57,23 @@ def calibration(
     generator: torch.Generator,
     like: Tensor,
 ) -> dict[str, Calibration]:
-    """Compares the value network with search, at belief states of self-play with it.
+    """Compares the value network with search, at belief states of self-play with that network.
 
-    Solved values are the means over CFR's iterations that the network learns from. Those of subgames that
-    end before the game does are made from its own values at their leaves.
+    Solved values are what the network learns from: means over CFR's iterations. Where a subgame ends before
+    the game does, they rest on the network's own values at its leaves.
 
     Args:
         game: the rules.
         solver: the CFR variant.
-        networks: those of the run.
+        networks: the run's.
         search_iterations: CFR iterations a subgame.
         trajectories: of self-play.
         generator: source of all randomness, on the CPU.
         like: a tensor with the device and dtype of the networks.
 
     Returns:
-        By street, first to last: ``street 1``, …; the game's name, if there is one only. A street is known by
-        how many hands are possible.
+        By street, first to last: ``street 1``, …; the game's name, if it has only one. Streets are told apart
+        by the number of possible hands.
     """
     play = SelfPlay(game, solver, search_iterations=search_iterations)
     examples, _ = play.generate(networks, trajectories, generator, like)
@@ -83,7 +83,7 @@ def calibration(
 
 
 def by_street(game: Game, examples: ValueExamples, predicted: Tensor) -> dict[str, Calibration]:
-    """Sorts examples and what was predicted of them, ``[n, 2, H]`` in pots, see :func:`calibration`."""
+    """Groups examples and predictions ``[n, 2, H]``, in pots, by street; see :func:`calibration`."""
     hands = examples.possible.sum(1)
     streets = hands.unique().flip(0)
     found = {}
@@ -98,9 +98,9 @@ def by_street(game: Game, examples: ValueExamples, predicted: Tensor) -> dict[st
 
 
 def plot_calibration(calibrations: Mapping[str, Calibration]) -> Figure:
-    """Draws where hands lie, predicted against solved values: a panel for each street, coloured by weight.
+    """Plots predicted against solved values: a panel for each street, coloured by the hands' weight.
 
-    What is predicted well lies on the line. Of hands, a ten-thousandth may lie beyond each edge.
+    Good predictions lie on the line. At most a ten-thousandth of the hands lie beyond each edge.
     """
     figure = Figure(figsize=(5 * len(calibrations) + 0.4, 4.8), layout="constrained")
     panels = figure.subplots(1, len(calibrations), squeeze=False)[0]
@@ -114,7 +114,7 @@ def plot_calibration(calibrations: Mapping[str, Calibration]) -> Figure:
         ends = [[low, high], [low, high]]
         *_, drawn = axes.hist2d(predicted, solved, BINS, range=ends, weights=weight, cmap="cividis_r")
         full = np.ma.masked_equal(drawn.get_array(), 0)
-        drawn.set(array=full, norm=LogNorm(LEAST * full.max(), full.max()))
+        drawn.set(array=full, norm=LogNorm(SMALL * full.max(), full.max()))
         axes.plot([low, high], [low, high], color=NETWORK, linewidth=1.2, linestyle="--")
         axes.set(xlabel="predicted (pots)", ylabel="solved (pots)", box_aspect=1)
         states = f"{len(of):,} belief state{'s' if len(of) > 1 else ''}"
@@ -131,8 +131,8 @@ def plot_calibration(calibrations: Mapping[str, Calibration]) -> Figure:
 
 
 def _ends(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
-    """Between which all values lie but ``LEAST`` of the weight on either side."""
+    """The interval that leaves out at most ``SMALL`` of the weight on either side."""
     order = values.argsort()
     below = weight[order].cumsum()
-    first, last = np.searchsorted(below, [LEAST * below[-1], (1 - LEAST) * below[-1]])
+    first, last = np.searchsorted(below, [SMALL * below[-1], (1 - SMALL) * below[-1]])
     return float(values[order[first]]), float(values[order[last]])

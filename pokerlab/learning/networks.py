@@ -1,10 +1,10 @@
 """Value and policy networks over public belief states.
 
-Both see a public state's features (``[n, F]``) and both players' beliefs (``[n, 2, H]``), scaled so that
-a uniform belief is all ones. Hidden layers are Linear, LayerNorm, GELU, as in ReBeL (arXiv 2007.13544,
-appendix). Where hands have something in common (:meth:`Game.hand_features`: cards, ranks, suits), the first
-and the last layer's weights of a hand are the sum of its own and of those of its features: an embedding of
-hands that ranks and suits share.
+Inputs are a public state's features (``[n, F]``) and both players' beliefs (``[n, 2, H]``), scaled so that a
+uniform belief is all ones. Hidden layers are Linear, LayerNorm, GELU, as in ReBeL (arXiv 2007.13544,
+appendix). Hands may have features too (:meth:`Game.hand_features`: cards, ranks, suits). A hand's weights in
+the first and the last layer are then the sum of its own and those of its features, so that hands share what
+they have in common.
 """
 
 from collections.abc import Callable
@@ -22,17 +22,17 @@ ILLEGAL_LOGIT = -1e9
 
 
 class BeliefMLP(nn.Module):
-    """A multi-layer perceptron of a public belief state, to so many numbers a hand.
+    """A multi-layer perceptron from a public belief state to a few numbers for each hand.
 
     Args:
-        game: gives ``F``, ``H`` and what hands have in common.
-        outputs: numbers a hand, ``O``.
+        game: gives ``F``, ``H`` and the hands' features.
+        outputs: ``O``, numbers for each hand.
         hidden: width of the hidden layers.
         layers: number of hidden layers.
     """
 
     hand_features: Tensor
-    """``[P, H]``; P is 0 where hands have nothing in common."""
+    """``[P, H]``; P is 0 if hands have no features."""
 
     def __init__(self, game: Game, outputs: int, hidden: int, layers: int) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class BeliefMLP(nn.Module):
             self.to_common = nn.Linear(hidden, outputs * self._common, bias=False)
 
     def embed_features(self, features: Tensor) -> Tensor:
-        """``[n, F]`` → ``[n, hidden]``: the part that beliefs do not change."""
+        """``[n, F]`` → ``[n, hidden]``: the part of the first layer that does not depend on beliefs."""
         return self.from_features(features)
 
     def forward(self, embedded: Tensor, beliefs: Tensor) -> Tensor:
@@ -70,18 +70,18 @@ class BeliefMLP(nn.Module):
         return self.rest[-1](hidden) + common.flatten(1)
 
     def _common_beliefs(self) -> Tensor:
-        """``[H, P]``; from the uniform belief, all ones, come ones."""
+        """``[H, P]`` scaled so that the uniform belief, all ones, gives ones."""
         return (self.hand_features / self.hand_features.sum(1, keepdim=True)).T
 
     def _common_outputs(self) -> Tensor:
-        """``[P, H]``; of length 1 for each hand."""
+        """``[P, H]`` scaled to length 1 for each hand."""
         return self.hand_features / self.hand_features.square().sum(0).sqrt()
 
     @torch.no_grad()
     def at(self, features: Tensor) -> Callable[[Tensor], Tensor]:
-        """:meth:`forward` for ``[n, F]`` features that stay, with the present weights.
+        """:meth:`forward` for fixed features ``[n, F]``, with the present weights.
 
-        Asked thousands of times about few leaves, half of a module's time is not arithmetic.
+        A search asks thousands of times about few leaves, where half of a module's time would be overhead.
         """
         embedded = self.embed_features(features)
         first = self.from_beliefs.weight * self.from_beliefs.in_features / 2
@@ -131,7 +131,7 @@ class ValueNetwork(nn.Module):
         return self.__dict__ | {"_mass": None}  # an operator cannot be sent to another process
 
     def forward(self, features: Tensor, beliefs: Tensor) -> Tensor:
-        """``[n, F]``, ``[n, 2, H]`` → ``[n, 2, H]``; what it says of impossible hands means nothing."""
+        """``[n, F]``, ``[n, 2, H]`` → ``[n, 2, H]``; the values of impossible hands mean nothing."""
         outputs = self.mlp(self.mlp.embed_features(features), beliefs)
         with torch.autocast(beliefs.device.type, enabled=False):  # sums over hands need all digits
             return self._shifted(outputs.view_as(beliefs).to(beliefs.dtype), beliefs)
@@ -150,7 +150,7 @@ class ValueNetwork(nn.Module):
 
     @property
     def numbers_a_leaf(self) -> int:
-        # what features and beliefs give, a layer before and after its function, and values
+        # embedded features and beliefs, a layer before and after its activation, and values
         return 4 * self.mlp.from_features.out_features + 20 * self._game.num_hands
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
@@ -188,12 +188,12 @@ class PolicyNetwork(nn.Module):
             legal: ``[n, A]`` bool; other actions get probability 0.
         """
         logits = self.mlp(self.mlp.embed_features(features), beliefs).unflatten(1, self._shape)
-        logits = logits.to(beliefs.dtype)  # whatever precision learning multiplies in
+        logits = logits.to(beliefs.dtype)  # autocast may have lowered the precision
         return functional.log_softmax(logits.masked_fill(~legal[:, :, None], ILLEGAL_LOGIT), dim=1)
 
     @torch.no_grad()
     def strategy(self, forest: Forest, belief: Tensor) -> Tensor:
-        """What it plays on a forest, ``[A, D, H]``: from the root down, under beliefs that follow.
+        """Its strategy on a forest, ``[A, D, H]``, from the root down, under the beliefs that follow from it.
 
         Args:
             forest: the subgames.
@@ -217,7 +217,7 @@ class PolicyNetwork(nn.Module):
 
 
 class Networks(nn.Module):
-    """What searches with networks: the value network as a leaf evaluator, the policy network as its prior.
+    """The networks that a search uses: a value network at the leaves, a policy network as the prior.
 
     Args:
         value: the value network.
