@@ -23,8 +23,7 @@ from pokerlab.config.command import check_overrides
 from pokerlab.games import showdown
 from pokerlab.games.holdem import Holdem
 from pokerlab.learning.module import SelfPlayModule
-from pokerlab.search.backends.compiled import CompiledCFR
-from pokerlab.search.backends.tensors import TensorCFR
+from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import Subgames
@@ -44,7 +43,7 @@ PHASES: dict[str, list[tuple[Any, str]]] = {
     "forests": [(Forest, "__init__"), (Solver, "start")],
     "payoff indices": [(showdown.CardPayoffs, "__init__")],
     "run-out matrices": [(showdown, "run_out_matrix")],
-    "search": [(TensorCFR, "run"), (CompiledCFR, "run")],
+    "search": [(CFR, "run")],
     "sampling": [(TrajectorySampler, "__init__"), (TrajectorySampler, "leave")],
     "examples": [(SelfPlay, "value_examples"), (SelfPlay, "_policy_examples")],
 }

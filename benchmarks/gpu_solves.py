@@ -26,8 +26,6 @@ from benchmarks.gpu_forests import (
 from pokerlab.games.cards import BLOCKED
 from pokerlab.games.showdown import CardMass
 from pokerlab.learning.networks import ValueNetwork
-from pokerlab.search.backends.compiled import CompiledCFR
-from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafEvaluator, LeafValues
@@ -47,7 +45,7 @@ DCFR = RULES["dcfr"]
 
 
 def solved(
-    setting: Setting, solver: type[CFR], street: int, device: torch.device, dtype: torch.dtype
+    setting: Setting, backend: str, street: int, device: torch.device, dtype: torch.dtype
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Root values in pots ``[2, B, H]`` and average strategies ``[A, D, H]`` after ``AFTER`` iterations.
 
@@ -57,7 +55,7 @@ def solved(
     forest = forest_of(setting.game, states, device, dtype)
     network = setting.network(hidden=64, layers=2).to(device, dtype)
     belief = random_beliefs(forest, setting.seed)
-    cfr = solver(forest, belief, DCFR, alternating=True, leaf_evaluator=network)
+    cfr = CFR(forest, belief, DCFR, alternating=True, backend=backend, leaf_evaluator=network)
     pots = torch.tensor([setting.game.pot(state) for state in states], dtype=torch.float64)[:, None]
     found, possible = [], forest.root_possible
     for iterations in AFTER:
@@ -73,7 +71,7 @@ def references(setting: Setting) -> dict[tuple[str, str], list[tuple[np.ndarray,
     torch.set_num_threads(1)
     cpu = torch.device("cpu")
     return {
-        (street, str(dtype)): solved(setting, CompiledCFR, number, cpu, dtype)
+        (street, str(dtype)): solved(setting, "compiled", number, cpu, dtype)
         for dtype in (torch.float64, torch.float32)
         for number, street in enumerate(STREETS)
     }
@@ -83,7 +81,7 @@ def agreement(setting: Setting, reference: Callable[[], dict[tuple[str, str], An
     """The tensors' solver on the device, and the CPU's in float32, against the CPU's in float64."""
     found: dict[tuple[str, str], Any] = {}
     for dtype, (number, street) in product((torch.float64, torch.float32), enumerate(STREETS)):
-        found[street, str(dtype)] = solved(setting, TensorCFR, number, setting.device, dtype)
+        found[street, str(dtype)] = solved(setting, "tensors", number, setting.device, dtype)
     expected = reference()
     cpu_float32 = {key: value for key, value in expected.items() if key[1] == "torch.float32"}
     for solver, of_solver in (("device", found), ("cpu", cpu_float32)):
@@ -132,8 +130,13 @@ def measure_iteration(setting: Setting, network: ValueNetwork, street: int, row:
     trees = [subgames.tree(state) for state in states]
     row["trees_s"], started = time.perf_counter() - started, time.perf_counter()
     forest = subgames.forest(states, torch.empty(0, device=setting.device))
-    cfr = TensorCFR(
-        forest, random_beliefs(forest, setting.seed), DCFR, alternating=True, leaf_evaluator=network
+    cfr = CFR(
+        forest,
+        random_beliefs(forest, setting.seed),
+        DCFR,
+        alternating=True,
+        leaf_evaluator=network,
+        backend="tensors",
     )
     setting.synchronise()
     row["set_up_s"] = time.perf_counter() - started
@@ -165,7 +168,7 @@ def graph_agreement(setting: Setting) -> Iterator[Row]:
         forest = forest_of(setting.game, setting.states(number, 4), setting.device, torch.float32)
         belief = random_beliefs(forest, setting.seed)
         stepped, again, replayed = (
-            TensorCFR(forest, belief, RULES["cfr"], alternating=True, leaf_evaluator=network)
+            CFR(forest, belief, RULES["cfr"], alternating=True, leaf_evaluator=network, backend="tensors")
             for _ in range(3)
         )
         graph = captured(replayed.step)  # takes three steps
@@ -240,7 +243,8 @@ def networks(setting: Setting, leaves: Sequence[int], subgames: int) -> Iterator
 
 def root_values(forest: Forest, belief: Tensor, evaluator: LeafEvaluator) -> Tensor:
     """``[2, B, H]`` infostate values in chips of possible hands after the last of ``AFTER`` iterations."""
-    cfr = TensorCFR(forest, belief, DCFR, alternating=True, leaf_evaluator=evaluator).run(AFTER[-1])
+    cfr = CFR(forest, belief, DCFR, alternating=True, backend="tensors", leaf_evaluator=evaluator)
+    cfr.run(AFTER[-1])
     return cfr.root_infostate_values() * forest.root_possible
 
 

@@ -26,12 +26,10 @@ from benchmarks.forests import Measured, whole_games
 from benchmarks.measure import Arguments, Report, duration, median_rates, seconds_of
 from benchmarks.scaling import TREE_OF_HANDS, street
 from pokerlab.games.leduc import Leduc
-from pokerlab.search.backends.compiled import CompiledCFR
-from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.cfr import CFR
 from pokerlab.search.rules import RULES
 
-SOLVERS: dict[str, type[CFR]] = {"tensors": TensorCFR, "compiled": CompiledCFR}
+BACKENDS = ("tensors", "compiled")
 FORESTS: dict[str, Callable[[], Measured]] = {
     "1 Leduc game": lambda: whole_games(Leduc(), 1, torch.float32),
     "256 Leduc games": lambda: whole_games(Leduc(), 256, torch.float32),
@@ -66,7 +64,7 @@ def profile_solver(cfr: CFR) -> tuple[float, dict[str, float]]:
 def row(name: str, solver: str, *, seconds: float, repeats: int) -> dict[str, Any]:
     """A forest's time per iteration, and its parts."""
     forest, belief = FORESTS[name]()
-    cfr = SOLVERS[solver](forest, belief, RULES["dcfr"], alternating=True)
+    cfr = CFR(forest, belief, RULES["dcfr"], alternating=True, backend=solver)
     (rate,) = median_rates([cfr.run], seconds=seconds, repeats=repeats)
     operations, share = profile_solver(cfr)
     microseconds = 1e6 / rate
@@ -116,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     report = Report(parser, given, threads=1, dtype="float32", repeats=options.repeats, seed=options.seed)
     effort = {"seconds": options.seconds, "repeats": options.repeats}
-    rows = [row(name, solver, **effort) for name in options.forests for solver in SOLVERS]
+    rows = [row(name, solver, **effort) for name in options.forests for solver in BACKENDS]
     report.table("where an iteration's time goes", COLUMNS, rows)
     smallest = smallest_operation(**effort)
     report.console.print(f"an operation on a single number: {smallest:.2f} µs")

@@ -1,11 +1,28 @@
-"""Loops over arrays that numba compiles."""
+"""Loops over arrays that numba compiles; without numba, they run as the plain Python that they are."""
 
+import logging
 from collections.abc import Callable
+from functools import cache
+from multiprocessing import parent_process
 from typing import Any, TypeVar, cast
 
-import numba
-
 Function = TypeVar("Function", bound=Callable)
+
+
+@cache
+def _say(message: str) -> None:
+    """Warns once, and in the main process alone."""
+    if parent_process() is None:
+        logging.getLogger(__name__).warning(message)
+
+
+try:
+    import numba
+except ImportError as error:
+    _say(f"numba cannot be imported: solving is many times slower without compiled loops ({error})")
+    NUMBA = False
+else:
+    NUMBA = True
 
 # Rounding is that of the source, so that a result does not depend on how loops were vectorised; only the
 # sign of zero is free. Loops release the interpreter lock: threads run side by side.
@@ -14,13 +31,16 @@ _OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": {"nsz"}, "error_model": "
 
 def compiled(function: Function) -> Function:
     """Compiles a function when it is first called, and keeps it on disk where there is room for it."""
+    if not NUMBA:
+        return function
     try:
         kept = numba.njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:  # no folder can be written to
+        _say("numba can keep its compiled loops in no folder: every start compiles them (NUMBA_CACHE_DIR)")
         kept = numba.njit(**_OPTIONS)(function)
     return cast(Function, kept)
 
 
 def inlined(function: Function) -> Function:
     """For functions that compiled ones call in loops; as calls, these would take up to twice as long."""
-    return cast(Function, numba.njit(inline="always", **_OPTIONS)(function))
+    return cast(Function, numba.njit(inline="always", **_OPTIONS)(function)) if NUMBA else function

@@ -121,7 +121,7 @@ def _print(spot: Spot, results: dict[str, Any], table: Table, target: float | No
     out = console()
     out.print(
         f"{spot.game.name}: {spot.tree.num_states:,} public states"
-        f"{', isomorphic ones left out' if spot.tree.alike is not None else ''}, {hands}",
+        f"{', isomorphic ones left out' if spot.tree.representative is not None else ''}, {hands}",
         highlight=False,
     )
     out.print(table)

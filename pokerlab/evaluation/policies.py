@@ -14,8 +14,7 @@ from torch import Tensor
 from pokerlab.agents.base import DEALT, Agent, Line
 from pokerlab.games.base import CHANCE, TERMINAL, Game, State
 from pokerlab.search.best_response import Exploitability, exploitability
-from pokerlab.search.cfr import divided
-from pokerlab.search.forest import Forest, uniform_strategy
+from pokerlab.search.forest import Forest, divided, uniform_strategy
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.resolving import (
     BeliefStates,

@@ -36,7 +36,8 @@ from pokerlab.games.base import (
 )  # fmt: skip
 from pokerlab.games.betting import CALL, FOLD, SMALLEST_BET, Betting, Sizes, enumerate_betting, options
 from pokerlab.games.cards import Deck
-from pokerlab.games.showdown import FOLDED, RUN_OUT, SHOWDOWN, CardMass, CardPayoffs, Kernels
+from pokerlab.games.payoff_tables import FOLDED, RUN_OUT, SHOWDOWN
+from pokerlab.games.showdown import CardMass, CardPayoffs, Kernels
 
 BUTTON = 1
 MOST_BOARDS = 4096

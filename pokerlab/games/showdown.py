@@ -19,13 +19,14 @@ from torch import Tensor
 
 from pokerlab.games.base import Ints
 from pokerlab.games.cards import BLOCKED, Deck
-from pokerlab.lanes import LANES, ROWS, add_lanes, multiply_lanes, subtract_lanes
-from pokerlab.loops import compiled, inlined
+from pokerlab.games.payoff_tables import FOLDED, RUN_OUT, SHOWDOWN, PayoffTables
+from pokerlab.loops import NUMBA, compiled
+
+if NUMBA:
+    from pokerlab.games import payoff_loops
 
 Floats = NDArray[np.floating]
 
-FOLDED, SHOWDOWN, RUN_OUT = 0, 1, 2
-"""Kinds of kernel: every hand that is met; on a complete board; all-in on one that is not."""
 KINDS = 3
 RUN_OUTS = 16
 """Boards whose matrices are remembered, the latest ones."""
@@ -162,7 +163,7 @@ class CardMass:
 class CardPayoffs:
     """Kernels as one batched operator, ``[..., M, K, H] → [..., M, K, H]``.
 
-    On the CPU, compiled loops; elsewhere, or for tensors that are not contiguous, tensor operations.
+    On the CPU, compiled loops; elsewhere, or without numba, tensor operations.
 
     Args:
         deck: the deck.
@@ -196,7 +197,8 @@ class CardPayoffs:
         strengths = deck.strengths(boards.reshape(-1, complete))
         self._strengths = strengths
         run_outs = [run_out_matrix(deck, tuple(kernels[row][1]), complete).T for row in self._rows[RUN_OUT]]
-        if like.device.type == "cpu":
+        self._loops = like.device.type == "cpu" and NUMBA
+        if self._loops:
             self._prepare_loops(kinds, run_outs)
         else:
             self._run_outs = [self._tensor(matrix * weight) for matrix in run_outs]
@@ -211,9 +213,13 @@ class CardPayoffs:
     def __call__(self, reach: Tensor) -> Tensor:
         """``[..., M, K, H]`` opponent reach → the same shape."""
         won = torch.empty_like(reach, memory_format=torch.contiguous_format)
-        if self._like.device.type == "cpu":
+        if self._loops:
             source = reach.contiguous().view(-1, *reach.shape[-3:])
-            self.run(0, source.shape[1], source.numpy(), won.view(source.shape).numpy())
+            payoff_loops.value_rows(
+                0, source.shape[1], self.tables, source.numpy(), won.view(source.shape).numpy(),
+                source.numpy().dtype.type(self.weight),
+                payoff_loops.workspace_for(self.tables, self._like.dtype),
+            )  # fmt: skip
         else:
             self._with_tensors(reach, won)
             for row, matrix in zip(self._rows[RUN_OUT], self._run_outs, strict=True):
@@ -229,7 +235,7 @@ class CardPayoffs:
         by_strength = _ordered(self._strengths)
         order[shown], first[shown] = by_strength.order, self._deck.num_hands - count[shown]
         end[shown] = np.take_along_axis(by_strength.end, by_strength.order, -1) - first[shown, None]
-        self.loops = Loops(
+        self.tables = PayoffTables(
             kind=kinds,
             first=first,
             last=first + count,
@@ -238,30 +244,8 @@ class CardPayoffs:
             cards=self._deck.hands.T.astype(np.uint32),
             num_cards=len(self._deck.cards),
             run_out=np.cumsum(kinds == RUN_OUT) - 1,
-            run_outs=self._padded(run_outs),
+            run_outs=payoff_loops.pad_columns(run_outs, hands=self._deck.num_hands, dtype=self._like.dtype),
         )
-
-    def _padded(self, matrices: list[Floats]) -> Floats:
-        """``[R, H, H + padding]`` in whole ``ROWS``."""
-        hands = self._deck.num_hands
-        padded = np.zeros((len(matrices), hands, -(-hands // ROWS) * ROWS))
-        for to, matrix in zip(padded, matrices, strict=True):
-            to[:, :hands] = matrix
-        return torch.as_tensor(padded).to(self._like.dtype).numpy()
-
-    def run(self, first_row: int, last_row: int, reach: np.ndarray, won: np.ndarray) -> None:
-        """Rows ``first_row`` to ``last_row``, exclusive, of arrays ``[n, M, K, H]``."""
-        _run(
-            first_row, last_row, self.loops, reach, won, reach.dtype.type(self.weight), self.room(self._like)
-        )
-
-    def room(self, like: Tensor) -> np.ndarray:
-        """For loops to work in, aligned to vectors: mass, outcomes and sums.
-
-        ``[2 · (H + LANES) + N + 1, LANES]``.
-        """
-        rows = 2 * (self._deck.num_hands + LANES) + len(self._deck.cards) + 1
-        return torch.empty(rows, LANES, dtype=like.dtype).numpy()
 
     # Tensors
 
@@ -322,118 +306,3 @@ def _gathered(values: Tensor, index: Tensor) -> Tensor:
 def _sums(values: Tensor) -> Tensor:
     """``[..., n]`` → ``[..., n + 1]`` of the first 0, 1, … n."""
     return torch.nn.functional.pad(values.cumsum(-1), (1, 0))
-
-
-class Loops(NamedTuple):
-    """What the loops need to know of the kernels."""
-
-    kind: Ints
-    """``[M]``."""
-    first: Ints
-    """``[M]`` where in ``order`` the hands begin that the board leaves possible."""
-    last: Ints
-    """``[M]`` exclusive."""
-    order: np.ndarray
-    """``[M, H]`` hands; at a showdown by strength."""
-    end: np.ndarray
-    """``[M, H]`` where the tie group of the hand at a place ends."""
-    cards: np.ndarray
-    """``[2, H]``."""
-    num_cards: int
-    run_out: Ints
-    """``[M]`` which of ``run_outs``."""
-    run_outs: Floats
-    """``[R, H, H + padding]`` all-ins on incomplete boards: the opponent's hand first."""
-
-
-@compiled
-def _run(
-    first_row: int,
-    last_row: int,
-    loops: Loops,
-    reach: Floats,
-    won: Floats,
-    weight: np.floating,
-    room: Floats,
-) -> None:
-    zero, hands = reach.dtype.type(0), reach.shape[3]
-    mass, outcome = room[: hands + LANES], room[hands + LANES : 2 * (hands + LANES)]
-    sums = room[2 * (hands + LANES) :]
-    mass[:] = zero
-    for row in range(first_row, last_row):
-        for n in range(reach.shape[0]):
-            for lane in range(0, reach.shape[2], LANES):
-                lanes = min(LANES, reach.shape[2] - lane)
-                for k in range(lanes):
-                    theirs = reach[n, row, lane + k]
-                    for hand in range(hands):
-                        mass[hand, k] = theirs[hand]
-                value_lanes(row, loops, mass, outcome, sums)
-                for k in range(lanes):
-                    own = won[n, row, lane + k]
-                    for hand in range(hands):
-                        own[hand] = outcome[hand, k] * weight
-
-
-@inlined
-def value_lanes(row: int, loops: Loops, mass: Floats, outcome: Floats, sums: Floats) -> None:
-    """What ``LANES`` terminals with the kernel of ``row`` give each hand, before the weight of pairs.
-
-    ``mass`` of the opponent and ``outcome`` are ``[H + LANES, LANES]``; see :meth:`CardPayoffs.room`.
-    """
-    kind, first, last = loops.kind[row], loops.first[row], loops.last[row]
-    order, end = loops.order[row, first:last], loops.end[row, first:last]
-    if kind == RUN_OUT:
-        matrix = loops.run_outs[loops.run_out[row]]
-        flat, hands = matrix.reshape(matrix.size), matrix.shape[0]
-        for hand in range(0, hands, ROWS):
-            multiply_lanes(outcome, hand, flat, matrix.shape[1], mass, hands)
-        return
-    outcome[:] = 0
-    sums[:] = 0
-    if kind == SHOWDOWN:
-        show_down(order, end, loops.cards, mass, outcome, sums)
-    else:
-        meet(order, loops.cards, mass, outcome, sums)
-
-
-@inlined
-def meet(order: np.ndarray, cards: np.ndarray, mass: Floats, met: Floats, sums: Floats) -> None:
-    """The mass that each hand meets; ``sums`` are of all hands, and of those with each card."""
-    everything = sums.shape[0] - 1
-    for hand in order:
-        add_lanes(sums, everything, mass, hand)
-        add_lanes(sums, cards[0, hand], mass, hand)
-        add_lanes(sums, cards[1, hand], mass, hand)
-    for hand in order:
-        add_lanes(met, hand, sums, everything)
-        add_lanes(met, hand, mass, hand)
-        subtract_lanes(met, hand, sums, cards[0, hand])
-        subtract_lanes(met, hand, sums, cards[1, hand])
-
-
-@inlined
-def show_down(
-    order: np.ndarray, end: np.ndarray, cards: np.ndarray, mass: Floats, beaten: Floats, sums: Floats
-) -> None:
-    """Mass beaten less mass that beats. ``sums``, of all hands and of those with each card, are twice what is
-    weaker less everything; within a tie group, what ties is counted once."""
-    everything = sums.shape[0] - 1
-    for hand in order:
-        subtract_lanes(sums, everything, mass, hand)
-        subtract_lanes(sums, cards[0, hand], mass, hand)
-        subtract_lanes(sums, cards[1, hand], mass, hand)
-    begin = 0
-    while begin < order.shape[0]:
-        tied = order[begin : end[begin]]
-        for half in range(2):
-            for hand in tied:
-                add_lanes(sums, everything, mass, hand)
-                add_lanes(sums, cards[0, hand], mass, hand)
-                add_lanes(sums, cards[1, hand], mass, hand)
-            if half == 0:
-                for hand in tied:
-                    add_lanes(beaten, hand, sums, everything)
-                    subtract_lanes(beaten, hand, sums, cards[0, hand])
-                    subtract_lanes(beaten, hand, sums, cards[1, hand])
-        begin = end[begin]

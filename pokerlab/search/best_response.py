@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pokerlab.search.cfr import ILLEGAL, divided
-from pokerlab.search.forest import Forest, rows_of
+from pokerlab.search.forest import ILLEGAL, Forest, divided, rows_of
 from pokerlab.search.leaves import LeafEvaluator
 
 
@@ -18,6 +17,21 @@ class Exploitability:
     """Player 0's expected payoff."""
     best_response: Tensor
     """``[2, B]`` what each player's best response earns."""
+
+    @classmethod
+    def at_roots(cls, forest: Forest, belief: Tensor, values: Tensor, best: Tensor) -> "Exploitability":
+        """From counterfactual values at the roots.
+
+        Args:
+            forest: the subgames.
+            belief: ``[2, B, H]`` at their roots.
+            values: ``[2, B, H]`` of the strategies.
+            best: ``[2, B, H]`` of best responses to them.
+        """
+        belief = belief.double()
+        joint = (belief * forest.game.mass_operator(belief)(belief.flip(0))).sum(-1)
+        value, best_response = ((belief * found.double()).sum(-1) / joint for found in (values, best))
+        return cls(value=value[0], best_response=best_response)
 
     @property
     def nash_conv(self) -> Tensor:
@@ -42,31 +56,20 @@ def exploitability(forest: Forest, strategy: Tensor, belief: Tensor) -> Exploita
         ValueError: the forest has depth-limit leaves.
     """
     check_complete(forest)
-    reach = forest.reach(strategy)
-    at_terminals = _at_terminals(forest, reach, belief)
-    value, best = (_backed_up(forest, strategy, at_terminals, best=best) for best in (False, True))
-    return Exploitability(
-        value=at_roots(forest, belief, value)[0], best_response=at_roots(forest, belief, best)
-    )
+    return Exploitability.at_roots(forest, belief, *root_values(forest, strategy, belief))
+
+
+def root_values(forest: Forest, strategy: Tensor, belief: Tensor) -> tuple[Tensor, Tensor]:
+    """``[2, B, H]`` counterfactual values at the roots: of a strategy pair, and of best responses to it."""
+    terminals = _terminal_values(forest, forest.reach(strategy), belief)
+    value, best = (_back_up(forest, strategy, terminals, best=best) for best in (False, True))
+    return value, best
 
 
 def check_complete(forest: Forest) -> None:
     """Raises ValueError if the forest has depth-limit leaves."""
     if len(forest.leaves):
         raise ValueError(f"exploitability needs complete trees: the forest has {len(forest.leaves)} leaves")
-
-
-def at_roots(forest: Forest, belief: Tensor, values: Tensor) -> Tensor:
-    """``[2, B]`` float64, expected over hands.
-
-    Args:
-        forest: the subgames.
-        belief: ``[2, B, H]`` at their roots.
-        values: ``[2, B, H]`` counterfactual values there.
-    """
-    belief = belief.double()
-    joint = (belief * forest.game.mass_operator(belief)(belief.flip(0))).sum(-1)
-    return (belief * values.double()).sum(-1) / joint
 
 
 def strategy_values(
@@ -82,7 +85,7 @@ def strategy_values(
             forest has leaves.
     """
     reach, leaves = forest.reach(strategy), forest.leaves
-    ends = _at_terminals(forest, reach, belief)
+    ends = _terminal_values(forest, reach, belief)
     if leaf_evaluator is None:
         check_complete(forest)
     elif len(leaves):
@@ -92,28 +95,28 @@ def strategy_values(
         values = worth * forest.mass(opponent) * leaves.pot_in_chips
         ends.index_add_(0, leaves.row.flatten(), values.flatten(0, -2))
     mass = forest.mass(belief.flip(0))
-    return divided(_backed_up(forest, strategy, ends, best=False), mass, torch.zeros_like(mass))
+    return divided(_back_up(forest, strategy, ends, best=False), mass, torch.zeros_like(mass))
 
 
-def _at_terminals(forest: Forest, reach: Tensor, belief: Tensor) -> Tensor:
-    """``[R, H]`` counterfactual values of terminals, added to the sequences that they end."""
+def _terminal_values(forest: Forest, reach: Tensor, belief: Tensor) -> Tensor:
+    """``[R, H]`` counterfactual values of terminals, summed by the sequences that they end."""
     values = torch.zeros_like(reach)
     opponent = (reach[forest.payoffs.row] * belief[:, forest.payoffs.subgame]).flip(0)
     won = forest.payoffs.operator(opponent) * forest.payoffs.chips
     return values.index_add_(0, forest.payoffs.row.flatten(), won.flatten(0, -2))
 
 
-def _backed_up(forest: Forest, strategy: Tensor, ends: Tensor, *, best: bool) -> Tensor:
+def _back_up(forest: Forest, strategy: Tensor, ends: Tensor, *, best: bool) -> Tensor:
     """``[2, B, H]`` at the roots: of the strategy, or of the best response to it."""
     values = ends.clone()
     edges = forest.edge_rows(values)
     edges.masked_fill_(~forest.legal, ILLEGAL)
     for player in (0, 1):
         for step in reversed(forest.steps[player]):
-            if forest.alike:
-                forest.alike.even_out(edges, step)
+            if forest.isomorphic_hands:
+                forest.isomorphic_hands.average(edges, step)
             node = edges[:, step].amax(0) if best else (strategy[:, step] * edges[:, step]).sum(0)
             values.index_add_(0, forest.decisions.row[player, step], node)
-        if forest.alike:
-            forest.alike.even_out_roots(forest.root_rows(values)[player])
+        if forest.isomorphic_hands:
+            forest.isomorphic_hands.average_roots(forest.root_rows(values)[player])
     return forest.root_rows(values)

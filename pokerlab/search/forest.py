@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from pokerlab.games.base import Game, Ints, PayoffOperator, State
-from pokerlab.search.alike import AlikeHands
+from pokerlab.search.isomorphism import IsomorphicHands
 from pokerlab.search.tree import PublicNodes, PublicTree
 
 
@@ -96,6 +96,17 @@ class Payoffs:
     """``[..., M, K, H]`` opponent reach → mass won less mass lost."""
     slot: Ints
     """Where each of ``Forest.terminals`` stands in ``[M·K]``."""
+
+
+ILLEGAL = -1e30
+"""Counterfactual value of an action that a node does not have: its regret never turns positive."""
+
+
+def divided(values: Tensor, total: Tensor, otherwise: Tensor) -> Tensor:
+    """``values / total``, and ``otherwise`` where the total is zero; all broadcast."""
+    some = total > 0
+    # a number instead of the fill would be copied to the device, which then waits for the host
+    return torch.where(some, values / total.masked_fill(~some, 1), otherwise)
 
 
 def rows_of(rows: Tensor, index: Tensor) -> Tensor:
@@ -179,17 +190,19 @@ class Forest(Generic[State]):
         return rows_of(self.boards, self._ints(self._first_board[self.tree_of]))
 
     @cached_property
-    def alike(self) -> AlikeHands | None:
-        """Hands that are alike, if there are any."""
-        if all(tree.alike is None for tree in self.trees):
+    def isomorphic_hands(self) -> IsomorphicHands | None:
+        """Hands whose values are averaged, if there are any."""
+        if all(tree.representative is None for tree in self.trees):
             return None
         every = np.arange(self.game.num_hands)
-        first = np.array([every if tree.alike is None else tree.alike for tree in self.trees])
+        first = np.array(
+            [every if tree.representative is None else tree.representative for tree in self.trees]
+        )
         sizes = [len(tree.decisions) for tree in self.trees]
-        dealt = np.concatenate([tree.dealt | (tree.alike is None) for tree in self.trees])
+        dealt = np.concatenate([tree.dealt | (tree.representative is None) for tree in self.trees])
         nodes = self.decisions
         above = np.flatnonzero(~dealt[(np.cumsum(sizes) - sizes)[nodes.tree] + nodes.node])
-        return AlikeHands(self._ints(first[self.tree_of]), nodes.subgame, above)
+        return IsomorphicHands(self._ints(first[self.tree_of]), nodes.subgame, above)
 
     @property
     def num_decisions(self) -> int:
@@ -293,17 +306,19 @@ class Forest(Generic[State]):
         return np.where(node < 0, player * self.num_subgames + subgame, on_edge)
 
     @cached_property
-    def kernels(self) -> Ints:
+    def payoff_kernels(self) -> Ints:
         """``[M]`` the payoff kernels that occur, ascending."""
-        return np.unique(np.concatenate([tree.kernel for tree in self.trees]))
+        return np.unique(np.concatenate([tree.payoff_kernel for tree in self.trees]))
 
     @cached_property
     def payoffs(self) -> Payoffs:
         """What the terminals pay."""
         sizes = [len(tree.terminals) for tree in self.trees]
         flat = (np.cumsum(sizes) - sizes)[self.terminals.tree] + self.terminals.node
-        which = np.searchsorted(self.kernels, np.concatenate([tree.kernel for tree in self.trees])[flat])
-        counts = np.bincount(which, minlength=len(self.kernels))
+        which = np.searchsorted(
+            self.payoff_kernels, np.concatenate([tree.payoff_kernel for tree in self.trees])[flat]
+        )
+        counts = np.bincount(which, minlength=len(self.payoff_kernels))
         most, average = int(counts.max(initial=1)), -(-len(which) // max(len(counts), 1))
         # less than half of all is padding
         length = most if most * len(counts) < 2 * len(which) else max(average, 1)
@@ -324,7 +339,7 @@ class Forest(Generic[State]):
             chips=self._floats(pad(np.concatenate([tree.payoff for tree in self.trees], axis=1)[:, flat]))[
                 ..., None
             ],
-            operator=self.game.payoff_operator(np.repeat(self.kernels, rows).tolist(), self._like),
+            operator=self.game.payoff_operator(np.repeat(self.payoff_kernels, rows).tolist(), self._like),
             slot=slot,
         )
 
@@ -361,6 +376,10 @@ class Forest(Generic[State]):
         sizes = [len(tree.decisions) for tree in self.trees]
         first = self.edges_at[subgame] + firsts[(np.cumsum(sizes) - sizes)[self.tree_of[subgame]] + node]
         return self._ints(first[self._order] + np.arange(self.width)[:, None])
+
+    def average(self, strategy_sum: Tensor) -> Tensor:
+        """The average strategy of weighted sums of own reach ``[A, D, H]``; uniform where never reached."""
+        return divided(strategy_sum, strategy_sum.sum(0), self.uniform)
 
     # Passes that search, self-play and evaluation share
 

@@ -22,11 +22,12 @@ import torch
 from torch import Tensor
 
 from pokerlab.games.base import Game, State
-from pokerlab.search.cfr import CFR, SampledStrategies
+from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest, ForestNodes
 from pokerlab.search.gadget import Gadget
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.rules import UpdateRule
+from pokerlab.search.sampling import SampledStrategies
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import Subgames
 

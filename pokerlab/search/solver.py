@@ -1,15 +1,13 @@
 """A choice of CFR variant, ready to be applied to any forest."""
 
 from math import inf
-from typing import Any
 
 from torch import Tensor
 
-from pokerlab.search.backends.compiled import CompiledCFR
-from pokerlab.search.backends.tensors import TensorCFR
+from pokerlab.search.backends import BACKENDS
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
-from pokerlab.search.gadget import Gadget, GadgetCFR
+from pokerlab.search.gadget import Gadget
 from pokerlab.search.leaves import LeafEvaluator, Prior
 from pokerlab.search.rules import update_rule
 
@@ -21,17 +19,22 @@ class Solver:
 
     Args:
         rule: ``cfr``, ``cfr_plus``, ``linear_cfr``, ``dcfr`` or ``pcfr_plus``.
-        averaging: ``uniform``, ``linear`` or ``quadratic``; null: the rule's own.
+        averaging: ``uniform``, ``linear`` or ``quadratic``; None: the rule's own.
         alternating: players update in turn instead of at once.
         leaf_beliefs: under which beliefs leaves are valued: ``current``, those of the iteration's strategy
             (CFR-D), or ``average``, those of the average strategy (CFR-AVG).
-        alpha: DCFR's exponent for positive regrets; null: 1.5.
-        beta: DCFR's exponent for negative regrets; null: 0.
-        gamma: DCFR's exponent of the average; null: 2.
+        alpha: DCFR's exponent for positive regrets; None: 1.5.
+        beta: DCFR's exponent for negative regrets; None: 0.
+        gamma: DCFR's exponent of the average; None: 2.
         warm_start: how much to trust the policy network, where there is one: CFR starts from its strategy,
             with regrets of so many pots in favour of it; 0: from the uniform strategy, without regrets.
         memory_gb: the most memory that subgames solved together may take in self-play and evaluation, in
             GB; more subgames than fit are solved in parts.
+        backend: ``compiled``, loops for the CPU that numba compiles; ``tensors``, on any device; or
+            ``auto``: ``compiled`` on the CPU where numba works, else ``tensors``.
+
+    Raises:
+        ValueError: a value is none of these.
     """
 
     def __init__(
@@ -46,15 +49,17 @@ class Solver:
         gamma: float | None = None,
         warm_start: float = 0.0,
         memory_gb: float = 4.0,
+        backend: str = "auto",
     ) -> None:
         if type(memory_gb) not in (int, float) or not memory_gb > 0:
-            raise ValueError(f"solver.memory_gb must be a number above 0, got {memory_gb!r}")
+            raise ValueError(f"memory_gb must be a number above 0, got {memory_gb!r}")
         if type(warm_start) not in (int, float) or not 0 <= warm_start < inf:
-            raise ValueError(f"solver.warm_start must be a number of at least 0, got {warm_start!r}")
+            raise ValueError(f"warm_start must be a number of at least 0, got {warm_start!r}")
         if leaf_beliefs not in LEAF_BELIEFS:
-            raise ValueError(
-                f"solver.leaf_beliefs must be one of {', '.join(LEAF_BELIEFS)}, got {leaf_beliefs!r}"
-            )
+            raise ValueError(f"leaf_beliefs must be one of {', '.join(LEAF_BELIEFS)}, got {leaf_beliefs!r}")
+        if backend not in BACKENDS:
+            raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
+        self.backend = backend
         self.average_leaves = leaf_beliefs == "average"
         self.rule = update_rule(rule, averaging, alpha=alpha, beta=beta, gamma=gamma)
         self.alternating, self.warm_start, self.memory = alternating, warm_start, memory_gb * 1e9
@@ -66,7 +71,7 @@ class Solver:
         leaf_evaluator: LeafEvaluator | None = None,
         gadget: Gadget | None = None,
     ) -> CFR:
-        """A solver at iteration 0: compiled on the CPU, tensors on other devices.
+        """A solver at iteration 0.
 
         Args:
             forest: the subgames.
@@ -75,17 +80,16 @@ class Solver:
                 strategy, if there is a warm start.
             gadget: what the opponent may take instead of playing the subgames.
         """
-        settings: dict[str, Any] = {
-            "alternating": self.alternating,
-            "leaf_evaluator": leaf_evaluator,
-            "average_leaves": self.average_leaves,
-        }
-        cfr: CFR
-        if gadget:
-            cfr = GadgetCFR(forest, belief, self.rule, gadget=gadget, **settings)
-        else:
-            solver = CompiledCFR if forest.device.type == "cpu" else TensorCFR
-            cfr = solver(forest, belief, self.rule, **settings)
+        cfr = CFR(
+            forest,
+            belief,
+            self.rule,
+            alternating=self.alternating,
+            backend=self.backend,
+            leaf_evaluator=leaf_evaluator,
+            average_leaves=self.average_leaves,
+            gadget=gadget,
+        )
         if self.warm_start and forest.num_decisions and isinstance(leaf_evaluator, Prior):
             cfr.warm_start(leaf_evaluator.strategy(forest, belief), self.warm_start)
         return cfr

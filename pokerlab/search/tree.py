@@ -61,7 +61,7 @@ class SequenceForm:
     first: Ints
     """``[D]`` first edge of each decision node, the nodes sorted by actor, parents before children.
 
-    Where hands are alike, nodes above the first deal come before those below it.
+    Where values are averaged over isomorphic hands, nodes above the first deal come before those below it.
     """
     end: Ints
     """``[D]`` last edge + 1."""
@@ -70,7 +70,7 @@ class SequenceForm:
     of_first_player: int
     """How many of the nodes are player 0's."""
     before_deal: Ints
-    """``[2]`` how many of each player's nodes lie above the first deal; where no hands are alike, all."""
+    """``[2]`` how many of each player's nodes lie above the first deal; where the tree has all deals, all."""
     terminal_row: Ints
     """``[2, T]`` each player's row."""
     leaf_row: Ints
@@ -102,16 +102,17 @@ class PublicTree(Generic[State]):
     edge_action: Ints
     """``[E]`` the action of each edge; a *position* counts a node's edges, its actions ascending."""
     terminals: PublicNodes[State]
-    kernel: Ints
-    """``[T]`` payoff kernel."""
+    payoff_kernel: Ints
+    """``[T]``, see :class:`~pokerlab.games.base.Terminal`."""
     payoff: Floats
     """``[2, T]`` chips × chance probability."""
     leaves: PublicNodes[State]
-    alike: Ints | None
-    """``[H]`` the first of the hands that are like each one, if of deals that are alike the tree has one.
+    representative: Ints | None
+    """``[H]`` the first of the hands isomorphic to each one, where the tree has one of several isomorphic
+    deals; None: it has all.
 
     Values that come up from the first deal are then those of all deals when each hand has the mean over
-    the hands that are like it: what is due to sequences that begin above the deal.
+    the hands isomorphic to it: what is due to sequences that begin above the deal.
     """
     dealt: Bools
     """``[D]`` whether chance has acted, of ``decisions``."""
@@ -130,7 +131,7 @@ class PublicTree(Generic[State]):
     @cached_property
     def sequence_form(self) -> SequenceForm:
         """The tree's shape as rows and edges."""
-        dealt = self.dealt & (self.alike is not None)
+        dealt = self.dealt & (self.representative is not None)
         by_actor = np.lexsort((dealt, self.actor))
 
         def rows(nodes: PublicNodes) -> Ints:
@@ -163,8 +164,8 @@ def build_tree(
         game: the rules.
         root: where the subgame starts; not terminal.
         depth_limited: whether to stop where ``game.is_leaf`` says so, or to play to the end.
-        symmetry: the game's: of deals that are alike, one is kept. Only for the game's own root and beliefs,
-            played to the end; null: all are kept.
+        symmetry: the game's: of isomorphic deals, one is kept. Only for the game's own root and beliefs,
+            played to the end; None: all are kept.
     """
     if symmetry:
         unfolded = game.walk(root, depth_limited=depth_limited, symmetry=symmetry)
@@ -199,10 +200,10 @@ def build_tree(
         first_edge=np.concatenate([[0], np.cumsum(fanout[decisions])]),
         edge_action=unfolded.action[below],
         terminals=nodes(terminals),
-        kernel=unfolded.kernel,
+        payoff_kernel=unfolded.kernel,
         payoff=unfolded.chips * unfolded.chance[terminals],
         leaves=nodes(leaves),
-        alike=symmetry.alike if symmetry else None,
+        representative=symmetry.alike if symmetry else None,
         dealt=dealt[decisions],
     )
 

@@ -1,6 +1,5 @@
 """Continual re-solving line by line: against the search policy and iterations taken by hand; gadgets."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,11 +19,9 @@ from pokerlab.games.kuhn import BET, PASS, Kuhn, KuhnState
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
 from pokerlab.learning.networks import ValueNetwork
-from pokerlab.search.backends.compiled import CompiledCFR
-from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
-from pokerlab.search.gadget import Gadget, GadgetCFR
+from pokerlab.search.gadget import Gadget
 from pokerlab.search.leaves import LeafEvaluator, LeafValues
 from pokerlab.search.resolving import WAYS_TO_SEARCH
 from pokerlab.search.rules import RULES
@@ -290,7 +287,7 @@ def test_an_opponent_who_is_paid_too_little_always_plays(
     cfr.run(6)
     uniform = belief.clone()
     uniform[1 - resolver] = forest.root_possible / forest.root_possible.sum(-1, keepdim=True)
-    plain = TensorCFR(
+    plain = CFR(
         forest, uniform, RULES["dcfr"], alternating=alternating, leaf_evaluator=value_network(game)
     ).run(6)
     torch.testing.assert_close(cfr.average_strategy(), plain.average_strategy(), rtol=0, atol=1e-12)
@@ -353,10 +350,10 @@ def test_the_opponents_range_is_how_often_each_hand_has_played(game: Game) -> No
     """In the mean of iterations, weighted as averages are."""
     forest = some_forest(game)
     cfr = gadget(forest, random_beliefs(forest, 0), 0, 0.1, False, "dcfr")
-    assert isinstance(cfr, GadgetCFR)
+    assert cfr._gadget
     played = torch.zeros_like(forest.root_possible)
     for t in range(1, 20):
-        played += RULES["dcfr"].weight(t) * cfr._plays
+        played += RULES["dcfr"].weight(t) * cfr._gadget.plays
         cfr.step()
     played *= forest.root_possible
     torch.testing.assert_close(
@@ -382,7 +379,7 @@ def test_no_hand_of_the_opponent_gains_by_a_subgame_that_is_solved_anew(
     belief /= belief.sum(1, keepdim=True)
     paid = best_values(game, root, equilibrium, belief, 1 - resolver)
     forest = Subgames(game).forest([root], DOUBLE)
-    plain = TensorCFR(forest, belief[:, None], rule, alternating=alternating)
+    plain = CFR(forest, belief[:, None], rule, alternating=alternating)
     gained = []
     for cfr in (gadget(forest, belief[:, None], resolver, paid, alternating, "cfr_plus"), plain):
         policy = by_state(forest, cfr.run(300).average_strategy())
@@ -433,20 +430,17 @@ class Recorded:
         return values
 
 
-START: dict[str, Callable[..., CFR]] = {"compiled": CompiledCFR, "tensors": TensorCFR}
-
-
 @BOTH_WAYS
-@pytest.mark.parametrize("form", START)
+@pytest.mark.parametrize("backend", ["compiled", "tensors"])
 @EACH_GAME
 def test_watched_leaves_are_worth_the_mean_of_what_was_said_of_them(
-    game: Game, form: str, alternating: bool
+    game: Game, backend: str, alternating: bool
 ) -> None:
     """Weighed by iterations' weights and by the opponent's mass at the time."""
     forest = Subgames(game).forest([game.root()], DOUBLE)
     belief, leaves, said = random_beliefs(forest, 1), forest.leaves, Recorded(value_network(game))
     rule = RULES["dcfr"]
-    cfr = START[form](forest, belief, rule, alternating=alternating, leaf_evaluator=said)
+    cfr = CFR(forest, belief, rule, alternating=alternating, backend=backend, leaf_evaluator=said)
     cfr.watch_leaves()
     values, masses = torch.zeros(2, 2, len(leaves), game.num_hands, dtype=torch.float64)
     strategies = [cfr.strategy.clone()]
@@ -474,12 +468,13 @@ def test_both_solvers_say_the_same_of_watched_leaves(
 ) -> None:
     forest = Subgames(game).forest([game.root()] * 2, DOUBLE)
     found = []
-    for solver in START.values():
-        cfr = solver(
+    for backend in ("compiled", "tensors"):
+        cfr = CFR(
             forest,
             random_beliefs(forest, 2),
             RULES["linear_cfr"],
             alternating=alternating,
+            backend=backend,
             leaf_evaluator=value_network(game),
             average_leaves=average_leaves,
         )

@@ -9,11 +9,11 @@ from pokerlab.evaluation.policies import WholeGame, search_policy
 from pokerlab.games.kuhn import Kuhn, KuhnState
 from pokerlab.games.leduc import Leduc
 from pokerlab.learning.networks import ValueNetwork
-from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.gadget import Gadget
 from pokerlab.search.leaves import LeafEvaluator, LeafValues
+from pokerlab.search.sampling import SampledStrategies
 from pokerlab.search.solver import Solver
 
 GAME = Kuhn(depth_limit=2)
@@ -88,12 +88,14 @@ def test_more_play_throughs_come_closer_to_the_expectation() -> None:
     assert torch.allclose(policies[99], policies[100], rtol=0, atol=0.1)
 
 
-class TellingCFR(TensorCFR):
+class TellingCFR(CFR):
     """Another strategy each iteration; the average strategy says what the beliefs are."""
 
-    def step(self) -> None:
-        super().step()
-        self.strategy.copy_(scripted(self.iteration + 1, self.strategy))
+    def run(self, iterations: int, samples: SampledStrategies | None = None) -> CFR:
+        for _ in range(iterations):
+            super().run(1, samples)
+            self.strategy.copy_(scripted(self.iteration + 1, self.strategy))
+        return self
 
     def average_strategy(self) -> Tensor:
         return told(self.belief[:, self.forest.decisions.subgame])
@@ -109,7 +111,14 @@ class TellingSolver(Solver):
         leaf_evaluator: LeafEvaluator | None = None,
         gadget: Gadget | None = None,
     ) -> CFR:
-        return TellingCFR(forest, belief, self.rule, alternating=False, leaf_evaluator=leaf_evaluator)
+        return TellingCFR(
+            forest,
+            belief,
+            self.rule,
+            alternating=False,
+            backend="tensors",
+            leaf_evaluator=leaf_evaluator,
+        )
 
 
 def scripted(t: int, like: Tensor) -> Tensor:

@@ -14,7 +14,8 @@ from phevaluator.evaluator import evaluate_cards  # type: ignore[import-untyped]
 from torch import Tensor
 
 from pokerlab.games.cards import Deck
-from pokerlab.games.showdown import FOLDED, RUN_OUT, SHOWDOWN, CardMass, CardPayoffs
+from pokerlab.games.payoff_tables import FOLDED, RUN_OUT, SHOWDOWN
+from pokerlab.games.showdown import CardMass, CardPayoffs
 
 DECKS = {"whole": (13, 4), "small": (6, 3), "one suit": (12, 1)}
 COMPLETE = 5

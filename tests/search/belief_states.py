@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 from oracles import Floats
 from torch import Tensor
@@ -14,11 +13,7 @@ from pokerlab.games.base import CHANCE, Game, MatrixPayoffs, PayoffOperator
 from pokerlab.games.kuhn import KuhnState
 from pokerlab.games.leduc import LeducState
 from pokerlab.games.liars_dice import LiarsDice, LiarsDiceState
-from pokerlab.search.backends.compiled import CompiledCFR
-from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.leaves import LeafValues
-
-EITHER_SOLVER = pytest.mark.parametrize("search", [TensorCFR, CompiledCFR], ids=["tensors", "compiled"])
 
 
 def leduc_state(game: Game, line: str, board: int = 0) -> LeducState:

@@ -8,9 +8,10 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
-from belief_states import EITHER_SOLVER, DenseStreet, LinearLeaves, belief_states, whole_from
+from belief_states import DenseStreet, LinearLeaves, belief_states, whole_from
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from solvers import EITHER_SOLVER, Start, with_loops, with_tensors
 from torch import Tensor
 
 from benchmarks.street import Street, StreetState
@@ -19,12 +20,11 @@ from pokerlab.games.kuhn import Kuhn, KuhnState
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
 from pokerlab.search.backends import compiled
-from pokerlab.search.backends.compiled import CompiledCFR
-from pokerlab.search.backends.tensors import TensorCFR
-from pokerlab.search.cfr import CFR, SampledStrategies
+from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafEvaluator, LeafValues
 from pokerlab.search.rules import RULES, UpdateRule, update_rule
+from pokerlab.search.sampling import SampledStrategies
 from pokerlab.search.tree import PublicTree, build_tree
 
 GAMES: dict[str, Game] = {
@@ -90,7 +90,7 @@ rules, ways = st.sampled_from(list(RULES.values())), st.booleans()
 
 
 def solver(
-    search: type[CFR], at: tuple[Forest, Tensor], rule: UpdateRule, alternating: bool,
+    search: Start, at: tuple[Forest, Tensor], rule: UpdateRule, alternating: bool,
     leaves: LeafEvaluator | None = None,
 ) -> CFR:  # fmt: skip
     forest, belief = at
@@ -111,7 +111,7 @@ def identical(one: CFR, other: CFR) -> bool:
 @given(mixtures(), rules, ways)
 def test_both_solvers_agree(name: str, mixture: Mixture, rule: UpdateRule, alternating: bool) -> None:
     at = mixture.of(name, torch.float64)
-    plain, fast = (solver(search, at, rule, alternating).run(10) for search in (TensorCFR, CompiledCFR))
+    plain, fast = (solver(search, at, rule, alternating).run(10) for search in (with_tensors, with_loops))
     for ours, theirs in zip(found(fast), found(plain), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
 
@@ -124,7 +124,7 @@ def test_values_in_single_precision_agree(
 ) -> None:
     """Values only: a strategy that comes from differences of equal values has fewer digits."""
     at = mixture.of(name, torch.float32)
-    plain, fast = (solver(search, at, rule, alternating).run(3) for search in (TensorCFR, CompiledCFR))
+    plain, fast = (solver(search, at, rule, alternating).run(3) for search in (with_tensors, with_loops))
     torch.testing.assert_close(fast.root_values(), plain.root_values(), rtol=1e-5, atol=1e-5)
 
 
@@ -155,7 +155,7 @@ def test_order_company_and_threads_do_not_change_a_digit(
     name: str, dtype: torch.dtype, mixture: Mixture, rule: UpdateRule, alternating: bool, data: st.DataObject
 ) -> None:
     forest, belief = mixture.of(name, dtype)
-    together = solver(CompiledCFR, (forest, belief), rule, alternating, OneByOne()).run(5)
+    together = solver(with_loops, (forest, belief), rule, alternating, OneByOne()).run(5)
     order = np.random.default_rng(mixture.seed).permutation(forest.num_subgames)
     order = order[: data.draw(st.integers(1, len(order)), label="how many of them")]
     threads = data.draw(st.sampled_from([1, 2, 3]), label="threads")
@@ -163,7 +163,7 @@ def test_order_company_and_threads_do_not_change_a_digit(
         torch.set_num_threads(threads)
         try:
             again = solver(
-                CompiledCFR, (forest.copies(order), belief[:, order]), rule, alternating, OneByOne()
+                with_loops, (forest.copies(order), belief[:, order]), rule, alternating, OneByOne()
             )
             again.run(5)
         finally:
@@ -187,7 +187,7 @@ any_rules = st.one_of(rules, st.floats(-2, 5).map(lambda gamma: update_rule("dcf
 @settings(max_examples=8)
 @given(mixtures(), any_rules, ways, cuts, st.data())
 def test_runs_can_be_cut_and_sampled_anywhere(
-    name: str, search: type[CFR], mixture: Mixture, rule: UpdateRule, alternating: bool, parts: list[int],
+    name: str, search: Start, mixture: Mixture, rule: UpdateRule, alternating: bool, parts: list[int],
     data: st.DataObject,
 ) -> None:  # fmt: skip
     at = mixture.of(name, torch.float64)
@@ -223,7 +223,7 @@ def test_payoffs_by_operator_and_by_matrix_agree_however_unequal_the_boards_numb
 ) -> None:
     mixture = Mixture(tuple(numbers), len(numbers))
     operator, matrices = (
-        solver(CompiledCFR, mixture.of(name, torch.float64), rule, alternating).run(5)
+        solver(with_loops, mixture.of(name, torch.float64), rule, alternating).run(5)
         for name in ("street", "street in matrices")
     )
     for ours, theirs in zip(found(operator), found(matrices), strict=True):
@@ -273,7 +273,7 @@ def test_subgames_at_the_edge_are_solved(case: str, rule: str, alternating: bool
     forest = Forest(game, [build_tree(game, state, depth_limited=True) for state in states], dtype=dtype)
     at = forest, beliefs(forest)
     solvers = [
-        solver(search, at, RULES[rule], alternating, OneByOne()) for search in (TensorCFR, CompiledCFR)
+        solver(search, at, RULES[rule], alternating, OneByOne()) for search in (with_tensors, with_loops)
     ]
     for cfr in solvers:
         cfr.run(20)
@@ -291,7 +291,7 @@ def test_subgames_at_the_edge_are_solved(case: str, rule: str, alternating: bool
 @EITHER_SOLVER
 @given(st.floats(-5, 5), st.floats(-5, 5), st.floats(-5, 5), ways)
 def test_any_exponents_that_a_rule_may_have_leave_nothing_undefined(
-    search: type[CFR], alpha: float, beta: float, gamma: float, alternating: bool
+    search: Start, alpha: float, beta: float, gamma: float, alternating: bool
 ) -> None:
     """Regrets that are soon forgotten make reaches that are next to nothing, in single precision."""
     at = Mixture((0, 1, 2, 3, 4), 7).of("leduc after deal", torch.float32)
@@ -302,7 +302,7 @@ def test_any_exponents_that_a_rule_may_have_leave_nothing_undefined(
 
 @EITHER_SOLVER
 @pytest.mark.parametrize("scale", [1e-30, 1e-37, 1e-42])
-def test_beliefs_at_leaves_that_are_hardly_reached_are_beliefs(search: type[CFR], scale: float) -> None:
+def test_beliefs_at_leaves_that_are_hardly_reached_are_beliefs(search: Start, scale: float) -> None:
     """Below 1e-38, where single precision has no inverse."""
     forest, belief = Mixture((0, 1, 2), 7).of("kuhn", torch.float32)
     leaves = LinearLeaves(forest.game)

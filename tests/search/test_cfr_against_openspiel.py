@@ -7,12 +7,12 @@ import pyspiel
 import pytest
 import torch
 from open_spiel.python.algorithms import cfr as python_cfr
+from solvers import with_loops
 
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
-from pokerlab.search.backends.compiled import CompiledCFR
 from pokerlab.search.best_response import exploitability
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import uniform_strategy
@@ -32,7 +32,7 @@ def openspiel_policy(policy: dict[str, dict[int, float]]) -> Any:
 
 
 def solver(whole: WholeGame, rule: str, averaging: str | None = None, *, alternating: bool = True) -> CFR:
-    return CompiledCFR(whole.forest, whole.belief, update_rule(rule, averaging), alternating=alternating)
+    return with_loops(whole.forest, whole.belief, update_rule(rule, averaging), alternating=alternating)
 
 
 @pytest.mark.parametrize(("name", "nash_conv"), [("kuhn", 11 / 12), ("leduc", 4.747222222222222)])
@@ -88,9 +88,7 @@ def test_rounding_errors_grow_on_leduc(rule: str) -> None:
     """
     whole = WHOLE["leduc"]
     noise = torch.randn(whole.belief.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    nearly = CompiledCFR(
-        whole.forest, whole.belief * (1 + 1e-15 * noise), update_rule(rule), alternating=True
-    )
+    nearly = with_loops(whole.forest, whole.belief * (1 + 1e-15 * noise), update_rule(rule), alternating=True)
     exact = solver(whole, rule)
     for iterations, relative in ((100, 1e-6), (1000, AFTER_1000_ON_LEDUC[rule])):
         found = [
@@ -135,7 +133,7 @@ def test_leduc_falls_as_in_the_table(
     whole, copies = WHOLE["leduc"], 9
     noise = torch.randn(2, copies, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     forest, belief = whole.forest.copies(np.zeros(copies, dtype=np.int64)), whole.belief * (1 + 1e-15 * noise)
-    ours = CompiledCFR(forest, belief, update_rule(rule, averaging), alternating=True)
+    ours = with_loops(forest, belief, update_rule(rule, averaging), alternating=True)
     for iterations, expected in ((100, after_100), (1000, after_1000)):
         average = ours.run(iterations - ours.iteration).average_strategy()
         found = exploitability(forest, average, belief)

@@ -9,11 +9,12 @@ import numpy as np
 import pyspiel
 import pytest
 import torch
-from belief_states import EITHER_SOLVER, LinearLeaves, belief_states, leduc_state, random_beliefs, whole_from
+from belief_states import LinearLeaves, belief_states, leduc_state, random_beliefs, whole_from
 from naive_cfr import NaiveCFR
 from open_spiel.python.algorithms import cfr as openspiel_cfr
 from open_spiel.python.algorithms import discounted_cfr
 from oracles import Floats, best_response_values, decision_states, pairs, strategy_tensor
+from solvers import EITHER_SOLVER, Start
 
 from pokerlab.games.base import Game
 from pokerlab.games.kuhn import Kuhn
@@ -47,9 +48,7 @@ COMPLETE = [
 @EVERY_RULE
 @BOTH_WAYS
 @pytest.mark.parametrize("number", range(len(COMPLETE)))
-def test_complete_subgames_of_any_beliefs(
-    number: int, rule: str, alternating: bool, search: type[CFR]
-) -> None:
+def test_complete_subgames_of_any_beliefs(number: int, rule: str, alternating: bool, search: Start) -> None:
     game, root = COMPLETE[number]
     belief = random_beliefs(game, root, seed=number)
     forest = forest_of(game, root)
@@ -60,7 +59,7 @@ def test_complete_subgames_of_any_beliefs(
 @EITHER_SOLVER
 @EVERY_RULE
 @BOTH_WAYS
-def test_the_whole_of_leduc(rule: str, alternating: bool, search: type[CFR]) -> None:
+def test_the_whole_of_leduc(rule: str, alternating: bool, search: Start) -> None:
     belief, forest = LEDUC.initial_beliefs, forest_of(LEDUC, LEDUC.root())
     cfr = search(forest, torch.as_tensor(belief)[:, None], RULES[rule], alternating=alternating).run(4)
     assert_same(forest, cfr, NaiveCFR(LEDUC, LEDUC.root(), belief, rule, alternating=alternating).run(4))
@@ -80,7 +79,7 @@ LIMITED: list[tuple[Game, Any]] = [
 @BOTH_WAYS
 @pytest.mark.parametrize("number", range(len(LIMITED)))
 def test_depth_limited_subgames_of_any_beliefs(
-    number: int, rule: str, alternating: bool, search: type[CFR]
+    number: int, rule: str, alternating: bool, search: Start
 ) -> None:
     game, root = LIMITED[number]
     belief, leaves = random_beliefs(game, root, seed=number), LinearLeaves(game, seed=number)
@@ -127,7 +126,7 @@ def openspiel_strategy(forest: Forest, solver: Any) -> torch.Tensor:
     ],
 )
 def test_average_strategies_of_kuhn_are_openspiels(
-    rule: str, alternating: bool, solver: Any, search: type[CFR]
+    rule: str, alternating: bool, solver: Any, search: Start
 ) -> None:
     forest, theirs = forest_of(KUHN, KUHN.root()), solver(pyspiel.load_game("kuhn_poker"))
     belief = torch.as_tensor(KUHN.initial_beliefs)[:, None]
@@ -143,9 +142,7 @@ def test_average_strategies_of_kuhn_are_openspiels(
 @EITHER_SOLVER
 @EVERY_RULE
 @pytest.mark.parametrize("number", range(0, len(COMPLETE), 2))
-def test_simultaneous_root_values_are_zero_sum_under_the_joint(
-    rule: str, number: int, search: type[CFR]
-) -> None:
+def test_simultaneous_root_values_are_zero_sum_under_the_joint(rule: str, number: int, search: Start) -> None:
     game, root = COMPLETE[number]
     belief = torch.as_tensor(random_beliefs(game, root, seed=number))[:, None]
     forest = forest_of(game, root)
@@ -156,7 +153,7 @@ def test_simultaneous_root_values_are_zero_sum_under_the_joint(
 
 
 @EITHER_SOLVER
-def test_root_infostate_values_are_root_values_per_opponent_mass(search: type[CFR]) -> None:
+def test_root_infostate_values_are_root_values_per_opponent_mass(search: Start) -> None:
     root = leduc_state(LEDUC, "rc/", 3)
     belief = np.zeros((2, 6))
     belief[0, [0, 4]], belief[1, 5] = 0.5, 1
@@ -173,7 +170,7 @@ def test_root_infostate_values_are_root_values_per_opponent_mass(search: type[CF
 
 @EITHER_SOLVER
 @pytest.mark.parametrize("line", ["cc/", "rc/r"])
-def test_hands_without_belief_are_worth_a_best_response(line: str, search: type[CFR]) -> None:
+def test_hands_without_belief_are_worth_a_best_response(line: str, search: Start) -> None:
     """Their regrets are minimised as well, against an opponent who does not expect them."""
     root = leduc_state(LEDUC, line, 2)
     belief: Floats = np.zeros((2, 6))

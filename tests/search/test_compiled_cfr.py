@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from belief_states import EITHER_SOLVER, DenseStreet, LinearLeaves, belief_states
+from belief_states import DenseStreet, LinearLeaves, belief_states
 from hypothesis import given
 from hypothesis import strategies as st
+from solvers import EITHER_SOLVER, Start, with_loops, with_tensors
 from torch import Tensor
 
 from benchmarks.street import Street, StreetState
@@ -22,9 +23,7 @@ from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
 from pokerlab.search import subgames
-from pokerlab.search.backends import compiled
-from pokerlab.search.backends.compiled import CompiledCFR
-from pokerlab.search.backends.tensors import TensorCFR
+from pokerlab.search.backends import compiled, packing
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.rules import RULES
@@ -67,7 +66,7 @@ def drawn(name: str, chosen: list[tuple[int, int]], dtype: torch.dtype) -> tuple
     return forest, torch.as_tensor(np.stack(beliefs, 1), dtype=dtype)
 
 
-def solve(search: type[CFR], at: tuple[Forest, Tensor], rule: str, alternating: bool, iterations: int) -> CFR:
+def solve(search: Start, at: tuple[Forest, Tensor], rule: str, alternating: bool, iterations: int) -> CFR:
     forest, belief = at
     leaves = LinearLeaves(forest.game)
     return search(forest, belief, RULES[rule], alternating=alternating, leaf_evaluator=leaves).run(iterations)
@@ -87,7 +86,7 @@ def test_both_solvers_agree_in_single_precision(
     On streets, actions can even be equal up to what single precision leaves of sums over many hands.
     """
     at = drawn(name, chosen, torch.float32)
-    plain, fast = (solve(search, at, rule, alternating, 3) for search in (TensorCFR, CompiledCFR))
+    plain, fast = (solve(search, at, rule, alternating, 3) for search in (with_tensors, with_loops))
     for ours, theirs in zip(found(fast), found(plain), strict=True):
         if ours.numel():
             errors = (ours - theirs).abs()
@@ -111,29 +110,29 @@ def test_company_and_threads_do_not_change_a_digit(
     """Over many iterations: rounding that differed anywhere would show."""
     iterations = 20 if name == "street_of_many_hands" else 200
     forest, belief = drawn(name, complete := [(5 + i % 6, i) for i in range(40)], dtype)
-    together = solve(CompiledCFR, (forest, belief), "dcfr", True, iterations)
+    together = solve(with_loops, (forest, belief), "dcfr", True, iterations)
     threads(2)
-    shared = solve(CompiledCFR, (forest, belief), "dcfr", True, iterations)
+    shared = solve(with_loops, (forest, belief), "dcfr", True, iterations)
     assert all(torch.equal(*pair) for pair in zip(found(together), found(shared), strict=True))
     threads(1)
     for b in (0, 7, 39):
-        alone = solve(CompiledCFR, drawn(name, [complete[b]], dtype), "dcfr", True, iterations)
+        alone = solve(with_loops, drawn(name, [complete[b]], dtype), "dcfr", True, iterations)
         assert torch.equal(alone.root_values()[:, 0], together.root_values()[:, b])
 
 
 @pytest.mark.parametrize("memory", [0, -1, float("nan"), True, "much"])
 def test_memory_must_be_positive(memory: Any) -> None:
-    with pytest.raises(ValueError, match=r"^solver\.memory_gb must be a number above 0, got"):
+    with pytest.raises(ValueError, match=r"^memory_gb must be a number above 0, got"):
         Solver(memory_gb=memory)
 
 
 def test_leaf_beliefs_are_current_or_average() -> None:
-    with pytest.raises(ValueError, match=r"^solver\.leaf_beliefs must be one of current, average, got 'avg'"):
+    with pytest.raises(ValueError, match=r"^leaf_beliefs must be one of current, average, got 'avg'"):
         Solver(leaf_beliefs="avg")
 
 
 @EITHER_SOLVER
-def test_beliefs_that_no_deal_allows_give_zeros(search: type[CFR]) -> None:
+def test_beliefs_that_no_deal_allows_give_zeros(search: Start) -> None:
     """Both players can only hold the same card."""
     forest, _ = drawn("leduc_before_deal", [(0, 0)], torch.float64)
     belief = torch.zeros(2, 1, 6, dtype=torch.float64)
@@ -152,11 +151,11 @@ def interrupt(*_):
 tests.torch.set_num_threads(int(sys.argv[3]))
 signal.signal(signal.SIGALRM, interrupt)
 at = tests.drawn(sys.argv[1], [(i, i) for i in range(int(sys.argv[2]))], tests.torch.float32)
-tests.solve(tests.CompiledCFR, at, "dcfr", True, 1)  # compiles
+tests.solve(tests.with_loops, at, "dcfr", True, 1)  # compiles
 signal.setitimer(signal.ITIMER_REAL, 1)
 started = time.monotonic()
 try:
-    tests.solve(tests.CompiledCFR, at, "dcfr", True, 200_000)
+    tests.solve(tests.with_loops, at, "dcfr", True, 200_000)
 except KeyboardInterrupt:
     print(time.monotonic() - started)  # and if a thread went on, the process could not end
 """
@@ -178,7 +177,7 @@ def test_an_interrupt_is_heard_while_a_forest_is_solved(name: str, number: int, 
 
 def test_many_hands_are_divided_among_packs() -> None:
     forest, _ = drawn("street_of_many_hands", [(0, 0)], torch.float64)
-    packs = compiled._packs(forest, np.dtype("float64"))
+    packs = packing.pack_subgames(forest, np.dtype("float64"))
     assert len(packs.tree) > 1
     assert packs.first_hand.tolist() == [0, *packs.last_hand[:-1].tolist()]
     assert packs.last_hand[-1] == 420
@@ -187,7 +186,7 @@ def test_many_hands_are_divided_among_packs() -> None:
 def test_a_process_forked_after_a_solve_in_threads_solves_too(threads: Callable[[int], None]) -> None:
     def values() -> Tensor:
         at = drawn("kuhn", [(i, i) for i in range(40)], torch.float64)
-        return solve(CompiledCFR, at, "dcfr", True, 20).root_values()
+        return solve(with_loops, at, "dcfr", True, 20).root_values()
 
     threads(2)
     expected = values()

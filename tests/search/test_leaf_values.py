@@ -5,23 +5,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from belief_states import EITHER_SOLVER, LinearLeaves, leduc_state, random_beliefs
+from belief_states import LinearLeaves, leduc_state, random_beliefs
 from hypothesis import given
 from hypothesis import strategies as st
 from naive_cfr import NaiveCFR
 from oracles import Policy, continuation_values, decision_states, strategy_tensor
+from solvers import EITHER_SOLVER, Start, with_loops, with_tensors
 from torch import Tensor
 
 from pokerlab.games.base import Game
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
-from pokerlab.search.backends.compiled import CompiledCFR
-from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.best_response import strategy_values
-from pokerlab.search.cfr import CFR, SampledStrategies
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafValues
 from pokerlab.search.rules import RULES
+from pokerlab.search.sampling import SampledStrategies
 from pokerlab.search.subgames import Subgames
 from pokerlab.search.tree import build_tree
 
@@ -77,7 +76,7 @@ def continuation_of(game: Game, root: Any, seed: int) -> Policy:
     ],
 )
 def test_exact_leaf_values_make_the_solve_that_of_the_full_tree(
-    game: Game, line: str | None, iterations: int, rule: str, alternating: bool, search: type[CFR]
+    game: Game, line: str | None, iterations: int, rule: str, alternating: bool, search: Start
 ) -> None:
     """The full tree, walked history by history, with the continuation held fixed."""
     root = game.root() if line is None else leduc_state(game, line)
@@ -98,7 +97,7 @@ def test_exact_leaf_values_make_the_solve_that_of_the_full_tree(
 
 @EITHER_SOLVER
 @pytest.mark.parametrize("line", ["cc", "rrc"])
-def test_the_deal_as_a_subgame_is_worth_what_it_is_worth_as_a_leaf(line: str, search: type[CFR]) -> None:
+def test_the_deal_as_a_subgame_is_worth_what_it_is_worth_as_a_leaf(line: str, search: Start) -> None:
     """One layer up or down, blocked hands masked: the mean over the cards that remain."""
     game = Leduc(leaves="before_deal")
     root, deal = game.root(), leduc_state(game, line)
@@ -114,7 +113,7 @@ def test_the_deal_as_a_subgame_is_worth_what_it_is_worth_as_a_leaf(line: str, se
 @EITHER_SOLVER
 @BOTH_WAYS
 def test_leaves_are_asked_at_every_iteration_under_the_beliefs_of_its_strategy(
-    alternating: bool, search: type[CFR]
+    alternating: bool, search: Start
 ) -> None:
     game = Leduc()
     root = game.root()
@@ -139,7 +138,7 @@ def test_leaves_are_asked_at_every_iteration_under_the_beliefs_of_its_strategy(
 
 @EITHER_SOLVER
 @pytest.mark.parametrize("rule", ["cfr", "dcfr"])
-def test_cfr_avg_asks_about_the_average_strategy_and_samples_it(rule: str, search: type[CFR]) -> None:
+def test_cfr_avg_asks_about_the_average_strategy_and_samples_it(rule: str, search: Start) -> None:
     game = Leduc()
     root = game.root()
     forest = Subgames(game).forest([root, leduc_state(game, "r")], DOUBLE)
@@ -162,9 +161,7 @@ def test_cfr_avg_asks_about_the_average_strategy_and_samples_it(rule: str, searc
 
 @EITHER_SOLVER
 @BOTH_WAYS
-def test_cfr_avg_values_a_leaf_as_the_average_strategy_reaches_it(
-    alternating: bool, search: type[CFR]
-) -> None:
+def test_cfr_avg_values_a_leaf_as_the_average_strategy_reaches_it(alternating: bool, search: Start) -> None:
     """Player 1 of Kuhn, whose decisions all come later: its value is the weighted mean of the leaves'."""
     game, rule = Kuhn(depth_limit=1), RULES["dcfr"]
     forest, leaves = Subgames(game).forest([game.root()], DOUBLE), LinearLeaves(game)
@@ -201,7 +198,7 @@ def test_both_solvers_agree_on_cfr_avg(alternating: bool, seed: int, rule: str) 
             leaf_evaluator=LinearLeaves(game, seed % 100),
             average_leaves=True,
         ).run(8)
-        for search in (TensorCFR, CompiledCFR)
+        for search in (with_tensors, with_loops)
     )
     torch.testing.assert_close(fast.average_strategy(), plain.average_strategy(), rtol=0, atol=1e-9)
     torch.testing.assert_close(fast.root_values(), plain.root_values(), rtol=0, atol=1e-10)
@@ -226,7 +223,7 @@ class OneSided:
 
 
 @EITHER_SOLVER
-def test_a_leaf_that_is_not_reached_keeps_its_last_belief(search: type[CFR]) -> None:
+def test_a_leaf_that_is_not_reached_keeps_its_last_belief(search: Start) -> None:
     game, leaves = Kuhn(depth_limit=1), OneSided()
     forest = Subgames(game).forest([game.root()], DOUBLE)
     belief = torch.tensor([[[0.2, 0.3, 0.5]], [[0.5, 0.4, 0.1]]], dtype=torch.float64)
@@ -245,7 +242,7 @@ def test_a_leaf_that_is_not_reached_keeps_its_last_belief(search: type[CFR]) -> 
 @EITHER_SOLVER
 @given(st.integers(0, 2**32 - 1), st.sampled_from(sorted(RULES)), st.booleans())
 def test_beliefs_in_single_hands_leave_nothing_undefined(
-    search: type[CFR], seed: int, rule: str, alternating: bool
+    search: Start, seed: int, rule: str, alternating: bool
 ) -> None:
     """Boards that block all that is believed, opponents who hold the very same card, in float32."""
     game, generator = Leduc(), np.random.default_rng(seed)
@@ -265,7 +262,7 @@ def test_beliefs_in_single_hands_leave_nothing_undefined(
 
 
 @EITHER_SOLVER
-def test_own_beliefs_change_neither_values_nor_play_where_there_are_no_leaves(search: type[CFR]) -> None:
+def test_own_beliefs_change_neither_values_nor_play_where_there_are_no_leaves(search: Start) -> None:
     """A hand's regrets see only the opponent's reach: zero belief in it makes no difference at first."""
     game = Leduc()
     root = leduc_state(game, "rc/", 1)
@@ -284,7 +281,7 @@ def test_own_beliefs_change_neither_values_nor_play_where_there_are_no_leaves(se
 
 
 @EITHER_SOLVER
-def test_a_forest_with_leaves_needs_an_evaluator(search: type[CFR]) -> None:
+def test_a_forest_with_leaves_needs_an_evaluator(search: Start) -> None:
     game = Kuhn(depth_limit=2)
     forest = Subgames(game).forest([game.root()], DOUBLE)
     belief = torch.as_tensor(game.initial_beliefs)[:, None]

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from belief_states import EITHER_SOLVER, LinearLeaves, belief_states, random_beliefs
+from belief_states import LinearLeaves, belief_states, random_beliefs
 from hypothesis import given
 from hypothesis import strategies as st
+from solvers import EITHER_SOLVER, Start
 from torch import Tensor
 
 from pokerlab.games.base import Game
@@ -31,7 +32,7 @@ SUBGAMES = {name: Subgames(game) for name, game in GAMES.items()}
 picks = st.lists(st.tuples(st.integers(0, 10), st.integers(0, 2**32 - 1)), min_size=2, max_size=6)
 
 
-def solve(search: type[CFR], forest: Forest, belief: Tensor, rule: str, alternating: bool) -> CFR:
+def solve(search: Start, forest: Forest, belief: Tensor, rule: str, alternating: bool) -> CFR:
     leaves = LinearLeaves(forest.game)
     return search(forest, belief, RULES[rule], alternating=alternating, leaf_evaluator=leaves).run(8)
 
@@ -40,7 +41,7 @@ def solve(search: type[CFR], forest: Forest, belief: Tensor, rule: str, alternat
 @pytest.mark.parametrize("name", GAMES)
 @given(picks, st.sampled_from(sorted(RULES)), st.booleans())
 def test_every_quantity_of_every_subgame(
-    name: str, search: type[CFR], chosen: list[tuple[int, int]], rule: str, alternating: bool
+    name: str, search: Start, chosen: list[tuple[int, int]], rule: str, alternating: bool
 ) -> None:
     game = GAMES[name]
     every = belief_states(game)
@@ -98,7 +99,7 @@ def tensors(forest: Forest) -> dict[str, Tensor]:
 
 
 @EITHER_SOLVER
-def test_solving_leaves_forest_and_beliefs_as_they_were(search: type[CFR]) -> None:
+def test_solving_leaves_forest_and_beliefs_as_they_were(search: Start) -> None:
     game = Leduc(leaves="before_deal")
     forest = SUBGAMES["leduc_before_deal"].forest(belief_states(game), DOUBLE)
     belief = torch.as_tensor(np.stack([random_beliefs(game, root, 1) for root in belief_states(game)], 1))

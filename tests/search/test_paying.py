@@ -8,11 +8,10 @@ import torch
 from belief_states import LinearLeaves
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from solvers import with_loops, with_tensors
 from torch import Tensor
 
 from pokerlab.games.holdem import Holdem, HoldemState
-from pokerlab.search.backends.compiled import CompiledCFR
-from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.best_response import exploitability
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
@@ -93,7 +92,7 @@ def assert_same(one: CFR, other: CFR) -> None:
 def test_both_solvers_agree(name: str, numbers: list[int], rule: UpdateRule, seed: int) -> None:
     torch.manual_seed(seed)
     at = forest(name, numbers)
-    fast, plain = (solver(*at, rule, alternating=False).run(6) for solver in (CompiledCFR, TensorCFR))
+    fast, plain = (solver(*at, rule, alternating=False).run(6) for solver in (with_loops, with_tensors))
     assert_same(fast, plain)
     ours, theirs = fast.exploitability(), exploitability(at[0], plain.average_strategy(), at[1])
     torch.testing.assert_close(ours.best_response, theirs.best_response, rtol=1e-9, atol=1e-9)
@@ -110,7 +109,7 @@ def test_both_solvers_agree_on_streets_with_leaves(name: str, seed: int) -> None
     leaves = LinearLeaves(at[0].game)
     fast, plain = (
         solver(*at, RULES["dcfr"], alternating=False, leaf_evaluator=leaves).run(5)
-        for solver in (CompiledCFR, TensorCFR)
+        for solver in (with_loops, with_tensors)
     )
     assert_same(fast, plain)
 
@@ -126,7 +125,7 @@ def test_threads_and_parts_change_nothing(
     try:
         for number in (1, 2, 3):
             torch.set_num_threads(number)
-            found.append(CompiledCFR(*at, RULES["dcfr"], alternating=alternating).run(4).run(3))
+            found.append(with_loops(*at, RULES["dcfr"], alternating=alternating).run(4).run(3))
     finally:
         torch.set_num_threads(threads)
     for other in found[1:]:
@@ -138,8 +137,8 @@ def test_threads_and_parts_change_nothing(
 def test_company_changes_no_bit_of_a_payoff(dtype: torch.dtype) -> None:
     """All-ins on incomplete boards too: a library's matrix product depends on how many rows it has."""
     made = Forest(GAMES["flop"], trees("flop", False), dtype=dtype)
-    reach = torch.rand(len(made.kernels), 40, made.game.num_hands, dtype=dtype)
-    operator = made.game.payoff_operator(made.kernels.tolist(), reach)
+    reach = torch.rand(len(made.payoff_kernels), 40, made.game.num_hands, dtype=dtype)
+    operator = made.game.payoff_operator(made.payoff_kernels.tolist(), reach)
     together = operator(reach)
     for number in (1, 2, 17):
         assert torch.equal(operator(reach[:, :number].contiguous()), together[:, :number])
@@ -148,7 +147,7 @@ def test_company_changes_no_bit_of_a_payoff(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("name", GAMES)
 def test_measuring_exploitability_disturbs_nothing(name: str) -> None:
     at = forest(name, [0, 1])
-    asked, unasked = (CompiledCFR(*at, RULES["dcfr"], alternating=True) for _ in range(2))
+    asked, unasked = (with_loops(*at, RULES["dcfr"], alternating=True) for _ in range(2))
     asked.run(3).exploitability()
     assert torch.equal(asked.run(4).average_strategy(), unasked.run(7).average_strategy())
 
@@ -156,6 +155,6 @@ def test_measuring_exploitability_disturbs_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", GAMES)
 def test_it_converges(name: str) -> None:
     at = forest(name, [0, 1])
-    found = [CompiledCFR(*at, RULES["dcfr"], alternating=True).run(n).exploitability() for n in (3, 100)]
+    found = [with_loops(*at, RULES["dcfr"], alternating=True).run(n).exploitability() for n in (3, 100)]
     assert (found[1].exploitability < 0.05 * found[0].exploitability).all()
     assert (found[1].exploitability > -1e-12).all()

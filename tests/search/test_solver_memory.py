@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from belief_states import EITHER_SOLVER, DenseStreet, LinearLeaves, belief_states, leduc_state
+from belief_states import DenseStreet, LinearLeaves, belief_states, leduc_state
 from hypothesis import given
 from hypothesis import strategies as st
+from solvers import EITHER_SOLVER, Start, with_loops, with_tensors
 from torch import Tensor
 
 from benchmarks.street import Street, StreetState
@@ -16,8 +17,6 @@ from pokerlab.games.base import Game
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
-from pokerlab.search.backends.compiled import CompiledCFR
-from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.rules import RULES
@@ -72,13 +71,14 @@ def kept(cfr: CFR) -> int:
             for part in value:
                 count(part)
 
-    for name, value in vars(cfr).items():
-        if name not in ("forest", "belief", "rule"):
-            count(value)
+    for part in (cfr, cfr._backend):
+        for name, value in vars(part).items():
+            if name.removeprefix("_") not in ("forest", "belief", "rule"):
+                count(value)
     return sum(addresses.values())
 
 
-def solved(search: type[CFR], forest: Forest) -> CFR:
+def solved(search: Start, forest: Forest) -> CFR:
     possible = forest.root_possible
     belief = (possible / possible.sum(-1, keepdim=True)).expand(2, -1, -1)
     leaves = LinearLeaves(forest.game)
@@ -88,7 +88,7 @@ def solved(search: type[CFR], forest: Forest) -> CFR:
 @EITHER_SOLVER
 @DTYPES
 @pytest.mark.parametrize("case", CASES)
-def test_a_solver_keeps_less_than_is_stated(case: str, dtype: torch.dtype, search: type[CFR]) -> None:
+def test_a_solver_keeps_less_than_is_stated(case: str, dtype: torch.dtype, search: Start) -> None:
     game, states = CASES[case]
     forest = Subgames(game).forest(states, torch.empty(0, dtype=dtype))
     like = torch.empty(0, dtype=dtype)
@@ -102,7 +102,7 @@ def test_a_solver_keeps_less_than_is_stated(case: str, dtype: torch.dtype, searc
     st.sampled_from([1e5, 1e6, 1e7]),
 )
 def test_no_part_of_a_forest_takes_more_than_is_allowed(
-    search: type[CFR], chosen: list[tuple[int, int]], most: float
+    search: Start, chosen: list[tuple[int, int]], most: float
 ) -> None:
     subgames, like = Subgames(Street(24, bets=MANY_SIZES)), torch.empty(0)
     states = [StreetState(10, stack, board) for stack, board in chosen]
@@ -141,6 +141,6 @@ def test_half_of_the_payoff_operators_argument_is_terminals(boards: list[int]) -
 @DTYPES
 def test_what_more_subgames_of_a_kind_take_is_proportional(dtype: torch.dtype) -> None:
     like, game = torch.empty(0, dtype=dtype), Street(420)
-    for search in (TensorCFR, CompiledCFR):
+    for search in (with_tensors, with_loops):
         few, many = (kept(solved(search, Subgames(game).forest(streets(n), like))) for n in (2, 8))
         assert many == pytest.approx(4 * few, rel=0.05)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from belief_states import EITHER_SOLVER
+from solvers import EITHER_SOLVER, Start, with_loops
 from torch import Tensor
 
 from pokerlab.config.command import compose
@@ -16,7 +16,7 @@ from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.base import Game, Ints, Symmetry
 from pokerlab.games.holdem import Holdem
 from pokerlab.games.leduc import CARDS, SUITS, Leduc, LeducState
-from pokerlab.search.backends import compiled
+from pokerlab.search.backends import compiled, packing
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.rules import RULES
@@ -73,7 +73,7 @@ def tree_of(name: str, reduced: bool) -> PublicTree:
     return build_tree(game, game.root(), depth_limited=False, symmetry=symmetry)
 
 
-def solver(search: type[CFR], name: str, reduced: list[bool], rule: str, alternating: bool) -> CFR:
+def solver(search: Start, name: str, reduced: list[bool], rule: str, alternating: bool) -> CFR:
     forest = Forest(GAMES[name], [tree_of(name, which) for which in reduced], dtype=torch.float64)
     belief = torch.as_tensor(GAMES[name].initial_beliefs)[:, None].repeat(1, len(reduced), 1)
     return search(forest, belief, RULES[rule], alternating=alternating)
@@ -93,7 +93,7 @@ def assert_same(one: CFR, other: CFR) -> None:
 @EITHER_SOLVER
 @pytest.mark.parametrize("alternating", [False, True], ids=["simultaneous", "alternating"])
 @pytest.mark.parametrize("rule", ["cfr", "linear_cfr", "dcfr"])
-def test_worth_what_the_whole_tree_is(name: str, search: type[CFR], rule: str, alternating: bool) -> None:
+def test_worth_what_the_whole_tree_is(name: str, search: Start, rule: str, alternating: bool) -> None:
     reduced, whole = (solver(search, name, [which], rule, alternating) for which in (True, False))
     # later, regrets of hands that nobody can meet, rounding errors, are matched: two solvers of the whole
     # tree differ as much
@@ -103,19 +103,19 @@ def test_worth_what_the_whole_tree_is(name: str, search: type[CFR], rule: str, a
 
 @pytest.mark.parametrize("name", ["leduc", "two_of_three_suits"])
 @EITHER_SOLVER
-def test_in_a_forest_of_several(name: str, search: type[CFR]) -> None:
+def test_in_a_forest_of_several(name: str, search: Start) -> None:
     some = solver(search, name, [True, False, True, True], "dcfr", False).run(9)
     assert_same(some, solver(search, name, [False], "dcfr", False).run(9))
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_in_packs_of_some_of_the_hands(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = solver(compiled.CompiledCFR, "three_suits_alike", [False], "dcfr", False).run(9)
-    for name, value in (("ROW", 64), ("PACK", 1), ("WORTH_A_THREAD", 1)):
-        monkeypatch.setattr(compiled, name, value)
+    whole = solver(with_loops, "three_suits_alike", [False], "dcfr", False).run(9)
+    for module, name, value in ((packing, "ROW", 64), (packing, "PACK", 1), (compiled, "WORTH_A_THREAD", 1)):
+        monkeypatch.setattr(module, name, value)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    reduced = solver(compiled.CompiledCFR, "three_suits_alike", [True], "dcfr", False)
-    assert len(reduced._packs.tree) > 2  # type: ignore[attr-defined]
+    reduced = solver(with_loops, "three_suits_alike", [True], "dcfr", False)
+    assert len(reduced._backend._packs.tree) > 2  # type: ignore[attr-defined]
     assert_same(reduced.run(9), whole)
 
 
@@ -137,7 +137,7 @@ def exchanges(game: Holdem) -> list[Ints]:
 
 @pytest.mark.parametrize("name", ENDGAMES)
 @EITHER_SOLVER
-def test_is_a_strategy_of_the_whole_game(name: str, search: type[CFR]) -> None:
+def test_is_a_strategy_of_the_whole_game(name: str, search: Start) -> None:
     game, cfr = ENDGAMES[name], solver(search, name, [True], "dcfr", False).run(15)
     average, forest = cfr.average_strategy(), cfr.forest
     states = [forest.trees[0].decisions.states[node] for node in forest.decisions.node]
@@ -225,7 +225,7 @@ def test_policies_of_the_whole_game_know_every_state() -> None:
     boards = {state.board for state in WholeGame(game).states}
     assert len(boards) == 1 + len(game.deck.cards) - 4
     limited = build_tree(game, game.root(), depth_limited=True)
-    assert limited.alike is None
+    assert limited.representative is None
 
 
 def test_solve_tells(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from unittest.mock import patch
 import pytest
 import torch
 from belief_states import LinearLeaves, random_beliefs
+from solvers import with_tensors
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -21,8 +22,8 @@ from pokerlab.games.base import Game
 from pokerlab.games.cards import Deck
 from pokerlab.games.holdem import Holdem
 from pokerlab.games.leduc import Leduc
-from pokerlab.games.showdown import FOLDED, RUN_OUT, SHOWDOWN, CardPayoffs
-from pokerlab.search.backends.tensors import TensorCFR
+from pokerlab.games.payoff_tables import FOLDED, RUN_OUT, SHOWDOWN
+from pokerlab.games.showdown import CardPayoffs
 from pokerlab.search.forest import Forest
 from pokerlab.search.rules import RULES
 from pokerlab.search.tree import build_tree
@@ -81,10 +82,10 @@ def test_nothing_is_copied_within_an_iteration(
     symmetry = None if depth_limited else game.symmetry()
     tree = build_tree(game, game.root(), depth_limited=depth_limited, symmetry=symmetry)
     forest = Forest(game, [tree], dtype=torch.float64)
-    assert (forest.alike is not None) == (name == "alike_suits")
+    assert (forest.isomorphic_hands is not None) == (name == "alike_suits")
     belief = torch.as_tensor(random_beliefs(game, game.root(), seed=0))[:, None]
     leaves = LinearLeaves(game)
-    cfr = TensorCFR(forest, belief, RULES[rule], alternating=alternating, leaf_evaluator=leaves)
+    cfr = with_tensors(forest, belief, RULES[rule], alternating=alternating, leaf_evaluator=leaves)
     cfr.run(1)  # what is made once is made
     with no_copies():
         cfr.run(2)

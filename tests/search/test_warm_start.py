@@ -5,9 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from belief_states import EITHER_SOLVER, LinearLeaves, belief_states, random_beliefs
+from belief_states import LinearLeaves, belief_states, random_beliefs
 from hypothesis import given
 from hypothesis import strategies as st
+from solvers import EITHER_SOLVER, Start, with_loops, with_tensors
 from torch import Tensor
 
 from pokerlab.evaluation.policies import WholeGame
@@ -15,8 +16,6 @@ from pokerlab.games.base import Game
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
 from pokerlab.learning.networks import Networks, PolicyNetwork, ValueNetwork
-from pokerlab.search.backends.compiled import CompiledCFR
-from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest, uniform_strategy
 from pokerlab.search.rules import RULES
@@ -38,7 +37,7 @@ def drawn(game: Game, seed: int) -> tuple[Forest, Tensor, Tensor]:
 
 @EITHER_SOLVER
 @pytest.mark.parametrize("game", GAMES, ids=lambda game: game.name)
-def test_the_first_iteration_plays_the_strategy(game: Game, search: type[CFR]) -> None:
+def test_the_first_iteration_plays_the_strategy(game: Game, search: Start) -> None:
     forest, belief, strategy = drawn(game, 1)
     leaves = LinearLeaves(game)
     cfr = search(forest, belief, RULES["dcfr"], alternating=False, leaf_evaluator=leaves)
@@ -52,7 +51,7 @@ def test_the_first_iteration_plays_the_strategy(game: Game, search: type[CFR]) -
 
 
 @EITHER_SOLVER
-def test_regrets_match_to_the_strategy_wherever_an_opponent_can_be(search: type[CFR]) -> None:
+def test_regrets_match_to_the_strategy_wherever_an_opponent_can_be(search: Start) -> None:
     game = Leduc()
     forest, belief, strategy = drawn(game, 2)
     cfr = search(forest, belief, RULES["cfr"], alternating=False, leaf_evaluator=LinearLeaves(game))
@@ -72,7 +71,7 @@ def test_regrets_match_to_the_strategy_wherever_an_opponent_can_be(search: type[
 def test_both_solvers_go_on_alike(game: Game, seed: int, rule: str, alternating: bool, pots: float) -> None:
     forest, belief, strategy = drawn(game, seed % 1000)
     found = []
-    for search in (TensorCFR, CompiledCFR):
+    for search in (with_tensors, with_loops):
         cfr: CFR = search(
             forest, belief, RULES[rule], alternating=alternating, leaf_evaluator=LinearLeaves(game)
         )
@@ -114,5 +113,5 @@ def test_a_solver_asks_the_policy_network() -> None:
 
 @pytest.mark.parametrize("value", [-1, float("inf"), float("nan"), "much", True])
 def test_pots_are_a_number(value: object) -> None:
-    with pytest.raises(ValueError, match=r"^solver\.warm_start must be a number of at least 0, got"):
+    with pytest.raises(ValueError, match=r"^warm_start must be a number of at least 0, got"):
         Solver(warm_start=value)  # type: ignore[arg-type]

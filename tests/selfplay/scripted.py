@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pokerlab.games.base import CHANCE, TERMINAL, Game
-from pokerlab.search.backends.tensors import TensorCFR
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.gadget import Gadget
 from pokerlab.search.leaves import LeafEvaluator, LeafValues
 from pokerlab.search.rules import RULES
+from pokerlab.search.sampling import SampledStrategies
 from pokerlab.search.solver import Solver
 from pokerlab.selfplay.examples import PolicyExamples, ValueExamples
 from pokerlab.selfplay.trajectories import SelfPlay
@@ -44,11 +44,13 @@ def random_script(game: Game, seed: int, *, pure: bool = False) -> Script:
     return script
 
 
-class ScriptedCFR(TensorCFR):
+class ScriptedCFR(CFR):
     """Iteration t's strategy is the script's; no values."""
 
     def __init__(self, forest: Forest, belief: Tensor, script: Script) -> None:
-        super().__init__(forest, belief, RULES["cfr"], alternating=False, leaf_evaluator=NoValues())
+        super().__init__(
+            forest, belief, RULES["cfr"], alternating=False, backend="tensors", leaf_evaluator=NoValues()
+        )
         self.script = script
         self._read_script()
 
@@ -58,9 +60,13 @@ class ScriptedCFR(TensorCFR):
             chances = self.script(self.forest.trees[tree].decisions.states[node], self.iteration + 1)
             self.strategy[: len(chances), d] = torch.as_tensor(chances).to(self.strategy)
 
-    def step(self) -> None:
-        self.iteration += 1
-        self._read_script()
+    def run(self, iterations: int, samples: SampledStrategies | None = None) -> CFR:
+        for _ in range(iterations):
+            if samples is not None:
+                samples.record(self.iteration + 1, self.strategy)
+            self.iteration += 1
+            self._read_script()
+        return self
 
     def root_infostate_values(self) -> Tensor:
         return torch.zeros_like(self.belief)

@@ -1,1 +1,28 @@
-"""The loops and tensor operations of CFR."""
+"""Arithmetic of CFR: tensor operations for any device, and compiled loops for the CPU."""
+
+import torch
+
+from pokerlab.loops import NUMBA
+from pokerlab.search.backends.base import Backend
+from pokerlab.search.backends.tensors import TensorBackend
+
+BACKENDS = ("auto", "compiled", "tensors")
+
+
+def choose_backend(name: str, device: torch.device) -> type[Backend]:
+    """A backend by name; ``auto`` is ``compiled`` on the CPU where numba works, else ``tensors``.
+
+    Raises:
+        ValueError: the name is unknown, or loops cannot be compiled for the device.
+    """
+    if name not in BACKENDS:
+        raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {name!r}")
+    possible = device.type == "cpu" and NUMBA
+    if name == "compiled" and not possible:
+        reason = "numba is not there" if device.type == "cpu" else f"this one is {device.type}"
+        raise ValueError(f"backend=compiled needs numba and the CPU as its device: {reason}")
+    if name == "tensors" or not possible:
+        return TensorBackend
+    from pokerlab.search.backends.compiled import CompiledBackend
+
+    return CompiledBackend

@@ -1,92 +1,16 @@
-"""CFR on the CPU as compiled loops (numba): the inside of :class:`CompiledCFR`.
-
-Subgames of one tree are *packed*: a pack holds up to ``W`` of them in the lanes of one array, and a
-sequence row is ``C = H·W`` numbers, hand by hand, the lanes innermost. Where hands are many, a pack
-holds some of one subgame's hands instead. So every loop below runs over contiguous memory that fills the
-processor's vectors, whether a hand is one of six or of 1,326, and a pack is worked on in the cache.
-
-Within a tree, row 0 and 1 are the players' empty sequences and row ``2 + e`` is edge ``e``; a decision
-node's edges are adjacent. All trees and all packs lie one behind the other in flat arrays.
-"""
+"""CFR on the CPU as compiled loops over packs, see :mod:`pokerlab.search.backends.packing`."""
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pokerlab.games.base import Ints
 from pokerlab.loops import compiled, inlined
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.floating]
+from pokerlab.search.backends.packing import Floats, Packs, Trees
 
 WHOLE, BELOW, ABOVE = 0, 1, 2
 """Parts of a tree that values are backed up through: all, or first what lies below the first deal, then,
-after :func:`even_out`, what lies above it."""
-
-
-class Trees(NamedTuple):
-    """The forest's trees. Decision nodes are sorted by (tree, actor), parents before children."""
-
-    node_at: Ints
-    """``[K, 3]`` where tree k's nodes of player 0 begin, those of player 1 begin, and those end."""
-    first: Ints
-    """Each node's first edge."""
-    end: Ints
-    """Each node's last edge + 1."""
-    deal_at: Ints
-    """``[K, 2]`` where each player's nodes end that lie above the first deal."""
-    above: Ints
-    """The row above each node: its actor's last own edge."""
-    terminal_at: Ints
-    """``[K + 1]`` where tree k's terminals begin."""
-    terminal_row: Ints
-    """``[2, T]`` each player's row."""
-    kernel: Ints
-    """``[T]`` index of the payoff matrix."""
-    payoff: Floats
-    """``[2, T]`` chips × chance probability."""
-    matrices: Floats
-    """``[M, H, H]`` payoff matrices, opponent's hand first; none: payoffs come from outside."""
-    leaf_at: Ints
-    """``[K + 1]`` where tree k's leaves begin."""
-    leaf_row: Ints
-    """``[2, L]`` each player's row."""
-    alike: Ints
-    """``[K, H]`` the first of the hands that are like each one; none, if hands are alike in no tree."""
-    share: Floats
-    """``[K, H]`` 1 / how many hands are like a first one."""
-
-
-class Packs(NamedTuple):
-    """Where each pack and each subgame has its numbers."""
-
-    tree: Ints
-    """``[P]``."""
-    lanes: Ints
-    """``[P]`` ``W``."""
-    lane_at: Ints
-    """``[P + 1]`` where its subgames stand in ``subgame``."""
-    first_hand: Ints
-    """``[P]``."""
-    last_hand: Ints
-    """``[P]`` exclusive."""
-    edge_at: Ints
-    """``[P + 1]`` where its edges begin in ``strategy`` and its like."""
-    row_at: Ints
-    """``[P + 1]`` where its rows begin in ``reach``."""
-    root_at: Ints
-    """``[P + 1]`` where its two empty sequences begin in ``belief`` and ``root_values``."""
-    subgame: Ints
-    """The subgame in each lane; −1: the lane is empty."""
-    leaf_at: Ints
-    """``[B + 1]`` where each subgame's leaves begin."""
-    terminal_at: Ints
-    """``[B + 1]`` where each subgame's terminals begin in ``slot``."""
-    slot: Ints
-    """``[2, terminals]`` where each terminal of each subgame stands in what the payoff operator takes and
-    gives, for each player; −1: that player's value is added to ``Numbers.values``."""
-    flat_at: Ints
-    """``[B + 1]`` where each subgame's edges begin in an array of edges ``[E, H]``."""
+after :func:`average_isomorphic`, what lies above it."""
 
 
 class Numbers(NamedTuple):
@@ -169,7 +93,7 @@ def advance(
         numbers: are changed.
         steps: what to do.
         samples: strategies to write down before their step.
-        part: of the trees; not all of it at once where hands are alike.
+        part: of the trees; not all of it at once where values are averaged over hands.
         leaf_values: ``[2, L, H]`` counterfactual values of the forest's leaves.
         outcomes: ``[2, slots, H]`` what the payoff operator gave, if the trees have no matrices.
         workspace: room for the rows of any pack, zero and left so; and behind it for two more.
@@ -241,8 +165,10 @@ def _nodes_of(player: int, tree: int, trees: Trees, part: int) -> tuple[int, int
 
 
 @compiled
-def even_out(first_player: int, last_player: int, trees: Trees, packs: Packs, values: Floats) -> None:
-    """Gives hands that are alike the mean of their values, in the sequences that begin above the first deal.
+def average_isomorphic(
+    first_player: int, last_player: int, trees: Trees, packs: Packs, values: Floats
+) -> None:
+    """Gives isomorphic hands the mean of their values, in the sequences that begin above the first deal.
 
     Args:
         first_player: whose sequences.
@@ -251,36 +177,38 @@ def even_out(first_player: int, last_player: int, trees: Trees, packs: Packs, va
         packs: of the forest.
         values: ``Numbers.values``.
     """
-    total, pack, last_pack = np.empty(trees.alike.shape[1], values.dtype), 0, packs.tree.shape[0]
+    total, pack, last_pack = np.empty(trees.representative.shape[1], values.dtype), 0, packs.tree.shape[0]
     while pack < last_pack:
         end, tree = pack + 1, packs.tree[pack]
         while end < last_pack and packs.first_hand[end] > 0:  # more hands of the same subgame
             end += 1
         for player in range(first_player, last_player):
-            _even_out_row(player, pack, end, trees, packs, values, total)
+            _average_isomorphic_row(player, pack, end, trees, packs, values, total)
             for node in range(trees.node_at[tree, player], trees.deal_at[tree, player]):
                 for edge in range(trees.first[node], trees.end[node]):
-                    _even_out_row(edge + 2, pack, end, trees, packs, values, total)
+                    _average_isomorphic_row(edge + 2, pack, end, trees, packs, values, total)
         pack = end
 
 
 @compiled
-def _even_out_row(
+def _average_isomorphic_row(
     row: int, first_pack: int, last_pack: int, trees: Trees, packs: Packs, values: Floats, total: Floats
 ) -> None:
     """One row of some subgames whose hands are in these packs; ``total`` ``[H]`` is room."""
     tree, lanes = packs.tree[first_pack], packs.lanes[first_pack]
-    alike, share = trees.alike[tree], trees.share[tree]
+    representative, share = trees.representative[tree], trees.share[tree]
     for lane in range(lanes):
         total[:] = 0
         for pack in range(first_pack, last_pack):
             at, first = _row_at(row, pack, packs) + lane, packs.first_hand[pack]
             for hand in range(first, packs.last_hand[pack]):
-                total[alike[hand]] += values[at + (hand - first) * lanes]
+                total[representative[hand]] += values[at + (hand - first) * lanes]
         for pack in range(first_pack, last_pack):
             at, first = _row_at(row, pack, packs) + lane, packs.first_hand[pack]
             for hand in range(first, packs.last_hand[pack]):
-                values[at + (hand - first) * lanes] = total[alike[hand]] * share[alike[hand]]
+                values[at + (hand - first) * lanes] = (
+                    total[representative[hand]] * share[representative[hand]]
+                )
 
 
 @inlined
@@ -316,7 +244,7 @@ def _add_terminals(
         for c in range(width):
             weighted[c] = theirs[c] * opponent[c] * chips
         own = values[trees.terminal_row[player, terminal]]
-        matrix = trees.matrices[trees.kernel[terminal]]
+        matrix = trees.matrices[trees.payoff_kernel[terminal]]
         if lanes == 1:
             for j in range(hands):
                 theirs_j = weighted[j]
@@ -472,7 +400,7 @@ def _update_reach(
 
 
 @compiled
-def follow(first_pack: int, last_pack: int, trees: Trees, packs: Packs, numbers: Numbers) -> None:
+def set_reach(first_pack: int, last_pack: int, trees: Trees, packs: Packs, numbers: Numbers) -> None:
     """Sets the reach to that of the strategy."""
     for pack in range(first_pack, last_pack):
         tree, edge_at = packs.tree[pack], packs.edge_at[pack]
@@ -487,7 +415,7 @@ def follow(first_pack: int, last_pack: int, trees: Trees, packs: Packs, numbers:
 
 
 @compiled
-def follow_average(first_pack: int, last_pack: int, trees: Trees, packs: Packs, numbers: Numbers) -> None:
+def set_average_reach(first_pack: int, last_pack: int, trees: Trees, packs: Packs, numbers: Numbers) -> None:
     """Sets the reach to that of the average strategy."""
     for pack in range(first_pack, last_pack):
         tree, edge_at = packs.tree[pack], packs.edge_at[pack]
@@ -513,7 +441,7 @@ def _share(part: np.floating, total: np.floating, parts: int) -> np.floating:
 
 
 @compiled
-def respond(
+def back_up_average(
     first_pack: int,
     last_pack: int,
     best: bool,
@@ -576,10 +504,8 @@ def respond(
 
 
 @compiled
-def start(
-    first_pack: int, last_pack: int, trees: Trees, packs: Packs, numbers: Numbers, belief: Floats
-) -> None:
-    """The uniform strategy and its reach, under ``belief`` ``[2, B, H]``."""
+def start(first_pack: int, last_pack: int, trees: Trees, packs: Packs, numbers: Numbers) -> None:
+    """Sets the uniform strategy and its reach."""
     one = numbers.regret.dtype.type(1)
     for pack in range(first_pack, last_pack):
         tree, edge_at = packs.tree[pack], packs.edge_at[pack]
@@ -590,15 +516,22 @@ def start(
             strategy[trees.first[node] : trees.end[node]] = one / strategy.dtype.type(
                 trees.end[node] - trees.first[node]
             )
+    set_reach(first_pack, last_pack, trees, packs, numbers)
+
+
+@compiled
+def pack_roots(packs: Packs, roots: Floats, packed: Floats) -> None:
+    """``[2, B, H]`` at the roots, such as beliefs, packed like ``numbers.belief``."""
+    for pack in range(packs.tree.shape[0]):
         lanes, first_hand = packs.lanes[pack], packs.first_hand[pack]
-        packed = numbers.belief[packs.root_at[pack] : packs.root_at[pack + 1]].reshape(2, width)
+        here = packed[packs.root_at[pack] : packs.root_at[pack + 1]]
+        to = here.reshape(2, here.shape[0] // 2)
         for lane in range(lanes):
             subgame = packs.subgame[packs.lane_at[pack] + lane]
             if subgame >= 0:
                 for player in range(2):
                     for i in range(packs.last_hand[pack] - first_hand):
-                        packed[player, i * lanes + lane] = belief[player, subgame, first_hand + i]
-    follow(first_pack, last_pack, trees, packs, numbers)
+                        to[player, i * lanes + lane] = roots[player, subgame, first_hand + i]
 
 
 @compiled

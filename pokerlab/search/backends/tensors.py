@@ -1,29 +1,39 @@
 """CFR as tensor operations: on any device, with or without depth-limit leaves.
 
-The plain reference that :class:`CompiledCFR` is held against, and what runs on a
-GPU. Nothing in a step loops over nodes, hands or subgames: only over the steps of the sequence form (how
-many own decisions lie in a row).
+The plain reference that the compiled loops are held against, and what runs on a GPU. Nothing in an iteration
+loops over nodes, hands or subgames: only over the steps of the sequence form (how many own decisions lie in a
+row).
 """
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pokerlab.search.best_response import Exploitability, exploitability
-from pokerlab.search.cfr import CFR, ILLEGAL, SampledStrategies, divided
-from pokerlab.search.forest import rows_of, uniform_strategy
+from pokerlab.search.backends.base import LeafQuery
+from pokerlab.search.best_response import root_values
+from pokerlab.search.forest import ILLEGAL, Forest, divided, rows_of, uniform_strategy
+from pokerlab.search.rules import UpdateRule
+from pokerlab.search.sampling import SampledStrategies
 
 
-class TensorCFR(CFR):
-    """:class:`CFR` with one tensor for all subgames; its arguments are :class:`CFR`'s."""
+class TensorBackend:
+    """A :class:`~pokerlab.search.backends.base.Backend` with one tensor for all subgames.
 
-    def _set_up(self) -> None:
-        forest, belief = self.forest, self.belief
+    Args:
+        forest: the subgames.
+        belief: ``[2, B, H]`` at their roots.
+        rule: the update rule.
+        alternating: whether players update in turn.
+    """
+
+    def __init__(self, forest: Forest, belief: Tensor, rule: UpdateRule, *, alternating: bool) -> None:
+        self._forest, self._rule = forest, rule
+        self._turns = ((0,), (1,)) if alternating else ((0, 1),)
         rows = belief.new_zeros(forest.num_rows, forest.game.num_hands)
         self._strategy = uniform_strategy(forest)
         self._regret = torch.zeros_like(self._strategy)
         self._strategy_sum = torch.zeros_like(self._strategy)  # weighted sums of own reach
-        self._prediction = torch.zeros_like(self._strategy) if self.rule.predictive else None
+        self._prediction = torch.zeros_like(self._strategy) if rule.predictive else None
         self._value_sum = belief.new_zeros(belief.shape)
 
         self._reach = forest.reach(self._strategy)
@@ -36,96 +46,105 @@ class TensorCFR(CFR):
         self._node_values = belief.new_zeros(self._strategy.shape[1:])
         # a player's terminal values need the opponent's reach times the opponent's belief
         self._opponent_row = forest.payoffs.row.flip(0)
-        self._opponent_belief = belief[:, forest.payoffs.subgame].flip(0)
+        self.set_belief(belief)
 
     @property
     def strategy(self) -> Tensor:
         return self._strategy
 
-    def step(self) -> None:
-        self.iteration += 1
-        weight = self.rule.weight(self.iteration)
-        self._weight_sum += weight
-        for players in ((0,), (1,)) if self.alternating else ((0, 1),):
-            self._evaluate(players)
-            for player in players:
-                self._value_sum[player].add_(self._root_values[player], alpha=weight)
-                nodes = self.forest.player_nodes[player]
-                self._strategy_sum[:, nodes].add_(self._edge_reach[:, nodes], alpha=weight)
-            for player in players:
-                self._update_regrets(player)
-                self._update_strategy(player)
+    @property
+    def strategy_sum(self) -> Tensor:
+        return self._strategy_sum
 
-    def run(self, iterations: int, samples: SampledStrategies | None = None) -> "TensorCFR":
-        for _ in range(iterations):
-            if samples is not None:
-                strategy = self.average_strategy() if self.average_leaves else self.strategy
-                samples.record(self.iteration + 1, strategy)
-            self.step()
-        return self
+    @property
+    def root_value_sum(self) -> Tensor:
+        return self._value_sum
 
-    def _start_from(self, strategy: Tensor, regret: Tensor) -> None:
+    def start_from(self, strategy: Tensor, regret: Tensor) -> None:
         self._strategy.copy_(strategy)
         self._regret.copy_(regret)
-        self._reach.copy_(self.forest.reach(strategy))
+        self._reach.copy_(self._forest.reach(strategy))
 
-    def average_strategy(self) -> Tensor:
-        return divided(self._strategy_sum, self._strategy_sum.sum(0), self.forest.uniform)
+    def set_belief(self, belief: Tensor) -> None:
+        self._belief, leaves = belief, self._forest.leaves
+        self._opponent_belief = belief[:, self._forest.payoffs.subgame].flip(0)
+        self._leaf_weight = belief[:, leaves.subgame] * leaves.possible
 
-    def exploitability(self) -> Exploitability:
-        return exploitability(self.forest, self.average_strategy(), self.belief)
+    def run(
+        self,
+        first: int,
+        iterations: int,
+        leaf_query: LeafQuery | None = None,
+        samples: SampledStrategies | None = None,
+        *,
+        sample_averages: bool = False,
+    ) -> None:
+        for iteration in range(first, first + iterations):
+            if samples is not None and samples.is_due(iteration):
+                average = self._forest.average(self._strategy_sum) if sample_averages else self._strategy
+                samples.record(iteration, average)
+            weight = self._rule.weight(iteration)
+            for players in self._turns:
+                self._evaluate(players, iteration, leaf_query)
+                for player in players:
+                    self._value_sum[player].add_(self._root_values[player], alpha=weight)
+                    nodes = self._forest.player_nodes[player]
+                    self._strategy_sum[:, nodes].add_(self._edge_reach[:, nodes], alpha=weight)
+                for player in players:
+                    self._update_regrets(player, iteration)
+                    self._update_strategy(player)
 
-    def root_values(self) -> Tensor:
-        return self._value_sum / self._weight_sum
+    def normalise(self, reach: Tensor, belief: Tensor) -> None:
+        own = reach.flip(0)
+        belief.copy_(divided(own, own.sum(-1, keepdim=True), belief))
+
+    def average_values(self) -> tuple[Tensor, Tensor]:
+        return root_values(self._forest, self._forest.average(self._strategy_sum), self._belief)
 
     # One pass
 
-    def _evaluate(self, players: tuple[int, ...]) -> None:
+    def _evaluate(self, players: tuple[int, ...], iteration: int, leaf_query: LeafQuery | None) -> None:
         """Counterfactual values of ``players``' sequences under the present strategy, leaves upward."""
-        forest, values = self.forest, self._values
+        forest, values = self._forest, self._values
         values.copy_(self._no_values)
         which = slice(players[0], players[-1] + 1)
         if forest.payoffs.chips.numel():
             opponent = rows_of(self._reach, self._opponent_row[which]).mul_(self._opponent_belief[which])
             won = forest.payoffs.operator(opponent).mul_(forest.payoffs.chips[which])
             values.index_add_(0, forest.payoffs.row[which].flatten(), won.flatten(0, -2))
-        if len(forest.leaves):
+        if leaf_query:
             reach = rows_of(self._reach, forest.leaves.row).mul_(self._leaf_weight).flip(0)
-            leaf_values = self._leaf_values(reach, which, self.rule.weight(self.iteration))
+            leaf_values = leaf_query(reach, which, iteration)
             values.index_add_(0, forest.leaves.row[which].flatten(), leaf_values.flatten(0, -2))
         for player in players:
             for step in reversed(forest.steps[player]):
-                if forest.alike:
-                    forest.alike.even_out(self._edge_values, step)
+                if forest.isomorphic_hands:
+                    forest.isomorphic_hands.average(self._edge_values, step)
                 torch.sum(
                     self._strategy[:, step] * self._edge_values[:, step], 0, out=self._node_values[step]
                 )
                 values.index_add_(0, forest.decisions.row[player, step], self._node_values[step])
-            if forest.alike:
-                forest.alike.even_out_roots(self._root_values[player])
+            if forest.isomorphic_hands:
+                forest.isomorphic_hands.average_roots(self._root_values[player])
 
-    def _normalise(self, reach: Tensor) -> None:
-        own = reach.flip(0)
-        self._leaf_belief.copy_(divided(own, own.sum(-1, keepdim=True), self._leaf_belief))
-
-    def _update_regrets(self, player: int) -> None:
-        nodes = self.forest.player_nodes[player]
+    def _update_regrets(self, player: int, iteration: int) -> None:
+        nodes = self._forest.player_nodes[player]
         regret = self._regret[:, nodes]
-        positive, negative = self.rule.discounts(self.iteration)
+        positive, negative = self._rule.discounts(iteration)
         if positive != negative:
             functional.leaky_relu_(regret, negative / positive)  # scales what is negative
         if positive != 1:
             regret.mul_(positive)
         instantaneous = self._edge_values[:, nodes] - self._node_values[nodes]
         regret.add_(instantaneous)
-        if self.rule.floor:
+        if self._rule.floor:
             regret.clamp_min_(0)
         if self._prediction is not None:
             self._prediction[:, nodes] = instantaneous
 
     def _update_strategy(self, player: int) -> None:
         """Regret matching, then the reach of ``player``'s sequences."""
-        forest, nodes = self.forest, self.forest.player_nodes[player]
+        forest, nodes = self._forest, self._forest.player_nodes[player]
         strategy = self._strategy[:, nodes]
         if self._prediction is None:
             torch.clamp_min(self._regret[:, nodes], 0, out=strategy)

@@ -1,8 +1,8 @@
-"""Payoffs of card games in compiled loops: from packed reach to packed values.
+"""Values of terminals whose payoffs have tables, in compiled loops: from packed reach to packed values.
 
 Terminals that share a payoff kernel are worked on in jobs of up to ``LANES``, see
-:mod:`pokerlab.games.showdown`: their reach is gathered hand by hand, so that each step is one of the
-processor's vectors, and what they pay goes straight to the sequences that they end.
+:mod:`pokerlab.games.payoff_loops`: their reach is gathered hand by hand, so that each step is one of the
+processor's vectors, and what they are worth goes straight to the sequences that they end.
 """
 
 from typing import NamedTuple
@@ -10,19 +10,21 @@ from typing import NamedTuple
 import numpy as np
 
 from pokerlab.games.base import Ints
-from pokerlab.games.showdown import CardPayoffs, Loops, value_lanes
+from pokerlab.games.payoff_loops import value_lanes
+from pokerlab.games.payoff_tables import PayoffTables, TabledPayoffs
 from pokerlab.lanes import LANES, gather_lanes, scatter_lanes
 from pokerlab.loops import compiled, inlined
-from pokerlab.search.backends.loops import WHOLE, Floats, Numbers, Packs, Samples, Steps, Trees, advance
+from pokerlab.search.backends.loops import WHOLE, Numbers, Samples, Steps, advance
+from pokerlab.search.backends.packing import Floats, Packs, Trees
 from pokerlab.search.forest import Forest
 
 
 class Jobs(NamedTuple):
-    """Which terminals are paid together."""
+    """Which terminals are valued together."""
 
-    loops: Loops
+    tables: PayoffTables
     row: Ints
-    """``[J]`` the payoff kernel's row in ``loops``."""
+    """``[J]`` the payoff kernel's row in ``tables``."""
     at: Ints
     """``[J + 1]`` where the job's terminals begin."""
     subgame: Ints
@@ -38,7 +40,7 @@ class Jobs(NamedTuple):
 
 
 @compiled
-def pay(
+def value_terminals(
     first_job: int,
     last_job: int,
     first_player: int,
@@ -49,7 +51,7 @@ def pay(
     numbers: Numbers,
     weight: np.floating,
     outcomes: Floats,
-    room: Floats,
+    workspace: Floats,
 ) -> None:
     """Values the terminals of some jobs. Every ``last`` is exclusive.
 
@@ -64,18 +66,18 @@ def pay(
         numbers: ``values`` are added to.
         weight: of each pair of hands.
         outcomes: ``[2, slots, H]`` is set for terminals that end sequences beside other jobs' terminals.
-        room: see :meth:`CardPayoffs.room`.
+        workspace: see :func:`pokerlab.games.payoff_loops.workspace_for`.
     """
-    hands = jobs.loops.cards.shape[1]
-    rows = (room.shape[0] - jobs.loops.num_cards - 1) // 2
-    mass, outcome, sums = room[:rows], room[rows : 2 * rows], room[2 * rows :]
-    room[:] = 0
+    hands = jobs.tables.cards.shape[1]
+    rows = (workspace.shape[0] - jobs.tables.num_cards - 1) // 2
+    mass, outcome, sums = workspace[:rows], workspace[rows : 2 * rows], workspace[2 * rows :]
+    workspace[:] = 0
     for job in range(first_job, last_job):
         row, begin = jobs.row[job], jobs.at[job]
         lanes = jobs.at[job + 1] - begin
         for player in range(first_player, last_player):
             _gather(begin, lanes, 1 - player, jobs, trees, packs, numbers, mass)
-            value_lanes(row, jobs.loops, mass, outcome, sums)
+            value_lanes(row, jobs.tables, mass, outcome, sums)
             for hand in range(hands):
                 for k in range(LANES):
                     outcome[hand, k] *= weight
@@ -95,7 +97,7 @@ class Groups(NamedTuple):
 
 
 @compiled
-def pay_and_advance(
+def advance_group(
     group: int,
     first_step: int,
     last_step: int,
@@ -109,16 +111,16 @@ def pay_and_advance(
     weight: np.floating,
     leaf_values: Floats,
     outcomes: Floats,
-    room: Floats,
+    lanes: Floats,
     workspace: Floats,
 ) -> None:
-    """Takes some of ``steps`` with a group, pack after pack; see :func:`pay` and :func:`advance`."""
+    """Takes some of ``steps`` with a group: :func:`value_terminals`, then :func:`advance` for each pack."""
     turns = 2 if steps.alternating else 1
     jobs_there = groups.job_at[group], groups.job_at[group + 1]
     for step in range(first_step, last_step):
         for turn in range(turns):
             players = turn, turn + 3 - turns
-            pay(*jobs_there, *players, jobs, trees, packs, numbers, weight, outcomes, room)
+            value_terminals(*jobs_there, *players, jobs, trees, packs, numbers, weight, outcomes, lanes)
             for pack in groups.pack[groups.pack_at[group] : groups.pack_at[group + 1]]:
                 advance(
                     pack, pack + 1, step, step + 1, *players, trees, packs, numbers, steps, samples, WHOLE,
@@ -192,7 +194,7 @@ def _scatter(
     numbers: Numbers,
     outcome: Floats,
 ) -> None:
-    """What terminals without a slot pay, to the values of the sequences that they end."""
+    """What terminals without a slot are worth, to the values of the sequences that they end."""
     values_at, chips = np.empty(LANES, np.int64), np.empty(LANES, outcome.dtype)
     for part in range(jobs.pack_of.shape[1]):
         for k in range(lanes):
@@ -216,21 +218,21 @@ def _scatter(
                 numbers.values[values_at[k] + i * stride + lane] += chips[k] * outcome[first + i, k]
 
 
-class Cashier:
-    """What :func:`pay` needs for a forest of card games.
+class TerminalJobs:
+    """What :func:`value_terminals` needs for a forest.
 
     Args:
         forest: the forest.
-        operator: the payoffs of ``forest.kernels``.
+        operator: the payoffs of ``forest.payoff_kernels``.
         packs: of the forest.
         trees: of the forest.
     """
 
-    def __init__(self, forest: Forest, operator: CardPayoffs, packs: Packs, trees: Trees) -> None:
+    def __init__(self, forest: Forest, operator: TabledPayoffs, packs: Packs, trees: Trees) -> None:
         nodes = forest.terminals
         subgame = nodes.subgame.numpy()
         terminal = trees.terminal_at[nodes.tree] + nodes.node
-        row = trees.kernel[terminal]
+        row = trees.payoff_kernel[terminal]
         board = operator.board[row]
         self.slot = self._slots(subgame, nodes.row.numpy(), board)
         """See :attr:`Packs.slot`."""
@@ -238,12 +240,13 @@ class Cashier:
         new = np.flatnonzero(np.diff(row[order], prepend=-1))
         rank = np.arange(len(order)) - np.repeat(new, np.diff([*new, len(order)]))
         at = np.flatnonzero(rank % LANES == 0)
-        self.operator = operator
+        self.weight = trees.payoff.dtype.type(operator.weight)
+        """Of each pair of hands."""
         by_lane = np.argsort(packs.subgame, kind="stable")[(packs.subgame < 0).sum() :]
         lane = by_lane.reshape(forest.num_subgames, -1)
         pack = np.searchsorted(packs.lane_at, lane, side="right") - 1
         self.jobs = Jobs(
-            loops=operator.loops,
+            tables=operator.tables,
             row=row[order][at],
             at=np.append(at, len(order)),
             subgame=subgame[order],
@@ -278,6 +281,11 @@ class Cashier:
             pack_at=np.searchsorted(np.sort(of_pack), np.append(np.unique(board), board.max() + 1)),
             pack=np.argsort(of_pack, kind="stable"),
         )
+
+    @property
+    def num_groups(self) -> int:
+        """``G``."""
+        return len(self.groups.job_at) - 1
 
     @staticmethod
     def _slots(subgame: Ints, row: Ints, board: Ints) -> Ints:

@@ -1,0 +1,80 @@
+"""What :class:`~pokerlab.search.cfr.CFR` leaves to a backend: the arithmetic of iterations on one forest.
+
+Strategies, regrets and their sums are ``[A, D, H]``, beliefs and values at the roots ``[2, B, H]``, all in
+the forest's device and dtype.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from torch import Tensor
+
+from pokerlab.search.forest import Forest
+from pokerlab.search.rules import UpdateRule
+from pokerlab.search.sampling import SampledStrategies
+
+LeafQuery = Callable[[Tensor, slice, int], Tensor]
+"""(the opponents' reach × belief at the leaves ``[2, L, H]``, the players who update, the iteration) → those
+players' counterfactual values of the leaves, ``[players, L, H]``."""
+
+
+class Backend(Protocol):
+    """Starts from the uniform strategy."""
+
+    def __init__(self, forest: Forest, belief: Tensor, rule: UpdateRule, *, alternating: bool) -> None: ...
+
+    @property
+    def strategy(self) -> Tensor:
+        """What the next iteration plays; may be overwritten by it."""
+        ...
+
+    @property
+    def strategy_sum(self) -> Tensor:
+        """Own reach, summed over iterations with their weights; may be overwritten by the next one."""
+        ...
+
+    @property
+    def root_value_sum(self) -> Tensor:
+        """Counterfactual values at the roots, summed alike; may be overwritten by the next iteration."""
+        ...
+
+    def start_from(self, strategy: Tensor, regret: Tensor) -> None:
+        """Sets the strategy and the regrets."""
+        ...
+
+    def set_belief(self, belief: Tensor) -> None:
+        """Sets what weighs the hands at the roots, from now on."""
+        ...
+
+    def run(
+        self,
+        first: int,
+        iterations: int,
+        leaf_query: LeafQuery | None = None,
+        samples: SampledStrategies | None = None,
+        *,
+        sample_averages: bool = False,
+    ) -> None:
+        """Takes iterations.
+
+        Args:
+            first: the number of the first, from 1.
+            iterations: how many.
+            leaf_query: values the leaves before each update, where the forest has leaves.
+            samples: strategies to keep on the way.
+            sample_averages: whether they are the average strategies instead of the current ones.
+        """
+        ...
+
+    def normalise(self, reach: Tensor, belief: Tensor) -> None:
+        """Sets beliefs at the leaves.
+
+        Args:
+            reach: ``[2, L, H]`` for each player, the opponent's reach × belief.
+            belief: ``[2, L, H]`` is set to each player's own; stays as it is where no hand comes.
+        """
+        ...
+
+    def average_values(self) -> tuple[Tensor, Tensor]:
+        """Root values of the average strategies, and of best responses to them; the forest has no leaves."""
+        ...
