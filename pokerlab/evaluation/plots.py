@@ -1,6 +1,6 @@
 """Plots of runs: losses and exploitability."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -30,27 +30,29 @@ CURVES = (SEARCH, NETWORK, "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 
 def plot_run(metrics: Sequence[dict[str, Any]], game: str, folder: Path) -> list[Path]:
+    """Draws losses and exploitability from a run's metrics as PNGs in ``folder``; see :func:`draw_run`."""
+    return [save(figure, folder / f"{name}.png") for name, figure in draw_run(metrics, game)]
+
+
+def draw_run(metrics: Sequence[dict[str, Any]], game: str) -> Iterator[tuple[str, Figure]]:
     """Draws losses and exploitability from a run's metrics.
 
     Args:
         metrics: the lines of ``training_metrics.jsonl``.
         game: for the published results.
-        folder: where the PNGs go.
 
-    Returns:
-        The files.
+    Yields:
+        ``losses`` and, if it was measured, ``exploitability`` over iterations and ``exploitability_seconds``
+        over time.
     """
-    files = [_plot_losses(metrics, folder / "losses.png")]
+    yield "losses", _draw_losses(metrics)
     if evaluated := evaluations(metrics):
         seconds = _elapsed(metrics)
         iterations = [line["iteration"] + 1 for line in evaluated]
         times = [seconds[line["iteration"]] for line in evaluated]
-        for name, label, positions in (
-            ("exploitability.png", "iteration", iterations),
-            ("exploitability_seconds.png", "seconds of self-play and training", times),
-        ):
-            files.append(_plot_exploitability(evaluated, positions, label, game, folder / name))
-    return files
+        yield "exploitability", _draw_exploitability(evaluated, iterations, "iteration", game)
+        label = "seconds of self-play and training"
+        yield "exploitability_seconds", _draw_exploitability(evaluated, times, label, game)
 
 
 def evaluations(metrics: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -66,7 +68,7 @@ def _elapsed(metrics: Sequence[dict[str, Any]]) -> dict[int, float]:
     return elapsed
 
 
-def _plot_losses(metrics: Sequence[dict[str, Any]], path: Path) -> Path:
+def _draw_losses(metrics: Sequence[dict[str, Any]]) -> Figure:
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     iterations = [line["iteration"] + 1 for line in metrics]
@@ -74,12 +76,12 @@ def _plot_losses(metrics: Sequence[dict[str, Any]], path: Path) -> Path:
         axes.plot(iterations, [line[name] for line in metrics], color=SEARCH, linewidth=1.5)
         axes.set(xlabel="iteration", ylabel=f"{name.replace('_', ' ')} ({unit})", yscale="log")
         tidy(axes)
-    return save(figure, path)
+    return figure
 
 
-def _plot_exploitability(
-    evaluated: Sequence[dict[str, Any]], positions: Sequence[float], label: str, game: str, path: Path
-) -> Path:
+def _draw_exploitability(
+    evaluated: Sequence[dict[str, Any]], positions: Sequence[float], label: str, game: str
+) -> Figure:
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     last = evaluated[-1]
@@ -94,7 +96,7 @@ def _plot_exploitability(
         values = [line[name] for line in evaluated]
         axes.plot(positions, values, color=colour, marker=marker, markersize=4, label=legend)
     _finish_exploitability(axes, label, game)
-    return save(figure, path)
+    return figure
 
 
 def _finish_exploitability(axes: Axes, label: str, game: str) -> None:

@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 
@@ -86,11 +86,16 @@ def _say(error: Exception) -> None:
         say(f"error: {error}", error=True)
 
 
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
+def run(arguments: list[str]) -> NoReturn:
+    """The whole process: asked to end before it trains, it says that it was stopped."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+    sys.exit(main(arguments))
 
 
 if __name__ == "__main__":
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
-    sys.exit(main(sys.argv[1:]))
+    run(sys.argv[1:])

@@ -140,7 +140,7 @@ class RunFolder:
         """Whether a process of this machine claimed the folder, and died before it wrote the config."""
         if self.config.exists() or not self.job.is_file():
             return False
-        if not self.job.stat().st_size:  # it was killed before it could say who it is
+        if not self.job.read_bytes().endswith(b"\n"):  # killed before it had said who it is
             return True
         job = self.read_job()
         return job.get("host") == os.uname().nodename and find_process(job) is None
