@@ -1,4 +1,4 @@
-"""What strategies are worth: values, exact best response, exploitability."""
+"""Values of strategies, exact best responses, exploitability."""
 
 from dataclasses import dataclass
 
@@ -81,8 +81,8 @@ def strategy_values(
         forest: the subgames.
         strategy: ``[A, D, H]``.
         belief: ``[2, B, H]`` at the subgames' roots.
-        leaf_evaluator: what leaves are worth under the beliefs that the strategies induce; needed where the
-            forest has leaves.
+        leaf_evaluator: values leaves under the beliefs that the strategies induce; needed if the forest
+            has leaves.
     """
     reach, leaves = forest.reach(strategy), forest.leaves
     ends = _terminal_values(forest, reach, belief)
@@ -99,7 +99,7 @@ def strategy_values(
 
 
 def _terminal_values(forest: Forest, reach: Tensor, belief: Tensor) -> Tensor:
-    """``[R, H]`` counterfactual values of terminals, summed by the sequences that they end."""
+    """``[R, H]`` counterfactual values of terminals, summed over those that end the same sequence."""
     values = torch.zeros_like(reach)
     opponent = (reach[forest.payoffs.row] * belief[:, forest.payoffs.subgame]).flip(0)
     won = forest.payoffs.operator(opponent) * forest.payoffs.chips

@@ -81,7 +81,7 @@ class ForestNodes:
 
 @dataclass(frozen=True, slots=True)
 class Payoffs:
-    """The terminals by payoff kernel, ``[M, K]``, padded with what pays nothing.
+    """The terminals by payoff kernel, ``[M, K]``, padded with terminals of payoff 0.
 
     A kernel that is far more frequent than others has several rows.
     """
@@ -125,7 +125,7 @@ class Forest(Generic[State]):
     Args:
         game: the rules.
         trees: the different trees that occur.
-        tree_of: ``[B]`` which tree each subgame has; null: one subgame a tree.
+        tree_of: ``[B]`` the tree of each subgame; None: one subgame a tree.
         device: where the tensors live.
         dtype: float32 in training, float64 for exact evaluation.
     """
@@ -312,7 +312,7 @@ class Forest(Generic[State]):
 
     @cached_property
     def payoffs(self) -> Payoffs:
-        """What the terminals pay."""
+        """The payoffs of the terminals."""
         sizes = [len(tree.terminals) for tree in self.trees]
         flat = (np.cumsum(sizes) - sizes)[self.terminals.tree] + self.terminals.node
         which = np.searchsorted(

@@ -1,9 +1,9 @@
 """Re-solving a subgame so that the opponent gains nothing by it (Burch, Johanson and Bowling 2014, CFR-D).
 
-At the roots, the opponent may choose, hand by hand, to be paid instead of to play: what the hand could expect
-before the subgame was solved anew. So the solution keeps the opponent's hands from getting more than that as
-far as it can, whatever range the opponent comes with: each hand comes as often as it was dealt, and as regret
-matching has it play.
+At the roots, each of the opponent's hands may leave the subgame and take what it could expect before the
+subgame was re-solved. The solution therefore tries to give no hand more than that, whatever the opponent's
+range is: a hand's weight is the probability that it was dealt, times the frequency with which regret matching
+has it play.
 """
 
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from pokerlab.search.forest import Forest, divided
 
 @dataclass(frozen=True, slots=True)
 class Gadget:
-    """Lets the opponent choose at the roots, hand by hand, to be paid instead of to play."""
+    """What the opponent's hands may take at the roots instead of playing."""
 
     resolver: int
-    """The player that solves anew."""
+    """The player that re-solves."""
     paid: Tensor
-    """``[B, H]`` infostate values of the opponent's hands, in chips: what each could expect before."""
+    """``[B, H]`` the opponent's infostate values before re-solving, in chips."""
 
     def beliefs(self, forest: Forest, belief: Tensor) -> Tensor:
-        """``[2, B, H]`` the resolver's of ``belief``, and the opponent's hands as they are dealt."""
+        """``[2, B, H]`` the resolver's part of ``belief``, and the opponent's hands as they are dealt."""
         opponent, possible = 1 - self.resolver, forest.root_possible.to(belief.dtype)
         dealt = torch.as_tensor(forest.game.initial_beliefs[opponent]).to(belief) * possible
         dealt = torch.where(dealt.sum(-1, keepdim=True) > 0, dealt, possible)
@@ -34,10 +34,10 @@ class Gadget:
 
 
 class GadgetRegrets:
-    """The opponent's choice between playing and being paid, by regret matching+.
+    """The opponent's choice between playing and leaving, by regret matching+.
 
     Args:
-        gadget: who solves anew, and what the opponent's hands are paid.
+        gadget: who re-solves, and what the opponent's hands may take.
         forest: the subgames.
         belief: ``[2, B, H]`` as :meth:`Gadget.beliefs` gives them.
     """
@@ -45,24 +45,24 @@ class GadgetRegrets:
     def __init__(self, gadget: Gadget, forest: Forest, belief: Tensor) -> None:
         self._opponent, self._belief = 1 - gadget.resolver, belief
         self._paid = gadget.paid * forest.mass(belief[gadget.resolver])
-        self._regret = belief.new_zeros(2, *belief.shape[1:])  # to play, to be paid
+        self._regret = belief.new_zeros(2, *belief.shape[1:])  # of playing, of leaving
         self.plays = forest.root_possible.to(belief.dtype)
         """``[B, H]`` how often each of the opponent's hands plays in the next iteration."""
         self._plays_sum = torch.zeros_like(self.plays)
         self._value_sum = torch.zeros_like(self.plays)
 
     def weighted_beliefs(self) -> Tensor:
-        """``[2, B, H]``, the opponent's hands as often as they come and play: not normalised."""
+        """``[2, B, H]``, the opponent's hands weighted by how often they play: not normalised."""
         belief = self._belief.clone()
         belief[self._opponent] *= self.plays
         return belief
 
     def update(self, root_value_sum: Tensor, weight: float) -> None:
-        """Adds the regrets of an iteration.
+        """Adds an iteration's regrets.
 
         Args:
             root_value_sum: ``[2, B, H]`` after it, see :attr:`Backend.root_value_sum`.
-            weight: of the iteration in averages.
+            weight: the iteration's weight in averages.
         """
         value_sum = root_value_sum[self._opponent].clone()
         played, self._value_sum = (value_sum - self._value_sum) / weight, value_sum
@@ -73,8 +73,8 @@ class GadgetRegrets:
         self.plays = divided(self._regret[0], self._regret.sum(0), self.plays)
 
     def average_beliefs(self) -> Tensor:
-        """``[2, B, H]``, the opponent's from how often each hand has played."""
+        """``[2, B, H]``, the opponent's weighted by how often each hand has played."""
         belief = self._belief.clone()
-        comes = belief[self._opponent] * self._plays_sum
-        belief[self._opponent] = divided(comes, comes.sum(-1, keepdim=True), belief[self._opponent])
+        weight = belief[self._opponent] * self._plays_sum
+        belief[self._opponent] = divided(weight, weight.sum(-1, keepdim=True), belief[self._opponent])
         return belief

@@ -1,4 +1,4 @@
-"""What a depth-limit leaf is worth."""
+"""Values of depth-limit leaves."""
 
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
@@ -10,20 +10,20 @@ from pokerlab.search.forest import Forest
 LeafValues = Callable[[Tensor], Tensor]
 """Beliefs ``[2, L, H]`` of fixed leaves → infostate values ``[2, L, H]`` in pots.
 
-The beliefs are the solver's own array, and change after the call: who keeps them makes a copy.
+The beliefs are the solver's own array and change after the call: copy them to keep them.
 """
 
 
 class LeafEvaluator(Protocol):
-    """Knows the value of public belief states."""
+    """Values public belief states, such as a value network."""
 
     @property
     def numbers_a_leaf(self) -> int:
-        """How many numbers it takes to evaluate a leaf, at most: forests must fit in memory."""
+        """The most numbers that evaluating one leaf takes: forests must fit in memory."""
         ...
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
-        """Prepares the evaluation of ``L`` leaves whose beliefs will change at every iteration.
+        """Prepares to evaluate ``L`` leaves, whose beliefs change at every iteration.
 
         Args:
             features: ``[L, F]``, see :meth:`Game.features`.
@@ -34,7 +34,7 @@ class LeafEvaluator(Protocol):
 
 @runtime_checkable
 class Prior(Protocol):
-    """Has an idea of how to play, before any search."""
+    """Proposes a strategy before any search, such as a policy network."""
 
     def strategy(self, forest: Forest, belief: Tensor) -> Tensor:
         """``[A, D, H]`` on a forest, given ``[2, B, H]`` beliefs at its roots."""

@@ -1,4 +1,4 @@
-"""What ends of a game pay, for many hands of play at once."""
+"""Payoffs of terminal states, for many games at once."""
 
 from collections.abc import Sequence
 
@@ -10,16 +10,16 @@ from pokerlab.games.base import Game, Ints, State, Terminal
 
 DOUBLE = torch.empty(0, dtype=torch.float64)
 MOST_TOGETHER = 64
-"""Rows that one kernel pays at once; frequent kernels have several such blocks."""
+"""Rows that share a payoff kernel in one call; frequent kernels are called in several blocks."""
 
 
 def outcomes(game: Game, kernels: Ints, reach: Tensor) -> Tensor:
-    """``[m, H]`` mass won less mass lost, of row i by ``kernels[i]``.
+    """``[m, H]`` mass won less mass lost; row i by kernel ``kernels[i]``.
 
     Args:
-        game: has the kernels.
+        game: defines the kernels.
         kernels: ``[m]``.
-        reach: ``[m, H]`` of the opponent, float64.
+        reach: ``[m, H]`` the opponent's, float64.
     """
     if not len(kernels):
         return reach.clone()
@@ -44,32 +44,32 @@ def payoffs(game: Game, ends: Sequence[Terminal], player: int, reach: Tensor) ->
         game: the rules.
         ends: ``m`` terminals.
         player: whose values.
-        reach: ``[m, H]`` of the opponent, float64.
+        reach: ``[m, H]`` the opponent's, float64.
     """
     chips = torch.tensor([end.chips[player] for end in ends], dtype=torch.float64)
     return outcomes(game, np.array([end.kernel for end in ends]), reach) * chips[:, None]
 
 
 def terminals(game: Game[State], ends: Sequence[State]) -> list[Terminal]:
-    """The payoffs of ``m`` terminal states, few of them different."""
+    """The payoffs of ``m`` terminal states; equal ones are found once."""
     different = {end: game.terminal(end) for end in dict.fromkeys(ends)}
     return [different[end] for end in ends]
 
 
 def expected(game: Game, weights: Tensor, values: Tensor, player: int) -> Tensor:
-    """``[m]`` what a player expects.
+    """``[m]`` a player's expected payoff.
 
     Args:
-        game: weighs pairs of hands.
-        weights: ``[2, m, H]`` of both players' hands.
-        values: ``[m, H]`` the player's counterfactual values against the other's weights.
-        player: whose.
+        game: gives the probability of pairs of hands.
+        weights: ``[2, m, H]`` the weights of both players' hands.
+        values: ``[m, H]`` the player's counterfactual values against the opponent's weights.
+        player: 0 or 1.
     """
     return (weights[player] * values).sum(-1) / joint_mass(game, weights)
 
 
 def joint_mass(game: Game, weights: Tensor) -> Tensor:
-    """``[m]`` probability of the pairs of hands that have weights ``[2, m, H]``, added up."""
+    """``[m]`` the total probability of all pairs of hands with weights ``[2, m, H]``."""
     return (weights[0] * game.mass_operator(DOUBLE)(weights[1])).sum(-1)
 
 

@@ -1,7 +1,7 @@
 """Update rules of the CFR family.
 
-Every rule is one choice of: how old regrets are discounted, whether they are cut at zero, whether the
-last instantaneous regret is used as a prediction, and how iterations weigh in the average.
+A rule chooses how old regrets are discounted, whether they are cut at zero, whether the last instantaneous
+regret serves as a prediction, and how iterations are weighted in the average.
 """
 
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ def _discount(s: int, exponent: float) -> float:
 
 
 MOST_EXPONENT = 5
-"""What sums in single precision bear for a million iterations."""
+"""Larger exponents overflow single precision within a million iterations."""
 
 RULES = {
     "cfr": UpdateRule("cfr"),
@@ -68,7 +68,7 @@ def update_rule(
 
     Args:
         name: one of ``RULES``.
-        averaging: ``uniform``, ``linear`` or ``quadratic``; null: the rule's own.
+        averaging: ``uniform``, ``linear`` or ``quadratic``; None: the rule's own.
         alpha: DCFR's exponent for positive regrets.
         beta: DCFR's exponent for negative regrets.
         gamma: DCFR's exponent of the average.

@@ -1,4 +1,4 @@
-"""Subgames by the public states that they start at."""
+"""Makes forests of depth-limited subgames."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Generic
@@ -12,17 +12,17 @@ from pokerlab.search.tree import PublicTree, build_tree
 
 
 def solving_bytes(tree: PublicTree, like: Tensor, width: int, numbers_a_leaf: int = 0) -> int:
-    """An upper bound of what solving one subgame takes, in the dtype of ``like``.
+    """An upper bound of the memory that solving one subgame takes, in the dtype of ``like``.
 
-    A padded edge has regret, strategy, average, reach and value, twice over for what is between steps; a
-    terminal or a leaf both players' reach, belief and value, and its place in the forest; a leaf also the
-    sums that CFR-AVG keeps.
+    It counts: for a padded edge, regret, strategy, average, reach and value, and intermediate results as
+    large; for a terminal or a leaf, both players' reach, belief and value, and its place in the forest; for a
+    leaf also the sums of CFR-AVG.
 
     Args:
         tree: the subgame's.
         like: a tensor with the device and dtype to work in.
         width: the most actions at one node of any subgame that is solved with it.
-        numbers_a_leaf: what the leaf evaluator needs besides.
+        numbers_a_leaf: the leaf evaluator's part, see :class:`LeafEvaluator`.
     """
     hands, features = tree.root_possible.size, tree.leaves.features.shape[1]
     edges, ends = width * len(tree.decisions), len(tree.terminals) + len(tree.leaves)
@@ -32,11 +32,11 @@ def solving_bytes(tree: PublicTree, like: Tensor, width: int, numbers_a_leaf: in
 
 
 MOST_NODES = 1_000_000
-"""Of the trees that are kept, some 300 MB."""
+"""In the trees that are kept: about 300 MB."""
 
 
 class Subgames(Generic[State]):
-    """Makes forests of depth-limited subgames; trees are kept for later, the latest ``MOST_NODES`` of them.
+    """Makes forests of depth-limited subgames, and keeps the latest trees, up to ``MOST_NODES`` nodes.
 
     Args:
         game: the rules.
@@ -60,7 +60,7 @@ class Subgames(Generic[State]):
     def forests(
         self, states: Sequence[State], like: Tensor, most_bytes: float, numbers_a_leaf: int = 0
     ) -> Iterator[tuple[slice, Forest[State]]]:
-        """The same in parts that can be solved in ``most_bytes`` each; a part has at least one subgame."""
+        """The same in parts that each can be solved in ``most_bytes``; a part has at least one subgame."""
         trees = [self.tree(state) for state in states]
         width = max((tree.width for tree in trees), default=1)
         sizes = np.cumsum([solving_bytes(tree, like, width, numbers_a_leaf) for tree in trees])
