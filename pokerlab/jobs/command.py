@@ -20,7 +20,8 @@ from typing import Any, NoReturn
 
 from pokerlab.console import say, wide_console
 from pokerlab.errors import DiskError, UserError, near
-from pokerlab.jobs.places import Found, every_status, located, pull, stop
+from pokerlab.jobs.places import Found, all_statuses, find_anywhere
+from pokerlab.jobs.pull import pull
 from pokerlab.jobs.show import (
     by_exploitability,
     metrics_table,
@@ -30,6 +31,7 @@ from pokerlab.jobs.show import (
     sweep_table,
     varied,
 )
+from pokerlab.jobs.stop import stop
 from pokerlab.store.folder import OUTPUTS
 from pokerlab.store.records import GOING_ON
 
@@ -42,7 +44,7 @@ def list_runs(arguments: argparse.Namespace) -> int:
     def trouble(what: str) -> None:
         say(what, error=True)
 
-    statuses = sorted(every_status(trouble), key=lambda status: status.submitted or "", reverse=True)
+    statuses = sorted(all_statuses(trouble), key=lambda status: status.submitted or "", reverse=True)
     if arguments.sweep is None:
         if arguments.plot:
             raise UserError("--plot draws a sweep: name it with --sweep")
@@ -130,11 +132,7 @@ def metrics(found: Found, arguments: argparse.Namespace) -> int:
 
 def stop_run(found: Found, arguments: argparse.Namespace) -> int:
     """``stop``: with a checkpoint first, or ``--now``."""
-
-    def waiting(what: str) -> None:
-        say(what)
-
-    say(stop(found, now_=arguments.now, seconds=arguments.seconds, waiting=waiting))
+    say(stop(found, at_once=arguments.now, seconds=arguments.seconds, report=say))
     return 0
 
 
@@ -221,7 +219,7 @@ def main(argv: list[str]) -> int:
     try:
         if arguments.work is list_runs:
             return list_runs(arguments)
-        with located(arguments.run) as found:
+        with find_anywhere(arguments.run) as found:
             return arguments.work(found, arguments)
     except UserError as error:
         say(f"error: {error}", error=True)

@@ -1,10 +1,7 @@
 """Where runs are: in outputs/ here, and on the Modal Volume. Imports no torch."""
 
-import json
 import os
 import tempfile
-import time
-import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,11 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from pokerlab.errors import UserError, near
-from pokerlab.store.files import TEMPORARY, now, write_json
-from pokerlab.store.folder import OUTPUTS, RunFolder, find_run, local_runs
+from pokerlab.store.folder import RunFolder, find_run, local_runs
 from pokerlab.store.process import find_process
 from pokerlab.store.records import GOING_ON
 from pokerlab.store.status import Status, read_status
@@ -87,7 +81,7 @@ def _alive(job: dict[str, Any]) -> bool | None:
 
 
 @contextmanager
-def located(name: str) -> Iterator[Found]:
+def find_anywhere(name: str) -> Iterator[Found]:
     """The run called ``name``, or in the folder ``name``.
 
     Raises:
@@ -111,7 +105,7 @@ def located(name: str) -> Iterator[Found]:
     raise UserError(f"no run {name!r} here or on the Volume{near(name, known)}")
 
 
-def every_status(trouble: Callable[[str], None]) -> list[Status]:
+def all_statuses(trouble: Callable[[str], None]) -> list[Status]:
     """Every run at a glance; a run on Modal that was also pulled stands once, as it is there.
 
     Args:
@@ -141,149 +135,3 @@ def every_status(trouble: Callable[[str], None]) -> list[Status]:
     here = [look(partial(Found, run.path.name, run, None)) for run in local_runs()]
     copies = [status for status in here if status and status.launcher == "modal" and status.run in names]
     return [status for status in there + here if status is not None and status not in copies]
-
-
-# Stopping
-
-
-def stop(found: Found, *, now_: bool, seconds: float, waiting: Callable[[str], None]) -> str:
-    """Ends a run, with a checkpoint first.
-
-    Args:
-        found: the run.
-        now_: at once, without a checkpoint.
-        seconds: how long to wait for it.
-        waiting: is told what is waited for.
-
-    Returns:
-        What came of it.
-
-    Raises:
-        UserError: it is not running, or did not end in time.
-    """
-    state = found.status().state
-    if state not in GOING_ON:
-        raise UserError(f"{found.name} is not running: it is {state}")
-    if found.run.read_job().get("launcher") == "modal":
-        _stop_on_modal(found, now_=now_, seconds=seconds, waiting=waiting)
-    else:
-        _stop_here(found, now_=now_, seconds=seconds, waiting=waiting)
-    found.refresh()
-    after = found.status()
-    kept = f"{after.last_checkpoint} is there" if after.last_checkpoint else "there is no checkpoint yet"
-    return f"{found.name} is stopped after {after.iterations} iterations; {kept}"
-
-
-def _stop_here(found: Found, *, now_: bool, seconds: float, waiting: Callable[[str], None]) -> None:
-    process = find_process(found.run.read_job())
-    if process is None:
-        if not now_:
-            raise UserError(f"{found.name} runs on {found.run.read_job().get('host')}: stop it there")
-        _record_stop(found.run)
-        return
-    if now_:
-        for each in (process, *process.children(recursive=True)):
-            each.kill()
-    else:
-        process.terminate()
-        waiting(f"process {process.pid} saves a checkpoint")
-    try:
-        process.wait(seconds)
-    except psutil.TimeoutExpired as error:
-        raise UserError(
-            f"{found.name} still runs as process {process.pid} after {seconds:g} s: "
-            "wait, or stop it with --now"
-        ) from error
-    if found.run.read_job().get("state") in GOING_ON:  # it had not begun to train, or was killed
-        _record_stop(found.run)
-
-
-def _record_stop(run: RunFolder) -> None:
-    run.update_job(state="stopped")
-    if summary := run.read_summary():
-        write_json(run.summary, summary | {"state": "stopped", "last_updated": now()})
-
-
-def _stop_on_modal(found: Found, *, now_: bool, seconds: float, waiting: Callable[[str], None]) -> None:
-    from pokerlab.jobs.modal_client import cancel, is_pending, request_stop
-
-    cloud, job = found.cloud, found.run.read_job()
-    if cloud is None or job.get("call_id") is None:
-        raise UserError(f"{found.name} runs on Modal: sign in with `modal token new` to stop it")
-    call = job["call_id"]
-    if not now_ and job.get("attempts"):  # it has begun
-        request_stop(call)
-        waiting(f"call {call} saves a checkpoint")
-        until = time.monotonic() + seconds
-        while is_pending(call) is not False:
-            if time.monotonic() > until:
-                raise UserError(
-                    f"{found.name} still runs as call {call} after {seconds:g} s: wait, or stop it with --now"
-                )
-            time.sleep(2)
-    cancel(call, now=now_)
-    record = json.loads(cloud.read(found.name, "job.json") or b"{}")
-    if record.get("state") in GOING_ON:
-        stopped = json.dumps(record | {"state": "stopped"}, indent=2)
-        cloud.write(found.name, {"job.json": stopped}, replace=True)
-
-
-# Fetching
-
-
-def pull(found: Found, fetching: Callable[[str, int], None]) -> tuple[RunFolder, int]:
-    """Downloads a run's folder from the Volume into outputs/; what is there already is not sent again.
-
-    Each file is checked for its length, and checkpoints for the checksums in them, before it takes its
-    place. While the run goes on, files change: it is looked again until nothing did.
-
-    Args:
-        found: the run.
-        fetching: is told each file and its size before it comes.
-
-    Returns:
-        The folder, and how many files came.
-
-    Raises:
-        UserError: it is here already, another run has its name here, or a file does not come whole.
-    """
-    cloud = found.cloud
-    if cloud is None:
-        raise UserError(f"{found.name} is here already: {found.run.path}")
-    run, fetched = RunFolder(OUTPUTS / found.name), 0
-    if run.holds_a_run and run.read_job().get("launcher") != "modal":
-        raise UserError(f"{run.path} is another run, of this machine: rename it first")
-    for _ in range(5):
-        wanted = {file: at for file, at in cloud.files(found.name).items() if not _have(run.path / file, *at)}
-        if not wanted:
-            return run, fetched
-        for file, (size, changed) in wanted.items():
-            fetching(file, size)
-            fetched += _fetch(cloud, found.name, file, run.path / file, size, changed)
-    raise UserError(f"{found.name} changes faster than it comes: pull again later")
-
-
-def _have(path: Path, size: int, changed: float) -> bool:
-    return path.is_file() and (path.stat().st_size, path.stat().st_mtime) == (size, changed)
-
-
-def _fetch(cloud: "ModalRuns", name: str, file: str, path: Path, size: int, changed: float) -> bool:
-    """Whether the file came whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}{TEMPORARY}")
-    try:
-        with temporary.open("wb") as to:
-            cloud.download(name, file, to)
-        if temporary.stat().st_size != size:
-            return False
-        if path.suffix in (".ckpt", ".pt"):
-            with zipfile.ZipFile(temporary) as content:
-                if content.testzip() is not None:
-                    return False
-        os.utime(temporary, (changed, changed))
-        temporary.replace(path)
-    except (FileNotFoundError, zipfile.BadZipFile):  # it was just replaced there
-        return False
-    finally:
-        temporary.unlink(missing_ok=True)
-    return True
