@@ -11,28 +11,32 @@ deal played twice.
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks.measure import Arguments, Report, positive
-from pokerlab.config.command import check_overrides
+from pokerlab.agents.registry import POLICY_NET
 from pokerlab.errors import UserError
 from pokerlab.evaluation.aivat import ValueFunction
-from pokerlab.evaluation.contest import exact_value, value_function
-from pokerlab.evaluation.lineup import Lineup, Named
+from pokerlab.evaluation.contest import value_function
+from pokerlab.evaluation.exact import exact_value
+from pokerlab.evaluation.lineup import Entrant, Lineup, enter
 from pokerlab.evaluation.matches import NO_LUCK, play_match
+from pokerlab.games.base import Game
+from pokerlab.training.trained import load_run
 
 NO_LUCK_LEFT = "no luck left"
 WAYS = [(known, values) for values in ("self_play", "check_down") for known in ("both", "own")]
 
 
 def rows(
-    lineup: Lineup, first: Named, second: Named, repetitions: int, deals: int, seed: int
+    game: Game, first: Entrant, second: Entrant, repetitions: int, deals: int, seed: int
 ) -> list[dict[str, Any]]:
     """One row for each way of using AIVAT; the last is for the chips that were won, without AIVAT."""
-    game, exact = lineup.game, exact_value(lineup.game, first.agent, second.agent)
+    exact = exact_value(game, first.agent, second.agent)
     if exact is None:
         raise UserError(f"{first.name} against {second.name}: there is no exact value to compare with")
     found = []
@@ -84,17 +88,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(given)
     report = Report(parser, given, threads=torch.get_num_threads(), dtype="float64", seed=options.seed)
     try:
-        (config,) = check_overrides("evaluate", [f"run='{options.run}'"])
-        lineup = Lineup.of(config, torch.device("cpu"))
-        first = lineup.named(options.run)
+        find_run = partial(load_run, device=torch.device("cpu"))
+        run = find_run(options.run)
+        first, lineup = enter(run, POLICY_NET), Lineup(run.game, find_run, POLICY_NET)
         found = [
             row
             for opponent in options.opponents
             for row in rows(
-                lineup, first, lineup.named(opponent), options.repetitions, options.deals, options.seed
+                run.game, first, lineup.entrant(opponent), options.repetitions, options.deals, options.seed
             )
         ]
-    except UserError as error:
+    except (ValueError, UserError) as error:
         parser.error(str(error))
     report.results["matches"] = found
     title = f"{first.name}, {options.repetitions} matches of {options.deals:,} deals: chips a hand"

@@ -1,4 +1,4 @@
-"""Measures a run: exact exploitability with search and of its policy network alone, and matches.
+"""Measures a run: exact exploitability in each way to play, and matches.
 
     python -m pokerlab.evaluate run=RUN
     python -m pokerlab.evaluate run=RUN match.against=OTHER match.hands=10000
@@ -9,17 +9,19 @@ folder; ``json=PATH`` writes the same results elsewhere, ``export=PATH`` a polic
 unless it is measured anew; a ranking is that of the last matches.
 """
 
-import json
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
-from rich.console import Console
-from rich.table import Table
-from torch import Tensor
+from omegaconf import DictConfig, ListConfig
 
+from pokerlab.agents.base import Agent
+from pokerlab.agents.registry import POLICY_NET, WAYS_TO_PLAY, check_way
+from pokerlab.agents.tabular import MOST_HANDS
 from pokerlab.config.build import (
     build,
     check_integer,
@@ -28,161 +30,220 @@ from pokerlab.config.build import (
     torch_device,
 )
 from pokerlab.config.command import run_command
+from pokerlab.config.own_agents import own_agents
+from pokerlab.console import console
 from pokerlab.errors import UserError
-from pokerlab.evaluation.contest import check_match, play
-from pokerlab.evaluation.lineup import Lineup, name_of
-from pokerlab.evaluation.plots import plot_run
+from pokerlab.evaluation.contest import ContestSettings, hold_contest
+from pokerlab.evaluation.exact import measure, whole_game_strategy
+from pokerlab.evaluation.hand_histories import check_histories, write_histories
+from pokerlab.evaluation.lineup import (
+    LOCAL_BEST_RESPONSE,
+    Entrant,
+    Lineup,
+    enter,
+    local_best_response,
+)
+from pokerlab.evaluation.match_matrix import plot_matrix
+from pokerlab.evaluation.matches import PlayedHand
+from pokerlab.evaluation.plots import plot_run, save
 from pokerlab.evaluation.policies import WholeGame
-from pokerlab.evaluation.strength import ALONE, AVERAGE, GADGET, SEARCH, WAYS, ways_to_play
+from pokerlab.evaluation.report import contest_tables, exploitability_table, read_evaluation
+from pokerlab.search.resolving import SEARCH_AVERAGE, SEARCH_GADGET, SEARCH_ITERATION
 from pokerlab.store.files import write_json
-from pokerlab.store.folder import RunFolder
-from pokerlab.training.assemble import Assembled
 from pokerlab.training.board import log_evaluation
-from pokerlab.training.restore import find_checkpoint, restored
-from pokerlab.training.start import read_config
+from pokerlab.training.trained import Trained, load_run
+
+MATCH_CHOICES = {"aivat": ("both", "own", "none"), "value_function": (None, "self_play", "check_down")}
+
+Show = Callable[[dict[str, Any]], None]
+"""Prints results and draws pictures, once all is saved."""
 
 
 def evaluate(config: DictConfig) -> None:
     """Runs the command."""
-    check_positive(config, "threads")
-    check_integer(config, "seed", least=0)
-    for key, least in (("search_iterations", 1), ("play_throughs", 0)):
-        if config[key] is not None:
-            check_integer(config, key, least=least)
-    outputs = {name: check_output_path(config, name) for name in ("json", "export")}
-    if config.export_policy not in WAYS:
-        raise UserError(f"export_policy must be one of {', '.join(WAYS)}, got {config.export_policy!r}")
-    check_match(config)
+    outputs = _check(config)
     device = torch_device(config.device)
-    run, path = find_checkpoint(str(config.run))
-    stored = read_config(run)
-    parts, iteration = restored(stored, path)
-    torch.set_num_threads(config.threads)
-    results: dict[str, Any] = {
-        "game": parts.game.name,
-        "run": run.path.name,
-        "checkpoint": path.name,
-        "iteration": iteration,
+    find_run = partial(
+        load_run,
+        device=device,
+        solver=build(config.solver) if "solver" in config else None,
+        search_iterations=config.search_iterations,
+    )
+    run = find_run(str(config.run))
+    about: dict[str, Any] = {
+        "game": run.game.name,
+        "run": run.folder.path.name,
+        "checkpoint": run.checkpoint.name,
+        "iteration": run.iteration,
     }
-    before = _said_before(run, results)
+    before = read_evaluation(run.folder.evaluation)
+    if any(before.get(key) != value for key, value in about.items()):  # of another checkpoint
+        before = {}
     if config.match.against is None:
-        found = _exploitability(config, run, stored, parts, device, results, outputs["export"])
-        before = {key: value for key, value in before.items() if key not in WAYS}
+        torch.set_num_threads(config.threads)
+        found, show = _exploitability(config, run, outputs["export"])
+        before = {key: value for key, value in before.items() if key not in WAYS_TO_PLAY}
     else:
         if outputs["export"]:
             raise UserError("export= writes what exploitability is measured of: leave out match.against")
-        lineup = Lineup(config, parts.game, device)
-        entrant = lineup.of_run(parts, stored, name_of(run, path), config.match.play)
-        found = play(config, run, entrant, lineup)
+        entrants = _line_up(config, run, find_run)
+        torch.set_num_threads(config.threads)
+        found, show = _matches(config, run, entrants, outputs["histories"])
         anew = [match["agents"] for match in found["matches"]]
         kept = [match for match in before.get("matches", []) if match["agents"] not in anew]
         found["matches"] = kept + found["matches"]
-    results = before | results | found
-    write_json(run.evaluation, results)
+    results = before | about | found
+    write_json(run.folder.evaluation, results)
     if outputs["json"]:
         write_json(outputs["json"], results)
-    log_evaluation(run, stored, results)
+    show(results)
+    log_evaluation(run.folder, run.config, results)
 
 
-def _said_before(run: RunFolder, results: dict[str, Any]) -> dict[str, Any]:
-    """evaluation.json, if it is of the same checkpoint."""
+def _check(config: DictConfig) -> dict[str, Path | None]:
+    """Where to write, if the values can be used."""
+    check_positive(config, "threads", "match.hands")
+    check_integer(config, "seed", least=0)
+    check_integer(config, "match.lbr.from_street", least=0)
+    for key, least in (("search_iterations", 1), ("play_throughs", 0)):
+        if config[key] is not None:
+            check_integer(config, key, least=least)
+    for key, choices in MATCH_CHOICES.items():
+        if config.match[key] not in choices:
+            known = ", ".join("null" if choice is None else choice for choice in choices)
+            raise UserError(f"match.{key} must be one of {known}, got {config.match[key]!r}")
+    with _as_mistakes():
+        check_way(config.export_policy, "export_policy")
+        check_way(config.match.play, "match.play")
+    labels = config.match.lbr.actions
+    if labels is not None and not (
+        isinstance(labels, ListConfig) and all(isinstance(label, str) for label in labels)
+    ):
+        raise UserError(f"match.lbr.actions must be null or a list of actions' labels, got {labels!r}")
+    outputs = {name: check_output_path(config, name) for name in ("json", "export")}
+    return outputs | {"histories": check_output_path(config.match, "histories", "match.")}
+
+
+@contextmanager
+def _as_mistakes(key: str = "") -> Iterator[None]:
+    """Turns what is wrong with a value into the line that the command ends with."""
     try:
-        before: dict[str, Any] = json.loads(run.evaluation.read_text())
-    except (OSError, ValueError):
-        return {}
-    same = isinstance(before, dict) and all(before.get(key) == value for key, value in results.items())
-    return before if same else {}
+        yield
+    except (ValueError, UserError) as error:
+        raise UserError(f"{key}{error}") from error
 
 
-def _exploitability(
-    config: DictConfig,
-    run: RunFolder,
-    stored: DictConfig,
-    parts: Assembled,
-    device: torch.device,
-    about: dict[str, Any],
-    export: Path | None,
-) -> dict[str, Any]:
-    for key in ("search_iterations", "play_throughs"):
-        if config[key] is None:
-            config[key] = stored.evaluation[key]
-    if not parts.game.enumerable:
+def _exploitability(config: DictConfig, run: Trained, export: Path | None) -> tuple[dict[str, Any], Show]:
+    """What each way to play loses to best responses."""
+    if not run.game.enumerable:
         raise UserError(
-            f"{parts.game.name} is too large to be enumerated, which exact exploitability needs: expected "
+            f"{run.game.name} is too large to be enumerated, which exact exploitability needs: expected "
             "match.against=… (lbr gives a lower bound)"
         )
-    networks = parts.module.to(device).eval().networks
-    whole, console = WholeGame(parts.game), Console()
-    ways = ways_to_play(
-        whole,
-        networks,
-        build(config.solver) if "solver" in config else parts.solver,
-        search_iterations=config.search_iterations,
-        play_throughs=config.play_throughs,
-        seed=config.seed,
-        like=torch.empty(0, device=device),
+    play_throughs = (
+        run.config.evaluation.play_throughs if config.play_throughs is None else config.play_throughs
     )
-    if config.export_policy not in ways:
-        raise UserError(f"export_policy must be one of {', '.join(ways)} here, got {config.export_policy!r}")
-    policies: dict[str, Tensor] = {}
-    seconds: dict[str, float] = {}
-    with console.status(f"searching, {config.search_iterations:,} iterations a subgame"):
-        for name, play_so in ways.items():
-            started = time.perf_counter()
-            policies[name] = play_so()
-            seconds[name] = time.perf_counter() - started
-    results: dict[str, Any] = {"seed": config.seed}
-    play_throughs = {SEARCH: config.play_throughs, AVERAGE: 0}
-    for name, strategy in policies.items():
-        searched = None if name == ALONE else config.search_iterations
-        results[name] = _measure(whole, strategy, seconds[name], searched, play_throughs.get(name))
-    if export:
-        write_json(export, whole.export(policies[config.export_policy]))
-    drawn = plot_run(run.read_metrics(), parts.game.name, run.plots)
-    _show(console, {**about, **results}, drawn)
-    return results
-
-
-def _measure(
-    whole: WholeGame, strategy: Tensor, seconds: float, iterations: int | None, play_throughs: int | None
-) -> dict[str, Any]:
-    found = whole.exploitability(strategy)
-    return {
-        "game": whole.game.name,
-        "iterations": iterations,
-        "play_throughs": play_throughs,
-        "seconds": seconds,
-        "iterations_per_second": None if iterations is None else iterations / seconds,
-        "game_value": found.value.item(),
-        "nash_conv": found.nash_conv.item(),
-        "exploitability": found.exploitability.item(),
-    }
-
-
-def _show(console: Console, results: dict[str, Any], drawn: list[Path]) -> None:
-    checkpoint = f"{results['checkpoint']}, iteration {results['iteration']}"
-    title = f"{results['run']} ({checkpoint}): {results['game']}, chips; exploitability is NashConv/2"
-    search = results[SEARCH]
-    title += f"\nsearch: {search['iterations']:,} iterations a subgame"
-    table = Table("policy", "exploitability", "NashConv", "game value", "seconds", title=title)
-    for name, label in (
-        (SEARCH, f"search, {search['play_throughs']:,} play-throughs"),
-        (AVERAGE, "search, from average strategies"),
-        (GADGET, "search, with a gadget"),
-        (ALONE, "policy network alone"),
-    ):
-        if name not in results:
-            continue
-        found = results[name]
-        table.add_row(
-            label,
-            f"{found['exploitability']:.5f}",
-            f"{found['nash_conv']:.5f}",
-            f"{found['game_value']:.5f}",
-            f"{found['seconds']:.1f}",
+    agents = _agents(run)
+    if config.export_policy not in agents:
+        raise UserError(
+            f"export_policy must be one of {', '.join(agents)} here, got {config.export_policy!r}"
         )
-    console.print(table)
-    console.print("plots:", *(str(path) for path in drawn), highlight=False, soft_wrap=True)
+    whole, out = WholeGame(run.game), console()
+    found: dict[str, Any] = {"seed": config.seed}
+    with out.status(f"searching, {run.search_iterations:,} iterations a subgame"):
+        for way, agent in agents.items():
+            started = time.perf_counter()
+            strategy = whole_game_strategy(whole, agent, play_throughs=play_throughs, seed=config.seed)
+            seconds = time.perf_counter() - started
+            found[way] = measure(
+                whole, strategy, seconds,
+                iterations=None if way == POLICY_NET else run.search_iterations,
+                play_throughs={SEARCH_ITERATION: play_throughs, SEARCH_AVERAGE: 0}.get(way),
+            )  # fmt: skip
+            if export and way == config.export_policy:
+                write_json(export, whole.export(strategy))
+
+    def show(results: dict[str, Any]) -> None:
+        out.print(exploitability_table(results))
+        drawn = plot_run(run.folder.read_metrics(), run.game.name, run.folder.plots)
+        out.print("plots:", *(str(path) for path in drawn), highlight=False, soft_wrap=True)
+
+    return found, show
+
+
+def _agents(run: Trained) -> dict[str, Agent]:
+    """By the ways to play; not with the gadget in games of many hands, where it takes long."""
+    agents = {}
+    for way in WAYS_TO_PLAY:
+        if way == SEARCH_GADGET and run.game.num_hands > MOST_HANDS:
+            continue
+        with suppress(ValueError):  # not with this solver
+            agents[way] = run.agent(way)
+    return agents
+
+
+def _line_up(config: DictConfig, run: Trained, find_run: Callable[[str], Trained]) -> list[Entrant]:
+    """The run's agent, and those that it is to meet."""
+    with _as_mistakes(f"match.play={config.match.play}: "):
+        entrants = [enter(run, config.match.play)]
+    lineup = Lineup(run.game, find_run, config.match.play, own_agents())
+    lbr = config.match.lbr
+    names = _names(config.match.against)
+    for name in names:
+        with _as_mistakes(f"match.against={name}: "):
+            if name == LOCAL_BEST_RESPONSE:
+                agent, actions = entrants[0].agent, None if lbr.actions is None else list(lbr.actions)
+                entrants.append(
+                    local_best_response(run.game, agent, from_street=lbr.from_street, actions=actions)
+                )
+            else:
+                entrants.append(lineup.entrant(name))
+    if len({entrant.name for entrant in entrants}) < len(entrants):
+        raise UserError("match.against names an agent twice, or the run's own")
+    return entrants
+
+
+def _names(against: Any) -> list[str]:
+    given = list(against) if isinstance(against, ListConfig) else [against]
+    names = [str(name) for name in given if isinstance(name, str | int) and not isinstance(name, bool)]
+    if not names or len(names) < len(given):
+        raise UserError(f"match.against must name one agent, or several in a list, got {against!r}")
+    if LOCAL_BEST_RESPONSE in names and len(names) > 1:
+        raise UserError(f"match.against: {LOCAL_BEST_RESPONSE} responds to one agent, it cannot meet several")
+    return names
+
+
+def _matches(
+    config: DictConfig, run: Trained, entrants: list[Entrant], histories: Path | None
+) -> tuple[dict[str, Any], Show]:
+    """What everybody wins against everybody."""
+    if histories:
+        check_histories(histories, run.game)
+    settings = ContestSettings(
+        config.match.hands, config.seed, config.match.aivat, config.match.value_function
+    )
+    history: list[PlayedHand] = []
+    out = console()
+    with _as_mistakes("match."):
+        contest = hold_contest(
+            run.game, entrants, settings, keep=history.append if histories else None, watch=out.status
+        )
+    if histories:
+        write_histories(histories, run.game, history)
+    ranking = contest.ranking()
+
+    def show(_: dict[str, Any]) -> None:
+        for table in contest_tables(run.game, contest.matches, ranking):
+            out.print(table, highlight=False)
+        if histories:
+            out.print("histories:", str(histories), highlight=False, soft_wrap=True)
+        if ranking:
+            league, unit = contest.league, 1000 / run.game.big_blind
+            figure = plot_matrix(league.names, league.mean * unit, league.half_width * unit, "mbb/hand")
+            path = save(figure, run.folder.plots / "matches.png")
+            out.print("plots:", str(path), highlight=False, soft_wrap=True)
+
+    return {"matches": contest.matches, "ranking": ranking}, show
 
 
 if __name__ == "__main__":

@@ -199,7 +199,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("game", ["kuhn", "leduc"])
 def test_evaluate_measures_every_policy_as_openspiel_does(game: str, place: Path, tmp_path: Path) -> None:
     run = RunFolder(place / "outputs" / game)
-    policies = ("search", "search_deterministic", "search_gadget", "policy_net")
+    policies = ("search_iteration", "search_average", "search_gadget", "policy_net")
     for policy in policies:
         json_path, export = tmp_path / f"{policy}.json", tmp_path / f"{policy}-policy.json"
         outputs = (f"json={json_path}", f"export={export}", f"export_policy={policy}")
@@ -208,9 +208,9 @@ def test_evaluate_measures_every_policy_as_openspiel_does(game: str, place: Path
         results = json.loads(json_path.read_text())
         assert json.loads(run.evaluation.read_text()) == results
         assert (results["game"], results["run"], results["checkpoint"]) == (game, game, "last.ckpt")
-        assert_results(results["search"], game, 20)
+        assert_results(results["search_iteration"], game, 20)
         assert_results(results["policy_net"], game, None)
-        assert_results(results["search_deterministic"], game, 20)
+        assert_results(results["search_average"], game, 20)
         assert_results(results["search_gadget"], game, 20)
         assert [results[name]["play_throughs"] for name in policies] == [2, 0, None, None]
         found = results[policy]["nash_conv"]
@@ -222,9 +222,9 @@ def test_evaluate_measures_every_policy_as_openspiel_does(game: str, place: Path
 
 
 def test_search_is_exported_unless_the_policy_network_is_asked_for(place: Path, tmp_path: Path) -> None:
-    for name, more in (("default", []), ("search", ["export_policy=search"])):
+    for name, more in (("default", []), ("named", ["export_policy=search_iteration"])):
         command("evaluate", "run=kuhn", *SEARCHED, f"export={tmp_path / name}", *more, cwd=place)
-    assert (tmp_path / "default").read_bytes() == (tmp_path / "search").read_bytes()
+    assert (tmp_path / "default").read_bytes() == (tmp_path / "named").read_bytes()
 
 
 def test_evaluate_agrees_with_what_training_measured(place: Path) -> None:
@@ -233,8 +233,8 @@ def test_evaluate_agrees_with_what_training_measured(place: Path) -> None:
     command("evaluate", "run=kuhn", cwd=place)  # as the run's own config says
     results = json.loads(run.evaluation.read_text())
     assert results["iteration"] == 6
-    assert [results["search"][key] for key in ("iterations", "play_throughs")] == [10, 2]
-    assert results["search"]["exploitability"] == last["exploitability"]
+    assert [results["search_iteration"][key] for key in ("iterations", "play_throughs")] == [10, 2]
+    assert results["search_iteration"]["exploitability"] == last["exploitability"]
     assert results["policy_net"]["exploitability"] == last["exploitability_policy_net"]
 
 
@@ -260,7 +260,7 @@ def test_evaluate_again_finds_the_same(place: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
         command("evaluate", "run=leduc", *SEARCHED, f"json={tmp_path / name}", cwd=place, plots=False)
         results = json.loads((tmp_path / name).read_text())
-        found.append([results[policy]["nash_conv"] for policy in ("search", "policy_net")])
+        found.append([results[policy]["nash_conv"] for policy in ("search_iteration", "policy_net")])
     assert found[0] == found[1]
 
 
@@ -280,7 +280,16 @@ def test_evaluate_leaves_the_training_alone(place: Path) -> None:
         ([], "Missing mandatory value: run: give it on the command line"),
         (
             ["run=kuhn", "export_policy=net"],
-            "export_policy must be one of search, search_deterministic, search_gadget, policy_net, got 'net'",
+            "export_policy must be one of policy_net, search_iteration, search_average, search_gadget, got "
+            "'net'",
+        ),
+        (
+            ["run=kuhn", "export_policy=search_deterministic"],
+            "export_policy: 'search_deterministic' is now called search_average",
+        ),
+        (
+            ["run=kuhn", "export_policy=search"],
+            "export_policy: 'search' is now called search_iteration",
         ),
         (["run=kuhn", "search_iterations=0"], "search_iterations must be an integer of at least 1, got 0"),
         (["run=kuhn", "play_throughs=-1"], "play_throughs must be an integer of at least 0, got -1"),

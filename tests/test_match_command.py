@@ -2,12 +2,16 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from pokerkit import HandHistory
 from runs.harness import KUHN, LEDUC, TINY, command, copy, refusal, trained
 
+from pokerlab.agents.registry import WAYS_TO_PLAY
+from pokerlab.evaluation.report import read_evaluation
 from pokerlab.store.folder import RunFolder
 
 RIVER = ("experiment=river", *TINY, "iterations=1", "trajectories=2", "evaluation.every=null")
@@ -56,7 +60,7 @@ def test_matches_stand_beside_what_was_said_of_the_same_checkpoint(place: Path) 
     assert len(after["matches"]) == 1
     run.evaluation.write_text(json.dumps({**before, "iteration": 77}))
     command("evaluate", "run=kuhn", "match.against=fold", "match.hands=5", cwd=place, plots=False)
-    assert "search" not in json.loads(run.evaluation.read_text())
+    assert "search_iteration" not in json.loads(run.evaluation.read_text())
 
 
 @pytest.mark.parametrize("play", ["policy_net", "search_iteration", "search_average", "search_gadget"])
@@ -104,10 +108,10 @@ def test_hold_em_hands_are_saved_as_pokerkit_reads_them(place: Path, tmp_path: P
     [
         (
             ["match.against=cal"],
-            "match.against: no run 'cal' here: expected one of dice, kuhn, leduc, other, river; agents that "
-            "are no runs: uniform, call, fold, equity, equilibrium, lbr",
+            "match.against=cal: no run 'cal' here: expected one of dice, kuhn, leduc, other, river; agents "
+            "that are no runs: uniform, call, fold, equity, equilibrium, lbr",
         ),
-        (["match.against=kuhn"], "match.against=kuhn is a run of another game: kuhn, not leduc"),
+        (["match.against=kuhn"], "match.against=kuhn: a run of another game: kuhn, not leduc"),
         (["match.against=[lbr,call]"], "match.against: lbr responds to one agent, it cannot meet several"),
         (["match.against=[call,call]"], "match.against names an agent twice, or the run's own"),
         (["match.against=true"], "match.against must name one agent, or several in a list, got True"),
@@ -133,7 +137,7 @@ def test_hold_em_hands_are_saved_as_pokerkit_reads_them(place: Path, tmp_path: P
         (["match.against=call", "match.histories=h.phhs"], "hand histories are of hold'em only, got leduc"),
         (
             ["match.against=lbr", "match.lbr.actions=[pot]"],
-            "match.lbr.actions: leduc has no action 'pot': expected one of fold, call, raise",
+            "match.against=lbr: leduc has no action 'pot': expected one of fold, call, raise",
         ),
         (
             ["match.against=lbr", "match.play=search_iteration"],
@@ -178,3 +182,96 @@ def test_dice_play_against_agents_that_draw(place: Path) -> None:
 def test_games_without_calling_have_no_such_opponents(against: str, place: Path) -> None:
     message = refusal("evaluate", "run=dice", f"match.against={against}", cwd=place)
     assert message == f"match.against={against}: liars_dice_1x4f has no calling"
+
+
+CAUTIOUS = """
+from pokerlab.agents.baselines import AlwaysCall, AlwaysFold
+from pokerlab.games.base import Game
+
+
+class Cautious(AlwaysFold):
+    def __init__(self, game: Game, bold: bool = False) -> None:
+        super().__init__(game)
+        self.bold = bold
+
+    def strategy(self, state):
+        return AlwaysCall.strategy(self, state) if self.bold else super().strategy(state)
+
+
+number = 7
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with an agent of the user's, and a name for it when it is bold."""
+    (tmp_path / "cautious_agents.py").write_text(CAUTIOUS)
+    (tmp_path / "conf/agent").mkdir(parents=True)
+    text = "_target_: cautious_agents.Cautious\nbold: true\n"
+    (tmp_path / "conf/agent/bold.yaml").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path / "conf"
+
+
+def test_ones_own_agent_is_met_by_its_class_or_by_a_name_in_ones_own_folder(place: Path, own: Path) -> None:
+    against = "match.against=['cautious_agents:Cautious',bold,call,fold]"
+    found = results(place, f"--config-dir={own}", "run=leduc", against, "match.hands=20")
+    chips = {
+        match["agents"][1]: match["chips"]
+        for match in found["matches"]
+        if match["agents"][0] == "leduc:policy_net"
+    }
+    assert chips["cautious_agents:Cautious"] == chips["fold"]
+    assert chips["bold"] == chips["call"]
+    assert chips["call"] != chips["fold"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("no_such_module:X", "no agent no_such_module:X: No module named 'no_such_module'"),
+        ("cautious_agents:Bold", "no agent cautious_agents:Bold: module 'cautious_agents' has no attribute "
+         "'Bold'"),
+        ("cautious_agents:number", "cautious_agents:number is not a class of agents "
+         "(pokerlab.agents.base.Agent)"),
+        ("leduc:search_deterministic", "way: 'search_deterministic' is now called search_average"),
+    ],
+)  # fmt: skip
+def test_an_agent_that_cannot_be_had_is_one_line(name: str, expected: str, place: Path, own: Path) -> None:
+    message = refusal("evaluate", "run=leduc", f"match.against='{name}'", cwd=place)
+    assert message == f"match.against={name}: {expected}"
+
+
+@pytest.mark.parametrize(
+    ("setting", "difference"),
+    [
+        ("game.blinds=[0.5,2]", "big blind: 2.0, not 1.0"),
+        ("game.most_raises=2", "bets and raises a street: 2, not any number"),
+        ("game.ranges=['QQ+,AK','uniform']", "it has other ranges"),
+    ],
+)
+def test_runs_of_other_rules_do_not_meet(setting: str, difference: str, place: Path) -> None:
+    config = place / "outputs/river/config.yaml"
+    other = copy(RunFolder(place / "outputs/river"), place, "other_river")
+    key, value = setting.removeprefix("game.").split("=", 1)
+    changed = yaml.safe_load(config.read_text())
+    changed["game"][key] = yaml.safe_load(value)
+    other.config.write_text(yaml.safe_dump(changed))
+    for way in ("policy_net", "search_average"):
+        against = f"match.against='other_river:{way}'"
+        message = refusal("evaluate", "run=river", against, cwd=place)
+        assert message == f"match.against=other_river:{way}: a run of another game: {difference}"
+    shutil.rmtree(other.path)
+
+
+def test_results_of_an_earlier_version_are_read_under_the_present_names(place: Path) -> None:
+    run = RunFolder(place / "outputs/kuhn")
+    command("evaluate", "run=kuhn", "play_throughs=1", cwd=place, plots=False)
+    now = run.evaluation.read_text()
+    before = now.replace("search_iteration", "search").replace("search_average", "search_deterministic")
+    run.evaluation.write_text(before)
+    assert read_evaluation(run.evaluation) == json.loads(now)
+    command("evaluate", "run=kuhn", "match.against=fold", "match.hands=5", cwd=place, plots=False)
+    after = json.loads(run.evaluation.read_text())
+    assert all(after[way] == json.loads(now)[way] for way in WAYS_TO_PLAY)
+    assert not after.keys() & {"search", "search_deterministic"}

@@ -17,10 +17,18 @@ class Baseline(Agent[State], Seat[State]):
 
     Args:
         game: the rules.
+
+    Raises:
+        ValueError: the agent checks and calls, and the game has no such actions.
     """
+
+    calls = True
+    """Whether the agent ever means to check, call or fold."""
 
     def __init__(self, game: Game[State]) -> None:
         self.game = game
+        if self.calls:
+            check_calling(game)
 
     def sit_down(self, player: int, seed: int) -> Seat[State]:
         return self
@@ -38,8 +46,18 @@ class Baseline(Agent[State], Seat[State]):
         return strategy
 
 
+def check_calling(game: Game) -> None:
+    """Raises a ValueError if a game has no calling."""
+    try:
+        game.check_or_call(game.root())
+    except NotImplementedError as error:
+        raise ValueError(str(error)) from error
+
+
 class Uniform(Baseline[State]):
     """Takes every legal action equally often."""
+
+    calls = False
 
     def strategy(self, state: State) -> Tensor:
         legal = legal_actions(self.game, [state])[0].double()

@@ -1,4 +1,4 @@
-"""Plays a table: a strategy for every public state."""
+"""Plays a table: a strategy for every public state of a small game."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,8 +6,20 @@ import torch
 from torch import Tensor
 
 from pokerlab.agents.base import Agent, Line, Seat
-from pokerlab.games.base import State
+from pokerlab.games.base import Game, State
 from pokerlab.search.forest import Forest
+from pokerlab.search.solver import Solver
+from pokerlab.search.tree import build_tree
+
+MOST_HANDS = 64
+"""Of a game that is small: strategies of the whole game and matrices of pairs of hands are kept."""
+ITERATIONS = 2000
+"""Of DCFR, to an equilibrium."""
+
+
+def is_small(game: Game) -> bool:
+    """Whether agents of a game can be tabulated."""
+    return game.enumerable and game.num_hands <= MOST_HANDS
 
 
 class TabularAgent(Agent[State], Seat[State]):
@@ -32,3 +44,16 @@ class TabularAgent(Agent[State], Seat[State]):
 
     def strategies(self, lines: Sequence[Line[State]]) -> Tensor:
         return torch.stack([self.table[line.state] for line in lines])
+
+
+def equilibrium(game: Game[State]) -> TabularAgent[State]:
+    """Plays an equilibrium.
+
+    Raises:
+        ValueError: the game is not small.
+    """
+    if not is_small(game):
+        raise ValueError(f"{game.name} is too large for it")
+    forest = Forest(game, [build_tree(game, game.root(), depth_limited=False)], dtype=torch.float64)
+    belief = torch.as_tensor(game.initial_beliefs)[:, None]
+    return TabularAgent.of(forest, Solver("dcfr").start(forest, belief).run(ITERATIONS).average_strategy())

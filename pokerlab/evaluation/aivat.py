@@ -19,12 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pokerlab.agents.tabular import MOST_HANDS
 from pokerlab.games.base import CHANCE, TERMINAL, Game, Ints, State
 from pokerlab.games.showdown import RUN_OUTS
 from pokerlab.search.payoffs import expected, joint_mass, outcomes, payoffs, terminals
 
-MOST_HANDS = 64
-"""Of a game whose positions are valued by a matrix of hands each."""
 ROWS = 4096
 """Positions that are valued at once."""
 

@@ -1,178 +1,125 @@
-"""Agents by the names that commands give them."""
+"""Agents by the names that people give them: registered ones, their own, and trained runs."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
-import torch
-from omegaconf import DictConfig, ListConfig
 
 from pokerlab.agents.base import Agent
-from pokerlab.agents.baselines import AlwaysCall, AlwaysFold, EquityPlayer, Uniform
-from pokerlab.agents.policy_net import PolicyNetworkAgent
-from pokerlab.agents.search import SearchAgent
-from pokerlab.agents.tabular import TabularAgent
-from pokerlab.config.build import build
+from pokerlab.agents.baselines import check_calling
+from pokerlab.agents.registry import AGENTS, FORMER_NAMES, WAYS_TO_PLAY, check_way, is_agent_name, make_agent
 from pokerlab.errors import UserError, near
-from pokerlab.evaluation.aivat import MOST_HANDS
 from pokerlab.evaluation.local_best_response import LocalBestResponse
-from pokerlab.evaluation.policies import WholeGame
-from pokerlab.evaluation.strategy_tables import equilibrium
 from pokerlab.games.base import Game
-from pokerlab.search.resolving import WAYS_TO_SEARCH
-from pokerlab.store.folder import LAST, RunFolder
-from pokerlab.training.assemble import Assembled
-from pokerlab.training.restore import find_checkpoint, restored
-from pokerlab.training.start import read_config
 
-BASELINES: dict[str, Callable[[Game], Agent]] = {
-    "uniform": Uniform,
-    "call": AlwaysCall,
-    "fold": AlwaysFold,
-    "equity": EquityPlayer,
-}
-EQUILIBRIUM, LBR = "equilibrium", "lbr"
-POLICY_NET = "policy_net"
-PLAYS = (POLICY_NET, *WAYS_TO_SEARCH)
-"""How a run's agent can play."""
-EQUILIBRIUM_ITERATIONS = 2000
-"""Of DCFR on the whole game."""
+LOCAL_BEST_RESPONSE = "lbr"
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class Entrant:
     """An agent and what to call it."""
 
     name: str
     agent: Agent
 
 
+class TrainedRun(Protocol):
+    """What a run has learned to play."""
+
+    @property
+    def name(self) -> str:
+        """What its agents are called."""
+        ...
+
+    @property
+    def game(self) -> Game:
+        """The rules."""
+        ...
+
+    def agent(self, way: str) -> Agent:
+        """Plays in one of the ways to play.
+
+        Raises:
+            ValueError: the run cannot play so.
+        """
+        ...
+
+
+def enter(run: TrainedRun, way: str) -> Entrant:
+    """A run's agent; raises as that does."""
+    return Entrant(f"{run.name}:{way}", run.agent(way))
+
+
+@dataclass(frozen=True, slots=True)
 class Lineup:
-    """Makes the agents of a command, all of one game.
+    """Finds agents of one game."""
 
-    Args:
-        config: of the ``evaluate`` command.
-        game: the rules.
-        device: where networks are asked.
-    """
+    game: Game
+    find_run: Callable[[str], TrainedRun]
+    """By a run's name, its folder, or a checkpoint."""
+    way: str
+    """How runs play whose name says nothing else."""
+    own: Mapping[str, Callable[[Game], Agent]] = field(default_factory=dict)
+    """Makes the user's own agents, by name."""
 
-    def __init__(self, config: DictConfig, game: Game, device: torch.device) -> None:
-        self.config, self.game, self.device = config, game, device
-
-    @classmethod
-    def of(cls, config: DictConfig, device: torch.device) -> "Lineup":
-        """Of the game that the command's run plays.
-
-        Raises:
-            UserError: there is no such run.
-        """
-        return cls(config, build(read_config(find_checkpoint(str(config.run))[0]).game), device)
-
-    def named(self, text: str) -> Named:
-        """A baseline, ``equilibrium``, or a run as ``RUN`` or ``RUN:PLAY`` with one of :data:`PLAYS`.
-
-        Raises:
-            UserError: there is no such agent of this game.
-        """
-        if text in BASELINES:
-            return self._baseline(text)
-        if text == EQUILIBRIUM:
-            return self._equilibrium()
-        run, _, play = text.rpartition(":")
-        if not run or play not in PLAYS:
-            run, play = text, self.config.match.play
-        try:
-            folder, path = find_checkpoint(run)
-        except UserError as error:
-            known = ", ".join([*BASELINES, EQUILIBRIUM, LBR])
-            raise UserError(f"match.against: {error}; agents that are no runs: {known}") from error
-        stored = read_config(folder)
-        parts, _ = restored(stored, path)
-        if difference := _difference(parts.game, self.game):
-            raise UserError(f"match.against={text} is a run of another game: {difference}")
-        return self.of_run(parts, stored, name_of(folder, path), play)
-
-    def of_run(self, parts: Assembled, stored: DictConfig, name: str, play: str) -> Named:
-        """A run's agent.
+    def entrant(self, name: str) -> Entrant:
+        """The agent that is meant.
 
         Args:
-            parts: the run's objects, restored.
-            stored: its config.
-            name: the run's.
-            play: one of :data:`PLAYS`.
-        """
-        module, config = parts.module.to(self.device).eval(), self.config
-        if play == POLICY_NET:
-            return Named(f"{name}:{play}", PolicyNetworkAgent(parts.game, module.policy_network))
-        try:
-            agent = SearchAgent(
-                parts.game,
-                build(config.solver) if "solver" in config else parts.solver,
-                module.networks,
-                iterations=config.search_iterations or stored.evaluation.search_iterations,
-                way=play,
-                like=torch.empty(0, device=self.device),
-            )
-        except ValueError as error:
-            raise UserError(f"match.play={play}: {error}") from error
-        return Named(f"{name}:{play}", agent)
-
-    def local_best_response(self, to: Named) -> Named:
-        """To an agent, with the settings of ``match.lbr``.
+            name: of a registered agent or one's own, ``module:Class``, or a run as ``RUN`` or ``RUN:WAY``.
 
         Raises:
-            UserError: there is none, or a setting is wrong.
+            ValueError: it cannot play this game.
+            UserError: there is no such run.
         """
-        options = self.config.match.lbr
-        self._check_calling(LBR)
-        chosen = options.actions
-        if chosen is not None and not (
-            isinstance(chosen, ListConfig) and all(isinstance(label, str) for label in chosen)
-        ):
-            raise UserError(f"match.lbr.actions must be null or a list of actions' labels, got {chosen!r}")
-        labels = self.game.action_labels
-        if unknown := [label for label in chosen or () if label not in labels]:
-            known = near(unknown[0], labels)
-            raise UserError(f"match.lbr.actions: {self.game.name} has no action {unknown[0]!r}{known}")
-        actions = None if chosen is None else [labels.index(label) for label in chosen]
+        if name in self.own:
+            return Entrant(name, self.own[name](self.game))
+        run, _, way = name.rpartition(":")
+        if not run or way not in (*WAYS_TO_PLAY, *FORMER_NAMES):
+            if is_agent_name(name):
+                return Entrant(name, make_agent(name, self.game))
+            run, way = name, self.way
         try:
-            agent = LocalBestResponse(self.game, to.agent, from_street=options.from_street, actions=actions)
-        except ValueError as error:
-            raise UserError(f"match.against={LBR}: {error}") from error
-        return Named(LBR, agent)
-
-    def _baseline(self, name: str) -> Named:
-        if name != "uniform":
-            self._check_calling(name)
-        return Named(name, BASELINES[name](self.game))
-
-    def _check_calling(self, name: str) -> None:
-        try:
-            self.game.check_or_call(self.game.root())
-        except NotImplementedError as error:
-            raise UserError(f"match.against={name}: {error}") from error
-
-    def _equilibrium(self) -> Named:
-        if not (self.game.enumerable and self.game.num_hands <= MOST_HANDS):
-            raise UserError(f"match.against={EQUILIBRIUM}: {self.game.name} is too large for it")
-        whole = WholeGame(self.game)
-        return Named(EQUILIBRIUM, TabularAgent.of(whole.forest, equilibrium(whole, EQUILIBRIUM_ITERATIONS)))
+            found = self.find_run(run)
+        except UserError as error:
+            others = ", ".join([*self.own, *AGENTS, LOCAL_BEST_RESPONSE])
+            raise UserError(f"{error}; agents that are no runs: {others}") from error
+        if difference := difference_of_rules(found.game, self.game):
+            raise ValueError(f"a run of another game: {difference}")
+        return enter(found, check_way(way))
 
 
-def name_of(run: RunFolder, checkpoint: Path) -> str:
-    """What a run's agent is called: of another checkpoint than the last, with that."""
-    return run.path.name if checkpoint.name == LAST else f"{run.path.name}/{checkpoint.stem}"
+def local_best_response(
+    game: Game, opponent: Agent, *, from_street: int = 0, actions: Sequence[str] | None = None
+) -> Entrant:
+    """The local best response to an agent.
+
+    Args:
+        game: the rules.
+        opponent: the agent.
+        from_street: see :class:`LocalBestResponse`.
+        actions: labels of what it may do besides folding, checking and calling; None: everything.
+
+    Raises:
+        ValueError: the game has no calling or no such action, or the opponent draws what it plays.
+    """
+    check_calling(game)
+    labels = game.action_labels
+    if unknown := [label for label in actions or () if label not in labels]:
+        raise ValueError(f"{game.name} has no action {unknown[0]!r}{near(unknown[0], labels)}")
+    chosen = None if actions is None else [labels.index(label) for label in actions]
+    return Entrant(
+        LOCAL_BEST_RESPONSE, LocalBestResponse(game, opponent, from_street=from_street, actions=chosen)
+    )
 
 
-def _difference(one: Game, other: Game) -> str | None:
+def difference_of_rules(one: Game, other: Game) -> str | None:
     """What keeps agents of two games from one table; None: nothing."""
-    if one.name != other.name:
-        return f"{one.name}, not {other.name}"
-    if one.root() != other.root():
-        return "it starts elsewhere"
-    if one.action_labels != other.action_labels:
-        return f"its actions are {', '.join(one.action_labels)}"
+    rules, others = dict(one.rules), dict(other.rules)
+    for part in rules | others:
+        if (value := rules.get(part)) != (wanted := others.get(part)):
+            return f"{value}, not {wanted}" if part == "game" else f"{part}: {value}, not {wanted}"
     if not np.array_equal(one.initial_beliefs, other.initial_beliefs):
         return "it has other ranges"
     return None

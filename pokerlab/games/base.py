@@ -170,10 +170,10 @@ class Game(ABC, Generic[State]):
         return game
 
     @property
-    def rules(self) -> tuple[Hashable, ...]:
-        """What makes two games the same to those who play them, whatever they are called: equal rules have
-        equal hands, public states, actions and payoffs."""
-        return (self.name,)
+    def rules(self) -> tuple[tuple[str, Hashable], ...]:
+        """What makes two games the same to those who play them, in named parts: equal rules have equal hands,
+        public states, actions and payoffs."""
+        return (("game", self.name),)
 
     @abstractmethod
     def root(self) -> State:

@@ -191,16 +191,29 @@ class Holdem(Game[HoldemState]):
         return np.where(self.deck.disjoint, self._weight, 0.0)
 
     @property
-    def rules(self) -> tuple[Hashable, ...]:
+    def rules(self) -> tuple[tuple[str, Hashable], ...]:
         """Deck, streets, the root (board, pot, stack, blinds posted), the big blind, and bets by street.
 
         Not the ranges: who holds what is a matter of the deal.
         """
-        sizes = tuple(
-            (tuple(of.fractions.tolist()), tuple(map(tuple, of.offered.tolist())), of.most_raises)
-            for of in self._sizes
+        root, most_raises = self._root, self._most_raises
+        bets = (
+            (f"bets on street {street}", tuple(tuple(of.fractions[row].tolist()) for row in of.offered))
+            for street, of in enumerate(self._sizes, start=1)
         )
-        return ("holdem", self.deck.cards, self.boards, self._root, self.big_blind, sizes)
+        return (
+            ("game", "hold'em"),
+            ("deck", f"{len(self.deck.cards)} cards"),
+            ("suits", self.deck.suits),
+            ("board cards by street", self.boards),
+            ("board", "".join(self.deck.cards[card] for card in root.board)),
+            ("pot", root.pot),
+            ("stack", root.stack),
+            ("blinds posted", root.committed),
+            ("big blind", self.big_blind),
+            ("bets and raises a street", "any number" if most_raises == UNLIMITED else most_raises),
+            *bets,
+        )
 
     def root(self) -> HoldemState:
         return self._root

@@ -39,4 +39,4 @@ def test_every_way_of_using_aivat_is_measured_beside_what_was_won(place: Path) -
 def test_an_opponent_that_is_not_there_is_one_line(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         aivat.main(["run", "--opponents", "nobody"])
-    assert capsys.readouterr().err.startswith("error: match.against: no run 'nobody' here")
+    assert capsys.readouterr().err.startswith("error: no run 'nobody' here")

@@ -10,7 +10,7 @@ from pokerlab.agents.policy_net import PolicyNetworkAgent
 from pokerlab.agents.search import SearchAgent
 from pokerlab.agents.tabular import TabularAgent
 from pokerlab.evaluation.aivat import CheckDown, TreeValues
-from pokerlab.evaluation.contest import exact_value
+from pokerlab.evaluation.exact import exact_value
 from pokerlab.evaluation.matches import Estimate, Match, PlayedHand, draw_hands, play_match
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.base import Game

@@ -78,7 +78,7 @@ def test_the_evaluation_agrees_with_the_command() -> None:
     compared = re.findall(r"(.+): ([\d.]+) here, ([\d.]+) in evaluation.json: (.+)", text)
     # rounding errors grow along iterations: another machine's search is not quite the one that was stored
     apart = {
-        "policy network": 0.001, "search, play-throughs": 0.5, "search, average": 0.2, "search, gadget": 0.2,
+        "policy_net": 0.001, "search_iteration": 0.5, "search_average": 0.2, "search_gadget": 0.2,
     }  # fmt: skip
     assert [name for name, *_ in compared] == list(apart)
     for name, here, there, differs in compared:
@@ -86,8 +86,8 @@ def test_the_evaluation_agrees_with_the_command() -> None:
         assert float(here) == pytest.approx(float(there), rel=apart[name])
     exploitability = {name: float(of) for name, of in re.findall(r"│ (\w[\w, -]+?) +│ (\d\.\d+) ", text)}
     assert exploitability["equilibrium"] < 0.001
-    for name in ("search, play-throughs", "search, gadget"):
-        assert exploitability[name] < exploitability["search, average"] < exploitability["policy network"]
+    for name in ("search_iteration", "search_gadget"):
+        assert exploitability[name] < exploitability["search_average"] < exploitability["policy_net"]
 
 
 def test_the_evaluation_leaves_the_run_as_it_was() -> None:

@@ -94,7 +94,7 @@ def test_strategies_are_a_table(run: RunFolder, content: list[dict[str, Any]]) -
     assert [item["iteration"] for item in evaluated] == [1, 3, 5]
     path = run.path / "wandb/latest-run/files" / evaluated[-1]["strategies.path"]
     table = json.loads(path.read_text())
-    assert table["columns"] == ["information state", "action", "search", "policy_net"]
+    assert table["columns"] == ["information state", "action", "search_iteration", "policy_net"]
     assert len(table["data"]) == 12 * 2  # Kuhn has 12 information states of two actions
     for first, second in zip(table["data"][::2], table["data"][1::2], strict=True):
         assert first[0] == second[0]
@@ -234,7 +234,7 @@ def test_what_evaluate_finds_stands_in_the_summary_too(run: RunFolder) -> None:
         assert identity == run.read_job()["wandb_id"]
         for record in of_type("summary", content):
             summary |= record["update"]
-    for policy in ("search", "search_deterministic", "policy_net"):
+    for policy in ("search_iteration", "search_average", "policy_net"):
         assert summary[f"evaluation/{policy}/exploitability"] == expected[policy]["exploitability"]
     assert summary["evaluation/matches/0/chips"] == expected["matches"][0]["chips"]
     assert summary["evaluation/matches/0/agents/1"] == "call"

@@ -1,0 +1,93 @@
+"""What a run has learned to play, from one of its checkpoints."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pokerlab.agents.base import Agent
+from pokerlab.agents.policy_net import PolicyNetworkAgent
+from pokerlab.agents.registry import POLICY_NET, check_way
+from pokerlab.agents.search import SearchAgent
+from pokerlab.games.base import Game
+from pokerlab.learning.networks import Networks
+from pokerlab.search.solver import Solver
+from pokerlab.store.folder import LAST, RunFolder
+from pokerlab.training.restore import find_checkpoint, restored
+from pokerlab.training.start import read_config
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A run's game and networks, and how it searches."""
+
+    folder: RunFolder
+    checkpoint: Path
+    iteration: int
+    """Those that the checkpoint took."""
+    config: Any
+    """The run's."""
+    game: Game
+    networks: Networks
+    device: torch.device
+    solver: Solver
+    search_iterations: int
+    """CFR iterations a subgame."""
+
+    @property
+    def name(self) -> str:
+        """What its agents are called: of another checkpoint than the last, with that."""
+        run, checkpoint = self.folder.path.name, self.checkpoint
+        return run if checkpoint.name == LAST else f"{run}/{checkpoint.stem}"
+
+    def agent(self, way: str) -> Agent:
+        """Plays in one of the ways to play.
+
+        Raises:
+            ValueError: there is no such way, or not with this solver.
+        """
+        if check_way(way) == POLICY_NET:
+            return PolicyNetworkAgent(self.game, self.networks.policy)
+        return SearchAgent(
+            self.game,
+            self.solver,
+            self.networks,
+            iterations=self.search_iterations,
+            way=way,
+            like=torch.empty(0, device=self.device),
+        )
+
+
+def load_run(
+    wanted: str,
+    device: torch.device,
+    *,
+    solver: Solver | None = None,
+    search_iterations: int | None = None,
+) -> Trained:
+    """Loads a run's name, its folder, or a checkpoint.
+
+    Args:
+        wanted: as ``run=`` takes it.
+        device: where networks are asked.
+        solver: the CFR variant; None: the run's own.
+        search_iterations: CFR iterations a subgame; None: as the run itself was measured.
+
+    Raises:
+        UserError: there is none, or it cannot be read.
+    """
+    folder, checkpoint = find_checkpoint(wanted)
+    config = read_config(folder)
+    parts, iteration = restored(config, checkpoint)
+    return Trained(
+        folder,
+        checkpoint,
+        iteration,
+        config,
+        parts.game,
+        parts.module.to(device).eval().networks,
+        device,
+        solver or parts.solver,
+        search_iterations or config.evaluation.search_iterations,
+    )
