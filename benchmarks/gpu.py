@@ -5,14 +5,16 @@
 Needs no network access and about eight minutes on an H100; at `--device cpu --small`, which the tests run, a
 fraction of one. The parts, in the order in which they run:
 
-* agreement: the tensors' solver on the device, in float64 and float32, against the CPU's solver on four
-  streets, and a CUDA graph of an iteration against iterations that are taken.
 * iterations: milliseconds and GB/s an iteration at 1 to 256 subgames a forest, plain and as a CUDA graph,
   kernels, and memory against what the solver counts.
-* networks: leaf networks in float32, TF32 and bfloat16: time of a query, error of root values.
+* agreement: the tensors' solver on the device, in float64 and float32, against the CPU's solver on four
+  streets, and a CUDA graph of an iteration against iterations that are taken.
+* networks: leaf networks in float32, TF32 and bfloat16: time of a query, errors of answers and root values.
 * timeline: an iteration of phase 1, reduced: seconds by phase, and hours and USD for 60 million belief
   states.
 * payoffs: sums in order of strength against products with dense matrices.
+* designs, designed_timeline: what :mod:`benchmarks.gpu_designs` tries instead of what is there.
+* learning: an optimiser step with the replay in memory and on the device.
 * resume: a tiny run, killed and resumed.
 
 What fails is recorded with its error, and the others go on; the JSON is written after every row.
@@ -26,19 +28,24 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
-from benchmarks import gpu_runs, gpu_solves
+from benchmarks import gpu_designs, gpu_payoffs, gpu_runs, gpu_solves
 from benchmarks.gpu_forests import Setting, first_line, keep_run_outs, repeated
 from benchmarks.gpu_solves import Row
-from benchmarks.measure import Arguments, Report
+from benchmarks.measure import Arguments, Report, positive
 from pokerlab.config.build import torch_device
 from pokerlab.errors import UserError
 
-LIMITS = {"agreement": 120, "iterations": 150, "networks": 40, "timeline": 90, "payoffs": 40, "resume": 120}
+LIMITS = {
+    "iterations": 150, "agreement": 120, "networks": 40, "timeline": 90, "payoffs": 40, "designs": 90,
+    "designed_timeline": 90, "learning": 30, "resume": 120,
+}  # fmt: skip
 """Seconds after which a part begins no further row."""
+Rows: TypeAlias = Iterator[Row | list[Row]]
+"""What is measured, row by row or several rows at once."""
 COLUMNS = {
     "agreement": [
         "street", "solver", "dtype", "iterations", "value_size", "value_max", "value_mean",
@@ -50,18 +57,30 @@ COLUMNS = {
         "launches", "kernel_ms", "peak_gb", "counted_gb", "error",
     ],
     "networks": [
-        "precision", "leaves", "milliseconds", "graph_ms", "graph_tflops", "relative_error",
-        "value_max_against_fp32", "value_mean_against_fp64",
+        "precision", "leaves", "milliseconds", "graph_ms", "graph_tflops", "relative_error", "iterations",
+        "value_size", "value_mean", "value_mean_again",
     ],
     "timeline": ["phase", "seconds", "percent", "gpu_percent", "value_examples_per_s", "hours_for_60M"],
     "payoffs": ["form", "boards", "lines", "milliseconds", "graph_ms", "error_max", "error_mean", "error"],
+    "designs": [
+        "street", "subgames", "design", "milliseconds", "graph_ms", "megabytes", "graph_gb_per_s", "launches",
+        "peak_gb", "value_error", "value_error_graph", "error",
+    ],
+    "designed_timeline": [
+        "phase", "seconds", "percent", "gpu_percent", "value_examples_per_s", "hours_for_60M", "peak_gb",
+    ],
+    "learning": ["replay", "adam", "milliseconds", "batch_ms", "step_ms", "launches", "kernel_ms"],
     "resume": ["killed", "iterations_when_killed", "iterations", "state", "right"],
 }  # fmt: skip
 
 
-def parts_of(setting: Setting, chosen: Sequence[str]) -> dict[str, Callable[[], Iterator[Row]]]:
+def parts_of(
+    setting: Setting, chosen: Sequence[str], trajectories: int | None
+) -> dict[str, Callable[[], Rows]]:
     """What each part does; the CPU's half of the agreement is under way in a process of its own."""
     small = setting.small
+    today, designed = (trajectories or number for number in ((8, 8) if small else (256, 2048)))
+    search = (3, 2) if small else (250, 20)  # iterations, updates
     leaves, boards, lines = ((4, 8), (2,), (3,)) if small else ((25, 400, 6400), (16, 64, 256), (8, 24))
     if "agreement" in chosen:
         aside = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
@@ -77,8 +96,11 @@ def parts_of(setting: Setting, chosen: Sequence[str]) -> dict[str, Callable[[], 
         "agreement": lambda: gpu_solves.agreement(setting, lambda: expected.result(LIMITS["agreement"])),
         "graphs": graphs,
         "networks": lambda: gpu_solves.networks(setting, leaves, subgames=2 if small else 16),
-        "timeline": lambda: gpu_runs.timeline(setting, *(8, 3, 2) if small else (256, 250, 20)),
-        "payoffs": lambda: gpu_solves.payoff_forms(setting, boards, lines),
+        "timeline": lambda: gpu_runs.timeline(setting, today, *search),
+        "designs": lambda: gpu_designs.designs(setting, (2,) if small else (16, 64, 256)),
+        "designed_timeline": lambda: gpu_runs.timeline(setting, designed, *search, gpu_designs.TRIED),
+        "learning": lambda: gpu_runs.learning(setting, 50 if small else 20_000),
+        "payoffs": lambda: gpu_payoffs.payoff_forms(setting, boards, lines),
         "resume": lambda: gpu_runs.resume(setting, LIMITS["resume"]),
     }
 
@@ -109,17 +131,16 @@ def names(text: str) -> list[str]:
     return found
 
 
-def run_part(
-    report: Report, name: str, rows: Callable[[], Iterator[Row]], limit: float, path: Path | None
-) -> None:
+def run_part(report: Report, name: str, rows: Callable[[], Rows], limit: float, path: Path | None) -> None:
     """Records a part's rows as they come, until it ends, fails or its time is over."""
     found: list[Row] = []
     part: dict[str, Any] = {"rows": found}
     report.results["parts"][name] = part
     started = time.perf_counter()
     try:
-        for row in rows():
-            found.append({key: _plain(value) for key, value in row.items()})
+        for together in rows():
+            measured = [together] if isinstance(together, dict) else together
+            found += [{key: _plain(value) for key, value in row.items()} for row in measured]
             write(report, path)
             if time.perf_counter() - started > limit:
                 part["stopped_after"] = limit
@@ -158,6 +179,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", default="cuda", help="cuda, or cpu to try the script")
     parser.add_argument("--small", action="store_true", help="a small game and small networks")
     parser.add_argument("--parts", type=names, default=list(LIMITS), help="some, separated by commas")
+    parser.add_argument("--trajectories", type=positive, help="of the timelines instead of 256 and 2,048")
     options = parser.parse_args(given)
     try:
         setting = Setting(torch_device(options.device), options.small, options.seed)
@@ -168,7 +190,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     report = Report(parser, given, seed=options.seed, threads=torch.get_num_threads())
     report.results["device"], report.results["parts"] = device_facts(setting), {}
     report.console.print(report.results["device"])
-    for name, rows in parts_of(setting, options.parts).items():
+    for name, rows in parts_of(setting, options.parts, options.trajectories).items():
         if ("agreement" if name == "graphs" else name) in options.parts:
             run_part(report, name, rows, LIMITS.get(name, 30), options.json)
     report.finish(options.json)

@@ -187,6 +187,19 @@ def launches(run: Callable[[], object]) -> tuple[int, int, float]:
     return len(events) - copies, copies, sum(event.time_range.elapsed_us() for event in events) / 1000
 
 
+def costliest(run: Callable[[], object], number: int = 12) -> dict[str, float]:
+    """Milliseconds on a GPU of the operations that take most of them."""
+    with profile(activities=[ProfilerActivity.CUDA, ProfilerActivity.CPU]) as recorded:
+        run()
+        torch.cuda.synchronize()
+    took = {
+        event.key: event.self_device_time_total / 1000
+        for event in recorded.key_averages()
+        if event.key.startswith("aten::")
+    }
+    return dict(sorted(took.items(), key=lambda item: -item[1])[:number])
+
+
 def captured(run: Callable[[], object]) -> torch.cuda.CUDAGraph:
     """``run`` as a CUDA graph."""
     aside = torch.cuda.Stream()

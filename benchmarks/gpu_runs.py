@@ -7,15 +7,19 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import torch
+from torch import Tensor
 
-from benchmarks.gpu_forests import Setting
+from benchmarks import gpu_designs
+from benchmarks.gpu_designs import designed
+from benchmarks.gpu_forests import Setting, launches, repeated
 from benchmarks.gpu_solves import Row
 from benchmarks.kills import Attempt
 from benchmarks.selfplay import Clock
@@ -28,6 +32,7 @@ from pokerlab.search.forest import Forest
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import Subgames
 from pokerlab.selfplay.data import Batch
+from pokerlab.selfplay.examples import PolicyExamples, SomeExamples, ValueExamples
 from pokerlab.selfplay.sampling import TrajectorySampler
 from pokerlab.selfplay.trajectories import SelfPlay
 from pokerlab.selfplay.workers import random_stream
@@ -41,8 +46,8 @@ PHASES: dict[str, list[tuple[Any, str]]] = {
     "varied states": [(Holdem, "varied")],
     "trees": [(Subgames, "tree")],
     "forests": [(Forest, "__init__"), (Solver, "start")],
-    "payoff indices": [(showdown.CardPayoffs, "__init__")],
-    "run-out matrices": [(showdown, "run_out_matrix")],
+    "payoff indices": [(showdown.CardPayoffs, "__init__"), (gpu_designs.DensePayoffs, "__init__")],
+    "run-out matrices": [(showdown, "run_out_matrix"), (gpu_designs, "count_wins")],
     "search": [(CFR, "run")],
     "sampling": [(TrajectorySampler, "__init__"), (TrajectorySampler, "leave")],
     "examples": [(SelfPlay, "value_examples"), (SelfPlay, "_policy_examples")],
@@ -93,67 +98,165 @@ class Utilisation:
             return
 
 
-def timeline(setting: Setting, trajectories: int, search_iterations: int, updates: int) -> Iterator[Row]:
-    """An iteration of phase 1 with its own networks, and what 60 million belief states would take."""
-    sizes = () if setting.small else ("selfplay.value_capacity=20000", "selfplay.policy_capacity=20000")
-    config = setting.config_with(*sizes, f"selfplay.search_iterations={search_iterations}")
+def timeline(
+    setting: Setting, trajectories: int, search_iterations: int, updates: int, design: Sequence[str] = ()
+) -> Iterator[list[Row]]:
+    """An iteration of phase 1 with its own networks, and what 60 million belief states would take.
+
+    Args:
+        setting: where.
+        trajectories: games.
+        search_iterations: of a subgame.
+        updates: optimiser steps.
+        design: of the search, see :mod:`benchmarks.gpu_designs`; empty: as it is.
+
+    Yields:
+        The rows of self-play, then those of learning and of both together.
+    """
+    sizes = ["selfplay.value_capacity=20000", "selfplay.policy_capacity=20000", "solver.memory_gb=30"]
+    config = setting.config_with(
+        *([] if setting.small else sizes), f"selfplay.search_iterations={search_iterations}"
+    )
     (whole,) = check_overrides("train", ["experiment=phase1"])
-    parts = Assembled(config)
+    parts, on_gpu = Assembled(config), setting.device.type == "cuda"
     module, data = parts.module.to(setting.device), parts.data
-    like = torch.empty(0, device=setting.device)
-    play = data.dataset.pool.selfplay
-    play.generate(module.networks, 2, random_stream(setting.seed, 0), like)  # compiles and loads
-    clock = DeviceClock(setting)
-    with ExitStack() as stack, Utilisation(setting) as worked:
-        for phase, functions in PHASES.items():
-            for owner, name in functions:
-                stack.enter_context(patch.object(owner, name, clock.timed(phase, getattr(owner, name))))
-        generate = clock.timed("the rest", play.generate)
-        values, policies = generate(module.networks, trajectories, random_stream(setting.seed, 1), like)
-    generating = sum(clock.seconds.values())
-    for phase, seconds in sorted(clock.seconds.items(), key=lambda item: -item[1]):
-        yield {"phase": f"self-play: {phase}", "seconds": seconds, "percent": 100 * seconds / generating}
-    yield {"phase": "self-play", "seconds": generating, "gpu_percent": worked.percent}
+    with designed(design):
+        examples, playing, rows = play(setting, parts, module, trajectories)
+    values, policies = examples
+    about: Row = {
+        "phase": "self-play", "seconds": playing, "design": " ".join(design) or "today",
+        "trajectories": trajectories, "search_iterations": search_iterations,
+        "value_examples": len(values), "policy_examples": len(policies),
+        "value_examples_per_s": len(values) / playing, "ms_a_trajectory": 1000 * playing / trajectories,
+        "peak_gb": torch.cuda.max_memory_allocated() / 1e9 if on_gpu else None,
+    }  # fmt: skip
+    yield [*rows[:-1], rows[-1] | about]
     data.values.add(values)
     data.policies.add(policies)
     clock = DeviceClock(setting)
     with Utilisation(setting) as worked:
         learn(setting, module, data, updates, clock)
-    learning = sum(clock.seconds.values())
-    for phase, seconds in clock.seconds.items():
-        yield {"phase": f"learning: {phase}", "seconds": seconds, "percent": 100 * seconds / learning}
-    yield {"phase": "learning", "seconds": learning, "gpu_percent": worked.percent}
+    learnt = sum(clock.seconds.values())
     more = whole.trajectories / trajectories
-    seconds = generating * more + learning * whole.updates / updates
+    seconds = playing * more + learnt * whole.updates / updates
     hours = BELIEF_STATES / (len(values) * more) * seconds / 3600
-    yield {
-        "phase": "together", "trajectories": trajectories, "updates": updates,
-        "search_iterations": search_iterations, "value_examples": len(values),
-        "policy_examples": len(policies), "value_examples_per_s": len(values) / generating,
-        "ms_a_trajectory": 1000 * generating / trajectories, "ms_an_update": 1000 * learning / updates,
-        "hours_for_60M": hours, "usd_for_60M": hours * PRICE,
-    }  # fmt: skip
+    yield [
+        *shares("learning", clock, worked),
+        {
+            "phase": "together", "updates": updates, "ms_an_update": 1000 * learnt / updates,
+            "hours_of_learning": hours * learnt * whole.updates / updates / seconds,
+            "hours_for_60M": hours, "usd_for_60M": hours * PRICE,
+        },
+    ]  # fmt: skip
+
+
+def play(
+    setting: Setting, parts: Assembled, module: SelfPlayModule, trajectories: int
+) -> tuple[tuple[ValueExamples, PolicyExamples], float, list[Row]]:
+    """The examples of so many games, the seconds that they took, and where those went."""
+    like = torch.empty(0, device=setting.device)
+    selfplay = parts.data.dataset.pool.selfplay
+    selfplay.generate(module.networks, 2, random_stream(setting.seed, 0), like)  # compiles and loads
+    if setting.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    clock = DeviceClock(setting)
+    with ExitStack() as stack, Utilisation(setting) as worked:
+        for phase, functions in PHASES.items():
+            for owner, name in functions:
+                stack.enter_context(patch.object(owner, name, clock.time_calls(phase, getattr(owner, name))))
+        generate = clock.time_calls("the rest", selfplay.generate)
+        examples = generate(module.networks, trajectories, random_stream(setting.seed, 1), like)
+    return examples, sum(clock.seconds.values()), shares("self-play", clock, worked)
+
+
+def shares(name: str, clock: Clock, worked: Utilisation) -> list[Row]:
+    """The phases, the longest first, then all together."""
+    total = sum(clock.seconds.values())
+    rows: list[Row] = [
+        {"phase": f"{name}: {phase}", "seconds": seconds, "percent": 100 * seconds / total}
+        for phase, seconds in sorted(clock.seconds.items(), key=lambda item: -item[1])
+    ]
+    return [*rows, {"phase": name, "seconds": total, "gpu_percent": worked.percent}]
+
+
+def take_step(
+    setting: Setting, module: SelfPlayModule, optimiser: torch.optim.Optimizer, batch: Batch
+) -> None:
+    """An optimiser step as Lightning takes it with mixed precision."""
+    with torch.autocast(setting.device.type, torch.bfloat16):
+        loss = module.training_step(batch, 0)
+    optimiser.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(module.parameters(), 5.0)
+    optimiser.step()
 
 
 def learn(setting: Setting, module: SelfPlayModule, data: Any, updates: int, clock: Clock) -> None:
-    """Optimiser steps as Lightning takes them; the first two are not measured."""
+    """Optimiser steps; the first two are not measured."""
     optimiser, draws, size = module.configure_optimizers(), random_stream(2), data.dataset.batch_size
-    mixed = torch.autocast(setting.device.type, torch.bfloat16)
-
-    def step(batch: Batch) -> None:
-        with mixed:
-            loss = module.training_step(batch, 0)
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(module.parameters(), 5.0)
-        optimiser.step()
-
     for number in range(-2, updates):
         if number == 0:
             clock.seconds.clear()
-        replay = clock.timed("batches", lambda of: of.sample(size, draws))
+        replay = clock.time_calls("batches", lambda of: of.sample(size, draws))
         batch = Batch(replay(data.values), replay(data.policies))
-        clock.timed("steps", step)(clock.timed("copies", batch.to)(setting.device))
+        batch = clock.time_calls("copies", batch.to)(setting.device)
+        clock.time_calls("steps", take_step)(setting, module, optimiser, batch)
+
+
+def learning(setting: Setting, kept: int) -> Iterator[Row]:
+    """An optimiser step, with the replay in memory or on the device, and Adam as several kernels or one."""
+    module = Assembled(setting.config).module.to(setting.device)
+    size, game = setting.config.batch_size, setting.game
+    examples = random_examples(game, kept)
+    on_device = Batch(*examples).to(setting.device)
+    separate, fused = (torch.optim.Adam(module.parameters(), lr=1e-4, fused=fused) for fused in (False, True))
+    draws = random_stream(setting.seed)
+
+    def picked(examples: SomeExamples, index: Tensor) -> SomeExamples:
+        columns = {field.name: getattr(examples, field.name)[index] for field in fields(examples)}
+        return type(examples)(**columns)
+
+    def drawn(batch: Batch, device: torch.device) -> Batch:
+        index = torch.randint(kept, (size,), generator=draws).to(device)
+        return Batch(picked(batch.value, index), picked(batch.policy, index))
+
+    def copied() -> Batch:
+        return drawn(Batch(*examples), torch.device("cpu")).to(setting.device)
+
+    sources: dict[str, Callable[[], Batch]] = {
+        "memory": copied,
+        "device": lambda: drawn(on_device, setting.device),
+    }
+    for replay, optimiser in (("memory", separate), ("device", separate), ("device", fused)):
+        batch = sources[replay]()
+
+        def update() -> None:
+            take_step(setting, module, optimiser, sources[replay]())  # noqa: B023
+
+        row: Row = {
+            "replay": replay, "adam": "fused" if optimiser is fused else "separate",
+            "batch_ms": setting.milliseconds(repeated(sources[replay])),
+            "step_ms": setting.milliseconds(
+                repeated(lambda: take_step(setting, module, optimiser, batch))  # noqa: B023
+            ),
+            "milliseconds": setting.milliseconds(repeated(update)),
+        }  # fmt: skip
+        if setting.device.type == "cuda":
+            row["launches"], row["copies"], row["kernel_ms"] = launches(update)
+        yield row
+
+
+def random_examples(game: Holdem, number: int) -> tuple[ValueExamples, PolicyExamples]:
+    """As many of each kind."""
+    hands, actions = game.num_hands, game.num_actions
+    features, beliefs = torch.rand(number, game.num_features), torch.rand(number, 2, hands)
+    beliefs /= beliefs.sum(-1, keepdim=True)
+    possible, legal = (torch.ones(number, n, dtype=torch.bool) for n in (hands, actions))
+    strategy = torch.full((number, actions, hands), 1 / actions)
+    return (
+        ValueExamples(features, beliefs, possible, beliefs),
+        PolicyExamples(features, beliefs, possible, legal, strategy),
+    )
 
 
 def resume(setting: Setting, seconds: float) -> Iterator[Row]:

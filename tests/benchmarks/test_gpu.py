@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import gpu
+from benchmarks import gpu, gpu_designs
 from benchmarks.gpu_forests import STREETS, Setting, Traffic
-from benchmarks.gpu_solves import AFTER, DENSE
+from benchmarks.gpu_payoffs import DENSE
+from benchmarks.gpu_solves import AFTER
 
 ON_CPU = ["--device", "cpu", "--small"]
 
@@ -58,8 +59,9 @@ def test_networks_in_bfloat16_err_and_those_in_float32_do_not(found: dict[str, A
     assert errors["fp32"] < 1e-5 < 1e-4 < errors["bf16"] < 0.1
 
 
-def test_an_iteration_is_told_by_phase(found: dict[str, Any]) -> None:
-    told = {row["phase"]: row for row in rows(found, "timeline")}
+@pytest.mark.parametrize("part", ["timeline", "designed_timeline"])
+def test_an_iteration_is_told_by_phase(found: dict[str, Any], part: str) -> None:
+    told = {row["phase"]: row for row in rows(found, part)}
     shares = [row["percent"] for phase, row in told.items() if phase.startswith("self-play: ")]
     assert sum(shares) == pytest.approx(100)
     assert told["self-play: search"]["seconds"] > 0
@@ -74,6 +76,20 @@ def test_dense_payoffs_are_those_of_sums(found: dict[str, Any]) -> None:
     assert errors["bf16 x3"] < errors["bf16 x2"] < errors["bf16 x1"] < 0.01
 
 
+def test_designs_find_the_same_values(found: dict[str, Any]) -> None:
+    tried = rows(found, "designs")
+    assert {row["street"] for row in tried} == set(gpu_designs.OF_STREET)
+    for row in tried:
+        most = 0.1 if "bf16" in row["design"] else 0.01
+        assert row["value_error"] < most
+        assert row["value_error_graph"] < most
+
+
+def test_learning_is_timed_with_the_replay_in_either_place(found: dict[str, Any]) -> None:
+    places = [(row["replay"], row["adam"]) for row in rows(found, "learning")]
+    assert places == [("memory", "separate"), ("device", "separate"), ("device", "fused")]
+
+
 def test_a_run_that_is_killed_goes_on_to_its_end(found: dict[str, Any]) -> None:
     (row,) = rows(found, "resume")
     assert row["right"], row
@@ -84,7 +100,7 @@ def test_a_part_that_fails_loses_no_other(tmp_path: Path, monkeypatch: pytest.Mo
         yield {"form": "first"}
         raise RuntimeError("no kernel\nimage")
 
-    monkeypatch.setattr("benchmarks.gpu_solves.payoff_forms", fail)
+    monkeypatch.setattr("benchmarks.gpu_payoffs.payoff_forms", fail)
     path = tmp_path / "gpu.json"
     gpu.main([*ON_CPU, "--parts", "networks,payoffs", "--json", str(path)])
     parts = json.loads(path.read_text())["parts"]
