@@ -1,13 +1,15 @@
-"""Files that are whole whenever they are read: written beside, then put in place."""
+"""Files: written whole, put in place when they are; and foreign ones, read with care."""
 
 import contextlib
 import json
 import os
+import re
 import shutil
 import stat
 from collections.abc import Callable
 from datetime import UTC, datetime
 from errno import EEXIST
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -91,6 +93,63 @@ def open_to_read(path: Path) -> BinaryIO:
         os.close(descriptor)
         raise UserError(f"{path} cannot be read: it is not a regular file")
     return os.fdopen(descriptor, "rb")
+
+
+def read_lines(path: Path, last: int | None) -> list[str]:
+    """A file's lines, each with its end if it has one; none if there is no file.
+
+    Args:
+        path: the file.
+        last: only so many, which is quick however long the file is; None: all.
+
+    Raises:
+        UserError: see :func:`open_to_read`.
+    """
+    try:
+        with open_to_read(path) as file:
+            block, size = 1 << 14, file.seek(0, os.SEEK_END)
+            begin = 0 if last is None else max(size - block, 0)
+            while True:
+                file.seek(begin)
+                content = file.read(size - begin)
+                if begin == 0 or last is None or content.count(b"\n") > last:
+                    break
+                begin = max(begin - block, 0)
+                block *= 2
+    except FileNotFoundError:
+        return []
+    *whole, rest = content.decode(errors="replace").split("\n")
+    lines = [f"{line}\n" for line in whole] + ([rest] if rest else [])
+    return lines if last is None else lines[max(len(lines) - last, 0) :]
+
+
+def read_yaml(path: Path) -> Any:
+    """What a YAML file holds; runs nothing that stands in it.
+
+    Raises:
+        FileNotFoundError: there is nothing.
+        UserError: it is not YAML; or see :func:`open_to_read`.
+    """
+    import yaml  # takes a while
+
+    try:
+        with open_to_read(path) as file:
+            return yaml.load(file, Loader=_yaml_loader())
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+
+
+@cache
+def _yaml_loader() -> Any:
+    """YAML 1.2's floats: 1e-3 is one, as it is to Hydra, which the config was composed by."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
+        pass
+
+    number = r"[-+]?(?:\d[\d_]*\.[\d_]*(?:[eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\.\d+(?:[eE][-+]?\d+)?)$"
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(number), list("-+0123456789."))
+    return Loader
 
 
 def append_line(path: Path, line: str) -> None:

@@ -7,15 +7,21 @@ import contextlib
 import errno
 import json
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pokerlab.errors import DiskError, UserError, near
-from pokerlab.store.files import TEMPORARY, append_line, open_to_read, write_atomically, write_json
+from pokerlab.store.files import (
+    TEMPORARY,
+    append_line,
+    open_to_read,
+    read_lines,
+    read_yaml,
+    write_atomically,
+    write_json,
+)
 from pokerlab.store.lock import RunLock
 from pokerlab.store.process import find_process, process_record
 from pokerlab.store.records import JOB, SUMMARY, Check, parse, parse_line
@@ -177,15 +183,10 @@ class RunFolder:
         Raises:
             UserError: it is not there, or not what a run writes.
         """
-        import yaml  # takes a while
-
         try:
-            with open_to_read(self.config) as file:
-                config = yaml.load(file, Loader=yaml_loader())
+            config = read_yaml(self.config)
         except FileNotFoundError as error:
             raise UserError(f"{self.path} has no config.yaml: it is not a run's folder") from error
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise UserError(f"{self.config} cannot be read: {' '.join(str(error).split())}") from error
         if not isinstance(config, dict) or "iterations" not in config:
             raise UserError(f"{self.config} is not the config of a run")
         return config
@@ -240,7 +241,7 @@ class RunFolder:
 
     def _metrics(self, last: int | None) -> list[tuple[str, dict[str, Any]]]:
         """Each line as it stands, and as it is read."""
-        lines = _lines(self.metrics, None if last is None else last + 1)
+        lines = read_lines(self.metrics, None if last is None else last + 1)
         whole = [line for line in lines if line.endswith("\n")]
         found = []
         for i, line in enumerate(whole if last is None else whole[-last:]):
@@ -258,7 +259,7 @@ class RunFolder:
 
     def read_log(self, last: int | None = None) -> list[str]:
         """The log's last lines; None: all."""
-        return [line.rstrip("\n") for line in _lines(self.newest_log, last)]
+        return [line.rstrip("\n") for line in read_lines(self.newest_log, last)]
 
     def keep_metrics_before(self, iteration: int) -> None:
         """Drops the lines from ``iteration`` on: those iterations will be run again."""
@@ -289,19 +290,6 @@ def find_run(name: str) -> RunFolder:
     raise UserError(f"no run {name!r} here{near(name, [run.path.name for run in local_runs()])}")
 
 
-@cache
-def yaml_loader() -> Any:
-    """YAML 1.2's floats: 1e-3 is one, as it is to Hydra, which the config was composed by."""
-    import yaml
-
-    class Loader(yaml.SafeLoader):  # type: ignore[misc]
-        pass
-
-    number = r"[-+]?(?:\d[\d_]*\.[\d_]*(?:[eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\.\d+(?:[eE][-+]?\d+)?)$"
-    Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(number), list("-+0123456789."))
-    return Loader
-
-
 def _read_record(path: Path, fields: Mapping[str, tuple[Check, str]]) -> dict[str, Any]:
     try:
         with open_to_read(path) as file:
@@ -310,23 +298,3 @@ def _read_record(path: Path, fields: Mapping[str, tuple[Check, str]]) -> dict[st
         return {}
     except ValueError as error:
         raise UserError(f"{path} cannot be read: {error}") from error
-
-
-def _lines(path: Path, last: int | None) -> list[str]:
-    """A file's lines, or its last ones; none if there is no file."""
-    try:
-        with open_to_read(path) as file:
-            block, size = 1 << 14, file.seek(0, os.SEEK_END)
-            begin = 0 if last is None else max(size - block, 0)
-            while True:
-                file.seek(begin)
-                content = file.read(size - begin)
-                if begin == 0 or last is None or content.count(b"\n") > last:
-                    break
-                begin = max(begin - block, 0)
-                block *= 2
-    except FileNotFoundError:
-        return []
-    *whole, rest = content.decode(errors="replace").split("\n")
-    lines = [f"{line}\n" for line in whole] + ([rest] if rest else [])
-    return lines if last is None else lines[max(len(lines) - last, 0) :]
