@@ -26,6 +26,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -82,9 +83,10 @@ def parts_of(
     today, designed = (trajectories or number for number in ((8, 8) if small else (256, 2048)))
     search = (3, 2) if small else (250, 20)  # iterations, updates
     leaves, boards, lines = ((4, 8), (2,), (3,)) if small else ((25, 400, 6400), (16, 64, 256), (8, 24))
-    if "agreement" in chosen:
-        aside = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
-        expected = aside.submit(gpu_solves.references, setting)
+    expected = partial(gpu_solves.references, setting)
+    if "agreement" in chosen and not small:  # compiling takes a minute: meanwhile the GPU works
+        aside = ProcessPoolExecutor(1, get_context("spawn"), torch.set_num_threads, (1,))
+        expected = partial(aside.submit(expected).result, LIMITS["agreement"])
         aside.shutdown(wait=False)
 
     def graphs() -> Iterator[Row]:
@@ -93,7 +95,7 @@ def parts_of(
 
     return {
         "iterations": lambda: gpu_solves.iterations(setting, (1, 2) if small else (1, 4, 16, 64, 256)),
-        "agreement": lambda: gpu_solves.agreement(setting, lambda: expected.result(LIMITS["agreement"])),
+        "agreement": lambda: gpu_solves.agreement(setting, expected),
         "graphs": graphs,
         "networks": lambda: gpu_solves.networks(setting, leaves, subgames=2 if small else 16),
         "timeline": lambda: gpu_runs.timeline(setting, today, *search),

@@ -66,7 +66,6 @@ def solved(
 
 def references(setting: Setting) -> dict[tuple[str, str], list[tuple[np.ndarray, np.ndarray]]]:
     """By street and dtype, what the CPU's solver finds."""
-    torch.set_num_threads(1)
     cpu = torch.device("cpu")
     return {
         (street, str(dtype)): solved(setting, "compiled", number, cpu, dtype)
