@@ -8,25 +8,34 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pokerlab.api import Run as Run
+    from pokerlab.api import exploitability as exploitability
+    from pokerlab.api import load as load
+    from pokerlab.api import make_agent as make_agent
+    from pokerlab.api import play_match as play_match
     from pokerlab.api import range_grid as range_grid
+    from pokerlab.api import round_robin as round_robin
     from pokerlab.api import strategy_grid as strategy_grid
+    from pokerlab.api import strategy_table as strategy_table
     from pokerlab.games.registry import make_game as make_game
     from pokerlab.spot import Spot as Spot
     from pokerlab.spot import open_spot as open_spot
     from pokerlab.spot import solve as solve
 
     __version__: str
-
-    games: Any  # a package, and what it ships as a function: tuple of names
-
+    agents: Any  # a package, and as a function the names of the agents that need no training
+    games: Any  # a package, and as a function the names of the games that it ships
 
 _HOMES = {
-    "pokerlab.api": ("range_grid", "strategy_grid"),
+    "pokerlab.api": (
+        "Run", "exploitability", "load", "make_agent", "play_match", "range_grid", "round_robin",
+        "strategy_grid", "strategy_table",
+    ),
     "pokerlab.games.registry": ("make_game",),
     "pokerlab.spot": ("Spot", "open_spot"),
-}
+}  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_CALLABLE_MODULES = ("games", "solve")  # both a module and a function, see pokerlab._callable
+_CALLABLE_MODULES = ("agents", "games", "solve")  # both a module and a function, see pokerlab._callable
 __all__ = sorted([*_HOME_OF, *_CALLABLE_MODULES, "__version__"])
 
 

@@ -194,8 +194,8 @@ class Cautious(AlwaysFold):
         super().__init__(game)
         self.bold = bold
 
-    def strategy(self, state):
-        return AlwaysCall.strategy(self, state) if self.bold else super().strategy(state)
+    def strategy_at(self, state):
+        return AlwaysCall.strategy_at(self, state) if self.bold else super().strategy_at(state)
 
 
 number = 7

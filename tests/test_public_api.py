@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -47,3 +48,49 @@ def test_grids_are_of_holdem_only() -> None:
         pokerlab.strategy_grid(spot)
     with pytest.raises(ValueError, match="kuhn has no grid"):
         pokerlab.range_grid(spot, player=0)
+
+
+EXAMPLE = Path(__file__).parents[1] / "notebooks" / "example_leduc"
+
+
+def test_a_run_is_loaded_and_plays() -> None:
+    run = pokerlab.load(str(EXAMPLE))
+    assert (run.game.name, run.iteration) == ("leduc", 60)
+    assert len(run.metrics) == 60
+    assert set(run.figures()) == {"losses", "exploitability", "exploitability_seconds"}
+    chances = run.agent("policy_net").strategy("raise")
+    assert list(chances) == ["fold", "call", "raise"]
+    assert sum(chances.values()) == pytest.approx(1)
+    on_queen = run.agent("policy_net").strategy("call call | Qs")
+    assert sum(on_queen.values()).min() == 0  # of the hand that is the board
+    stored = run.evaluation["policy_net"]["exploitability"]
+    found = pokerlab.exploitability(run.game, run.agent("policy_net"))
+    assert found.exploitability == pytest.approx(stored, rel=1e-3)
+    assert found.nash_conv == pytest.approx(2 * found.exploitability)
+
+
+def test_a_way_to_play_that_there_is_not() -> None:
+    with pytest.raises(ValueError, match="way must be one of policy_net, search_iteration"):
+        pokerlab.load(str(EXAMPLE)).agent("best")
+
+
+def test_agents_meet() -> None:
+    game = pokerlab.make_game("kuhn")
+    assert {"call", "equilibrium", "lbr"} <= set(pokerlab.agents())
+    call, best = (pokerlab.make_agent(name, game) for name in ("call", "equilibrium"))
+    match = pokerlab.play_match(game, best, call, deals=2000, names=("equilibrium", "call"))
+    low, high = match.interval
+    assert low < match.results[0]["exact"] < high
+    assert [row["agent"] for row in pokerlab.round_robin(
+        game, {"call": call, "fold": pokerlab.make_agent("fold", game), "equilibrium": best}, deals=200
+    ).ranking or ()][0] == "equilibrium"  # fmt: skip
+
+
+def test_who_is_not_an_agent() -> None:
+    game = pokerlab.make_game("kuhn")
+    with pytest.raises(ValueError, match="unknown agent 'cal': did you mean call"):
+        pokerlab.make_agent("cal", game)
+    with pytest.raises(ValueError, match="needs the agent that it responds to"):
+        pokerlab.make_agent("lbr", game)
+    with pytest.raises(ValueError, match="nobody acts there"):
+        pokerlab.make_agent("call", game).strategy("pass pass")

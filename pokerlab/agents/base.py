@@ -13,7 +13,8 @@ from typing import Generic
 import torch
 from torch import Tensor
 
-from pokerlab.games.base import CHANCE, TERMINAL, Game, State
+from pokerlab.games import names
+from pokerlab.games.base import CHANCE, TERMINAL, Floats, Game, State
 
 DEALT = -1
 """What stands for an action where chance acted."""
@@ -56,8 +57,30 @@ class Seat(ABC, Generic[State]):
 class Agent(ABC, Generic[State]):
     """Plays a game from either seat."""
 
+    game: Game[State]
+    """The rules."""
     draws: bool = False
     """Whether it plays differently from hand to hand."""
+
+    def strategy(self, line: str = "", seed: int = 0) -> dict[str, Floats]:
+        """``{action: [H] probability for each hand}`` where a line ends; 0 for hands that the board blocks.
+
+        Args:
+            line: public moves from the game's root, see :mod:`pokerlab.games.names`.
+            seed: of what the agent draws, if anything.
+
+        Raises:
+            ValueError: the line is not one of this game, or nobody acts where it ends.
+        """
+        game, course = self.game, Line((self.game.root(),))
+        for move in names.read_line(game, line):
+            course = course.after(DEALT if move.action is None else move.action, move.state)
+        state = course.state
+        if (actor := game.actor(state)) >= CHANCE:
+            raise ValueError(f"line {line!r}: nobody acts there")
+        chances = self.sit_down(actor, seed).strategies([course])[0].double().numpy(force=True)
+        possible = game.possible_hands(state)
+        return {names.action_name(game, state, a): chances[a] * possible for a in game.actions(state)}
 
     @abstractmethod
     def sit_down(self, player: int, seed: int) -> Seat[State]:

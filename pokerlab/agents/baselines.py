@@ -34,10 +34,10 @@ class Baseline(Agent[State], Seat[State]):
         return self
 
     def strategies(self, lines: Sequence[Line[State]]) -> Tensor:
-        return torch.stack([self.strategy(line.state) for line in lines])
+        return torch.stack([self.strategy_at(line.state) for line in lines])
 
     @abstractmethod
-    def strategy(self, state: State) -> Tensor:
+    def strategy_at(self, state: State) -> Tensor:
         """``[actions of the game, H]``."""
 
     def _always(self, action: int) -> Tensor:
@@ -59,7 +59,7 @@ class Uniform(Baseline[State]):
 
     calls = False
 
-    def strategy(self, state: State) -> Tensor:
+    def strategy_at(self, state: State) -> Tensor:
         legal = legal_actions(self.game, [state])[0].double()
         return (legal / legal.sum())[:, None].expand(-1, self.game.num_hands)
 
@@ -67,14 +67,14 @@ class Uniform(Baseline[State]):
 class AlwaysCall(Baseline[State]):
     """Checks and calls."""
 
-    def strategy(self, state: State) -> Tensor:
+    def strategy_at(self, state: State) -> Tensor:
         return self._always(self.game.check_or_call(state))
 
 
 class AlwaysFold(Baseline[State]):
     """Folds where it can, else checks."""
 
-    def strategy(self, state: State) -> Tensor:
+    def strategy_at(self, state: State) -> Tensor:
         return self._always(self.game.check_or_fold(state))
 
 
@@ -98,7 +98,7 @@ class EquityPlayer(Baseline[State]):
     def sit_down(self, player: int, seed: int) -> Seat[State]:
         return EquityPlayer(self.game, self.raises_from)  # what it knows goes when the seat does
 
-    def strategy(self, state: State) -> Tensor:
+    def strategy_at(self, state: State) -> Tensor:
         if state not in self._known:
             self._known[state] = self._strategy(state)
         return self._known[state]

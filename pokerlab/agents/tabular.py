@@ -26,18 +26,20 @@ class TabularAgent(Agent[State], Seat[State]):
     """Plays what a table says.
 
     Args:
+        game: the rules.
         table: by public state, what is done there, ``[actions of the game, H]``.
     """
 
-    def __init__(self, table: Mapping[State, Tensor]) -> None:
-        self.table = table
+    def __init__(self, game: Game[State], table: Mapping[State, Tensor]) -> None:
+        self.game, self.table = game, table
 
     @classmethod
     def of(cls, forest: Forest[State], strategy: Tensor) -> "TabularAgent[State]":
         """Plays the strategy ``[A, D, H]`` on a forest of one tree, the whole game."""
         nodes, by_action = forest.decisions, forest.by_action(strategy)
         states = forest.trees[0].decisions.states
-        return cls({states[node]: by_action[number] for number, node in enumerate(nodes.node.tolist())})
+        table = {states[node]: by_action[number] for number, node in enumerate(nodes.node.tolist())}
+        return cls(forest.game, table)
 
     def sit_down(self, player: int, seed: int) -> Seat[State]:
         return self

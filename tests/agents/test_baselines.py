@@ -27,7 +27,7 @@ RIVER = Holdem("river", board="Td9d6hQc2s", pot=200, stack=900, bets=[[0.5, 1.0]
 def plays(agent: Agent[Any], state: Any) -> Tensor:
     """``[actions of the game, H]``."""
     assert isinstance(agent, Uniform | AlwaysCall | AlwaysFold | EquityPlayer)
-    return agent.strategy(state)
+    return agent.strategy_at(state)
 
 
 def always(game: Game, action: int) -> Tensor:
