@@ -35,7 +35,7 @@ class ValueFunction(Protocol[Contra]):
 
     @property
     def deals_together(self) -> int | None:
-        """How many deals are best played together; null: however many."""
+        """How many deals are best played together; None: however many."""
         ...
 
     def counterfactual_values(

@@ -57,7 +57,7 @@ class Match:
     won: Floats
     """``[n, 2]`` chips; column p: in the seat of player p."""
     aivat: Floats | None
-    """The same but for luck; null: not estimated."""
+    """The same but for luck; None: not estimated."""
     street: Ints
     """``[n, 2]`` on which street the hand ended, from 0: how many public deals there were."""
 
@@ -140,7 +140,7 @@ def play_match(
         agents: the first one's winnings are told.
         deals: how many; twice as many hands.
         seed: of deals and of what agents draw.
-        values: of positions, for AIVAT; null: without.
+        values: of positions, for AIVAT; None: without.
         known: which agents' strategies AIVAT makes use of, at least one.
         names: of the agents, for what is kept.
         keep: called with every hand, deal by deal, the first agent in the seat of player 0 first.

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from pokerlab.agents.registry import FORMER_NAMES, WAYS_TO_PLAY
 from pokerlab.games.base import Game
+from pokerlab.search.resolving import SEARCH_ITERATION
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:
@@ -28,16 +29,15 @@ def exploitability_table(results: dict[str, Any]) -> Table:
         f"{results['run']} ({results['checkpoint']}, iteration {results['iteration']}): {results['game']}, "
         "chips; exploitability is NashConv/2"
     )
-    columns = ("way to play", "iterations", "exploitability", "NashConv", "game value", "seconds")
-    table = Table(*columns, title=title, title_justify="left")
+    searched = results[SEARCH_ITERATION]
+    title += f"\nsearch: {searched['iterations']:,} iterations a subgame, "
+    title += f"{searched['play_throughs']:,} play-throughs"
+    columns = ("way to play", "exploitability", "NashConv", "game value", "seconds")
+    table = Table(*columns, title=title)
     for way in WAYS_TO_PLAY:
-        if (found := results.get(way)) is None:
-            continue
-        iterations = "" if found["iterations"] is None else f"{found['iterations']:,}"
-        if found["play_throughs"]:
-            iterations += f", {found['play_throughs']:,} play-throughs"
-        numbers = (f"{found[key]:.5f}" for key in ("exploitability", "nash_conv", "game_value"))
-        table.add_row(way, iterations, *numbers, f"{found['seconds']:.1f}")
+        if (found := results.get(way)) is not None:
+            numbers = (f"{found[key]:.5f}" for key in ("exploitability", "nash_conv", "game_value"))
+            table.add_row(way, *numbers, f"{found['seconds']:.1f}")
     return table
 
 

@@ -9,7 +9,7 @@ same hand ties). Both are sums and gathers: their cost grows with hands, not wit
 
 from collections.abc import Sequence
 from functools import lru_cache
-from math import comb
+from math import comb, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -214,7 +214,7 @@ class CardPayoffs:
         """``[..., M, K, H]`` opponent reach → the same shape."""
         won = torch.empty_like(reach, memory_format=torch.contiguous_format)
         if self._loops:
-            source = reach.contiguous().view(-1, *reach.shape[-3:])
+            source = reach.contiguous().view(prod(reach.shape[:-3]), *reach.shape[-3:])  # M can be 0
             payoff_loops.value_rows(
                 0, source.shape[1], self.tables, source.numpy(), won.view(source.shape).numpy(),
                 source.numpy().dtype.type(self.weight),

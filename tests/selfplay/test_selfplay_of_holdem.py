@@ -102,3 +102,19 @@ def test_learning_sees_examples_under_other_names(monkeypatch: pytest.MonkeyPatc
     assert isinstance(seen[1], PolicyExamples)
     torch.testing.assert_close(seen[1].strategy.sum(1), torch.ones(len(policies), GAME.num_hands))
     assert torch.equal(seen[1].legal, policies.legal)
+
+
+def test_deals_too_are_valued_for_the_beliefs_of_other_iterations() -> None:
+    """Where cards are dealt nothing ends, so that there are no payoffs at all."""
+    torch.manual_seed(1)
+    network = ValueNetwork(GAME, 16, 2).double()
+    selfplay = SelfPlay(GAME, Solver(), search_iterations=5, targets=3, policy_examples=1)
+    values, _ = selfplay.generate(network, 30, random_stream(1), torch.empty(0, dtype=torch.float64))
+    deals = values.features[:, 2] == 1
+    assert deals.any()
+    assert int(deals.sum()) % 3 == 0
+    joint = values.beliefs * GAME.mass_operator(values.beliefs)(values.beliefs.flip(1))
+    total = (joint * values.values).sum((1, 2)) / joint.sum((1, 2))
+    complete = values.features[:, 3 + 4 + 2] == 1
+    assert complete.any()
+    assert total[complete].abs().max() < 1e-5
