@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import pokerlab
@@ -60,9 +61,9 @@ def test_a_run_is_loaded_and_plays() -> None:
     assert set(run.figures()) == {"losses", "exploitability", "exploitability_seconds"}
     chances = run.agent("policy_net").strategy("raise")
     assert list(chances) == ["fold", "call", "raise"]
-    assert sum(chances.values()) == pytest.approx(1)
+    assert np.sum(list(chances.values()), 0) == pytest.approx(1)
     on_queen = run.agent("policy_net").strategy("call call | Qs")
-    assert sum(on_queen.values()).min() == 0  # of the hand that is the board
+    assert np.sum(list(on_queen.values()), 0).min() == 0  # of the hand that is the board
     stored = run.evaluation["policy_net"]["exploitability"]
     found = pokerlab.exploitability(run.game, run.agent("policy_net"))
     assert found.exploitability == pytest.approx(stored, rel=1e-3)
@@ -81,9 +82,10 @@ def test_agents_meet() -> None:
     match = pokerlab.play_match(game, best, call, deals=2000, names=("equilibrium", "call"))
     low, high = match.interval
     assert low < match.results[0]["exact"] < high
-    assert [row["agent"] for row in pokerlab.round_robin(
-        game, {"call": call, "fold": pokerlab.make_agent("fold", game), "equilibrium": best}, deals=200
-    ).ranking or ()][0] == "equilibrium"  # fmt: skip
+    field = {"call": call, "fold": pokerlab.make_agent("fold", game), "equilibrium": best}
+    ranking = pokerlab.round_robin(game, field, deals=200).ranking
+    assert ranking is not None
+    assert ranking[0]["agent"] == "equilibrium"
 
 
 def test_who_is_not_an_agent() -> None:
