@@ -108,7 +108,8 @@ def test_deals_too_are_valued_for_the_beliefs_of_other_iterations() -> None:
     """Where cards are dealt nothing ends, so that there are no payoffs at all."""
     torch.manual_seed(1)
     network = ValueNetwork(GAME, 16, 2).double()
-    selfplay = SelfPlay(GAME, Solver(), search_iterations=5, targets=3, policy_examples=1)
+    solver = Solver(alternating=False)
+    selfplay = SelfPlay(GAME, solver, search_iterations=5, targets=3, policy_examples=1)
     values, _ = selfplay.generate(network, 30, random_stream(1), torch.empty(0, dtype=torch.float64))
     deals = values.features[:, 2] == 1
     assert deals.any()
