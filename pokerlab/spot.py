@@ -23,6 +23,7 @@ import torch
 from pokerlab.games import names
 from pokerlab.games.base import CHANCE, TERMINAL, Floats, Game, Ints, State, Symmetry
 from pokerlab.games.registry import load_class
+from pokerlab.games.tree_size import too_large
 from pokerlab.search.best_response import Exploitability, strategy_values
 from pokerlab.search.forest import Forest
 from pokerlab.search.solver import Solver
@@ -390,6 +391,9 @@ def solve(
     for line in lines:
         names.read_line(game, line)
     dtype = dtype or (torch.float32 if game.num_hands > MANY_HANDS else torch.float64)
+    states = game.count_states(isomorphism=isomorphism)
+    if states and (reason := too_large(states, game.num_hands, dtype.itemsize, free=True)):
+        raise ValueError(f"{game.name} has {reason}")
     symmetry = game.symmetry() if isomorphism else None
     tree = build_tree(game, game.root(), depth_limited=False, symmetry=symmetry)
     forest = Forest(game, [tree], device=device, dtype=dtype)

@@ -248,6 +248,14 @@ class Game(ABC, Generic[State]):
         """Whether the whole tree fits in memory: to be solved, or to measure exploitability exactly."""
         return True
 
+    def count_states(self, *, isomorphism: bool = False) -> float | None:
+        """About how many public states the whole game has, without building them; None: too few to matter.
+
+        Args:
+            isomorphism: of chance's outcomes that are alike, count one, see :meth:`symmetry`.
+        """
+        return None
+
     @property
     def varies(self) -> bool:
         """Whether :meth:`varied` ever changes anything."""

@@ -5,8 +5,7 @@ the street, or either is all-in. What a player has beyond the opponent's chips c
 that both are all-in at the same number, the *limit*; facing an all-in, one can only call or fold.
 
 Actions are indices: ``FOLD``, ``CALL`` (or check), one for each bet size, then all-in. A size that the
-limit or the least raise does not allow is left out, one that reaches the limit too: all-in is always
-there, where one may raise at all.
+limit or the least raise does not allow is left out, one that reaches the limit too: all-in stands for it.
 """
 
 from collections.abc import Sequence
@@ -64,15 +63,21 @@ class Sizes(NamedTuple):
     fractions: Floats
     """``[S]`` sizes of bets and raises as fractions of the pot after calling, ascending."""
     offered: Bools
-    """``[n, S]`` which of them are there for the first bet of the street, for the first raise, …; the last
-    row for all that follow."""
+    """``[2, n, S + 1]`` which of them, and at last all-in, each player has for the first bet of the street,
+    for the first raise, …; the last row is for all that follow."""
     most_raises: int
     """Bets and raises on the street, all-ins among them."""
 
     @classmethod
     def all_the_time(cls, fractions: Sequence[float], most_raises: int) -> "Sizes":
-        """The same for bets and raises."""
-        return cls(np.array(fractions, dtype=float), np.ones((1, len(fractions)), dtype=bool), most_raises)
+        """The same for bets and raises of both players."""
+        offered = np.ones((2, 1, len(fractions) + 1), dtype=bool)
+        return cls(np.array(fractions, dtype=float), offered, most_raises)
+
+    def by_player(self) -> tuple[tuple[tuple[float, ...], ...], ...]:
+        """Each player's fractions for the first bet, for the first raise, …; all-in is infinite."""
+        fractions = np.append(self.fractions, np.inf)
+        return tuple(tuple(tuple(fractions[row].tolist()) for row in player) for player in self.offered)
 
 
 def options(betting: Betting, sizes: Sizes) -> dict[int, float]:
@@ -80,7 +85,15 @@ def options(betting: Betting, sizes: Sizes) -> dict[int, float]:
     own, other = betting.committed[betting.player], betting.committed[1 - betting.player]
     chips = {
         action: _put_in(
-            action, betting.pot, own, other, betting.limit, betting.raises, betting.big_blind, *sizes
+            action,
+            betting.player,
+            betting.pot,
+            own,
+            other,
+            betting.limit,
+            betting.raises,
+            betting.big_blind,
+            *sizes,
         )
         for action in range(SMALLEST_BET + len(sizes.fractions) + 1)
     }
@@ -105,6 +118,7 @@ def enumerate_betting(start: Betting, sizes: Sizes) -> BettingTree:
 @compiled
 def _put_in(
     action: int,
+    player: int,
     pot: float,
     own: float,
     other: float,
@@ -124,10 +138,12 @@ def _put_in(
     if raises >= most_raises or called >= limit:
         return -1.0
     size = action - SMALLEST_BET
+    if not offered[player, min(raises, offered.shape[1] - 1), size]:
+        return -1.0
     if size == len(fractions):
         return limit
     by = fractions[size] * (pot + 2 * called)
-    allowed = offered[min(raises, len(offered) - 1), size] and by > 0 and by >= least_raise * ROUNDING
+    allowed = by > 0 and by >= least_raise * ROUNDING
     return called + by if allowed and called + by < limit * ROUNDING else -1.0
 
 
@@ -158,7 +174,7 @@ def _enumerate(
         own, other = (first, second) if player == 0 else (second, first)
         for action in range(all_in, -1, -1):  # the last to be put there is the first to be taken
             put_in = _put_in(
-                action, pot, own, other, limit, raises, big_blind, fractions, offered, most_raises
+                action, player, pot, own, other, limit, raises, big_blind, fractions, offered, most_raises
             )
             if put_in < 0:
                 continue

@@ -26,8 +26,11 @@ FLUSH = 5
 BLOCKED = -1
 """Strength of a hand that the board blocks."""
 
-_CARD = re.compile(f"([{RANKS}])([{SUITS}])")
-_HANDS = re.compile(f"([{RANKS}])([{RANKS}])([so]?)")
+_TWO_CARDS = re.compile(f"[{RANKS}][{SUITS}][{RANKS}][{SUITS}]", re.IGNORECASE)
+_HANDS = re.compile(f"([{RANKS}])([{RANKS}])([so]?)", re.IGNORECASE)
+_WEIGHT = re.compile(r"[01]\.?|[01]?\.\d+")
+_WEIGHTED = re.compile(r"\[([\d.]+)\]([^\[\]]*)\[/\1\]")
+EXPECTED = "expected such as QQ+, AKs, ATo+, A5s-A2s, KQo-JTo, AhKd, uniform"
 
 
 class Deck:
@@ -41,7 +44,7 @@ class Deck:
     def __init__(self, ranks: int = 13, suits: int = 4) -> None:
         for name, value, most in (("ranks", ranks, len(RANKS)), ("suits", suits, len(SUITS))):
             if type(value) is not int or not 1 <= value <= most:
-                raise ValueError(f"game.{name} must be an integer from 1 to {most}, got {value!r}")
+                raise ValueError(f"{name} must be an integer from 1 to {most}, got {value!r}")
         self.ranks, self.suits = ranks, suits
         self.cards = tuple(rank + suit for rank in RANKS[:ranks] for suit in SUITS[:suits])
         """Their names."""
@@ -123,13 +126,13 @@ class Deck:
         return "".join(self.cards[card] for card in board)
 
     def read_cards(self, text: str) -> tuple[int, ...]:
-        """Cards from their names, such as ``Td9d6h`` or ``Td 9d 6h``.
+        """Cards from their names, such as ``Td9d6h``, ``Td 9d 6h`` or ``10d,9d,6h``.
 
         Raises:
             ValueError: a name is wrong, not in this deck, or there twice.
         """
-        squeezed = text.replace(" ", "").replace(",", "")
-        names = [squeezed[i : i + 2] for i in range(0, len(squeezed), 2)]
+        squeezed = text.replace(" ", "").replace(",", "").replace("10", "T")
+        names = [squeezed[i : i + 2].capitalize() for i in range(0, len(squeezed), 2)]
         for name in names:
             if name not in self.cards:
                 raise ValueError(
@@ -143,49 +146,63 @@ class Deck:
         """``[H]`` how much of each hand a range such as ``QQ+,AKs,A5s:0.5`` has, from 0 to 1.
 
         Items are separated by commas: ``QQ``, ``AK``, ``AKs`` (suited), ``AKo`` (offsuit), ``QQ+`` and
-        ``ATs+`` (up to the best of the kind), ``88-55`` and ``A5s-A2s``, ``AhKd``, and ``uniform``; each may
-        end in ``:weight``. Of items that overlap, the last holds.
+        ``ATs+`` (up to the best of the kind), ``88-55``, ``A5s-A2s`` and ``KQo-JTo``, ``AhKd``, and
+        ``uniform`` or ``random``; each may end in ``:weight``. ``[50]AK,QQ[/50]`` gives its items a weight of
+        50 %. ``10`` is a ten, and the case of letters means nothing. Of items that overlap, the last holds.
 
         Raises:
             ValueError: an item is not one of these, or a weight not from 0 to 1.
         """
         weights = np.zeros(self.num_hands)
-        for item in text.replace(" ", "").split(","):
+        squeezed = _WEIGHTED.sub(_with_weights, text.replace(" ", ""))
+        for item in squeezed.removesuffix(",").split(","):
             hands, colon, weight = item.partition(":")
-            if colon and (not re.fullmatch(r"[01]|[01]?\.\d+", weight) or float(weight) > 1):
+            if colon and (not _WEIGHT.fullmatch(weight) or float(weight) > 1):
                 raise ValueError(f"the weight in {item!r} must be a number from 0 to 1")
             weights[self._hands_in(hands)] = float(weight or 1)
         return weights
 
     def _hands_in(self, item: str) -> Ints:
-        if item == "uniform":
+        text = item.replace("10", "T")
+        if text.lower() in ("uniform", "random"):
             return np.arange(self.num_hands)
-        if _CARD.fullmatch(item[:2]) and _CARD.fullmatch(item[2:]):
-            return self.hand_of[self.read_cards(item)]
-        first, dash, last = item.removesuffix("+").partition("-")
+        if _TWO_CARDS.fullmatch(text):
+            return self.hand_of[self.read_cards(text)]
+        first, dash, last = text.removesuffix("+").partition("-")
         best = _HANDS.fullmatch(first)
         worst = _HANDS.fullmatch(last) if dash else best
-        if best is None or worst is None or (dash and item.endswith("+")) or best[3] != worst[3]:
-            raise ValueError(f"{item!r} is no range: expected such as QQ+, AKs, ATo+, A5s-A2s, AhKd, uniform")
+        if best is None or worst is None or (dash and text.endswith("+")):
+            raise ValueError(f"{item!r} is no range: {EXPECTED}")
+        suited, ends_suited = best[3].lower(), worst[3].lower()
         high, low = self._ranks(best[1] + best[2], item)
         other, end = self._ranks(worst[1] + worst[2], item)
-        pairs, suited = high == low, best[3]
-        if (pairs and suited) or (high == low) != (other == end) or (dash and not pairs and other != high):
-            raise ValueError(f"{item!r} is no range: expected such as QQ+, AKs, ATo+, A5s-A2s, AhKd, uniform")
-        steps = range(min(low, end), max(low, end) + 1)
-        if item.endswith("+"):
-            steps = range(low, self.ranks if pairs else high)
+        pairs = high == low
+        if suited != ends_suited or (pairs and suited) or not self._is_a_row((high, low), (other, end)):
+            raise ValueError(f"{item!r} is no range: {EXPECTED}")
+        if text.endswith("+"):
+            rows = [(rank, rank if pairs else high) for rank in range(low, self.ranks if pairs else high)]
+        else:
+            count = max(abs(low - end), abs(high - other)) + 1
+            rows = list(zip(_steps(low, end, count), _steps(high, other, count), strict=True))
         ranks, suits = self.hands // self.suits, self.hands % self.suits
         chosen = np.zeros(self.num_hands, dtype=bool)
-        for step in steps:
-            chosen |= (ranks == (step, step if pairs else high)).all(1)
+        for row in rows:
+            chosen |= (ranks == row).all(1)
         if suited:
             chosen &= (suits[:, 0] == suits[:, 1]) == (suited == "s")
         return chosen.nonzero()[0]
 
+    @staticmethod
+    def _is_a_row(first: tuple[int, int], last: tuple[int, int]) -> bool:
+        """Whether hands lead from one to the other: with the same high card, or with as many ranks between
+        their cards, as pairs have none."""
+        return first[0] - first[1] == last[0] - last[1] or (
+            first[0] == last[0] and first[0] != first[1] and last[0] != last[1]
+        )
+
     def _ranks(self, names: str, item: str) -> tuple[int, int]:
         """Of a hand's cards, the higher first."""
-        first, second = (RANKS.index(name) for name in names)
+        first, second = (RANKS.index(name.upper()) for name in names)
         if max(first, second) >= self.ranks:
             raise ValueError(f"{item!r}: this deck's highest rank is {RANKS[self.ranks - 1]}")
         return max(first, second), min(first, second)
@@ -290,6 +307,17 @@ class Deck:
             if FLUSH <= len(ranks) <= FLUSH + 2:
                 values[mask] = _value([rank * 4 for rank in ranks])
         return values
+
+
+def _with_weights(group: re.Match[str]) -> str:
+    """``[50]AK,QQ[/50]`` as ``AK:0.5,QQ:0.5``."""
+    weight = float(group[1]) / 100
+    return ",".join(f"{item}:{weight:g}" for item in group[2].removesuffix(",").split(","))
+
+
+def _steps(first: int, last: int, count: int) -> Ints:
+    """So many ranks from one to the other."""
+    return np.linspace(first, last, count).round().astype(np.int64)
 
 
 _EVAL7 = [eval7.Card(rank + suit) for rank in RANKS for suit in SUITS]

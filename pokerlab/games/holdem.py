@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, chain, combinations, pairwise, permutations
 from math import comb
-from typing import TypeAlias, cast
 
 import numpy as np
 from torch import Tensor
@@ -34,10 +33,12 @@ from pokerlab.games.base import (
     Terminal,
     Unfolded,
 )  # fmt: skip
+from pokerlab.games.bets import AnyBets, check_offered, is_number, read_bets
 from pokerlab.games.betting import CALL, FOLD, SMALLEST_BET, Betting, Sizes, enumerate_betting, options
 from pokerlab.games.cards import Deck
 from pokerlab.games.payoff_tables import FOLDED, RUN_OUT, SHOWDOWN
 from pokerlab.games.showdown import CardMass, CardPayoffs, Kernels
+from pokerlab.games.tree_size import Streets, count_states, too_large
 
 BUTTON = 1
 MOST_BOARDS = 4096
@@ -45,11 +46,9 @@ MOST_BOARDS = 4096
 MOST_ENUMERATED = 2**17
 """Boards times hands of a game that is enumerated: a turn is, a flop is not."""
 UNLIMITED = 2**30
+MOST_CHIPS = 1e12
 RAISES = 4
 """On a street, of which features count fractions."""
-
-Bets: TypeAlias = Sequence[Sequence[float]]
-"""Sizes for the first bet of a street, for the first raise, …; the last for all that follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +73,18 @@ class Holdem(Game[HoldemState]):
 
     Args:
         name: what to call it.
-        board: cards at the root, such as ``Td9d6hQc``: on which street the game starts.
+        board: cards at the root, such as ``Td9d6hQc``, or a list of them: on which street the game starts.
         pot: chips in the root's pot, half from each; 0, before the flop, with the blinds to be posted.
         stack: chips that each player has at the root, before blinds.
         blinds: small and big; the big blind is the least bet.
         bets: sizes as fractions of the pot after calling: a list for the first bet of a street, one for the
             first raise, …; the last for all that follow. Or such lists street by street, the last for all
-            that follow. Going all-in is always one more.
+            that follow. If the players have different ones, under ``oop`` (player 0) and ``ip`` (player 1).
+            Going all-in is always one more.
+        donk_bets: sizes of player 0's first bet on a street where it leads into player 1, the last to bet or
+            raise on the street before, besides all-in; none: it checks there; null: as otherwise.
         most_raises: bets and raises on a street, all-ins among them; null: as many as the stack allows.
-        ranges: each player's hands at the root, see :meth:`Deck.read_range`.
+        ranges: each player's hands at the root, player 0's first, see :meth:`Deck.read_range`.
         ranks: of the deck, the lowest ones.
         suits: of the deck, the first ones.
         deals: how many cards are dealt before each street.
@@ -91,19 +93,23 @@ class Holdem(Game[HoldemState]):
         most_deals: in self-play, of so many ways to deal cards a value is made where there are more, drawn
             anew for each subgame; null: of all.
         isomorphism: whether :meth:`symmetry` tells of suits that are alike.
+
+    Raises:
+        ValueError: an argument has a wrong value; the message begins with its name.
     """
 
     def __init__(
         self,
         name: str,
         *,
-        board: str = "",
+        board: str | Sequence[str] | None = "",
         pot: float = 0,
         stack: float = 20_000,
         blinds: Sequence[float] = (50, 100),
-        bets: Bets | Sequence[Bets] = ((0.5, 1),),
+        bets: AnyBets = ((0.5, 1),),
+        donk_bets: Sequence[float] | None = None,
         most_raises: int | None = None,
-        ranges: Sequence[str] = ("uniform", "uniform"),
+        ranges: Sequence[str | int] = ("uniform", "uniform"),
         ranks: int = 13,
         suits: int = 4,
         deals: Sequence[int] = (0, 3, 1, 1),
@@ -111,21 +117,24 @@ class Holdem(Game[HoldemState]):
         most_deals: int | None = None,
         isomorphism: bool = True,
     ) -> None:
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"name must be text, got {name!r}")
         self.name, self.deck = name, Deck(ranks, suits)
         self.num_hands = self.deck.num_hands
-        self.boards = tuple(accumulate(deals))
+        self.boards = self._read_deals(deals)
         """How many cards are on the board on each street."""
         cards, self.complete = len(self.deck.cards), self.boards[-1]
-        self._root = self._start(self.deck.read_cards(board), pot, stack, blinds)
-        self.big_blind = float(blinds[1])
+        self._root, self.big_blind = self._start(board, pot, stack, blinds)
+        if most_raises is not None and (type(most_raises) is not int or most_raises < 0):
+            raise ValueError(f"most_raises must be null or an integer of at least 0, got {most_raises!r}")
         self._most_raises = UNLIMITED if most_raises is None else most_raises
-        self._sizes = self._read_bets(bets)
-        if not 0 <= jitter < 1:
-            raise ValueError(f"game.jitter must be a fraction of the pot from 0 to below 1, got {jitter}")
+        self._bets = read_bets(bets, donk_bets, len(self.boards), self._most_raises)
+        if not is_number(jitter) or not 0 <= jitter < 1:
+            raise ValueError(f"jitter must be a fraction of the pot from 0 to below 1, got {jitter!r}")
         if most_deals is not None and (type(most_deals) is not int or most_deals < 1):
-            raise ValueError(f"game.most_deals must be null or an integer of at least 1, got {most_deals!r}")
+            raise ValueError(f"most_deals must be null or an integer of at least 1, got {most_deals!r}")
         self._jitter, self._most_deals = jitter, most_deals
-        fractions = self._sizes[0].fractions
+        fractions = self.sizes
         self.all_in = SMALLEST_BET + len(fractions)
         self.action_labels = ("fold", "call", *(f"{size:g} pot" for size in fractions), "all-in")
         self.num_features = 3 + 4 + len(self.boards) + 1 + cards + ranks + suits
@@ -133,54 +142,78 @@ class Holdem(Game[HoldemState]):
         self._weight = 1 / (self.num_hands * comb(cards - 2, 2))
         self._kernels = Kernels(cards)
         self._possible: dict[tuple[int, ...], Bools] = {}
+        self._check_bets()
+
+    @staticmethod
+    def _read_deals(deals: Sequence[int]) -> tuple[int, ...]:
+        whole = isinstance(deals, Sequence) and all(type(cards) is int for cards in deals)
+        if not whole or not deals or deals[0] != 0 or any(cards < 1 for cards in deals[1:]):
+            raise ValueError(f"deals must be no card before the first street, then some, got {deals!r}")
+        return tuple(accumulate(deals))
 
     def _start(
-        self, board: tuple[int, ...], pot: float, stack: float, blinds: Sequence[float]
-    ) -> HoldemState:
-        if self.boards[0] != 0 or any(more <= fewer for fewer, more in pairwise(self.boards)):
-            raise ValueError(
-                f"game.deals must be no card before the first street, then some, got {self.boards}"
-            )
-        if len(board) not in self.boards:
-            raise ValueError(
-                f"game.board must have {', '.join(map(str, self.boards))} cards, got {len(board)}"
-            )
-        if not 0 <= blinds[0] <= blinds[1]:
-            raise ValueError(f"game.blinds must be a small and a big one, got {list(blinds)}")
+        self, board: str | Sequence[str] | None, pot: float, stack: float, blinds: Sequence[float]
+    ) -> tuple[HoldemState, float]:
+        """The root and the big blind."""
+        if not isinstance(board or "", str):
+            if not isinstance(board, Sequence) or not all(isinstance(card, str) for card in board):
+                raise ValueError(f"board must be cards such as Td9d6h, got {board!r}")
+            board = "".join(board)
+        cards = self.deck.read_cards(str(board or ""))
+        if len(cards) not in self.boards:
+            raise ValueError(f"board must have {', '.join(map(str, self.boards))} cards, got {len(cards)}")
+        for name, chips in (("pot", pot), ("stack", stack)):
+            if not is_number(chips) or not 0 <= chips <= MOST_CHIPS:
+                raise ValueError(f"{name} must be a number of chips from 0 to {MOST_CHIPS:g}, got {chips!r}")
+        if not isinstance(blinds, Sequence) or len(blinds) != 2 or not all(map(is_number, blinds)):
+            raise ValueError(f"blinds must be a small and a big one, got {blinds!r}")
+        small, big = blinds
+        if not 0 <= small <= big <= MOST_CHIPS:
+            raise ValueError(f"blinds must be a small and a big one, got {list(blinds)}")
         before = 0.0 if pot else 1.0
-        if board and not pot > 0:
-            raise ValueError(f"game.pot must be above 0 where the game starts with a board, got {pot}")
-        if not stack > blinds[1] * before:
-            raise ValueError(f"game.stack must be more than the big blind and than 0, got {stack}")
-        committed = (blinds[1] * before, blinds[0] * before)
-        return HoldemState(board, float(pot), float(stack), committed, ((),))
+        if cards and not pot:
+            raise ValueError(f"pot must be above 0 where the game starts with a board, got {pot}")
+        if not stack > big * before:
+            raise ValueError(f"stack must be more than the big blind and than 0, got {stack}")
+        committed = (big * before, small * before)
+        return HoldemState(cards, float(pot), float(stack), committed, ((),)), float(big)
 
-    def _read_bets(self, bets: Bets | Sequence[Bets]) -> tuple[Sizes, ...]:
-        """What is offered on each street; the fractions are those of all streets."""
-        try:
-            same = any(isinstance(size, int | float) for street in bets for size in street)
-            streets = cast(Sequence[Bets], [bets] if same else bets)
-            fractions = sorted({float(size) for street in streets for sizes in street for size in sizes})
-        except TypeError as error:
-            raise ValueError(f"game.bets must be lists of fractions of the pot, got {bets}") from error
-        if not all(streets) or not all(size > 0 for size in fractions):
-            raise ValueError(f"game.bets must be lists of fractions of the pot above 0, got {bets}")
-        found = []
-        for street in range(len(self.boards)):
-            here = streets[min(street, len(streets) - 1)]
-            offered = [[size in sizes for size in fractions] for sizes in here]
-            found.append(Sizes(np.array(fractions), np.array(offered, dtype=bool), self._most_raises))
-        return tuple(found)
-
-    def _read_ranges(self, ranges: Sequence[str]) -> Floats:
-        if len(ranges) != 2:
-            raise ValueError(f"game.ranges must be two, one for each player, got {len(ranges)}")
-        weights = np.array([self.deck.read_range(text) for text in ranges])
+    def _read_ranges(self, ranges: Sequence[str | int]) -> Floats:
+        if isinstance(ranges, str) or not isinstance(ranges, Sequence) or len(ranges) != 2:
+            given = len(ranges) if isinstance(ranges, Sequence) and not isinstance(ranges, str) else ranges
+            raise ValueError(f"ranges must be two, one for each player, got {given}")
+        if not all(type(text) in (str, int) for text in ranges):
+            raise ValueError(f"ranges must be such as QQ+,AKs or uniform, got {list(ranges)}")
+        weights = np.array([self.deck.read_range(str(text)) for text in ranges])
         weights *= self.deck.possible(self._root.board)
         for text, of_player in zip(ranges, weights, strict=True):
             if not of_player.any():
-                raise ValueError(f"game.ranges: the board leaves no hand of {text!r}")
+                raise ValueError(f"ranges must have hands: the board leaves none of {str(text)!r}")
+        held = weights > 0
+        of_card = self.deck.holds.astype(np.int64) @ held[1]
+        others = (
+            held[1].sum() + held[1] - of_card[self.deck.hands].sum(1)
+        )  # that share no card with each hand
+        if not (held[0] & (others > 0)).any():
+            raise ValueError(
+                f"ranges must have hands that can meet: none of {' and '.join(map(repr, ranges))} do"
+            )
         return weights / weights.sum(1, keepdims=True)
+
+    def _check_bets(self) -> None:
+        """No street may be too large to be built, and every size must be large enough somewhere."""
+        root, streets = self._betting(self._root), self._bets[self._street(self._root) :]
+        different = {street.plain.offered.tobytes(): street for street in reversed(streets)}
+        for street in different.values():
+            states = count_states(root, Streets((street,), (), self.big_blind), quickly=True)
+            if reason := too_large(states, self.num_hands):
+                raise ValueError(f"bets make {reason}; offer fewer, or set most_raises")
+        check_offered(root, streets)
+
+    @property
+    def sizes(self) -> Floats:
+        """``[S]`` the fractions of the pot that may be bet, ascending: actions from ``SMALLEST_BET`` on."""
+        return self._bets[0].plain.fractions
 
     @property
     def initial_beliefs(self) -> Floats:
@@ -197,10 +230,11 @@ class Holdem(Game[HoldemState]):
         Not the ranges: who holds what is a matter of the deal.
         """
         root, most_raises = self._root, self._most_raises
-        bets = (
-            (f"bets on street {street}", tuple(tuple(of.fractions[row].tolist()) for row in of.offered))
-            for street, of in enumerate(self._sizes, start=1)
-        )
+        bets = [
+            (f"{what} on street {number}", sizes.by_player())
+            for number, street in enumerate(self._bets, start=1)
+            for what, sizes in (("bets", street.plain), ("bets into the aggressor", street.donk))
+        ]
         return (
             ("game", "hold'em"),
             ("deck", f"{len(self.deck.cards)} cards"),
@@ -255,12 +289,22 @@ class Holdem(Game[HoldemState]):
         return options(self._betting(state), self._sizes_at(state))
 
     def _sizes_at(self, state: HoldemState) -> Sizes:
-        sizes = self._sizes[self._street(state)]
+        street = self._bets[self._street(state)]
+        sizes = street.donk if self._leads(state) else street.plain
         if not state.variation or not self._jitter:
             return sizes
         moved = np.random.default_rng(state.variation).uniform(-1, 1, len(sizes.fractions)) * self._jitter
         # none may become nothing, and their order is that of actions
         return sizes._replace(fractions=np.sort(np.maximum(sizes.fractions + moved, sizes.fractions / 2)))
+
+    def _leads(self, state: HoldemState) -> bool:
+        """Whether player 1 was the last to bet or raise on the street before."""
+        if len(state.actions) < 2:
+            return False
+        before = state.actions[-2]
+        raises = [number for number, action in enumerate(before) if action >= SMALLEST_BET]
+        first = BUTTON if self._street(state) == 1 else 1 - BUTTON
+        return bool(raises) and (first + raises[-1]) % 2 == 1
 
     def actions(self, state: HoldemState) -> tuple[int, ...]:
         return tuple(self._options(state))
@@ -349,7 +393,7 @@ class Holdem(Game[HoldemState]):
         verb = "raise" if first or second else "bet"
         if action == self.all_in:
             return "all-in", "allin", f"{verb} all-in"
-        size = self._sizes[0].fractions[action - SMALLEST_BET]
+        size = self.sizes[action - SMALLEST_BET]
         return f"{verb} {size:g}", f"{verb} {size:g} pot", f"{verb} {100 * size:g}%", f"{size:g}"
 
     def outcome_names(self, outcome: HoldemState) -> tuple[str, ...]:
@@ -460,6 +504,13 @@ class Holdem(Game[HoldemState]):
         for before, after in pairwise(self.boards[start:]):
             boards *= comb(len(self.deck.cards) - before, after - before)
         return boards * self.num_hands <= MOST_ENUMERATED
+
+    def count_states(self, *, isomorphism: bool = False) -> float:
+        street, root = self._street(self._root), self._root
+        numbers = [comb(len(self.deck.cards) - a, b - a) for a, b in pairwise(self.boards[street:])]
+        if isomorphism and (symmetry := self.symmetry()):
+            numbers[0] = len(symmetry.outcomes(root))
+        return count_states(self._betting(root), Streets(self._bets[street:], numbers, self.big_blind))
 
     @property
     def varies(self) -> bool:
@@ -590,7 +641,8 @@ class Holdem(Game[HoldemState]):
     @property
     def openspiel_name(self) -> str | None:  # type: ignore[override]
         """Its ``universal_poker``, if the sizes are those of its betting abstraction fcpa: pot and all-in."""
-        plain = self._sizes[0].fractions.tolist() == [1] and self._most_raises == UNLIMITED
+        plain = self.sizes.tolist() == [1] and self._most_raises == UNLIMITED
+        plain = plain and all(of.offered.all() for street in self._bets for of in street)
         if self._root.board or self._root.pot or not plain or (self._beliefs != self._beliefs[0, 0]).any():
             return None
         (big, small), stack = self._root.committed, self._root.stack

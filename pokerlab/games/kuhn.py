@@ -26,7 +26,7 @@ class Kuhn(Game[KuhnState]):
     """Kuhn poker.
 
     Args:
-        depth_limit: a subgame ends this many actions below its root; null plays it out.
+        depth_limit: a subgame ends this many actions below its root; None plays it out.
     """
 
     name = "kuhn"
@@ -36,10 +36,8 @@ class Kuhn(Game[KuhnState]):
     num_features = 5
 
     def __init__(self, depth_limit: int | None = None) -> None:
-        if depth_limit is not None and (not isinstance(depth_limit, int) or depth_limit < 1):
-            raise ValueError(
-                f"game.depth_limit must be null or an integer of at least 1, got {depth_limit!r}"
-            )
+        if depth_limit is not None and (type(depth_limit) is not int or depth_limit < 1):
+            raise ValueError(f"depth_limit must be null or an integer of at least 1, got {depth_limit!r}")
         self.depth_limit = depth_limit
         different = 1 - np.eye(CARDS)
         self.deal = different / different.sum()

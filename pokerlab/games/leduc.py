@@ -59,7 +59,7 @@ class Leduc(Game[LeducState]):
 
     def __init__(self, leaves: str = "after_deal") -> None:
         if leaves not in ("before_deal", "after_deal"):
-            raise ValueError(f"game.leaves must be before_deal or after_deal, got {leaves!r}")
+            raise ValueError(f"leaves must be before_deal or after_deal, got {leaves!r}")
         self.leaves = leaves
         different = 1 - np.eye(CARDS)
         self.deal = different / different.sum()

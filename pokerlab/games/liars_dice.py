@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import comb
 
 import numpy as np
 from torch import Tensor
@@ -17,6 +18,8 @@ from pokerlab.games.base import TERMINAL, Game, MatrixPayoffs, PayoffOperator, T
 
 MOST_BIDDINGS = 2**17
 """Orders of bids in a game that is enumerated."""
+MOST_PAYOFFS = 10**8
+"""Numbers: bids times pairs of hands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +35,20 @@ class LiarsDice(Game[LiarsDiceState]):
     Args:
         dice: how many each player rolls.
         faces: how many a die has.
-        depth_limit: a subgame ends this many actions below its root; null plays it out.
+        depth_limit: a subgame ends this many actions below its root; None plays it out.
     """
 
     def __init__(self, dice: int, faces: int, depth_limit: int | None = 2) -> None:
         for argument, value, least in (("dice", dice, 1), ("faces", faces, 2)):
             if type(value) is not int or value < least:
-                raise ValueError(f"game.{argument} must be an integer of at least {least}, got {value!r}")
+                raise ValueError(f"{argument} must be an integer of at least {least}, got {value!r}")
         if depth_limit is not None and (type(depth_limit) is not int or depth_limit < 1):
+            raise ValueError(f"depth_limit must be null or an integer of at least 1, got {depth_limit!r}")
+        numbers = 2 * dice * faces
+        if numbers > MOST_PAYOFFS or numbers * comb(dice + faces - 1, dice) ** 2 > MOST_PAYOFFS:
             raise ValueError(
-                f"game.depth_limit must be null or an integer of at least 1, got {depth_limit!r}"
+                f"faces {faces} and dice {dice} make too many hands and bids: expected no more than "
+                f"{MOST_PAYOFFS:.0e} payoffs"
             )
         self.name = f"liars_dice_{dice}x{faces}f"
         self.openspiel_name = f"liars_dice(numdice={dice},dice_sides={faces})"

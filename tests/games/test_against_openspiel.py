@@ -159,13 +159,13 @@ def test_numbers_of_public_decisions_and_infosets(game: Game, decisions: int, in
     [
         (lambda: Kuhn(depth_limit=0), "depth_limit must be null or an integer of at least 1, got 0"),
         (lambda: Leduc(leaves="here"), "leaves must be before_deal or after_deal, got 'here'"),
-        (lambda: LiarsDice(0, 4), "game.dice must be an integer of at least 1, got 0"),
-        (lambda: LiarsDice(True, 4), "game.dice must be an integer of at least 1, got True"),
-        (lambda: LiarsDice(1, 1), "game.faces must be an integer of at least 2, got 1"),
-        (lambda: LiarsDice(1, 4, 0), "game.depth_limit must be null or an integer of at least 1, got 0"),
+        (lambda: LiarsDice(0, 4), "dice must be an integer of at least 1, got 0"),
+        (lambda: LiarsDice(True, 4), "dice must be an integer of at least 1, got True"),
+        (lambda: LiarsDice(1, 1), "faces must be an integer of at least 2, got 1"),
+        (lambda: LiarsDice(1, 4, 0), "depth_limit must be null or an integer of at least 1, got 0"),
         (
             lambda: LiarsDice(1, 4, True),
-            "game.depth_limit must be null or an integer of at least 1, got True",
+            "depth_limit must be null or an integer of at least 1, got True",
         ),
     ],
 )

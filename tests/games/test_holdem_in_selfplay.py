@@ -126,8 +126,8 @@ def test_games_go_to_other_processes() -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ({"jitter": 1.0}, "game.jitter must be a fraction of the pot from 0 to below 1, got 1.0"),
-        ({"most_deals": 0}, "game.most_deals must be null or an integer of at least 1, got 0"),
+        ({"jitter": 1.0}, "jitter must be a fraction of the pot from 0 to below 1, got 1.0"),
+        ({"most_deals": 0}, "most_deals must be null or an integer of at least 1, got 0"),
     ],
 )
 def test_what_cannot_be_is_refused(arguments: dict[str, float], expected: str) -> None:

@@ -18,7 +18,7 @@ def river(**changes: object) -> Holdem:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"board": "Td9d6hQc2c"}, {"pot": 202}, {"stack": 901}, {"blinds": (50, 101)}, {"most_raises": 3},
+        {"board": "Td9d6hQc2c"}, {"pot": 202}, {"stack": 901}, {"blinds": (50, 99)}, {"most_raises": 3},
         {"bets": [[0.5, 1], [0.5]]}, {"bets": [[0.5, 1]]}, {"bets": [[0.5, 0.75, 1], [1]]}, {"suits": 3},
     ],
     ids=str,
