@@ -60,6 +60,8 @@ class SearchAgent(Agent[State]):
             raise ValueError(f"{way} solves without warm start, leaves under current beliefs")
         self.game, self.way, self.draws = game, way, way == SEARCH_ITERATION
         self.resolving = Resolving(Subgames(game), solver, leaf_evaluator, iterations, like)
+        self.opening: dict[Key, SubgamePlay] = {}
+        """What is played in the game's first subgame, if nothing is drawn: the same at every seat."""
 
     def sit_down(self, player: int, seed: int) -> Seat[State]:
         return _SearchSeat(self, player, seed)
@@ -77,7 +79,7 @@ class _SearchSeat(Seat[State]):
         self._agent, self._player, self._seed = agent, player, seed
         self._resolving = agent.resolving
         self._starts: dict[Key, BeliefState] = {}
-        self._plays: dict[Key, SubgamePlay] = {}
+        self._plays = dict(agent.opening)
         self._numbers: dict[State, tuple[dict[State, int], dict[State, int]]] = {}
         root = BeliefStates.root(agent.game, agent.resolving.like)
         self._starts[root.states[0], ()] = BeliefState(root.beliefs[:, 0])
@@ -178,3 +180,6 @@ class _SearchSeat(Seat[State]):
             (root, (*above, t)) for (root, above), draws in zip(keys, drawn, strict=True) for t in draws
         ]
         self._plays |= zip(solved, play.subgame_by_subgame(), strict=True)
+        first = self._agent.game.root(), (0,)
+        if first in self._plays:
+            self._agent.opening[first] = self._plays[first]

@@ -94,18 +94,23 @@ class CFR:
             iterations: in each, both players' regrets and averages are updated once.
             samples: strategies to keep on the way.
         """
-        query = self._leaf_values if len(self.forest.leaves) else None
-        together = 1 if self._gadget else max(iterations, 1)
-        for first in range(self.iteration + 1, self.iteration + iterations + 1, together):
-            if self._gadget:
-                self._backend.set_belief(self._gadget.weighted_beliefs())
-            self._backend.run(first, together, query, samples, sample_averages=self._average_leaves)
-            for iteration in range(first, first + together):  # one by one: the same however runs are cut
-                self._weight_sum += self.rule.weight(iteration)
-            self.iteration += together
-            if self._gadget:
-                self._gadget.update(self._backend.root_value_sum, self.rule.weight(first))
+        self._backend.run(
+            self.iteration + 1,
+            iterations,
+            self._leaf_values if len(self.forest.leaves) else None,
+            self._update_gadget if self._gadget else None,
+            samples,
+            sample_averages=self._average_leaves,
+        )
+        for _ in range(iterations):  # one by one: the same however runs are cut
+            self.iteration += 1
+            self._weight_sum += self.rule.weight(self.iteration)
         return self
+
+    def _update_gadget(self, iteration: int) -> None:
+        assert self._gadget
+        self._gadget.update(self._backend.root_value_sum, self.rule.weight(iteration))
+        self._backend.set_belief(self._gadget.weighted_beliefs())
 
     def warm_start(self, strategy: Tensor, pots: float) -> None:
         """Starts from ``strategy`` ``[A, D, H]`` instead of the uniform one; only before the first iteration.
@@ -131,9 +136,11 @@ class CFR:
             ValueError: the forest has depth-limit leaves.
         """
         check_complete(self.forest)
+        self._backend.set_belief(self.belief)
+        found = Exploitability.at_roots(self.forest, self.belief, *self._backend.average_values())
         if self._gadget:
-            self._backend.set_belief(self.belief)
-        return Exploitability.at_roots(self.forest, self.belief, *self._backend.average_values())
+            self._backend.set_belief(self._gadget.weighted_beliefs())
+        return found
 
     def root_values(self) -> Tensor:
         """``[2, B, H]`` counterfactual values: the weighted mean over iterations, in chips.
@@ -171,7 +178,7 @@ class CFR:
         if self._leaf_watch is None:
             raise ValueError("leaves are not watched: call watch_leaves() before the first iteration")
         values, mass = self._leaf_watch
-        return divided(values, mass, torch.zeros_like(mass))
+        return divided(values * self.forest.leaves.pot[:, None], mass, torch.zeros_like(mass))
 
     def _leaf_values(self, reach: Tensor, players: slice, iteration: int) -> Tensor:
         """Counterfactual values of the leaves for those of the ``players`` who are about to update.
@@ -194,7 +201,6 @@ class CFR:
         worth = self._evaluate_leaves(self._leaf_belief)[players]
         mass = self.forest.mass(reach[players])
         if self._leaf_watch is not None:
-            in_chips = worth * mass * self.forest.leaves.pot[:, None]
-            self._leaf_watch[0][players].add_(in_chips, alpha=weight)
+            self._leaf_watch[0][players].addcmul_(worth, mass, value=weight)
             self._leaf_watch[1][players].add_(mass, alpha=weight)
-        return worth * mass * self._leaf_scale
+        return mass.mul_(worth).mul_(self._leaf_scale)

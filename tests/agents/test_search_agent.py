@@ -345,6 +345,24 @@ def test_a_gadget_pays_what_the_leaf_evaluator_says_of_the_subgame_above(player:
             paid = network.at(features, possible)(beliefs)[1 - player] * game.pot(line.state)
 
 
+@BOTH_WAYS
+@EITHER_PLAYER
+@EACH_GAME
+def test_both_backends_agree_with_a_gadget(game: Game, resolver: int, alternating: bool) -> None:
+    forest = some_forest(game)
+    alternative = Gadget(resolver, torch.full_like(random_beliefs(forest, 0)[0], 0.1))
+    fast, plain = (
+        Solver("linear_cfr", alternating=alternating, backend=backend)
+        .start(forest, random_beliefs(forest, 0), value_network(game), alternative)
+        .watch_leaves()
+        .run(7)
+        for backend in ("compiled", "tensors")
+    )
+    for found in ("average_strategy", "root_values", "root_beliefs", "leaf_infostate_values"):
+        ours, theirs = (getattr(cfr, found)() for cfr in (fast, plain))
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)
+
+
 @EACH_GAME
 def test_the_opponents_range_is_how_often_each_hand_has_played(game: Game) -> None:
     """In the mean of iterations, weighted as averages are."""

@@ -15,6 +15,7 @@ from pokerlab.games.holdem import Holdem, HoldemState
 from pokerlab.search.best_response import exploitability
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
+from pokerlab.search.gadget import Gadget
 from pokerlab.search.rules import RULES, UpdateRule
 from pokerlab.search.solver import Solver
 from pokerlab.search.tree import PublicTree, build_tree
@@ -98,6 +99,18 @@ def test_both_solvers_agree(name: str, numbers: list[int], rule: UpdateRule, see
     ours, theirs = fast.exploitability(), exploitability(at[0], plain.average_strategy(), at[1])
     torch.testing.assert_close(ours.best_response, theirs.best_response, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(ours.value, theirs.value, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["river", "turn"])
+def test_both_backends_agree_with_a_gadget(name: str) -> None:
+    made, belief = forest(name, [0, 1, 2, 3])
+    gadget = Gadget(1, torch.rand_like(belief[0]))
+    fast, plain = (
+        search(made, belief, RULES["linear_cfr"], alternating=False, gadget=gadget).run(6)
+        for search in (with_loops, with_tensors)
+    )
+    assert_same(fast, plain)
+    torch.testing.assert_close(fast.root_beliefs(), plain.root_beliefs(), rtol=0, atol=1e-9)
 
 
 def default_forest(name: str) -> tuple[Forest, Tensor]:

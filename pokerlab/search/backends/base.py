@@ -51,6 +51,7 @@ class Backend(Protocol):
         first: int,
         iterations: int,
         leaf_query: LeafQuery | None = None,
+        after: Callable[[int], None] | None = None,
         samples: SampledStrategies | None = None,
         *,
         sample_averages: bool = False,
@@ -61,6 +62,7 @@ class Backend(Protocol):
             first: the number of the first, from 1.
             iterations: how many.
             leaf_query: values the leaves before each update, where the forest has leaves.
+            after: is told each iteration's number when it is done; may set the belief.
             samples: strategies to keep on the way.
             sample_averages: whether they are the average strategies instead of the current ones.
         """

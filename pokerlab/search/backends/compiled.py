@@ -120,6 +120,7 @@ class CompiledBackend:
         first: int,
         iterations: int,
         leaf_query: LeafQuery | None = None,
+        after: Callable[[int], None] | None = None,
         samples: SampledStrategies | None = None,
         *,
         sample_averages: bool = False,
@@ -136,8 +137,8 @@ class CompiledBackend:
             weight=np.array([self._rule.weight(t) for t in numbers], self._dtype),
         )
         kept = self._prepare_samples(samples, sample_averages) if samples else self._no_samples
-        if leaf_query or self._averages_hands or self._asks_operator:
-            self._run_in_step(steps, iterations, kept, leaf_query)
+        if leaf_query or after or self._averages_hands or self._asks_operator:
+            self._run_in_step(steps, iterations, kept, leaf_query, after)
         elif self._jobs is None:
             whole = loops.WHOLE
             self._each_pack(self._advance, steps, 0, iterations, 0, 2, kept, whole, iterations=iterations)
@@ -146,7 +147,7 @@ class CompiledBackend:
             shared = groups if torch.get_num_threads() > 1 else groups[[0, -1]]
             self._in_threads(shared, self._advance_groups, self._jobs, steps, iterations, kept)
         else:
-            self._run_in_step(steps, iterations, kept, None)
+            self._run_in_step(steps, iterations, kept)
         if samples is not None:
             self._hand_over(samples, kept, first, iterations)
 
@@ -168,14 +169,23 @@ class CompiledBackend:
     # Iterations
 
     def _run_in_step(
-        self, steps: loops.Steps, iterations: int, kept: loops.Samples, leaf_query: LeafQuery | None
+        self,
+        steps: loops.Steps,
+        iterations: int,
+        kept: loops.Samples,
+        leaf_query: LeafQuery | None = None,
+        after: Callable[[int], None] | None = None,
     ) -> None:
         """All packs take an iteration together, with leaves and payoffs valued in between."""
+        by_themselves = not (leaf_query or self._jobs or self._averages_hands or self._asks_operator)
+        turns = ((0, 1), (1, 2)) if self._alternating and not by_themselves else ((0, 2),)
         for step in range(iterations):
-            for players in ((0, 1), (1, 2)) if self._alternating else ((0, 2),):
+            for players in turns:
                 self._value_ends(slice(*players), steps.done + step + 1, leaf_query)
                 for part in self._parts(*players):
                     self._each_pack(self._advance, steps, step, step + 1, *players, kept, part)
+            if after:
+                after(steps.done + step + 1)
 
     def _value_ends(self, players: slice, iteration: int, leaf_query: LeafQuery | None) -> None:
         """Values leaves and, if matrices do not, terminals."""

@@ -5,6 +5,8 @@ loops over nodes, hands or subgames: only over the steps of the sequence form (h
 row).
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -75,6 +77,7 @@ class TensorBackend:
         first: int,
         iterations: int,
         leaf_query: LeafQuery | None = None,
+        after: Callable[[int], None] | None = None,
         samples: SampledStrategies | None = None,
         *,
         sample_averages: bool = False,
@@ -93,6 +96,8 @@ class TensorBackend:
                 for player in players:
                     self._update_regrets(player, iteration)
                     self._update_strategy(player)
+            if after:
+                after(iteration)
 
     def normalise(self, reach: Tensor, belief: Tensor) -> None:
         own = reach.flip(0)
