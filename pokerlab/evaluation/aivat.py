@@ -175,13 +175,13 @@ class Aivat(Generic[State]):
 
     def _value(self, states: Sequence[State], weights: Tensor) -> Tensor:
         """``[m]`` what player 0 can expect at states."""
-        different, which = _numbered(states)
+        different, which = _number_distinct(states)
         positions = [(state,) for state in different]
         values = self._values.counterfactual_values(positions, which, 0, weights[1])[:, 0]
         return expected(self._game, weights, values, 0)
 
-    def dealt(self, rows: Tensor, before: Sequence[State], after: Sequence[State]) -> None:
-        """Chance has acted in hands ``rows`` ``[m]``.
+    def observe_deal(self, rows: Tensor, before: Sequence[State], after: Sequence[State]) -> None:
+        """Chance acted in hands ``rows`` ``[m]``.
 
         Args:
             rows: of the hands.
@@ -195,10 +195,10 @@ class Aivat(Generic[State]):
         self.weights[:, rows] = weights
         self.luck[rows] += self._value(after, weights) - expected_before
 
-    def acted(
+    def observe_action(
         self, rows: Tensor, states: Sequence[State], player: int, strategies: Tensor, actions: Tensor
     ) -> None:
-        """``player`` has acted in hands ``rows`` ``[m]``; where its strategy is not known, that is no luck.
+        """``player`` acted in hands ``rows`` ``[m]``; where its strategy is not known, that is no luck.
 
         Args:
             rows: of the hands.
@@ -212,7 +212,7 @@ class Aivat(Generic[State]):
         if not states:
             return
         rows, strategies, actions, game = rows[known], strategies[known], actions[known], self._game
-        different, which = _numbered(states)
+        different, which = _number_distinct(states)
         legal = [game.actions(state) for state in different]
         after = [
             [game.next_state(state, action) for action in of_state]
@@ -241,7 +241,7 @@ class Aivat(Generic[State]):
         return expected(self._game, self.weights, values, 0) - self.luck
 
 
-def _numbered(states: Sequence[State]) -> tuple[list[State], Ints]:
-    """The different ones, and which each is."""
+def _number_distinct(states: Sequence[State]) -> tuple[list[State], Ints]:
+    """The distinct states, and which of them each is."""
     number = {state: i for i, state in enumerate(dict.fromkeys(states))}
     return list(number), np.array([number[state] for state in states], dtype=np.int64)

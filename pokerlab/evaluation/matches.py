@@ -137,7 +137,7 @@ def play_match(
 
     Args:
         game: the rules.
-        agents: the first one's winnings are told.
+        agents: results are what the first one wins.
         deals: how many; twice as many hands.
         seed: of deals and of what agents draw.
         values: of positions, for AIVAT; None: without.
@@ -156,7 +156,7 @@ def play_match(
         tables = _Tables(game, agents, size, generator, (seed, number))
         parts.append(tables.play(values, known))
         if keep is not None:
-            for hand in tables.played(names):
+            for hand in tables.hands(names):
                 keep(hand)
     aivat = [part.aivat for part in parts if part.aivat is not None]
     return Match(
@@ -237,7 +237,7 @@ class _Tables(Generic[State]):
         for table, state in zip(tables.tolist(), after, strict=True):
             self._at[table] = self._line_after(int(self._at[table]), state, DEALT, state)
         if aivat:
-            aivat.dealt(torch.as_tensor(tables), before, after)
+            aivat.observe_deal(torch.as_tensor(tables), before, after)
 
     def _line_after(self, line: int, move: int | State, action: int, state: State) -> int:
         if (line, move) not in self._after:
@@ -267,7 +267,7 @@ class _Tables(Generic[State]):
         actions = (cumulative <= drawn[:, None] * cumulative[:, -1:]).sum(1)
         if aivat:
             states = [self._lines[i].state for i in at]
-            aivat.acted(torch.as_tensor(tables), states, player, strategies[here], actions)
+            aivat.observe_action(torch.as_tensor(tables), states, player, strategies[here], actions)
         for table, action in zip(tables.tolist(), actions.tolist(), strict=True):
             line = int(self._at[table])
             if (line, action) not in self._after:
@@ -284,7 +284,7 @@ class _Tables(Generic[State]):
         ]
         self._won = realised(self._game, self._ends, self._hands)
 
-    def played(self, names: tuple[str, str]) -> Iterator[PlayedHand[State]]:
+    def hands(self, names: tuple[str, str]) -> Iterator[PlayedHand[State]]:
         """The hands, in the order of deals."""
         deals = len(self._at) // 2
         for deal in range(deals):

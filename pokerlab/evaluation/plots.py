@@ -85,12 +85,11 @@ def _draw_exploitability(
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     last = evaluated[-1]
-    searched = (
-        f"with search, {last['search_iterations']:,} iterations, {last['play_throughs']:,} play-throughs"
-    )
+    searched = "search_iteration, " if last["play_throughs"] else "search_average, "
+    searched += f"{last['search_iterations']:,} iterations, {last['play_throughs']:,} play-throughs"
     series = (
         ("exploitability", SEARCH, "o", searched),
-        ("exploitability_policy_net", NETWORK, "s", "policy network alone"),
+        ("exploitability_policy_net", NETWORK, "s", "policy_net"),
     )
     for name, colour, marker, legend in series:
         values = [line[name] for line in evaluated]

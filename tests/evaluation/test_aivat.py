@@ -91,11 +91,13 @@ def estimates(
                 continue
             before = [played.lines[row].states[move] for row in rows]
             if actor == CHANCE:
-                aivat.dealt(torch.tensor(rows), before, [played.lines[row].states[move + 1] for row in rows])
+                aivat.observe_deal(
+                    torch.tensor(rows), before, [played.lines[row].states[move + 1] for row in rows]
+                )
                 continue
             strategies = torch.stack([tables[actor][state] for state in before])
             actions = torch.tensor([played.lines[row].actions[move] for row in rows])
-            aivat.acted(torch.tensor(rows), before, actor, strategies, actions)
+            aivat.observe_action(torch.tensor(rows), before, actor, strategies, actions)
     return aivat.estimate([line.state for line in played.lines])
 
 

@@ -100,7 +100,7 @@ def plotted(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[list[float], lis
 
 def test_each_number_is_drawn_where_it_belongs(plotted: dict[str, Any], tmp_path: Path) -> None:
     plot_run(RUN, "leduc", tmp_path)
-    search, alone = "with search, 1,000 iterations, 20 play-throughs", "policy network alone"
+    search, alone = "search_iteration, 1,000 iterations, 20 play-throughs", "policy_net"
     seconds = "seconds of self-play and training"
     iterations = [1, 2, 3, 4, 5]
     assert plotted == {
