@@ -22,8 +22,7 @@ from pokerlab.errors import UserError
 from pokerlab.games.base import CHANCE, Game
 from pokerlab.search.subgames import Subgames, solving_bytes
 from pokerlab.search.tree import PublicTree
-from pokerlab.selfplay.data import Batch
-from pokerlab.selfplay.workers import random_stream
+from pokerlab.selfplay.place import Place, random_stream
 from pokerlab.training.assemble import Assembled
 
 PASSES = 12
@@ -60,7 +59,8 @@ def cost_of_subgame(parts: Assembled, root: Any, options: Any) -> dict[str, Any]
     subgames, network = Subgames(parts.game), parts.module.networks
     tree = subgames.tree(root)
     forest = subgames.forest([root], SINGLE)
-    play = parts.data.dataset.pool.selfplay
+    actors: Any = parts.data.dataset.actors
+    play = actors.actor.selfplay
     iterations = play.search_iterations if len(tree.decisions) else 1
     belief = forest.root_possible / forest.root_possible.sum(-1, keepdim=True)
     cfr = parts.solver.start(forest, belief.expand(2, -1, -1).contiguous(), network)
@@ -105,19 +105,20 @@ def flops_per_state(module: nn.Module) -> int:
 def seconds_per_step(parts: Assembled) -> float:
     """Of an optimiser step, on a batch of examples from two trajectories."""
     data, module = parts.data, parts.module
-    play = data.dataset.pool.selfplay
-    play.search_iterations = 2  # their values do not matter
-    values, policies = play.generate(module.networks, 2, random_stream(1), SINGLE)
-    data.values.add(values)
-    data.policies.add(policies)
-    optimiser, draws = module.configure_optimizers(), random_stream(2)
+    actors: Any = data.dataset.actors
+    actor = actors.actor
+    actor.selfplay.search_iterations = 2  # their values do not matter
+    examples = actor.generate(module.networks, 2, Place(1, 0))
+    for name, replay in data.replays.items():
+        replay.add(examples[name])
+    optimiser, draws = module.configure_optimizers()["optimizer"], random_stream(2)
     seconds = []
     for _ in range(2):
         started = time.perf_counter()
         size = data.dataset.batch_size
-        batch = Batch(data.values.sample(size, draws), data.policies.sample(size, draws))
+        batch = {name: replay.sample(size, draws) for name, replay in data.replays.items()}
         optimiser.zero_grad()
-        (module.value_error(batch.value) + module.policy_error(batch.policy)).backward()
+        module.training_step(batch, 0).backward()
         optimiser.step()
         seconds.append(time.perf_counter() - started)
     return min(seconds)

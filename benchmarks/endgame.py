@@ -31,8 +31,8 @@ from pokerlab.games.base import Game
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafEvaluator, LeafValues
 from pokerlab.selfplay.examples import ValueExamples
+from pokerlab.selfplay.place import random_stream
 from pokerlab.selfplay.trajectories import SelfPlay
-from pokerlab.selfplay.workers import random_stream
 from pokerlab.store.folder import RunFolder
 from pokerlab.training.assemble import Assembled
 from pokerlab.training.restore import find_checkpoint, restored

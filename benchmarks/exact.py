@@ -30,7 +30,7 @@ from pokerlab.search.leaves import LeafValues
 from pokerlab.search.solver import Solver
 from pokerlab.search.tree import build_tree
 from pokerlab.selfplay.examples import ValueExamples
-from pokerlab.selfplay.workers import random_stream
+from pokerlab.selfplay.place import random_stream
 from pokerlab.training.assemble import Assembled
 from pokerlab.training.restore import find_checkpoint, restored
 from pokerlab.training.start import read_config

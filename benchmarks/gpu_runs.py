@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -26,16 +25,16 @@ from benchmarks.selfplay import Clock
 from pokerlab.config.command import check_overrides
 from pokerlab.games import showdown
 from pokerlab.games.holdem import Holdem
-from pokerlab.learning.module import SelfPlayModule
+from pokerlab.learning.module import Learner
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import Subgames
 from pokerlab.selfplay.data import Batch
 from pokerlab.selfplay.examples import PolicyExamples, SomeExamples, ValueExamples
+from pokerlab.selfplay.place import random_stream
 from pokerlab.selfplay.sampling import TrajectorySampler
 from pokerlab.selfplay.trajectories import SelfPlay
-from pokerlab.selfplay.workers import random_stream
 from pokerlab.store.folder import RunFolder
 from pokerlab.training.assemble import Assembled
 
@@ -131,8 +130,8 @@ def timeline(
         "peak_gb": torch.cuda.max_memory_allocated() / 1e9 if on_gpu else None,
     }  # fmt: skip
     yield [*rows[:-1], rows[-1] | about]
-    data.values.add(values)
-    data.policies.add(policies)
+    for name, made in (("values", values), ("policies", policies)):
+        data.replays[name].add(made)
     clock = DeviceClock(setting)
     with Utilisation(setting) as worked:
         learn(setting, module, data, updates, clock)
@@ -151,11 +150,11 @@ def timeline(
 
 
 def play(
-    setting: Setting, parts: Assembled, module: SelfPlayModule, trajectories: int
+    setting: Setting, parts: Assembled, module: Learner, trajectories: int
 ) -> tuple[tuple[ValueExamples, PolicyExamples], float, list[Row]]:
     """The examples of so many games, the seconds that they took, and where those went."""
     like = torch.empty(0, device=setting.device)
-    selfplay = parts.data.dataset.pool.selfplay
+    selfplay = parts.data.dataset.actors.actor.selfplay
     selfplay.generate(module.networks, 2, random_stream(setting.seed, 0), like)  # compiles and loads
     if setting.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -179,9 +178,7 @@ def shares(name: str, clock: Clock, worked: Utilisation) -> list[Row]:
     return [*rows, {"phase": name, "seconds": total, "gpu_percent": worked.percent}]
 
 
-def take_step(
-    setting: Setting, module: SelfPlayModule, optimiser: torch.optim.Optimizer, batch: Batch
-) -> None:
+def take_step(setting: Setting, module: Learner, optimiser: torch.optim.Optimizer, batch: Batch) -> None:
     """An optimiser step as Lightning takes it with mixed precision."""
     with torch.autocast(setting.device.type, torch.bfloat16):
         loss = module.training_step(batch, 0)
@@ -191,15 +188,21 @@ def take_step(
     optimiser.step()
 
 
-def learn(setting: Setting, module: SelfPlayModule, data: Any, updates: int, clock: Clock) -> None:
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """The examples of every stream there."""
+    return {name: examples.to(device) for name, examples in batch.items()}
+
+
+def learn(setting: Setting, module: Learner, data: Any, updates: int, clock: Clock) -> None:
     """Optimiser steps; the first two are not measured."""
-    optimiser, draws, size = module.configure_optimizers(), random_stream(2), data.dataset.batch_size
+    optimiser = module.configure_optimizers()["optimizer"]
+    draws, size = random_stream(2), data.dataset.batch_size
     for number in range(-2, updates):
         if number == 0:
             clock.seconds.clear()
         replay = clock.time_calls("batches", lambda of: of.sample(size, draws))
-        batch = Batch(replay(data.values), replay(data.policies))
-        batch = clock.time_calls("copies", batch.to)(setting.device)
+        batch = {name: replay(of) for name, of in data.replays.items()}
+        batch = clock.time_calls("copies", to_device)(batch, setting.device)
         clock.time_calls("steps", take_step)(setting, module, optimiser, batch)
 
 
@@ -208,20 +211,20 @@ def learning(setting: Setting, kept: int) -> Iterator[Row]:
     module = Assembled(setting.config).module.to(setting.device)
     size, game = setting.config.batch_size, setting.game
     examples = random_examples(game, kept)
-    on_device = Batch(*examples).to(setting.device)
+    in_memory: Batch = dict(zip(("values", "policies"), examples, strict=True))
+    on_device = to_device(in_memory, setting.device)
     separate, fused = (torch.optim.Adam(module.parameters(), lr=1e-4, fused=fused) for fused in (False, True))
     draws = random_stream(setting.seed)
 
     def picked(examples: SomeExamples, index: Tensor) -> SomeExamples:
-        columns = {field.name: getattr(examples, field.name)[index] for field in fields(examples)}
-        return type(examples)(**columns)
+        return type(examples)(**{name: column[index] for name, column in examples.columns().items()})
 
     def drawn(batch: Batch, device: torch.device) -> Batch:
         index = torch.randint(kept, (size,), generator=draws).to(device)
-        return Batch(picked(batch.value, index), picked(batch.policy, index))
+        return {name: picked(examples, index) for name, examples in batch.items()}
 
     def copied() -> Batch:
-        return drawn(Batch(*examples), torch.device("cpu")).to(setting.device)
+        return to_device(drawn(in_memory, torch.device("cpu")), setting.device)
 
     sources: dict[str, Callable[[], Batch]] = {
         "memory": copied,

@@ -47,6 +47,7 @@ from pokerlab.search.forest import Forest
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import solving_bytes
 from pokerlab.search.tree import build_tree
+from pokerlab.selfplay.place import Place
 from pokerlab.training.assemble import Assembled
 
 BATCHES = (1, 4, 16, 64, 256, 1024, 4096)
@@ -171,17 +172,17 @@ def start_generation(overrides: Sequence[str], workers: int, seed: int) -> Itera
     (config,) = check_overrides("train", [*overrides, f"workers={workers}", f"seed={seed}"])
     torch_device(config.trainer.accelerator, "trainer.accelerator")
     parts = Assembled(config)
-    pool = parts.data.dataset.pool
+    actors = parts.data.dataset.actors
 
     def generate(iterations: int = 1) -> int:
         for _ in range(iterations):
-            made = pool.generate(parts.module.value_network, config.trajectories, seed, 0)
-        return sum(len(examples) for examples in made)
+            made = actors.generate(parts.module.networks, config.trajectories, Place(seed, 0))
+        return sum(map(len, made.values()))
 
     try:
         yield generate, generate()
     finally:
-        pool.close()
+        actors.close()
 
 
 def worker_rows(

@@ -82,14 +82,13 @@ class Clock:
 
 def watch(parts: Assembled, clock: Clock) -> None:
     """Wraps the parts of a run so that ``clock`` sees its phases."""
-    pool = parts.data.dataset.pool
-    for replay in (parts.data.values, parts.data.policies):
+    actors: Any = parts.data.dataset.actors
+    for replay in parts.data.replays.values():
         for name in ("add", "sample"):
             setattr(replay, name, clock.time_calls("replay", getattr(replay, name)))
-    if pool.workers:
-        pool.generate = clock.time_calls("workers", pool.generate)  # type: ignore[method-assign]
+    actors.generate = clock.time_calls("workers" if actors.workers else "sampling", actors.generate)
+    if actors.workers:
         return
-    pool.generate = clock.time_calls("sampling", pool.generate)  # type: ignore[method-assign]
     network, start = parts.module.value_network, parts.solver.start
 
     def at(*arguments: Any) -> LeafValues:
@@ -122,7 +121,7 @@ class Stopwatch(lightning.Callback):
     def on_train_epoch_start(self, *_: Any) -> None:
         """The iteration begins."""
         self.clock.seconds.clear()
-        self._values_before = self.data.values.added
+        self._values_before = self.data.replays["values"].added
         self.clock.enter("optimiser")
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
@@ -131,7 +130,7 @@ class Stopwatch(lightning.Callback):
         if trainer.current_epoch:
             made = {
                 "examples": self.data.dataset.new_examples,
-                "value_examples": self.data.values.added - self._values_before,
+                "value_examples": self.data.replays["values"].added - self._values_before,
             }
             self.iterations.append({**self.clock.seconds, **made})
 

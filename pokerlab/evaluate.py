@@ -50,7 +50,7 @@ from pokerlab.evaluation.policies import WholeGame
 from pokerlab.evaluation.report import contest_tables, exploitability_table, read_evaluation
 from pokerlab.search.resolving import SEARCH_AVERAGE, SEARCH_GADGET, SEARCH_ITERATION
 from pokerlab.store.files import write_json
-from pokerlab.training.board import log_evaluation
+from pokerlab.training.loggers import log_evaluation
 from pokerlab.training.trained import Trained, load_run
 
 MATCH_CHOICES = {"aivat": ("both", "own", "none"), "value_function": (None, "self_play", "check_down")}
@@ -174,7 +174,7 @@ def _exploitability(config: DictConfig, run: Trained, export: Path | None) -> tu
 def _agents(run: Trained) -> dict[str, Agent]:
     """By the ways to play; not with the gadget in games of many hands, where it takes long."""
     agents = {}
-    for way in WAYS_TO_PLAY:
+    for way in run.algorithm.agents:
         if way == SEARCH_GADGET and run.game.num_hands > MOST_HANDS:
             continue
         with suppress(ValueError):  # not with this solver

@@ -10,6 +10,7 @@ import lightning
 import torch
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers.logger import Logger
 
 from pokerlab.selfplay.data import SelfPlayData
 from pokerlab.selfplay.replay_on_disk import chunk_files
@@ -22,39 +23,45 @@ class RunCheckpointIO(CheckpointIO):
     """Writes a checkpoint and the replay that belongs to it, each file whole or not at all.
 
     The replay of iteration i is ``replay-<i>.pt``, written before the checkpoint that names it and
-    removed when no checkpoint does; so are the chunks of a replay on disk. ``last.ckpt`` is held in
-    memory, as bytes, until :meth:`flush`: it is handed over after every iteration, so that an interrupted
-    run can save the last finished one.
+    removed when no checkpoint does; so are the chunks of a replay on disk. Checkpoints are handed over
+    when an iteration ends and held in memory, as bytes, until :meth:`release`: its metrics come first.
+    ``last.ckpt`` waits until :meth:`flush`: it is handed over after every iteration, so that an
+    interrupted run can save the last finished one.
 
     Args:
         run: the run's folder.
         data: has the replay.
+        game: its name.
     """
 
-    def __init__(self, run: RunFolder, data: SelfPlayData) -> None:
-        self.run, self.data = run, data
+    def __init__(self, run: RunFolder, data: SelfPlayData, game: str) -> None:
+        self.run, self.data, self.game = run, data, game
+        self._handed: dict[str, tuple[bytes, dict[str, Any]]] = {}
         self._last: tuple[bytes, dict[str, Any]] | None = None
         self._replays: set[str] = set()  # that this process wrote; others may be of a run that went on
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Writes ``checkpoint``; ``last.ckpt`` only on :meth:`flush`."""
+        """Takes ``checkpoint``, to be written later."""
         position = checkpoint[type(self.data).__qualname__]
         checkpoint["pokerlab"] = {
             "format": FORMAT,
-            "game": self.data.game.name,
+            "game": self.game,
             "iteration": position["iteration"],
             "replay": f"replay-{position['iteration']:06d}.pt",
         }
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
-        if Path(path).name == LAST:
-            self._last = buffer.getvalue(), position
-        else:
-            # Lightning makes the path absolute; what cannot be written is named as the run is
-            self._write(self.run.checkpoints / Path(path).name, buffer.getvalue(), position)
+        self._handed[Path(path).name] = buffer.getvalue(), position
+
+    def release(self) -> None:
+        """Writes what was handed over, but ``last.ckpt`` only on :meth:`flush`."""
+        handed, self._handed = self._handed, {}
+        self._last = handed.pop(LAST, self._last)
+        for name, content in handed.items():
+            self._write(self.run.checkpoints / name, *content)
 
     def flush(self) -> None:
-        """Writes the ``last.ckpt`` that was handed over last, if it is not written yet."""
+        """Writes the ``last.ckpt`` that was released last, if it is not written yet."""
         if self._last is not None:
             self._write(self.run.checkpoints / LAST, *self._last)
             self._last = None
@@ -123,8 +130,6 @@ class RunCheckpoint(ModelCheckpoint):
     ) -> None:
         super().__init__(
             dirpath=run.checkpoints,
-            filename="iteration={iteration:06.0f}",
-            auto_insert_metric_name=False,
             save_top_k=-1,
             every_n_epochs=checkpoint_every,
             save_on_train_epoch_end=True,
@@ -132,6 +137,7 @@ class RunCheckpoint(ModelCheckpoint):
         )
         self.run, self.checkpoint_every, self.commit_every = run, checkpoint_every, commit_every
         self.saved = saved
+        self._handed = self._due = False
 
     @property
     def state_key(self) -> str:
@@ -145,14 +151,31 @@ class RunCheckpoint(ModelCheckpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Nothing to take over."""
 
+    def format_checkpoint_name(self, metrics: Any, *_: Any, **__: Any) -> str:
+        """By the number of iterations that are done."""
+        return str(self.run.checkpoint(int(metrics["epoch"]) + 1))
+
+    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        """Comes after all loggers: Lightning has no later hook in an iteration."""
+        super().setup(trainer, pl_module, stage)
+        trainer.loggers = [*trainer.loggers, _AfterLogging(lambda: self._write(trainer))]
+
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """An iteration is finished."""
         super().on_train_epoch_end(trainer, pl_module)
         trainer.save_checkpoint(self.run.checkpoints / LAST)
         finished = trainer.current_epoch + 1
         due = finished % self.checkpoint_every == 0 or finished % self.commit_every == 0
-        if due or finished == trainer.max_epochs or trainer.should_stop:
-            self._flush(trainer)
+        self._due = due or finished == trainer.max_epochs or trainer.should_stop
+        self._handed = True
+
+    def _write(self, trainer: lightning.Trainer) -> None:
+        """The finished iteration's numbers are logged."""
+        if self._handed:
+            self._handed = False
+            _writer(trainer).release()
+            if self._due:
+                self._flush(trainer)
 
     def on_exception(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
@@ -162,8 +185,32 @@ class RunCheckpoint(ModelCheckpoint):
             self._flush(trainer)
 
     def _flush(self, trainer: lightning.Trainer) -> None:
-        writer = trainer.strategy.checkpoint_io
-        assert isinstance(writer, RunCheckpointIO)
-        writer.flush()
+        _writer(trainer).flush()
         if self.saved is not None:
             self.saved()
+
+
+def _writer(trainer: lightning.Trainer) -> RunCheckpointIO:
+    writer = trainer.strategy.checkpoint_io
+    assert isinstance(writer, RunCheckpointIO)
+    return writer
+
+
+class _AfterLogging(Logger):
+    """The last of the loggers: what is logged is with all others by now."""
+
+    name = version = None
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        super().__init__()
+        self._then = then
+
+    def log_metrics(self, *_: Any, **__: Any) -> None:
+        """Keeps nothing."""
+
+    def log_hyperparams(self, *_: Any, **__: Any) -> None:
+        """Keeps nothing."""
+
+    def save(self) -> None:
+        """Lightning calls this after it has logged."""
+        self._then()

@@ -6,6 +6,8 @@ from typing import Any
 
 import lightning
 
+from pokerlab.learning.module import log_number
+
 log = logging.getLogger("pokerlab")
 
 
@@ -66,7 +68,9 @@ class CostGuard(lightning.Callback):
         self._iteration_began = time.time()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Decides whether there is another iteration."""
+        """Logs the cost, and decides whether there is another iteration."""
+        if (spent := self.cost) is not None:
+            log_number(pl_module, "cost_usd", round(spent, 6))
         self._longest = max(self._longest, time.time() - self._iteration_began)
         then = self._elapsed + self._longest
         cost = self._cost(then)

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import lightning
@@ -16,8 +17,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+from torch import Tensor
 
-from pokerlab.callbacks.metrics import module_and_data
+from pokerlab.callbacks.exploitability import ExploitabilityEvery
 
 log = logging.getLogger("pokerlab")
 
@@ -65,18 +67,15 @@ class ProgressBar(lightning.Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """An iteration is finished."""
-        module, data = module_and_data(trainer)
-        measured, finished = module.measured, trainer.current_epoch + 1
-        rate = data.dataset.new_examples / (self._trained - self._started)
-        numbers = (
-            f"value loss {measured['value_loss']:.2e}  policy loss {measured['policy_loss']:.2e}  "
-            f"{rate:,.0f} examples/s"
-        )
-        if (found := measured.get("exploitability")) is not None:
-            self._newest = (
-                f"exploitability {found:.4f} ({measured['search_iterations']} search iterations), "
-                f"policy net {measured['exploitability_policy_net']:.4f}"
-            )
+        logged, finished = trainer.callback_metrics, trainer.current_epoch + 1
+        examples: int = trainer.datamodule.dataset.new_examples  # type: ignore[attr-defined]
+        losses = [
+            f"{name.replace('_', ' ')} {value:.2e}  " for name, value in logged.items() if "loss" in name
+        ]
+        numbers = f"{''.join(losses)}{examples / (self._trained - self._started):,.0f} examples/s"
+        evaluation = [each for each in trainer.callbacks if isinstance(each, ExploitabilityEvery)]  # type: ignore[attr-defined]
+        if any(each.evaluated == trainer.current_epoch for each in evaluation):
+            self._newest = _strength(logged)
             log.info("iteration %d  %s  %s", finished, numbers, self._newest)
             self._said = time.perf_counter()
         elif (
@@ -95,3 +94,11 @@ class ProgressBar(lightning.Callback):
     def on_exception(self, *_: Any) -> None:
         """Takes the bar away."""
         self._live.stop()
+
+
+def _strength(logged: Mapping[str, Tensor]) -> str:
+    said = f"exploitability {logged['exploitability']:.4f}"
+    if "search_iterations" in logged:
+        said += f" ({logged['search_iterations']:.0f} search iterations)"
+    alone = logged.get("exploitability_policy_net")
+    return said if alone is None else f"{said}, policy net {alone:.4f}"

@@ -1,106 +1,151 @@
 """A run's numbers, strategies and pictures on Weights & Biases (docs/wandb.md)."""
 
 import logging
+import os
 import uuid
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-import lightning
 import wandb
+from lightning.pytorch.loggers.logger import Logger
 
-from pokerlab.callbacks.exploitability import ExploitabilityEvery
-from pokerlab.callbacks.metrics import Metrics
 from pokerlab.store.checkpoints import read_checkpoint
 from pokerlab.store.folder import LAST, RunFolder
 
 log = logging.getLogger("pokerlab")
 
-MOST_ROWS = 500
-"""Of a table of strategies."""
+MODES = ("online", "offline")
+FOLDERS = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR")
 
 
-class WandbRun(lightning.Callback):
-    """Logs what :class:`Metrics` wrote, which must come before it; a context in which the W&B run is open.
+class WandbRun(Logger):
+    """Logs what stands in ``training_metrics.jsonl``, which must be logged before it.
 
     Args:
         run: the run's folder; its job.json keeps the W&B id, so that a resumed run goes on under it.
-        config: plain values.
-        metrics: has the newest line.
-        evaluation: has the newest strategies.
+        config: of the run, plain values.
         mode: ``online`` or ``offline``.
         project: W&B project.
         entity: W&B user or team; None: the default one.
-        upload_checkpoint: whether ``last.ckpt`` and its replay, without chunks on disk, become an artifact at
-            the end.
+        upload_checkpoint: whether the last and the best checkpoint, with their replays but without chunks
+            on disk, become artifacts at the end.
+        save_code: whether the package's source becomes one.
     """
 
     def __init__(
         self,
         run: RunFolder,
-        config: dict[str, Any],
-        metrics: Metrics,
-        evaluation: ExploitabilityEvery,
+        config: Mapping[str, Any],
         *,
         mode: str,
         project: str,
         entity: str | None,
         upload_checkpoint: bool,
+        save_code: bool = True,
     ) -> None:
-        self.run, self.metrics, self.evaluation = run, metrics, evaluation
-        self._upload_checkpoint = upload_checkpoint
+        super().__init__()
+        self.run, self._upload_checkpoint = run, upload_checkpoint
+        self._waiting: dict[str, Any] = {}
         job = run.read_job()
         if "wandb_id" not in job:
-            job["wandb_id"] = uuid.uuid4().hex[:12]
-            run.update_job(wandb_id=job["wandb_id"])
-        self._board = _open(run, mode, project=project, entity=entity, config=config)
+            # an agent of a W&B sweep has given the run its id
+            run.update_job(wandb_id=os.environ.get("WANDB_RUN_ID") or uuid.uuid4().hex[:12])
+        self._staged = ExitStack()
+        self._staged.enter_context(_staged_in(run))
+        self._board = _open(run, mode, project=project, entity=entity, config=dict(config))
         self._board.define_metric("iteration")
         self._board.define_metric("*", step_metric="iteration")
+        if save_code:
+            self._board.log_code(str(Path(__file__).parents[1]))
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Logs the iteration's line, and strategies if they were evaluated."""
-        line = self.metrics.newest
+    @property
+    def name(self) -> str:
+        """Of the run."""
+        return self.run.path.name
+
+    @property
+    def version(self) -> str:
+        """The W&B id."""
+        return self._board.id
+
+    @property
+    def experiment(self) -> wandb.Run:
+        """The W&B run."""
+        return self._board
+
+    def log_hyperparams(self, *_: Any, **__: Any) -> None:
+        """Nothing: W&B has the config."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Logs an iteration: its line, and what else was logged."""
+        if "iteration" not in metrics:
+            self._waiting |= metrics
+            return
+        [line] = self.run.read_metrics(last=1)
+        known = {key: value for key, value in line.items() if value is not None}
         seconds = line["seconds_selfplay"] + line["seconds_training"]
-        logged = {key: value for key, value in line.items() if value is not None}
-        logged["examples_per_second"] = line["examples"] / seconds
-        if line["exploitability"] is not None:
-            logged["strategies"] = self._strategies()
-        self._board.log(logged)
+        self._board.log(self._waiting | known | {"examples_per_second": line["examples"] / seconds})
+        self._waiting = {}
 
-    def _strategies(self) -> wandb.Table:
-        """What search and policy network play, information state by information state from the root."""
-        whole, policies = self.evaluation.whole, self.evaluation.policies
-        each = {name: dict(islice(whole.information_states(s), MOST_ROWS)) for name, s in policies.items()}
-        rows = [
-            [state, action, *(each[name][state][action] for name in each)]
-            for state, chances in next(iter(each.values())).items()
-            for action in chances
-        ]
-        return wandb.Table(columns=["information state", "action", *each], data=rows[:MOST_ROWS])
+    def log_table(self, key: str, columns: list[str], data: list[list[Any]]) -> None:
+        """Logs a table with the iteration."""
+        self._waiting[key] = wandb.Table(columns=columns, data=data)
 
-    def log_pictures(self, paths: Sequence[Path]) -> None:
-        """Logs the run's plots."""
-        self._board.log({f"plots/{path.stem}": wandb.Image(str(path)) for path in paths})
+    def log_image(self, key: str, images: Sequence[str]) -> None:
+        """Logs pictures, by their paths, with what comes next or at the end."""
+        pictures = [wandb.Image(path) for path in images]
+        self._waiting[key] = pictures if len(pictures) > 1 else pictures[0]
 
-    def __enter__(self) -> "WandbRun":
-        return self
+    def close(self, error: BaseException | None) -> None:
+        """Ends the W&B run; it has failed, and says so by an alert, if training did."""
+        with self._staged:
+            self._end(error)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Ends the W&B run; it has failed if training did."""
+    def _end(self, error: BaseException | None) -> None:
         summary = self.run.read_summary()
+        if self._waiting:
+            self._board.log(self._waiting)
         self._board.summary["best_exploitability"] = summary.get("best_exploitability")
         self._board.summary["state"] = summary.get("state")
+        if self._upload_checkpoint:
+            self._upload()
+        if isinstance(error, Exception):
+            reason = error.__cause__ or error
+            text = f"{type(reason).__name__}: {reason}"
+            self._board.alert(title=f"{self.name} failed", text=text, level=wandb.AlertLevel.ERROR)
+        self._board.finish(exit_code=int(isinstance(error, Exception)))
+
+    def _upload(self) -> None:
+        """Uploads the best checkpoint and, as the newest version, the last one."""
         last = self.run.checkpoints / LAST
-        if self._upload_checkpoint and last.exists():
+        if not last.exists():
+            return
+        best = best_checkpoint(self.run)
+        uploads = {last: ["latest", "best"]} if best == last else {best: ["best"], last: ["latest"]}
+        for path, aliases in uploads.items():
             artifact = wandb.Artifact(f"checkpoint-{self._board.id}", type="checkpoint")
-            artifact.add_file(str(last))
-            artifact.add_file(str(last.with_name(read_checkpoint(last)["pokerlab"]["replay"])))
-            self._board.log_artifact(artifact)
-        self._board.finish(exit_code=int(kind is not None and issubclass(kind, Exception)))
+            artifact.add_file(str(path))
+            artifact.add_file(str(path.with_name(read_checkpoint(path)["pokerlab"]["replay"])))
+            self._board.log_artifact(artifact, aliases=aliases)
+
+
+def best_checkpoint(run: RunFolder) -> Path:
+    """The kept checkpoint of the lowest exploitability; if none was evaluated, the last.
+
+    Args:
+        run: has a ``last.ckpt``.
+    """
+    last = run.checkpoints / LAST
+    paths = {read_checkpoint(last)["pokerlab"]["iteration"]: last} if last.exists() else {}
+    paths = run.numbered() | paths
+    found = {
+        line["iteration"] + 1: line["exploitability"]
+        for line in run.read_metrics()
+        if line["iteration"] + 1 in paths and line["exploitability"] is not None
+    }
+    return paths[min(found, key=lambda iteration: (found[iteration], -iteration))] if found else last
 
 
 def summarise(
@@ -115,9 +160,10 @@ def summarise(
         project: as above.
         entity: as above.
     """
-    board = _open(run, mode, project=project, entity=entity)
-    board.summary.update(dict(_flat(results, "evaluation")))
-    board.finish()
+    with _staged_in(run):
+        board = _open(run, mode, project=project, entity=entity)
+        board.summary.update(dict(_flat(results, "evaluation")))
+        board.finish()
 
 
 def _flat(value: Any, name: str) -> Iterator[tuple[str, Any]]:
@@ -128,8 +174,22 @@ def _flat(value: Any, name: str) -> Iterator[tuple[str, Any]]:
         yield from _flat(inner, f"{name}/{key}")
 
 
+@contextmanager
+def _staged_in(run: RunFolder) -> Iterator[None]:
+    """Keeps in the run's folder what waits to be uploaded: a home may be full, or not to be written."""
+    folders = {name: str(run.path.resolve() / "wandb") for name in FOLDERS if name not in os.environ}
+    os.environ.update(folders)
+    try:
+        yield
+    finally:
+        for name in folders:
+            os.environ.pop(name, None)
+
+
 def _open(run: RunFolder, mode: str, **options: Any) -> wandb.Run:
     """The W&B run of a run; offline if it cannot be reached."""
+    if mode not in MODES:
+        raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
     job = run.read_job()
     options |= {
         "name": run.path.name,

@@ -3,6 +3,7 @@
 import inspect
 import math
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,7 @@ def build(config: DictConfig, *args: Any, **kwargs: Any) -> Any:
     Raises:
         UserError: a value is wrong; says which.
     """
-    try:
-        target = hydra.utils.get_class(config["_target_"])
-        parameters = inspect.signature(target).parameters
-    except Exception as error:  # what Hydra raises depends on how the path is wrong
-        raise UserError(f"_target_ {config.get('_target_')!r} is not a class") from error
+    target, parameters = find_class(config), find_parameters(config)
     for key, value in ((str(key), value) for key, value in config.items()):
         expected = parameters.get(key)
         if expected is not None and expected.annotation is bool and not isinstance(value, bool):
@@ -42,6 +39,30 @@ def build(config: DictConfig, *args: Any, **kwargs: Any) -> Any:
             given = {key: value for key, value in config.items() if key != "_target_"}
             raise UserError(f"wrong type of value for {target.__name__}, given {given}") from error
         raise
+
+
+def find_class(config: Mapping[str, Any]) -> Any:
+    """The class that a component names.
+
+    Raises:
+        UserError: there is none.
+    """
+    try:
+        return hydra.utils.get_class(config["_target_"])
+    except Exception as error:  # what Hydra raises depends on how the path is wrong
+        raise UserError(f"_target_ {config.get('_target_')!r} is not a class") from error
+
+
+def find_parameters(config: Mapping[str, Any]) -> Mapping[str, inspect.Parameter]:
+    """What the class that a component names takes, by name.
+
+    Raises:
+        UserError: there is no such class.
+    """
+    try:
+        return inspect.signature(find_class(config)).parameters
+    except ValueError as error:  # of one that is written in C
+        raise UserError(f"_target_ {config['_target_']!r} cannot be made from a config") from error
 
 
 def check_integer(config: DictConfig, key: str, *, least: int, most: int = 2**62) -> int:

@@ -17,8 +17,8 @@ from pokerlab.store.files import now
 from pokerlab.store.folder import OUTPUTS
 from pokerlab.store.process import process_record
 from pokerlab.training.assemble import Assembled
-from pokerlab.training.board import check_logger
 from pokerlab.training.cost import check_limits, price_per_hour
+from pokerlab.training.loggers import check_logger
 from pokerlab.training.start import Start, automatic_name, check_run_name, resumed_config, start
 
 LAUNCHERS = ("local", "modal")

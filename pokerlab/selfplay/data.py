@@ -1,68 +1,66 @@
 """Self-play as a Lightning data source: one iteration is one epoch."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeAlias
 
 import lightning
-import torch
+from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from pokerlab.games.base import Game
-from pokerlab.selfplay.examples import PolicyExamples, SomeExamples, ValueExamples, moved
+from pokerlab.selfplay.actors.base import Actors
+from pokerlab.selfplay.examples import Examples, SomeExamples
+from pokerlab.selfplay.place import BATCHES, Place
 from pokerlab.selfplay.replay import MemoryReplay, Replay
 from pokerlab.selfplay.replay_on_disk import DiskReplay
-from pokerlab.selfplay.workers import SearchModule, WorkerPool, random_stream
 
-_BATCHES = -1  # the place of batch sampling among an iteration's random streams; workers count from 0
+Batch: TypeAlias = dict[str, Any]
+"""What one optimiser step learns from: examples of each stream, by its name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """What one optimiser step learns from."""
+class Stream(Generic[SomeExamples]):
+    """Examples of one kind, as an algorithm wants them kept."""
 
-    value: ValueExamples
-    policy: PolicyExamples
-
-    def to(self, device: torch.device) -> "Batch":
-        """The batch on ``device``: Lightning calls this."""
-        return Batch(moved(self.value, device), moved(self.policy, device))
+    none: SomeExamples
+    """No examples; says what one looks like."""
+    capacity: int
+    """The most to sample from."""
 
 
 class SelfPlayDataset(IterableDataset[Batch]):
-    """Plays, then yields batches from the replay; each pass is one iteration.
+    """Plays, then yields batches from the replays; each pass is one iteration.
 
     Args:
-        pool: generates trajectories.
-        network: gives the networks with their present weights.
-        values: replay of value examples.
-        policies: replay of policy examples.
+        actors: generate trajectories.
+        networks: gives the networks with their present weights.
+        replays: of each stream, in the order in which batches are drawn.
         trajectories: games an iteration.
         updates: batches an iteration.
-        batch_size: value examples and policy examples a batch.
+        batch_size: examples of each stream a batch.
         seed: of the run.
     """
 
     def __init__(
         self,
-        pool: WorkerPool,
-        network: Callable[[], SearchModule],
-        values: Replay[ValueExamples],
-        policies: Replay[PolicyExamples],
+        actors: Actors,
+        networks: Callable[[], nn.Module],
+        replays: Mapping[str, Replay],
         *,
         trajectories: int,
         updates: int,
         batch_size: int,
         seed: int,
     ) -> None:
-        self.pool, self.network, self.values, self.policies = pool, network, values, policies
+        self.actors, self.networks, self.replays = actors, networks, replays
         self.trajectories, self.updates, self.batch_size, self.seed = trajectories, updates, batch_size, seed
+        self.rank = 0
         self.iteration = 0
         """How many iterations' trajectories have been played."""
         self.new_examples = 0
-        """Value and policy examples that the latest iteration added."""
+        """Examples of all streams that the latest iteration added."""
         self.seconds = 0.0
         """What generating them took."""
 
@@ -71,75 +69,73 @@ class SelfPlayDataset(IterableDataset[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         started = time.perf_counter()
-        values, policies = self.pool.generate(self.network(), self.trajectories, self.seed, self.iteration)
-        self.values.add(values)
-        self.policies.add(policies)
-        self.new_examples = len(values) + len(policies)
+        place = Place(self.seed, self.iteration, self.rank)
+        examples = self.actors.generate(self.networks(), self.trajectories, place)
+        if examples.keys() != self.replays.keys():
+            raise ValueError(
+                f"the actor gave examples of {', '.join(examples)}, but the streams are "
+                f"{', '.join(self.replays)}"
+            )
+        for name, replay in self.replays.items():
+            replay.add(examples[name])
+        self.new_examples = sum(map(len, examples.values()))
         self.seconds = time.perf_counter() - started
-        draws = random_stream(self.seed, self.iteration, 2**32 + _BATCHES)
+        draws = Place(self.seed, self.iteration, self.rank, BATCHES).generator()
         self.iteration += 1
         for _ in range(self.updates):
-            yield Batch(
-                self.values.sample(self.batch_size, draws), self.policies.sample(self.batch_size, draws)
-            )
+            yield {name: replay.sample(self.batch_size, draws) for name, replay in self.replays.items()}
 
 
 class SelfPlayData(lightning.LightningDataModule):
-    """The dataset, its replays and its workers.
+    """The dataset, its replays and its actors.
 
     Its part of a checkpoint is the iteration and the replays' positions; their contents are saved beside
-    it (:meth:`replay_contents`). Random states need no saving: see :func:`random_stream`.
+    it (:meth:`replay_contents`). Random states need no saving: see :class:`~pokerlab.selfplay.place.Place`.
 
     Args:
-        game: the rules.
-        pool: generates trajectories.
+        streams: of the algorithm.
+        actors: generate trajectories.
         trajectories: games an iteration.
         updates: batches an iteration.
-        batch_size: value examples and policy examples a batch.
-        value_capacity: size of the replay of value examples.
-        policy_capacity: size of the replay of policy examples.
+        batch_size: examples of each stream a batch.
         newest: share of all examples that may be sampled, see :class:`Replay`.
         seed: of the run.
-        replay_folder: where the replays keep their examples; null: in memory.
+        replay_folder: where the replays keep their examples; None: in memory.
     """
 
     def __init__(
         self,
-        game: Game,
-        pool: WorkerPool,
+        streams: Mapping[str, Stream],
+        actors: Actors,
         *,
         trajectories: int,
         updates: int,
         batch_size: int,
-        value_capacity: int,
-        policy_capacity: int,
         newest: float,
         seed: int,
         replay_folder: Path | None = None,
     ) -> None:
         super().__init__()
-        self.game = game
 
-        def replay(name: str, none: SomeExamples, capacity: int) -> Replay[SomeExamples]:
+        def replay(name: str, stream: Stream[Examples]) -> Replay[Examples]:
             if replay_folder is None:
-                return MemoryReplay(none, capacity=capacity, newest=newest)
-            return DiskReplay(none, replay_folder, name, capacity=capacity, newest=newest)
+                return MemoryReplay(stream.none, capacity=stream.capacity, newest=newest)
+            return DiskReplay(stream.none, replay_folder, name, capacity=stream.capacity, newest=newest)
 
-        self.values = replay("values", ValueExamples.none(game), value_capacity)
-        self.policies = replay("policies", PolicyExamples.none(game), policy_capacity)
+        self.replays = {name: replay(name, stream) for name, stream in streams.items()}
         self.dataset = SelfPlayDataset(
-            pool,
-            self._network,
-            self.values,
-            self.policies,
+            actors,
+            self._networks,
+            self.replays,
             trajectories=trajectories,
             updates=updates,
             batch_size=batch_size,
             seed=seed,
         )
 
-    def _network(self) -> SearchModule:
+    def _networks(self) -> nn.Module:
         assert self.trainer is not None
+        self.dataset.rank = self.trainer.global_rank
         return self.trainer.lightning_module.networks  # type: ignore[return-value]
 
     def train_dataloader(self) -> DataLoader[Batch]:
@@ -148,11 +144,8 @@ class SelfPlayData(lightning.LightningDataModule):
 
     def state_dict(self) -> dict[str, Any]:
         """The position; exact at the end of an iteration."""
-        return {
-            "iteration": self.dataset.iteration,
-            "values_added": self.values.added,
-            "policies_added": self.policies.added,
-        }
+        added = {f"{name}_added": replay.added for name, replay in self.replays.items()}
+        return {"iteration": self.dataset.iteration, **added}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Goes to a position; the replays' contents come from :meth:`restore_replay`."""
@@ -160,16 +153,13 @@ class SelfPlayData(lightning.LightningDataModule):
 
     def replay_contents(self, position: dict[str, Any]) -> dict[str, Any]:
         """The replays as they were at ``position``, the latest or the one before it."""
-        return {
-            "values": self.values.contents(position["values_added"]),
-            "policies": self.policies.contents(position["policies_added"]),
-        }
+        return {name: replay.contents(position[f"{name}_added"]) for name, replay in self.replays.items()}
 
     def restore_replay(self, contents: dict[str, Any]) -> None:
         """Takes over what :meth:`replay_contents` gave."""
-        self.values.restore(contents["values"])
-        self.policies.restore(contents["policies"])
+        for name, replay in self.replays.items():
+            replay.restore(contents[name])
 
     def teardown(self, stage: str) -> None:
         """Ends the workers."""
-        self.dataset.pool.close()
+        self.dataset.actors.close()

@@ -1,8 +1,8 @@
-"""What self-play learns from: value and policy examples."""
+"""What an algorithm learns from: examples in columns. ReBeL's are value and policy examples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TypeVar
+from typing import ClassVar, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,9 +11,39 @@ from pokerlab.games.base import Game
 
 
 @dataclass(frozen=True, slots=True)
-class ValueExamples:
+class Examples:
+    """``n`` examples of one kind: a dataclass of tensors ``[n, ...]``, at least one."""
+
+    distributions: ClassVar[tuple[str, ...]] = ()
+    """Columns with probabilities along their last axis: half precision holds them as multiples of 1 / its
+    length."""
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns().values())))
+
+    def columns(self) -> dict[str, Tensor]:
+        """The tensors by their names."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def to(self, device: torch.device) -> Self:
+        """The examples on ``device``: Lightning calls this."""
+        return type(self)(**{name: column.to(device) for name, column in self.columns().items()})
+
+
+SomeExamples = TypeVar("SomeExamples", bound=Examples)
+
+
+def concatenate(examples: Sequence[SomeExamples]) -> SomeExamples:
+    """Joins examples of one kind; at least one batch."""
+    batches = [batch.columns() for batch in examples]
+    return type(examples[0])(**{name: torch.cat([batch[name] for batch in batches]) for name in batches[0]})
+
+
+@dataclass(frozen=True, slots=True)
+class ValueExamples(Examples):
     """Public belief states with their values, ``n`` of them."""
 
+    distributions = ("beliefs",)
     features: Tensor
     """``[n, F]``."""
     beliefs: Tensor
@@ -22,9 +52,6 @@ class ValueExamples:
     """``[n, H]`` bool, hands that the board leaves possible."""
     values: Tensor
     """``[n, 2, H]`` infostate values in pots."""
-
-    def __len__(self) -> int:
-        return len(self.features)
 
     @staticmethod
     def none(game: Game) -> "ValueExamples":
@@ -39,9 +66,10 @@ class ValueExamples:
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyExamples:
+class PolicyExamples(Examples):
     """Public belief states with the average strategy of the player to act, ``n`` of them."""
 
+    distributions = ("beliefs",)
     features: Tensor
     """``[n, F]``."""
     beliefs: Tensor
@@ -52,9 +80,6 @@ class PolicyExamples:
     """``[n, A]`` bool."""
     strategy: Tensor
     """``[n, A, H]`` sums to 1 over actions."""
-
-    def __len__(self) -> int:
-        return len(self.features)
 
     @staticmethod
     def none(game: Game) -> "PolicyExamples":
@@ -67,19 +92,3 @@ class PolicyExamples:
             legal=torch.empty(0, actions, dtype=torch.bool),
             strategy=torch.empty(0, actions, hands, dtype=floats),
         )
-
-
-SomeExamples = TypeVar("SomeExamples", ValueExamples, PolicyExamples)
-
-
-def moved(examples: SomeExamples, device: torch.device) -> SomeExamples:
-    """Examples on ``device``."""
-    kind = type(examples)
-    return kind(**{field.name: getattr(examples, field.name).to(device) for field in fields(kind)})
-
-
-def concatenate(examples: Sequence[SomeExamples]) -> SomeExamples:
-    """Joins examples of one kind; at least one batch."""
-    kind = type(examples[0])
-    names = [field.name for field in fields(kind)]
-    return kind(**{name: torch.cat([getattr(batch, name) for batch in examples]) for name in names})

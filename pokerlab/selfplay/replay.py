@@ -7,7 +7,6 @@ In memory this is a ring; on disk, see :mod:`pokerlab.selfplay.replay_on_disk`.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any, Generic
 
 import torch
@@ -31,7 +30,7 @@ class Replay(ABC, Generic[SomeExamples]):
         if capacity < 1:
             raise ValueError(f"replay capacity must be at least 1, got {capacity}")
         if not 0 < newest <= 1:
-            raise ValueError(f"selfplay.newest must lie above 0 and up to 1, got {newest}")
+            raise ValueError(f"newest must lie above 0 and up to 1, got {newest}")
         self.capacity, self.newest = capacity, newest
         self.added = 0
         """How many examples were ever added."""
@@ -87,7 +86,7 @@ class MemoryReplay(Replay[SomeExamples]):
     def __init__(self, none: SomeExamples, *, capacity: int, newest: float = 1.0) -> None:
         super().__init__(capacity=capacity, newest=newest)
         self._kind = type(none)
-        self._columns = {field.name: getattr(none, field.name) for field in fields(none)}
+        self._columns = none.columns()
         self._rows = 0
 
     def add(self, examples: SomeExamples) -> None:
@@ -96,8 +95,8 @@ class MemoryReplay(Replay[SomeExamples]):
         if needed > self._rows:
             self._grow(max(needed, min(2 * self._rows, self.capacity + 2 * new)))
         rows = (self.added + torch.arange(new)) % max(self._rows, 1)
-        for name, column in self._columns.items():
-            column[rows] = getattr(examples, name)
+        for name, column in examples.columns().items():
+            self._columns[name][rows] = column
         self.added += new
 
     def _grow(self, rows: int) -> None:

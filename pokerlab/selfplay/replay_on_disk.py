@@ -6,7 +6,7 @@ list of chunks that the window reaches into.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pokerlab.errors import UserError
-from pokerlab.selfplay.examples import SomeExamples
+from pokerlab.selfplay.examples import Examples, SomeExamples
 from pokerlab.selfplay.replay import Replay
 from pokerlab.store.files import write_atomically
 
@@ -31,7 +31,7 @@ class Chunk:
     """As :func:`packed` makes them, mapped from the file."""
 
     def __len__(self) -> int:
-        return len(self.columns["features"])
+        return len(next(iter(self.columns.values())))
 
     @property
     def end(self) -> int:
@@ -76,7 +76,7 @@ class DiskReplay(Replay[SomeExamples]):
         self.added += new
 
     def _read(self, index: Tensor) -> dict[str, Tensor]:
-        return unpacked(gathered(self._chunks, index))
+        return unpacked(gathered(self._chunks, index), self._kind.distributions)
 
     def contents(self, added: int) -> dict[str, Any]:
         window = self.window(added)
@@ -99,13 +99,14 @@ class DiskReplay(Replay[SomeExamples]):
             first += examples
 
 
-def packed(examples: SomeExamples) -> dict[str, Tensor]:
-    """Columns in half precision, beliefs as multiples of the uniform one.
+def packed(examples: Examples) -> dict[str, Tensor]:
+    """Columns in half precision, probabilities as multiples of the uniform one.
 
     Half precision has fewer bits below 6e-5 and nothing below 6e-8.
     """
-    columns = {field.name: getattr(examples, field.name) for field in fields(examples)}
-    columns["beliefs"] = columns["beliefs"] * columns["beliefs"].shape[-1]
+    columns = examples.columns()
+    for name in examples.distributions:
+        columns[name] = columns[name] * columns[name].shape[-1]
     return {  # copies: saved is all that a view is of
         name: column.to(
             torch.float16 if column.is_floating_point() else column.dtype,
@@ -116,12 +117,13 @@ def packed(examples: SomeExamples) -> dict[str, Tensor]:
     }
 
 
-def unpacked(columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def unpacked(columns: Mapping[str, Tensor], distributions: Sequence[str]) -> dict[str, Tensor]:
     """The inverse of :func:`packed`."""
     single = {
         name: column.float() if column.is_floating_point() else column for name, column in columns.items()
     }
-    single["beliefs"] /= single["beliefs"].shape[-1]
+    for name in distributions:
+        single[name] /= single[name].shape[-1]
     return single
 
 
@@ -153,7 +155,7 @@ def open_chunk(path: Path, examples: int) -> dict[str, Tensor]:
     """
     try:
         columns: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        found = len(columns["features"])
+        found = len(next(iter(columns.values())))
     except Exception as error:  # what torch.load raises depends on what the file is
         raise UserError(f"{path}, a part of the replay, is missing or truncated") from error
     if found != examples:

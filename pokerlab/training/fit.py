@@ -1,19 +1,15 @@
 """Whether a checkpoint can be gone on from: it is whole, so is its replay, and both fit the run."""
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from pokerlab.errors import UserError
-from pokerlab.selfplay.examples import PolicyExamples, ValueExamples
 from pokerlab.selfplay.replay_on_disk import chunk_files, open_chunk
 from pokerlab.store.checkpoints import load, load_weights, read_checkpoint
 from pokerlab.store.folder import RunFolder
 from pokerlab.training.assemble import Assembled
-
-KINDS = {"values": ValueExamples, "policies": PolicyExamples}
 
 
 def check_checkpoint(path: Path, run: RunFolder) -> dict[str, Any]:
@@ -35,17 +31,14 @@ def _usable(path: Path) -> dict[str, Any]:
         contents = load(replay, mmap=True)
     except UserError as error:
         raise UserError(f"{replay}, the replay of {path.name}, is missing or truncated") from error
-    if not isinstance(contents, dict) or contents.keys() != KINDS.keys():
+    if not isinstance(contents, dict) or not contents or not all(map(_is_replay, contents.values())):
         raise UserError(f"{replay} is not a replay")
-    for name, kind in KINDS.items():
-        if not _is_replay(contents[name], {field.name for field in fields(kind)}):
-            raise UserError(f"{replay} is not a replay")
     for name, examples in chunk_files(contents).items():
         open_chunk(RunFolder(path.parent.parent).replay / name, examples)
     return content
 
 
-def _is_replay(contents: Any, columns: set[str]) -> bool:
+def _is_replay(contents: Any) -> bool:
     if not isinstance(contents, dict) or not isinstance(contents.get("added"), int):
         return False
     if "chunks" in contents:
@@ -59,7 +52,7 @@ def _is_replay(contents: Any, columns: set[str]) -> bool:
             )
         )
     found = contents.get("columns")
-    if not isinstance(found, dict) or found.keys() != columns:
+    if not isinstance(found, dict) or not found:
         return False
     tensors = [column for column in found.values() if isinstance(column, torch.Tensor) and column.dim()]
     return len(tensors) == len(found) and len({len(column) for column in tensors}) == 1
@@ -95,9 +88,15 @@ def check_fits(path: Path, run: RunFolder, parts: Assembled) -> int:
         raise UserError(
             f"{path} is a checkpoint of {ours['game']}, but {run.path} is a run of {parts.game.name}"
         )
+    replay = load(path.parent / ours["replay"], mmap=True)
+    columns = {name: stream.none.columns().keys() for name, stream in parts.algorithm.streams().items()}
+    if replay.keys() != columns.keys() or any(
+        replay[name].get("columns", dict.fromkeys(kind)).keys() != kind for name, kind in columns.items()
+    ):
+        raise UserError(f"{path.parent / ours['replay']} is a replay of other examples")
     load_weights(parts.module, content["state_dict"], path)
     try:
-        parts.module.configure_optimizers().load_state_dict(content["optimizer_states"][0])
+        parts.optimizer().load_state_dict(content["optimizer_states"][0])
         position = content[type(parts.data).__qualname__]
         counts = [
             content["epoch"],

@@ -7,31 +7,30 @@ import signal
 import time
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning
+from lightning.pytorch.loggers.logger import Logger
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
 from pokerlab.callbacks.checkpoint import RunCheckpoint, RunCheckpointIO
 from pokerlab.callbacks.cost import CostGuard
-from pokerlab.callbacks.metrics import Metrics
+from pokerlab.callbacks.guarded import GuardedLogger
+from pokerlab.callbacks.metrics import IterationNumbers, MetricsFile, RunState
 from pokerlab.callbacks.progress import ProgressBar
 from pokerlab.errors import DiskError
 from pokerlab.evaluation.plots import plot_run
 from pokerlab.learning.module import NonFiniteLossError
-from pokerlab.selfplay.workers import WorkerDiedError
+from pokerlab.selfplay.actors.processes import WorkerDiedError
 from pokerlab.store.disk import LogFile, Shown, writing
 from pokerlab.store.folder import RunFolder
 from pokerlab.store.process import process_record
 from pokerlab.training.assemble import Assembled
-from pokerlab.training.board import open_board
 from pokerlab.training.cost import price_per_hour
+from pokerlab.training.loggers import callbacks, open_loggers
 from pokerlab.training.start import Start
-
-if TYPE_CHECKING:
-    from pokerlab.callbacks.wandb_run import WandbRun
 
 log = logging.getLogger("pokerlab")
 
@@ -78,7 +77,7 @@ def _train(began: Start, saved: Callable[[], None] | None, since: float) -> floa
     _log_to(run, console)
     parts = Assembled(config, run)
     cost = _cost_guard(began, since)
-    metrics = Metrics(run, checkpoint_every=config.checkpoint_every, cost=cost)
+    metrics = MetricsFile(run, checkpoint_every=config.checkpoint_every, cost=cost, total=config.iterations)
     run.remove_leftovers()
     log.info("%s: %s, %d iterations, seed %d", run.path, parts.game.name, config.iterations, config.seed)
     for note in began.notes:
@@ -89,36 +88,39 @@ def _train(began: Start, saved: Callable[[], None] | None, since: float) -> floa
         log.info("all %d iterations were done before", config.iterations)
         run.update_job(state="finished", reason=None)
         if run.read_summary().get("state") != "finished":  # a fork, or killed before it could say so
-            metrics.write_summary(config.iterations, "finished")
+            metrics.write_summary("finished")
         run.remove_replays(f"replay-{began.iteration:06d}.pt")
-        return _report(run, parts.game.name, cost, console, None)
-    with open_board(run, config, metrics, parts.evaluation) as board:
+        return _report(run, parts.game.name, cost, console, [])
+    with open_loggers(run, config) as loggers:
         checkpoints = RunCheckpoint(
             run, checkpoint_every=config.checkpoint_every, commit_every=config.commit_every, saved=saved
         )
-        shown = [ProgressBar(console), *([] if board is None else [board])]
-        watching = [parts.evaluation, cost, metrics, *shown, checkpoints]
+        measuring = [IterationNumbers(), parts.evaluation, cost]
+        watching = [*measuring, ProgressBar(console), *callbacks(config), RunState(metrics), checkpoints]
         run.update_job(state="running", reason=None, **process_record(os.getpid()))
         if config.trainer.compile:
-            parts.module.compile_losses()
-        _fit(_trainer(began, parts, watching), parts, began)
+            parts.compile()
+        _fit(_trainer(began, parts, watching, [metrics, *loggers]), parts, began)
         if cost.reason is not None:
             log.info("stopped; continue with resume_from=%s and another launcher.%s", run.path, cost.reason)
-        return _report(run, parts.game.name, cost, console, board)
+        return _report(run, parts.game.name, cost, console, loggers)
 
 
-def _trainer(began: Start, parts: Assembled, callbacks: list[lightning.Callback]) -> lightning.Trainer:
+def _trainer(
+    began: Start, parts: Assembled, callbacks: list[lightning.Callback], loggers: list[Logger]
+) -> lightning.Trainer:
     config = began.config
     return lightning.Trainer(
         max_epochs=config.iterations,
         limit_train_batches=config.updates,
+        log_every_n_steps=config.updates,
         accelerator=config.trainer.accelerator,
         devices=1,
         precision=config.trainer.precision,
         gradient_clip_val=config.trainer.gradient_clip,
         callbacks=callbacks,
-        plugins=[RunCheckpointIO(began.run, parts.data)],
-        logger=False,
+        plugins=[RunCheckpointIO(began.run, parts.data, parts.game.name)],
+        logger=loggers,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
@@ -157,6 +159,8 @@ def _fit(trainer: lightning.Trainer, parts: Assembled, began: Start) -> None:
             warnings.filterwarnings("ignore", ".*`IterableDataset` has `__len__` defined.*")
             warnings.filterwarnings("ignore", ".*exists and is not empty.*")
             warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated.*")  # Lightning's own use
+            # callbacks may be others than before; what they keep is then lost, and nothing else
+            warnings.filterwarnings("ignore", ".*callbacks used to create the checkpoint.*")
             trainer.fit(parts.module, datamodule=parts.data, ckpt_path=began.checkpoint, weights_only=True)
     except SystemExit:
         if not trainer.interrupted:
@@ -196,15 +200,17 @@ def _log_to(run: RunFolder, console: Console) -> None:
 
 
 def _report(
-    run: RunFolder, game: str, cost: CostGuard, console: Console, board: "WandbRun | None"
+    run: RunFolder, game: str, cost: CostGuard, console: Console, loggers: list[GuardedLogger]
 ) -> float | None:
     """Draws the plots and prints the last exploitability, and the cost."""
     metrics = run.read_metrics()
     if not metrics:
         return None
     drawn = plot_run(metrics, game, run.plots)
-    if board is not None:
-        board.log_pictures(drawn)
+    for logger in loggers:
+        if hasattr(logger, "log_image"):
+            for path in drawn:
+                logger.log_image(f"plots/{path.stem}", [str(path)])
     evaluated = [line for line in metrics if line["exploitability"] is not None]
     if cost.cost is not None:
         log.info("cost: %.2f USD in %.2f hours", cost.cost, cost.seconds / 3600)

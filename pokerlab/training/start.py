@@ -13,6 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from pokerlab.config.build import torch_device
+from pokerlab.config.upgrade import upgraded
 from pokerlab.errors import DiskError, UserError
 from pokerlab.selfplay.replay_on_disk import chunk_files
 from pokerlab.store.checkpoints import load, read_checkpoint
@@ -23,12 +24,12 @@ from pokerlab.store.lock import RunLock
 from pokerlab.store.process import find_process
 from pokerlab.store.records import GOING_ON
 from pokerlab.training.assemble import Assembled
-from pokerlab.training.board import check_logger
 from pokerlab.training.fit import check_checkpoint, check_fits
+from pokerlab.training.loggers import check_logger
 
 MAY_CHANGE = {
     "iterations", "resume_from", "run_name", "run_dir", "checkpoint_every", "commit_every", "trainer",
-    "launcher", "logger", "evaluation",
+    "launcher", "logger", "callbacks", "evaluation",
 }  # fmt: skip
 """Top-level keys that may be given anew when a run goes on; the others decide its numbers."""
 
@@ -283,7 +284,7 @@ def resumed_config(
         UserError: the command line changes what decides the run's numbers.
     """
     composed: Any = OmegaConf.to_container(config, resolve=True)
-    stored = source.read_config()
+    stored: Any = OmegaConf.to_container(read_config(source), resolve=True)
     before = source.read_job().get("experiment")
     if experiment is not None and before is not None and experiment != before:
         raise UserError(f"{source.path} is a run of experiment={before}, not {experiment}")
@@ -328,7 +329,7 @@ def read_config(run: RunFolder) -> DictConfig:
     Raises:
         UserError: it is not there, or not what a run writes.
     """
-    return OmegaConf.create(run.read_config())
+    return upgraded(OmegaConf.create(run.read_config()))
 
 
 def refuse_if_running(run: RunFolder) -> None:

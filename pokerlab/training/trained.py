@@ -7,11 +7,9 @@ from typing import Any
 import torch
 
 from pokerlab.agents.base import Agent
-from pokerlab.agents.policy_net import PolicyNetworkAgent
-from pokerlab.agents.registry import POLICY_NET, check_way
-from pokerlab.agents.search import SearchAgent
+from pokerlab.agents.registry import check_way
+from pokerlab.algorithms.base import Algorithm, make_agent
 from pokerlab.games.base import Game
-from pokerlab.learning.networks import Networks
 from pokerlab.search.solver import Solver
 from pokerlab.store.folder import LAST, RunFolder
 from pokerlab.training.restore import find_checkpoint, restored
@@ -28,9 +26,9 @@ class Trained:
     """Those that the checkpoint took."""
     config: Any
     """The run's."""
-    game: Game
-    networks: Networks
-    device: torch.device
+    algorithm: Algorithm
+    networks: Any
+    """Of its module, as its agents take them."""
     solver: Solver
     search_iterations: int
     """CFR iterations a subgame."""
@@ -41,22 +39,22 @@ class Trained:
         run, checkpoint = self.folder.path.name, self.checkpoint
         return run if checkpoint.name == LAST else f"{run}/{checkpoint.stem}"
 
+    @property
+    def game(self) -> Game:
+        """The rules."""
+        return self.algorithm.game
+
     def agent(self, way: str) -> Agent:
         """Plays in one of the ways to play.
 
         Raises:
             ValueError: there is no such way, or not with this solver.
         """
-        if check_way(way) == POLICY_NET:
-            return PolicyNetworkAgent(self.game, self.networks.policy)
-        return SearchAgent(
-            self.game,
-            self.solver,
-            self.networks,
-            iterations=self.search_iterations,
-            way=way,
-            like=torch.empty(0, device=self.device),
-        )
+        ways = self.algorithm.agents
+        if way not in ways:
+            check_way(way)
+            raise ValueError(f"{type(self.algorithm).__name__} plays {' or '.join(ways)}, not {way}")
+        return make_agent(ways[way], self.networks, iterations=self.search_iterations, solver=self.solver)
 
 
 def load_run(
@@ -85,9 +83,8 @@ def load_run(
         checkpoint,
         iteration,
         config,
-        parts.game,
-        parts.module.to(device).eval().networks,
-        device,
+        parts.algorithm,
+        parts.module.to(device).eval().networks,  # type: ignore[union-attr]
         solver or parts.solver,
         search_iterations or config.evaluation.search_iterations,
     )

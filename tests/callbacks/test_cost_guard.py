@@ -10,7 +10,7 @@ from fitting import fit
 
 from pokerlab.callbacks.checkpoint import RunCheckpoint
 from pokerlab.callbacks.cost import CostGuard
-from pokerlab.callbacks.metrics import Metrics
+from pokerlab.callbacks.metrics import IterationNumbers, MetricsFile, RunState
 from pokerlab.config.command import compose
 from pokerlab.store.folder import RunFolder
 from pokerlab.training.cost import price_per_hour
@@ -40,9 +40,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def guarded(path: Path, clock: Clock, guard: CostGuard, iterations: int = 20) -> RunFolder:
     run = RunFolder(path)
-    metrics = Metrics(run, checkpoint_every=100, cost=guard)
+    metrics = MetricsFile(run, checkpoint_every=100, cost=guard, total=iterations)
     saving = RunCheckpoint(run, checkpoint_every=100, commit_every=100)
-    fit(path, clock, guard, metrics, saving, iterations=iterations)
+    fit(path, IterationNumbers(), clock, guard, metrics, RunState(metrics), saving, iterations=iterations)
     return run
 
 

@@ -8,13 +8,12 @@ from typing import Any
 
 import lightning
 import pytest
-from fitting import fit
+from fitting import fit, rebel
 from rich.console import Console
 
 from pokerlab.callbacks.exploitability import ExploitabilityEvery
 from pokerlab.callbacks.progress import ProgressBar
 from pokerlab.games.kuhn import Kuhn
-from pokerlab.search.solver import Solver
 
 LOSSES = r"value loss \d\.\d\de[+-]\d\d  policy loss \d\.\d\de[+-]\d\d  [\d,]+ examples/s"
 EXPLOITABILITY = r"exploitability \d\.\d{4} \(5 search iterations\), policy net \d\.\d{4}"
@@ -30,8 +29,8 @@ def logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def evaluation(every: int) -> ExploitabilityEvery:
-    game = Kuhn(depth_limit=2)
-    return ExploitabilityEvery(game, Solver(), every=every, search_iterations=5, play_throughs=1, seed=1)
+    algorithm = rebel(Kuhn(depth_limit=2))
+    return ExploitabilityEvery(algorithm, every=every, search_iterations=5, play_throughs=1, seed=1)
 
 
 def console(*, terminal: bool) -> tuple[Console, io.StringIO]:

@@ -144,8 +144,8 @@ def test_a_checkpoint_says_what_it_is_of(run: RunFolder) -> None:
             "replay": "replay-000002.pt",
         }
     replay = read(run.checkpoints / "replay-000002.pt")
-    assert replay["values"]["added"] == parts.data.values.added
-    assert replay["policies"]["added"] == parts.data.policies.added
+    assert replay["values"]["added"] == parts.data.replays["values"].added
+    assert replay["policies"]["added"] == parts.data.replays["policies"].added
 
 
 def test_a_checkpoint_restores_the_replay_that_belongs_to_it(run: RunFolder) -> None:
@@ -153,8 +153,8 @@ def test_a_checkpoint_restores_the_replay_that_belongs_to_it(run: RunFolder) -> 
     before = contents(run.checkpoints)
     parts = fit(run.path, iterations=2, resume=run.checkpoint(2))  # nothing left to do
     replay = read(run.checkpoints / "replay-000002.pt")
-    assert parts.data.values.added == replay["values"]["added"]
-    assert parts.data.policies.added == replay["policies"]["added"]
+    assert parts.data.replays["values"].added == replay["values"]["added"]
+    assert parts.data.replays["policies"].added == replay["policies"]["added"]
     assert parts.data.dataset.iteration == 2
     assert contents(run.checkpoints) == before
 

@@ -7,10 +7,11 @@ from typing import Any
 import lightning
 import pytest
 from fitting import fit
+from lightning.pytorch.loggers.logger import Logger
 
 from pokerlab.callbacks.checkpoint import RunCheckpoint
 from pokerlab.callbacks.cost import CostGuard
-from pokerlab.callbacks.metrics import Metrics
+from pokerlab.callbacks.metrics import IterationNumbers, MetricsFile, RunState
 from pokerlab.store.folder import LAST, RunFolder
 
 
@@ -21,17 +22,29 @@ class Look(lightning.Callback):
         self.run, self.at, self.error = run, at, error
         self.seen: list[tuple[str, str, int, int]] = []
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+    def on_train_epoch_start(self, trainer: lightning.Trainer, *_: Any) -> None:
+        if trainer.current_epoch:
+            self._look(trainer.current_epoch - 1)
+
+    def on_train_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        self._look(trainer.current_epoch - 1)
+
+    def _look(self, iteration: int) -> None:
         summary = json.loads(self.run.summary.read_text())
         lines = len(self.run.read_metrics())
         self.seen.append((summary["state"], self.run.read_job()["state"], summary["latest_iteration"], lines))
-        if self.error is not None and trainer.current_epoch == self.at:
+        if self.error is not None and iteration == self.at:
             raise self.error
 
 
-def each_iteration(run: RunFolder) -> tuple[Metrics, RunCheckpoint]:
+def kept(run: RunFolder, total: int) -> tuple[lightning.Callback | Logger, ...]:
+    metrics = MetricsFile(run, checkpoint_every=2, cost=CostGuard(), total=total)
+    return metrics, IterationNumbers(), RunState(metrics)
+
+
+def each_iteration(run: RunFolder, total: int = 4) -> tuple[lightning.Callback | Logger, ...]:
     return (
-        Metrics(run, checkpoint_every=2, cost=CostGuard()),
+        *kept(run, total),
         RunCheckpoint(run, checkpoint_every=2, commit_every=1),
     )
 
@@ -47,7 +60,7 @@ def state(run: RunFolder) -> tuple[str, str]:
 
 def test_the_summary_follows_the_run(run: RunFolder) -> None:
     look = Look(run)
-    fit(run.path, Metrics(run, checkpoint_every=2, cost=CostGuard()), look, iterations=3)
+    fit(run.path, look, *kept(run, 3), iterations=3)
     assert look.seen == [("running", "running", n, n + 1) for n in range(3)]
     assert state(run) == ("finished", "finished")
     assert [line["checkpoint"] for line in run.read_metrics()] == [None, "iteration=000002.ckpt", None]
@@ -58,7 +71,7 @@ def test_the_summary_follows_the_run(run: RunFolder) -> None:
 )
 def test_a_run_that_ends_early_says_how(error: BaseException, expected: str, run: RunFolder) -> None:
     with pytest.raises((RuntimeError, SystemExit)):
-        fit(run.path, Metrics(run, checkpoint_every=2, cost=CostGuard()), Look(run, 1, error))
+        fit(run.path, *kept(run, 5), Look(run, 1, error))
     assert state(run) == (expected, expected)
     assert [line["iteration"] for line in run.read_metrics()] == [0, 1]
     summary = json.loads(run.summary.read_text())

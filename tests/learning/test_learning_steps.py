@@ -13,22 +13,23 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
+from pokerlab.algorithms.rebel import ReBeLModule
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
-from pokerlab.learning.module import NonFiniteLossError, SelfPlayModule
+from pokerlab.learning.module import NonFiniteLossError
 from pokerlab.learning.networks import PolicyNetwork, ValueNetwork
 from pokerlab.search.solver import Solver
 from pokerlab.selfplay.data import Batch
+from pokerlab.selfplay.place import random_stream
 from pokerlab.selfplay.trajectories import SelfPlay
-from pokerlab.selfplay.workers import random_stream
 
 GAME = Leduc()
 
 
-def module(game: Any = GAME, *, hidden: int = 16, **settings: Any) -> SelfPlayModule:
+def module(game: Any = GAME, *, hidden: int = 16, **settings: Any) -> ReBeLModule:
     torch.manual_seed(0)
     networks = ValueNetwork(game, hidden, 2), PolicyNetwork(game, hidden, 2)
-    return SelfPlayModule(*networks, **{"iterations": 4, **settings})
+    return ReBeLModule(*networks, **{"iterations": 4, **settings})
 
 
 def played(game: Any = GAME, seed: int = 0) -> Batch:
@@ -36,17 +37,18 @@ def played(game: Any = GAME, seed: int = 0) -> Batch:
     torch.manual_seed(seed)
     network = ValueNetwork(game, 8, 1)
     selfplay = SelfPlay(game, Solver(), search_iterations=10)
-    return Batch(*selfplay.generate(network, 30, random_stream(seed), torch.empty(0)))
+    examples = selfplay.generate(network, 30, random_stream(seed), torch.empty(0))
+    return dict(zip(("values", "policies"), examples, strict=True))
 
 
-def gradients(ours: SelfPlayModule, loss: Tensor) -> Tensor:
+def gradients(ours: ReBeLModule, loss: Tensor) -> Tensor:
     found = torch.autograd.grad(loss, list(ours.parameters()), allow_unused=True)
     return torch.cat([g.flatten() for g in found if g is not None])
 
 
 @pytest.mark.parametrize("value_loss", ["mse", "huber"])
 def test_values_of_impossible_hands_do_not_count(value_loss: str) -> None:
-    ours, examples = module(value_loss=value_loss), played().value
+    ours, examples = module(value_loss=value_loss), played()["values"]
     impossible = ~examples.possible[:, None].expand_as(examples.values)
     assert impossible.any()
     other = replace(examples, values=examples.values.masked_fill(impossible, 1e6))
@@ -58,7 +60,7 @@ def test_values_of_impossible_hands_do_not_count(value_loss: str) -> None:
 
 
 def test_strategies_of_impossible_hands_do_not_count() -> None:
-    ours, examples = module(), played().policy
+    ours, examples = module(), played()["policies"]
     impossible = ~examples.possible[:, None].expand_as(examples.strategy)
     call = torch.tensor([0.0, 1.0, 0.0])[:, None].expand_as(examples.strategy)
     other = replace(examples, strategy=torch.where(impossible, call, examples.strategy))
@@ -70,7 +72,7 @@ def test_strategies_of_impossible_hands_do_not_count() -> None:
 
 def test_what_is_predicted_exactly_costs_nothing() -> None:
     ours, batch = module(), played()
-    value, policy = batch.value, batch.policy
+    value, policy = batch["values"], batch["policies"]
     with torch.no_grad():
         values = ours.value_network(value.features, value.beliefs)
         log_policy = ours.policy_network(policy.features, policy.beliefs, policy.legal)
@@ -82,7 +84,7 @@ def test_what_is_predicted_exactly_costs_nothing() -> None:
 
 
 def test_a_pure_target_costs_its_negative_log_probability() -> None:
-    ours, policy = module(), played().policy
+    ours, policy = module(), played()["policies"]
     call = torch.zeros_like(policy.strategy)
     call[:, 1] = 1
     log_policy = ours.policy_network(policy.features, policy.beliefs, policy.legal)[:, 1]
@@ -91,7 +93,7 @@ def test_a_pure_target_costs_its_negative_log_probability() -> None:
 
 
 def test_huber_is_half_the_square_up_to_delta_and_linear_beyond() -> None:
-    value = played().value
+    value = played()["values"]
     with torch.no_grad():
         predicted = module().value_network(value.features, value.beliefs)
     for error, expected in ((0.5, 0.125), (-2.0, 2.0), (3.0, 2 * 3 - 2), (-10.0, 2 * 10 - 2)):
@@ -104,7 +106,7 @@ def test_huber_is_half_the_square_up_to_delta_and_linear_beyond() -> None:
 @pytest.mark.parametrize("weight", [0.0, 1.0, 2.5])
 def test_the_loss_of_a_step_is_the_weighted_sum(weight: float) -> None:
     ours, batch = module(policy_weight=weight), played()
-    expected = ours.value_error(batch.value) + weight * ours.policy_error(batch.policy)
+    expected = ours.value_error(batch["values"]) + weight * ours.policy_error(batch["policies"])
     torch.testing.assert_close(ours.training_step(batch, 0), expected)
 
 
@@ -126,17 +128,20 @@ class Record(lightning.Callback):
     """What is measured in each iteration, and the optimiser's learning rate."""
 
     def __init__(self) -> None:
-        self.measured: list[dict[str, float | None]] = []
+        self.measured: list[dict[str, float]] = []
         self.rates: list[float] = []
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        assert isinstance(pl_module, SelfPlayModule)
-        self.measured.append(dict(pl_module.measured))
-        self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+    def on_train_batch_start(self, trainer: lightning.Trainer, *_: Any) -> None:
+        if len(self.rates) == len(self.measured):
+            self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+        assert self.rates[-1] == trainer.optimizers[0].param_groups[0]["lr"]
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        self.measured.append({name: value.item() for name, value in trainer.callback_metrics.items()})
 
 
 def fit(
-    ours: SelfPlayModule,
+    ours: ReBeLModule,
     batch_of: Callable[[int, int], Batch],
     until: int,
     *callbacks: lightning.Callback,
@@ -192,8 +197,8 @@ def test_losses_are_the_means_over_an_iterations_batches() -> None:
     still = module(iterations=2, learning_rate=1e-30, final_learning_rate=1e-30)
     fit(still, lambda i, j: batches[i][j], 2, record)
     for iteration, measured in zip(batches, record.measured, strict=True):
-        values = [still.value_error(batch.value).item() for batch in iteration]
-        policies = [still.policy_error(batch.policy).item() for batch in iteration]
+        values = [still.value_error(batch["values"]).item() for batch in iteration]
+        policies = [still.policy_error(batch["policies"]).item() for batch in iteration]
         assert measured["value_loss"] == pytest.approx(sum(values) / 3, rel=1e-6)
         assert measured["policy_loss"] == pytest.approx(sum(policies) / 3, rel=1e-6)
 
@@ -202,9 +207,9 @@ def test_losses_are_the_means_over_an_iterations_batches() -> None:
 @pytest.mark.parametrize("kind", ["value", "policy"])
 def test_the_first_non_finite_loss_is_named(kind: str, bad: float) -> None:
     good = played()
-    value = replace(good.value, values=torch.full_like(good.value.values, bad))
-    policy = replace(good.policy, strategy=torch.full_like(good.policy.strategy, bad))
-    broken = Batch(value, good.policy) if kind == "value" else Batch(good.value, policy)
+    value = replace(good["values"], values=torch.full_like(good["values"].values, bad))
+    policy = replace(good["policies"], strategy=torch.full_like(good["policies"].strategy, bad))
+    broken = good | ({"values": value} if kind == "value" else {"policies": policy})
 
     def batch_of(iteration: int, batch_idx: int) -> Batch:
         return broken if (iteration, batch_idx) == (2, 1) else good
@@ -221,12 +226,12 @@ def test_both_losses_fall_on_what_self_play_found(game: Any) -> None:
     batch = played(game)
     ours = module(game, hidden=64)
     optimizer = torch.optim.Adam(ours.parameters(), lr=3e-3)
-    before = ours.value_error(batch.value).item(), ours.policy_error(batch.policy).item()
+    before = ours.value_error(batch["values"]).item(), ours.policy_error(batch["policies"]).item()
     for _ in range(300):
         optimizer.zero_grad()
         ours.training_step(batch, 0).backward()
         optimizer.step()
-    after = ours.value_error(batch.value).item(), ours.policy_error(batch.policy).item()
+    after = ours.value_error(batch["values"]).item(), ours.policy_error(batch["policies"]).item()
     assert after[0] < before[0] / 20
     assert after[1] < before[1] / 20
 
@@ -243,5 +248,5 @@ def test_both_losses_fall_on_what_self_play_found(game: Any) -> None:
     ],
 )
 def test_a_setting_that_cannot_be_is_refused(setting: str, value: Any, wanted: str) -> None:
-    with pytest.raises(ValueError, match=rf"^model\.{setting} {wanted}, got {value!r}$"):
+    with pytest.raises(ValueError, match=rf"^{setting} {wanted}, got {value!r}$"):
         module(**{setting: value})

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from pokerlab.algorithms.rebel import ReBeLModule
 from pokerlab.games.leduc import Leduc
-from pokerlab.learning.module import NonFiniteLossError, SelfPlayModule
+from pokerlab.learning.module import NonFiniteLossError
 from pokerlab.learning.networks import PolicyNetwork, ValueNetwork
 from pokerlab.selfplay.data import Batch
 from pokerlab.selfplay.examples import PolicyExamples, ValueExamples
@@ -35,16 +36,17 @@ def examples(n: int = 8, seed: int = 0) -> Batch:
     legal[::2, 0] = False
     strategy = torch.rand(n, 3, 6, generator=generator) * legal[:, :, None]
     values = torch.randn(n, 2, 6, generator=generator)
-    return Batch(
-        ValueExamples(features, beliefs, possible, values),
-        PolicyExamples(features, beliefs, possible, legal, strategy / strategy.sum(1, keepdim=True)),
-    )
+    policies = strategy / strategy.sum(1, keepdim=True)
+    return {
+        "values": ValueExamples(features, beliefs, possible, values),
+        "policies": PolicyExamples(features, beliefs, possible, legal, policies),
+    }
 
 
-def module(**settings: Any) -> SelfPlayModule:
+def module(**settings: Any) -> ReBeLModule:
     torch.manual_seed(0)
     settings = {"iterations": 4} | settings
-    return SelfPlayModule(ValueNetwork(GAME, 16, 2), PolicyNetwork(GAME, 16, 2), **settings)
+    return ReBeLModule(ValueNetwork(GAME, 16, 2), PolicyNetwork(GAME, 16, 2), **settings)
 
 
 @pytest.mark.parametrize("zero_sum", [True, False])
@@ -65,7 +67,7 @@ def test_as_a_leaf_evaluator_the_network_says_the_same() -> None:
 
 
 def test_illegal_actions_have_probability_zero() -> None:
-    batch = examples().policy
+    batch = examples()["policies"]
     policy = PolicyNetwork(GAME, 16, 2)(batch.features, batch.beliefs, batch.legal).exp()
     torch.testing.assert_close(policy.sum(1), torch.ones(8, 6))
     assert (policy[::2, 0] == 0).all()
@@ -74,7 +76,7 @@ def test_illegal_actions_have_probability_zero() -> None:
 
 @pytest.mark.parametrize(("loss", "delta"), [("mse", 1.0), ("huber", 0.5)])
 def test_the_value_loss_is_the_mean_over_possible_hands(loss: str, delta: float) -> None:
-    batch, ours = examples().value, module(value_loss=loss, huber_delta=delta)
+    batch, ours = examples()["values"], module(value_loss=loss, huber_delta=delta)
     predicted = ours.value_network(batch.features, batch.beliefs)
     terms = []
     for n in range(len(batch)):
@@ -90,7 +92,7 @@ def test_the_value_loss_is_the_mean_over_possible_hands(loss: str, delta: float)
 
 
 def test_the_policy_loss_is_the_mean_divergence_over_possible_hands() -> None:
-    batch, ours = examples().policy, module()
+    batch, ours = examples()["policies"], module()
     log_policy = ours.policy_network(batch.features, batch.beliefs, batch.legal)
     terms = []
     for n in range(len(batch)):
@@ -102,7 +104,7 @@ def test_the_policy_loss_is_the_mean_divergence_over_possible_hands() -> None:
     assert ours.policy_error(batch).item() == pytest.approx(sum(terms) / len(terms), rel=1e-5)
 
 
-def fit(ours: SelfPlayModule, batches: list[Batch], iterations: int) -> None:
+def fit(ours: ReBeLModule, batches: list[Batch], iterations: int) -> dict[str, Tensor]:
     trainer = lightning.Trainer(
         max_epochs=iterations,
         accelerator="cpu",
@@ -114,30 +116,31 @@ def fit(ours: SelfPlayModule, batches: list[Batch], iterations: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's advice on loaders
         trainer.fit(ours, DataLoader(batches, batch_size=None))  # type: ignore[arg-type]
+    return dict(trainer.callback_metrics)
 
 
 def test_a_non_finite_loss_names_iteration_and_batch() -> None:
     good, bad = examples(), examples(seed=5)
-    bad.value.values[0, 0, 1] = math.inf
+    bad["values"].values[0, 0, 1] = math.inf
     with pytest.raises(NonFiniteLossError, match="iteration 0, batch 2: value loss inf"):
         fit(module(), [good, good, bad, good], 1)
 
 
 def test_both_losses_fall_and_the_learning_rate_follows_its_cosine() -> None:
     ours, batch = module(iterations=40, learning_rate=1e-2, final_learning_rate=1e-4), examples()
-    before = ours.value_error(batch.value).item(), ours.policy_error(batch.policy).item()
-    fit(ours, [batch] * 10, 40)
-    assert ours.value_error(batch.value).item() < before[0] / 3
-    assert ours.policy_error(batch.policy).item() < before[1] / 3
-    assert ours.measured["learning_rate"] == pytest.approx(1e-4)
+    before = ours.value_error(batch["values"]).item(), ours.policy_error(batch["policies"]).item()
+    logged = fit(ours, [batch] * 10, 40)
+    assert ours.value_error(batch["values"]).item() < before[0] / 3
+    assert ours.policy_error(batch["policies"]).item() < before[1] / 3
+    assert logged["learning_rate"].item() == pytest.approx(1e-4)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"value_loss": "mae"}, "model.value_loss must be one of mse, huber, got 'mae'"),
-        ({"learning_rate": 0.0}, "model.learning_rate must be positive, got 0"),
-        ({"policy_weight": -1.0}, "model.policy_weight must not be negative, got -1"),
+        ({"value_loss": "mae"}, "value_loss must be one of mse, huber, got 'mae'"),
+        ({"learning_rate": 0.0}, "learning_rate must be positive, got 0"),
+        ({"policy_weight": -1.0}, "policy_weight must not be negative, got -1"),
     ],
 )
 def test_wrong_settings_are_named(settings: dict[str, Any], message: str) -> None:

@@ -34,7 +34,7 @@ from runs.harness import (
 
 HERE = "outputs/run/checkpoints"
 PLAYING = "pokerlab.selfplay.trajectories:SelfPlay.generate"
-LEARNING = "pokerlab.learning.module:SelfPlayModule.training_step"
+LEARNING = "pokerlab.learning.module:Learner.training_step"
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_the_summary_of_a_stopped_run_names_its_checkpoint(tmp_path: Path) -> No
 
 
 def test_a_run_stopped_while_it_starts_keeps_its_summary(run: RunFolder, tmp_path: Path) -> None:
-    place = "pokerlab.learning.module:SelfPlayModule.configure_optimizers"
+    place = "pokerlab.learning.module:Learner.configure_optimizers"
     second = Moment(place, 2)  # the first one checks whether the checkpoint fits
     assert interrupted(second, SIGTERM, "resume_from=run", "iterations=8", cwd=tmp_path) == 130
     summary = json.loads(run.summary.read_text())

@@ -23,7 +23,7 @@ from runs.harness import (
 
 HERE = "outputs/run/checkpoints"
 PLAYING = "pokerlab.selfplay.trajectories:SelfPlay.generate"
-LEARNING = "pokerlab.learning.module:SelfPlayModule.training_step"
+LEARNING = "pokerlab.learning.module:Learner.training_step"
 
 
 @pytest.fixture(scope="module")

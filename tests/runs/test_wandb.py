@@ -178,9 +178,12 @@ def test_what_cannot_be_reached_is_logged_offline(tmp_path: Path, monkeypatch: p
             "no W&B credentials here: sign in with `wandb login`, or use logger=wandb_offline",
         ),
         (["logger=wandbb"], "unknown logger 'wandbb': did you mean wandb"),
-        (["logger.mode=on"], "logger.mode must be one of none, online, offline, got 'on'"),
-        (["logger.project=3"], "logger.project must be a name, got 3"),
-        (["logger.upload_checkpoint=1"], "logger.upload_checkpoint must be true or false, got 1"),
+        (["logger=wandb", "logger.mode=on"], "logger.mode must be one of online, offline, got 'on'"),
+        (["logger=wandb", "logger.project=3"], "logger.project must be a name, got 3"),
+        (
+            ["logger=wandb", "logger.upload_checkpoint=1"],
+            "logger.upload_checkpoint must be true or false, got 1",
+        ),
     ],
 )  # fmt: skip
 def test_mistakes_end_before_anything_is_written(overrides: list[str], message: str, tmp_path: Path) -> None:

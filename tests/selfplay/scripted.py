@@ -19,8 +19,8 @@ from pokerlab.search.rules import RULES
 from pokerlab.search.sampling import SampledStrategies
 from pokerlab.search.solver import Solver
 from pokerlab.selfplay.examples import PolicyExamples, ValueExamples
+from pokerlab.selfplay.place import random_stream
 from pokerlab.selfplay.trajectories import SelfPlay
-from pokerlab.selfplay.workers import random_stream
 
 Floats: TypeAlias = NDArray[np.float64]
 Play: TypeAlias = Callable[[Any], Floats]

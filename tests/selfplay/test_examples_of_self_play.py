@@ -11,8 +11,8 @@ from pokerlab.games.liars_dice import LiarsDice
 from pokerlab.learning.networks import ValueNetwork
 from pokerlab.search.solver import Solver
 from pokerlab.selfplay.examples import PolicyExamples, ValueExamples
+from pokerlab.selfplay.place import random_stream
 from pokerlab.selfplay.trajectories import SelfPlay
-from pokerlab.selfplay.workers import random_stream
 
 GAMES: list[Game] = [
     Kuhn(depth_limit=1), Kuhn(depth_limit=2), Kuhn(), Leduc(), Leduc("before_deal"), LiarsDice(2, 2),

@@ -166,7 +166,7 @@ def test_small_beliefs_of_many_hands_keep_their_bits() -> None:
     )
     halves = packed(examples)
     assert {column.dtype for column in halves.values()} == {torch.float16, torch.bool}
-    back = unpacked(halves)
+    back = unpacked(halves, examples.distributions)
     assert torch.equal(back["beliefs"][0, 0], beliefs[0, 0])  # a uniform one is exact
     torch.testing.assert_close(back["beliefs"], beliefs, rtol=2**-10, atol=0)
     torch.testing.assert_close(back["strategy"], examples.strategy, rtol=2**-11, atol=1e-7)

@@ -27,9 +27,9 @@ from pokerlab.search.leaves import LeafValues
 from pokerlab.search.resolving import Part
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import Subgames
+from pokerlab.selfplay.place import random_stream
 from pokerlab.selfplay.sampling import TrajectorySampler
 from pokerlab.selfplay.trajectories import SelfPlay
-from pokerlab.selfplay.workers import random_stream
 
 N = 20_000
 LIMITED = pytest.mark.parametrize(

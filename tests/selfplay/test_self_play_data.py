@@ -1,16 +1,18 @@
 """One pass over the data set is one iteration: play, then learn from the replay."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 
+from pokerlab.algorithms.rebel import ReBeL
 from pokerlab.games.kuhn import Kuhn
-from pokerlab.learning.networks import ValueNetwork
+from pokerlab.learning.networks import PolicyNetwork, ValueNetwork
 from pokerlab.search.solver import Solver
+from pokerlab.selfplay.actors.here import Here
 from pokerlab.selfplay.data import Batch, SelfPlayData
-from pokerlab.selfplay.trajectories import SelfPlay
-from pokerlab.selfplay.workers import WorkerPool, random_stream
+from pokerlab.selfplay.place import Place
 
 GAME = Kuhn(depth_limit=1)
 UPDATES, BATCH = 3, 16
@@ -20,22 +22,30 @@ class Data(SelfPlayData):
     """Plays with one network, without a trainer."""
 
     def __init__(self, *, seed: int = 0, capacity: int = 150) -> None:
-        pool = WorkerPool(SelfPlay(GAME, Solver(), search_iterations=8), workers=0)
-        super().__init__(
+        self.algorithm = ReBeL(
             GAME,
-            pool,
+            solver=Solver(),
+            value_network=partial(ValueNetwork, hidden=8, layers=1),
+            policy_network=partial(PolicyNetwork, hidden=8, layers=1),
+            iterations=1,
+            seed=seed,
+            search_iterations=8,
+            value_capacity=capacity,
+            policy_capacity=2 * capacity,
+        )
+        super().__init__(
+            self.algorithm.streams(),
+            Here(self.algorithm.actor()),
             trajectories=40,
             updates=UPDATES,
             batch_size=BATCH,
-            value_capacity=capacity,
-            policy_capacity=2 * capacity,
             newest=0.5,
             seed=seed,
         )
         torch.manual_seed(0)
         self.plays = ValueNetwork(GAME, 8, 1)
 
-    def _network(self) -> ValueNetwork:
+    def _networks(self) -> ValueNetwork:
         return self.plays
 
     def iterate(self) -> list[Batch]:
@@ -43,7 +53,7 @@ class Data(SelfPlayData):
 
 
 def flat(batches: list[Batch]) -> torch.Tensor:
-    rows = [torch.cat([b.value.values.flatten(), b.policy.strategy.flatten()]) for b in batches]
+    rows = [torch.cat([b["values"].values.flatten(), b["policies"].strategy.flatten()]) for b in batches]
     return torch.stack(rows)
 
 
@@ -59,13 +69,13 @@ def test_an_iteration_plays_and_then_yields_its_batches() -> None:
     data = Data()
     batches = data.iterate()
     assert len(batches) == len(data.dataset) == len(data.train_dataloader()) == UPDATES
-    assert all(len(batch.value) == len(batch.policy) == BATCH for batch in batches)
+    assert all(len(batch["values"]) == len(batch["policies"]) == BATCH for batch in batches)
     assert data.dataset.iteration == 1
-    assert data.dataset.new_examples == data.values.added + data.policies.added > 40
-    before = data.values.added
+    assert data.dataset.new_examples == sum(r.added for r in data.replays.values()) > 40
+    before = data.replays["values"].added
     data.iterate()
     assert data.dataset.iteration == 2
-    assert data.values.added > before
+    assert data.replays["values"].added > before
 
 
 def test_a_seed_fixes_every_batch_and_iterations_differ() -> None:
@@ -82,7 +92,7 @@ def test_batches_are_drawn_from_a_stream_of_their_own(monkeypatch: pytest.Monkey
     streams: dict[tuple[int, int], set[int]] = {}
     for seed in (1, 2):
         data = Data(seed=seed)
-        for replay in (data.values, data.policies):
+        for replay in data.replays.values():
             sample = replay.sample
 
             def spy(size: int, generator: torch.Generator, sample: Any = sample) -> Any:
@@ -95,7 +105,7 @@ def test_batches_are_drawn_from_a_stream_of_their_own(monkeypatch: pytest.Monkey
     assert streams.keys() == {(seed, iteration) for seed in (1, 2) for iteration in (1, 2, 3)}
     assert all(len(seeds) == 1 for seeds in streams.values())
     played = {
-        random_stream(seed, i, worker).initial_seed()
+        Place(seed, i, worker=worker).generator().initial_seed()
         for seed in (1, 2)
         for i in range(3)
         for worker in range(9)
@@ -123,7 +133,8 @@ def test_an_iteration_that_is_interrupted_is_played_again_with_the_same_batches(
 
 
 def test_moving_a_batch_moves_every_column() -> None:
-    batch = Data().iterate()[0].to(torch.device("meta"))
-    for examples in (batch.value, batch.policy):
+    batch = Data().iterate()[0]
+    for examples in (batch["values"], batch["policies"]):
+        there = examples.to(torch.device("meta"))
         for name in type(examples).__slots__:
-            assert getattr(examples, name).device.type == "meta"
+            assert getattr(there, name).device.type == "meta"

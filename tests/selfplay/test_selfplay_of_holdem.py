@@ -5,14 +5,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from pokerlab.algorithms.rebel import ReBeLModule
 from pokerlab.games.holdem import Holdem
-from pokerlab.learning.module import SelfPlayModule
 from pokerlab.learning.networks import PolicyNetwork, ValueNetwork
+from pokerlab.learning.relabelling import Relabelling
 from pokerlab.search.solver import Solver
-from pokerlab.selfplay.data import Batch
 from pokerlab.selfplay.examples import PolicyExamples, ValueExamples
+from pokerlab.selfplay.place import random_stream
 from pokerlab.selfplay.trajectories import SelfPlay
-from pokerlab.selfplay.workers import random_stream
 
 GAME = Holdem(
     "small", ranks=4, suits=3, stack=30, blinds=(1, 2), bets=[[1]], deals=(0, 2, 1), jitter=0.2, most_deals=12
@@ -60,18 +60,19 @@ def test_so_many_policy_examples_a_subgame_and_trajectory() -> None:
     assert {tuple(row) for row in drawn.features[:60].numpy().round(4).tolist()} <= known  # the first street
 
 
-def module(*, relabel: bool) -> SelfPlayModule:
+def module(*, relabel: bool) -> ReBeLModule:
     torch.manual_seed(1)
-    return SelfPlayModule(
+    return ReBeLModule(
         ValueNetwork(GAME, 16, 2),
         PolicyNetwork(GAME, 16, 2),
         iterations=1,
-        relabellings=GAME.relabellings() if relabel else None,
+        relabelling=Relabelling(GAME.relabellings()) if relabel else None,
     )
 
 
 def test_learning_sees_examples_under_other_names(monkeypatch: pytest.MonkeyPatch) -> None:
     values, policies = play()
+    batch = {"values": values, "policies": policies}
     learner, seen = module(relabel=True), list[ValueExamples | PolicyExamples]()
 
     def note(examples: ValueExamples | PolicyExamples) -> Tensor:
@@ -81,9 +82,9 @@ def test_learning_sees_examples_under_other_names(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(learner, "value_error", note)
     monkeypatch.setattr(learner, "policy_error", note)
     monkeypatch.setattr(type(learner), "current_epoch", 0)
-    learner.training_step(Batch(values, policies), 0)
-    learner.training_step(Batch(values, policies), 1)
-    learner.training_step(Batch(values, policies), 0)
+    learner.training_step(batch, 0)
+    learner.training_step(batch, 1)
+    learner.training_step(batch, 0)
     names, rows = GAME.relabellings(), np.arange(len(values))
     matched = np.zeros((len(names.hands), len(values)), dtype=bool)
     for number, (features, hands) in enumerate(zip(names.features, names.hands, strict=True)):

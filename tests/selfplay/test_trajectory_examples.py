@@ -19,8 +19,8 @@ from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.solver import Solver
 from pokerlab.search.tree import build_tree
 from pokerlab.selfplay.examples import ValueExamples
+from pokerlab.selfplay.place import random_stream
 from pokerlab.selfplay.trajectories import SelfPlay
-from pokerlab.selfplay.workers import random_stream
 
 GAMES: dict[str, Game] = {
     "leduc after deal": Leduc("after_deal"),

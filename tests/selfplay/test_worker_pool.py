@@ -19,12 +19,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from pokerlab.algorithms.rebel import ReBeLActor
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.learning.networks import ValueNetwork
 from pokerlab.search.solver import Solver
+from pokerlab.selfplay.actors.processes import Processes, Share, WorkerDiedError
 from pokerlab.selfplay.examples import concatenate
+from pokerlab.selfplay.place import Place, random_stream
 from pokerlab.selfplay.trajectories import SelfPlay
-from pokerlab.selfplay.workers import Examples, WorkerDiedError, WorkerPool, random_stream
 
 GAME = Kuhn(depth_limit=1)
 
@@ -47,9 +49,12 @@ def network(seed: int, scale: float = 1) -> Scaled:
     return Scaled(scale)
 
 
-class Play(SelfPlay):
+class Play:
     def __init__(self) -> None:
-        super().__init__(GAME, Solver(), search_iterations=8)
+        self.selfplay = SelfPlay(GAME, Solver(), search_iterations=8)
+
+    def generate(self, networks: Any, n: int, place: Place) -> Share:
+        return ReBeLActor(self.selfplay).generate(networks, n, place)
 
 
 class Stuck(Play):
@@ -59,11 +64,11 @@ class Stuck(Play):
         super().__init__()
         self.folder = folder
 
-    def generate(self, network: Any, trajectories: int, *rest: Any) -> Examples:
-        if trajectories > 1:
+    def generate(self, networks: Any, n: int, place: Place) -> Share:
+        if n > 1:
             (self.folder / str(os.getpid())).touch()
             time.sleep(600)
-        return super().generate(network, trajectories, *rest)
+        return super().generate(networks, n, place)
 
 
 class UnsendableError(Exception):
@@ -78,7 +83,7 @@ class Failing(Play):
         super().__init__()
         self.failure = failure
 
-    def generate(self, *_: Any) -> Examples:
+    def generate(self, *_: Any) -> Share:
         raise self.failure()
 
 
@@ -86,26 +91,26 @@ def threads() -> Exception:
     return RuntimeError(f"{torch.get_num_threads()} thread")
 
 
-def same(first: Examples, second: Examples) -> bool:
-    names = (("features", "beliefs", "values"), ("features", "beliefs", "legal", "strategy"))
-    return all(
-        torch.equal(getattr(one, name), getattr(other, name))
-        for one, other, columns in zip(first, second, names, strict=True)
-        for name in columns
+def same(first: Share, second: Share) -> bool:
+    return first.keys() == second.keys() and all(
+        torch.equal(column, second[stream].columns()[name])
+        for stream, examples in first.items()
+        for name, column in examples.columns().items()
     )
 
 
-def by_hand(network: ValueNetwork, shares: list[int], seed: int, iteration: int) -> Examples:
+def by_hand(network: ValueNetwork, shares: list[int], seed: int, iteration: int) -> Share:
     """What workers with these shares must give, made in this process."""
+    selfplay = Play().selfplay
     parts = [
-        Play().generate(network, share, random_stream(seed, iteration, worker), torch.empty(0))
+        selfplay.generate(network, share, random_stream(seed, iteration, worker), torch.empty(0))
         for worker, share in enumerate(shares)
     ]
     values, policies = zip(*parts, strict=True)
-    return concatenate(values), concatenate(policies)
+    return {"values": concatenate(values), "policies": concatenate(policies)}
 
 
-def pids(pool: WorkerPool) -> list[int]:
+def pids(pool: Processes) -> list[int]:
     found = [worker.process.pid for worker in pool._running]
     assert None not in found
     return found  # type: ignore[return-value]
@@ -140,22 +145,24 @@ def at_most(seconds: float) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def pool() -> Iterator[WorkerPool]:
-    pool = WorkerPool(Play(), workers=2)
+def pool() -> Iterator[Processes]:
+    pool = Processes(Play(), workers=2)
     yield pool
     pool.close()
 
 
 def test_without_workers_this_process_plays() -> None:
-    pool = WorkerPool(Play(), workers=0)
-    assert same(pool.generate(network(0), 30, seed=5, iteration=2), by_hand(network(0), [30], 5, 2))
+    pool = Processes(Play(), workers=0)
+    assert same(pool.generate(network(0), 30, Place(5, 2)), by_hand(network(0), [30], 5, 2))
     assert not pids(pool)
     pool.close()
 
 
 def test_an_iteration_and_a_seed_have_their_own_randomness() -> None:
-    pool = WorkerPool(Play(), workers=0)
-    first, iteration, seed = (pool.generate(network(0), 30, *place) for place in ((5, 2), (5, 3), (6, 2)))
+    pool = Processes(Play(), workers=0)
+    first, iteration, seed = (
+        pool.generate(network(0), 30, Place(*place)) for place in ((5, 2), (5, 3), (6, 2))
+    )
     assert not same(first, iteration)
     assert not same(first, seed)
 
@@ -175,14 +182,14 @@ def test_random_streams_depend_on_seed_and_place_only() -> None:
 
 @pytest.mark.parametrize(("trajectories", "shares"), [(31, [16, 15]), (1, [1])])
 def test_workers_play_equal_shares_each_with_its_own_random_stream(
-    trajectories: int, shares: list[int], pool: WorkerPool
+    trajectories: int, shares: list[int], pool: Processes
 ) -> None:
     expected = by_hand(network(0), shares, 5, 2)
     for _ in range(2):
-        assert same(pool.generate(network(0), trajectories, seed=5, iteration=2), expected)
+        assert same(pool.generate(network(0), trajectories, Place(5, 2)), expected)
 
 
-def test_workers_play_with_the_newest_weights_and_buffers(pool: WorkerPool) -> None:
+def test_workers_play_with_the_newest_weights_and_buffers(pool: Processes) -> None:
     games = [
         by_hand(newest, [16, 15], 5, 2)
         for newest in (network(0), network(1), network(1, scale=2), network(0))
@@ -192,27 +199,27 @@ def test_workers_play_with_the_newest_weights_and_buffers(pool: WorkerPool) -> N
     trained = network(0)
     for newest, game in zip((network(0), network(1), network(1, scale=2), network(0)), games, strict=True):
         trained.load_state_dict(newest.state_dict())
-        assert same(pool.generate(trained, 31, seed=5, iteration=2), game)
+        assert same(pool.generate(trained, 31, Place(5, 2)), game)
     assert pids(pool) == first or not first
 
 
 def test_workers_leave_ctrl_c_to_the_trainer(monkeypatch: pytest.MonkeyPatch) -> None:
     """While they start, in the first iteration, and while they play, in the second."""
-    pool = WorkerPool(Play(), workers=1)
+    pool = Processes(Play(), workers=1)
 
     def interrupt_workers(pipes: Any) -> Any:
         for pid in pids(pool):
             os.kill(pid, signal.SIGINT)
         return wait(pipes)
 
-    monkeypatch.setattr("pokerlab.selfplay.workers.wait", interrupt_workers)
+    monkeypatch.setattr("pokerlab.selfplay.actors.processes.wait", interrupt_workers)
     for iteration in (0, 1):
-        pool.generate(network(0), 1, seed=0, iteration=iteration)
+        pool.generate(network(0), 1, Place(0, iteration))
     pool.close()
 
 
 def test_a_worker_that_dies_while_starting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    pool = WorkerPool(Play(), workers=2)
+    pool = Processes(Play(), workers=2)
     started: list[int] = []
 
     def kill_first(pipes: Any) -> Any:
@@ -221,18 +228,18 @@ def test_a_worker_that_dies_while_starting_is_named_at_once(monkeypatch: pytest.
             os.kill(started[1], signal.SIGKILL)
         return wait(pipes)
 
-    monkeypatch.setattr("pokerlab.selfplay.workers.wait", kill_first)
+    monkeypatch.setattr("pokerlab.selfplay.actors.processes.wait", kill_first)
     message = (
         r"^self-play worker 1 \(pid \d+\) died in iteration 7: killed by SIGKILL, out of memory perhaps$"
     )
     with at_most(2), pytest.raises(WorkerDiedError, match=message):
-        pool.generate(network(0), 2, seed=0, iteration=7)
+        pool.generate(network(0), 2, Place(0, 7))
     assert not any(state(pid) for pid in started)
     pool.close()
 
 
 def test_a_worker_that_dies_at_play_is_named_and_the_others_end(tmp_path: Path) -> None:
-    pool = WorkerPool(Stuck(tmp_path), workers=2)
+    pool = Processes(Stuck(tmp_path), workers=2)
     processes: list[int] = []
 
     def terminate_first() -> None:
@@ -243,15 +250,15 @@ def test_a_worker_that_dies_at_play_is_named_and_the_others_end(tmp_path: Path) 
         once(lambda: len(list(tmp_path.iterdir())) == 2, terminate_first),
         pytest.raises(WorkerDiedError, match=r"worker 0 \(pid \d+\) died in iteration 3: killed by SIGTERM$"),
     ):
-        pool.generate(network(0), 4, seed=0, iteration=3)
+        pool.generate(network(0), 4, Place(0, 3))
     assert len(processes) == 2
     assert not any(state(pid) for pid in processes)
     pool.close()
 
 
 def test_a_worker_that_dies_idle_is_named_and_the_next_iteration_starts_new_ones() -> None:
-    pool = WorkerPool(Play(), workers=2)
-    pool.generate(network(0), 2, seed=0, iteration=0)
+    pool = Processes(Play(), workers=2)
+    pool.generate(network(0), 2, Place(0, 0))
     idle = pids(pool)
     os.kill(idle[1], signal.SIGKILL)
     assert until(lambda: not pool._running[1].process.is_alive())
@@ -259,16 +266,16 @@ def test_a_worker_that_dies_idle_is_named_and_the_next_iteration_starts_new_ones
         rf"^self-play worker 1 \(pid {idle[1]}\) died before iteration 1: killed by SIGKILL, out of memory"
     )
     with at_most(1), pytest.raises(WorkerDiedError, match=message):
-        pool.generate(network(0), 1, seed=0, iteration=1)
+        pool.generate(network(0), 1, Place(0, 1))
     assert not any(state(pid) for pid in idle)
-    assert same(pool.generate(network(0), 2, seed=0, iteration=1), by_hand(network(0), [1, 1], 0, 1))
+    assert same(pool.generate(network(0), 2, Place(0, 1)), by_hand(network(0), [1, 1], 0, 1))
     pool.close()
 
 
 def test_a_worker_that_exits_is_named_with_its_exit_code() -> None:
-    pool = WorkerPool(Failing(partial(sys.exit, 3)), workers=1)
+    pool = Processes(Failing(partial(sys.exit, 3)), workers=1)
     with pytest.raises(WorkerDiedError, match=r"^self-play worker 0 \(pid \d+\) died .*: exit code 3$"):
-        pool.generate(network(0), 1, seed=0, iteration=0)
+        pool.generate(network(0), 1, Place(0, 0))
 
 
 @pytest.mark.parametrize(
@@ -286,9 +293,9 @@ def test_a_worker_that_exits_is_named_with_its_exit_code() -> None:
 def test_what_a_worker_raises_is_raised_in_the_trainer_with_both_tracebacks(
     failure: Callable[[], Exception], kind: type[Exception], message: str
 ) -> None:
-    pool = WorkerPool(Failing(failure), workers=1)
+    pool = Processes(Failing(failure), workers=1)
     with pytest.raises(kind) as raised:
-        pool.generate(network(0), 1, seed=0, iteration=4)
+        pool.generate(network(0), 1, Place(0, 4))
     assert (type(raised.value), str(raised.value)) == (kind, message)
     (note,) = raised.value.__notes__
     assert re.match(r"In self-play worker 0 \(pid \d+\), iteration 4:\nTraceback ", note)
@@ -297,14 +304,14 @@ def test_what_a_worker_raises_is_raised_in_the_trainer_with_both_tracebacks(
 
 
 def test_a_worker_computes_with_one_thread() -> None:
-    pool = WorkerPool(Failing(threads), workers=1)
+    pool = Processes(Failing(threads), workers=1)
     with pytest.raises(RuntimeError, match=r"^1 thread\n"):
-        pool.generate(network(0), 1, seed=0, iteration=0)
+        pool.generate(network(0), 1, Place(0, 0))
 
 
 def test_an_interrupted_iteration_ends_at_once_and_none_of_it_reaches_the_next(tmp_path: Path) -> None:
-    pool = WorkerPool(Stuck(tmp_path), workers=2)
-    pool.generate(network(0), 2, seed=0, iteration=0)
+    pool = Processes(Stuck(tmp_path), workers=2)
+    pool.generate(network(0), 2, Place(0, 0))
     busy = pids(pool)
     interrupted: list[float] = []
 
@@ -313,10 +320,10 @@ def test_an_interrupted_iteration_ends_at_once_and_none_of_it_reaches_the_next(t
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     with once(lambda: list(tmp_path.iterdir()), ctrl_c), pytest.raises(KeyboardInterrupt):
-        pool.generate(network(0), 3, seed=0, iteration=1)  # the second worker has one game, and an answer
+        pool.generate(network(0), 3, Place(0, 1))  # the second worker has one game, and an answer
     assert time.monotonic() - interrupted[0] < 1
     assert not any(state(pid) for pid in busy)
-    assert same(pool.generate(network(1), 2, seed=0, iteration=2), by_hand(network(1), [1, 1], 0, 2))
+    assert same(pool.generate(network(1), 2, Place(0, 2)), by_hand(network(1), [1, 1], 0, 2))
     pool.close()
     pool.close()
 
@@ -326,8 +333,8 @@ def test_a_pool_leaves_nothing_behind() -> None:
         return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
 
     def play_and_close() -> list[int]:
-        pool = WorkerPool(Play(), workers=2)
-        pool.generate(network(0), 2, seed=0, iteration=0)
+        pool = Processes(Play(), workers=2)
+        pool.generate(network(0), 2, Place(0, 0))
         processes = pids(pool)
         os.kill(processes[0], signal.SIGSTOP)  # even so
         with at_most(1):
@@ -346,12 +353,12 @@ def test_a_pool_leaves_nothing_behind() -> None:
 TRAINER = """
 import sys
 from pathlib import Path
-from test_worker_pool import Stuck, WorkerPool, network, pids
-pool = WorkerPool(Stuck(Path(sys.argv[1])), workers=2)
-pool.generate(network(0), 2, 0, 0)
+from test_worker_pool import Place, Processes, Stuck, network, pids
+pool = Processes(Stuck(Path(sys.argv[1])), workers=2)
+pool.generate(network(0), 2, Place(0, 0))
 print(*pids(pool), flush=True)
 if sys.argv[2] == "busy":
-    pool.generate(network(0), 3, 0, 1)
+    pool.generate(network(0), 3, Place(0, 1))
 sys.stdin.read()
 """
 

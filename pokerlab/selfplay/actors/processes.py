@@ -1,4 +1,4 @@
-"""Where trajectories are generated: in this process, or in several."""
+"""Self-play in processes of this machine."""
 
 import contextlib
 import copy
@@ -8,98 +8,74 @@ import pickle
 import signal
 import threading
 import traceback
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from pokerlab.search.leaves import LeafEvaluator
-from pokerlab.selfplay.examples import PolicyExamples, ValueExamples, concatenate
-from pokerlab.selfplay.trajectories import SelfPlay
+from pokerlab.selfplay.actors.base import Actor
+from pokerlab.selfplay.actors.here import Here
+from pokerlab.selfplay.examples import Examples, concatenate
+from pokerlab.selfplay.place import Place
 
-Examples = tuple[ValueExamples, PolicyExamples]
+Share = Mapping[str, Examples]
+"""What a worker answers: the examples of each stream."""
 
 _SPAWN = multiprocessing.get_context("spawn")  # a fork would copy the trainer's threads' locks, and its GPU
-
-
-class SearchModule(LeafEvaluator, Protocol):
-    """A leaf evaluator that is a torch module."""
-
-    def cpu(self) -> Any: ...
-    def parameters(self) -> Any: ...
-    def state_dict(self) -> Any: ...
-    def load_state_dict(self, state_dict: Any, *, assign: bool = False) -> Any: ...
 
 
 class WorkerDiedError(RuntimeError):
     """A self-play process ended on its own."""
 
 
-def random_stream(seed: int, *place: int) -> torch.Generator:
-    """A generator of its own for each place in a run: what is drawn here depends on nothing else.
-
-    So the state of a run's randomness is just (seed, iteration). Seeds below 2**128 and places of numbers
-    below 2**32 stay apart up to the 32 bits that are all that torch's CPU generator starts from: two given
-    places get the same stream by a chance of 1 in 2**32.
-    """
-    state = np.random.SeedSequence(seed, spawn_key=place).generate_state(1)
-    return torch.Generator().manual_seed(int(state[0]))
-
-
-def generate(
-    selfplay: SelfPlay, network: SearchModule, trajectories: int, seed: int, iteration: int, worker: int
-) -> Examples:
-    """One worker's share of an iteration."""
-    like = next(network.parameters()).detach()[:0]
-    return selfplay.generate(network, trajectories, random_stream(seed, iteration, worker), like)
-
-
-class WorkerPool:
-    """Generates each iteration's trajectories with the newest weights.
+class Processes:
+    """Has an actor play in processes of this machine, with the newest weights.
 
     Processes start at the first iteration that needs them, and again after one that failed or was
     interrupted, which ends them all: so no answer can be taken for that of a later iteration.
 
     Args:
-        selfplay: how to play.
-        workers: number of processes; 0: this one, on the network's device. The result depends on the
-            seed and this number.
+        actor: the algorithm's.
+        workers: number of processes, which play on the CPU; 0: this process plays, on the networks'
+            device. The result depends on the seed and this number.
     """
 
-    def __init__(self, selfplay: SelfPlay, workers: int) -> None:
-        self.selfplay, self.workers = selfplay, workers
+    def __init__(self, actor: Actor, workers: int) -> None:
+        if workers < 0:
+            raise ValueError(f"workers must not be negative, got {workers}")
+        self.actor, self.workers = actor, workers
         self._running: list[_Worker] = []
         self._shared: Any = None  # a copy of the networks, whose weights all workers read
 
-    def generate(self, network: SearchModule, trajectories: int, seed: int, iteration: int) -> Examples:
-        """Plays ``trajectories`` games.
+    def generate(self, networks: nn.Module, n: int, place: Place) -> Share:
+        """Plays ``n`` trajectories.
 
         Raises:
             WorkerDiedError: a process was killed, or ran out of memory.
             Exception: what a worker raised, with the worker's traceback as a note.
         """
         if not self.workers:
-            return generate(self.selfplay, network, trajectories, seed, iteration, worker=0)
-        shares = [len(share) for share in np.array_split(np.arange(trajectories), self.workers)]
+            return Here(self.actor).generate(networks, n, place)
+        shares = [len(share) for share in np.array_split(np.arange(n), self.workers)]
         try:
             if not self._running:
-                self._start(network)
+                self._start(networks)
             # nobody reads these now: workers compute only while this process waits for their answers
-            self._shared.load_state_dict(network.state_dict())
-            results = self._ask(shares, seed, iteration)
+            self._shared.load_state_dict(networks.state_dict())
+            answers = self._ask(shares, place)
         except BaseException:  # above all KeyboardInterrupt
             self.close()
             raise
-        values, policies = zip(*results, strict=True)
-        return concatenate(values), concatenate(policies)
+        return {name: concatenate([answer[name] for answer in answers]) for name in answers[0]}
 
-    def _start(self, network: SearchModule) -> None:
-        self._shared = copy.deepcopy(network).cpu().share_memory()
-        setup = pickle.dumps((self.selfplay, self._shared))
+    def _start(self, networks: nn.Module) -> None:
+        self._shared = copy.deepcopy(networks).cpu().share_memory()
+        setup = pickle.dumps((self.actor, self._shared))
         # Shared as well, for what a process is started with goes through a pipe. Were it more than that
         # holds, start() would wait until the process has read it: for seconds, or for ever if it was killed.
         shared_setup = torch.frombuffer(bytearray(setup), dtype=torch.uint8).share_memory_()
@@ -112,21 +88,21 @@ class WorkerPool:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-    def _ask(self, shares: list[int], seed: int, iteration: int) -> list[Examples]:
+    def _ask(self, shares: list[int], place: Place) -> list[Share]:
         """Every worker's answer, where its share is not empty."""
         for worker in self._running:
             if not worker.process.is_alive():
-                raise worker.died(f"before iteration {iteration}")
+                raise worker.died(f"before iteration {place.iteration}")
         for worker in self._running:
             if share := shares[worker.number]:
                 with contextlib.suppress(ConnectionError):  # it has just died, as is about to be seen
-                    worker.pipe.send((share, seed, iteration))
-        answers: dict[int, Examples] = {}
+                    worker.pipe.send((share, replace(place, worker=worker.number)))
+        answers: dict[int, Share] = {}
         while len(answers) < np.count_nonzero(shares):
             ready = wait([worker.pipe for worker in self._running])
             for worker in self._running:
                 if worker.pipe in ready:
-                    answers[worker.number] = worker.answer(iteration)
+                    answers[worker.number] = worker.answer(place.iteration)
         return [answers[number] for number in sorted(answers)]
 
     def close(self) -> None:
@@ -148,13 +124,13 @@ class _Worker:
         self.number = number
         self.pipe, theirs = _SPAWN.Pipe()
         with theirs:  # then open in that process alone: its end is the pipe's
-            self.process = _SPAWN.Process(target=_work, args=(number, theirs, setup, weights), daemon=True)
+            self.process = _SPAWN.Process(target=_work, args=(theirs, setup, weights), daemon=True)
             self.process.start()
 
     def __str__(self) -> str:
         return f"self-play worker {self.number} (pid {self.process.pid})"
 
-    def answer(self, iteration: int) -> Examples:
+    def answer(self, iteration: int) -> Share:
         """What it sent.
 
         Raises:
@@ -165,7 +141,7 @@ class _Worker:
             answer = self.pipe.recv_bytes()
         except (EOFError, OSError):
             raise self.died(f"in iteration {iteration}") from None
-        examples = pickle.loads(answer)
+        examples: Share | _Failure = pickle.loads(answer)
         if isinstance(examples, _Failure):
             examples.error.add_note(f"In {self}, iteration {iteration}:\n{examples.traceback}")
             raise examples.error
@@ -188,24 +164,24 @@ class _Failure:
 
     @staticmethod
     def of(error: Exception) -> "_Failure":
-        told = "".join(traceback.format_exception(error))
+        trace = "".join(traceback.format_exception(error))
         try:
             pickle.loads(pickle.dumps(error))
         except Exception:  # whatever its class does
             error = RuntimeError(f"{type(error).__name__}: {error}")
-        return _Failure(error, told)
+        return _Failure(error, trace)
 
 
-def _work(number: int, pipe: Connection, setup: Tensor, weights: dict[str, Tensor]) -> None:
+def _work(pipe: Connection, setup: Tensor, weights: dict[str, Tensor]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     with contextlib.suppress(ConnectionError):  # nobody is left to answer
         try:
-            selfplay, network = pickle.loads(setup.numpy().tobytes())
-            network.load_state_dict(weights, assign=True)  # from now on it reads the shared ones
+            actor, networks = pickle.loads(setup.numpy().tobytes())
+            networks.load_state_dict(weights, assign=True)  # from now on it reads the shared ones
             while True:
-                share, seed, iteration = pipe.recv()
-                examples = generate(selfplay, network, share, seed, iteration, number)
+                share, place = pipe.recv()
+                examples = actor.generate(networks, share, place)
                 # Bytes through the pipe: shared tensors would save a millisecond or two a megabyte, but each
                 # takes a file descriptor, and room in /dev/shm, of which containers have little.
                 pipe.send_bytes(pickle.dumps(examples))

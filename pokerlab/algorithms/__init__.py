@@ -1,0 +1,1 @@
+"""What is learned, and how: one readable file an algorithm."""

@@ -1,0 +1,244 @@
+"""ReBeL: recursive belief-based learning (Brown, Bakhtin, Lerer, Gong 2020, arXiv 2007.13544).
+
+Algorithm 1 of the paper. From a public belief state (PBS), starting at the root of the game:
+
+1. *Construct a subgame* of the PBS, as deep as the game says, with the value network at its leaves.
+2. *Solve* it with ``search_iterations`` iterations of CFR (optionally warm-started by the policy network).
+3. *Sample a leaf* PBS: an iteration is drawn, both players play its strategy, one of them explores with
+   probability ``exploration`` an action; the PBS that they come to is the next to be solved.
+4. *Add* (PBS, value at the root) to the value data, and the average strategy at every PBS of the subgame to
+   the policy data.
+5. *Train* the value network by MSE (or Huber) and the policy network by cross-entropy, here as the KL
+   divergence, which differs from it by a constant.
+
+Steps 1 to 4 stand in :mod:`pokerlab.selfplay.trajectories`, for many trajectories at once. At a table the
+same search is run at every PBS that the game comes to (section 6), or the policy network plays alone.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pokerlab.agents.policy_net import PolicyNetworkAgent
+from pokerlab.agents.search import SearchAgent
+from pokerlab.algorithms.base import MakeAgent
+from pokerlab.games.base import Game
+from pokerlab.learning.module import Learner, MakeOptimizer
+from pokerlab.learning.networks import Networks, PolicyNetwork, ValueNetwork
+from pokerlab.learning.relabelling import Relabelling
+from pokerlab.search.resolving import WAYS_TO_SEARCH
+from pokerlab.search.solver import Solver
+from pokerlab.selfplay.data import Batch, Stream
+from pokerlab.selfplay.examples import Examples, PolicyExamples, ValueExamples
+from pokerlab.selfplay.place import Place
+from pokerlab.selfplay.trajectories import SelfPlay
+
+VALUES, POLICIES = "values", "policies"
+"""The streams."""
+VALUE_LOSSES = ("mse", "huber")
+
+
+class ReBeL:
+    """The algorithm.
+
+    Args:
+        game: the rules.
+        solver: the CFR variant that solves subgames.
+        value_network: makes the value network of a game.
+        policy_network: makes the policy network of a game.
+        iterations: of the run.
+        seed: of the run.
+        search_iterations: CFR iterations a subgame, ``T``.
+        exploration: probability ε that the exploring player acts at random at a step.
+        targets: value examples of one solve, see :class:`~pokerlab.selfplay.trajectories.SelfPlay`.
+        policy_examples: of a subgame and trajectory; None: all.
+        value_capacity: how many value examples are kept to learn from.
+        policy_capacity: how many policy examples are.
+        value_loss: ``mse`` or ``huber``.
+        huber_delta: where Huber turns linear, in pots.
+        policy_weight: weight of the policy loss beside the value loss.
+        learning_rate: at the start.
+        final_learning_rate: at the end.
+        optimizer: makes the optimiser.
+        relabel: whether to learn from each example under names of the suits drawn at random.
+    """
+
+    def __init__(
+        self,
+        game: Game,
+        *,
+        solver: Solver,
+        value_network: Callable[[Game], ValueNetwork],
+        policy_network: Callable[[Game], PolicyNetwork],
+        iterations: int,
+        seed: int,
+        search_iterations: int,
+        exploration: float = 0.25,
+        targets: int = 1,
+        policy_examples: int | None = None,
+        value_capacity: int,
+        policy_capacity: int,
+        value_loss: str = "mse",
+        huber_delta: float = 1.0,
+        policy_weight: float = 1.0,
+        learning_rate: float = 1e-3,
+        final_learning_rate: float = 1e-5,
+        optimizer: MakeOptimizer = torch.optim.Adam,
+        relabel: bool = True,
+    ) -> None:
+        self.game, self.solver, self.search_iterations = game, solver, search_iterations
+        self._value_capacity, self._policy_capacity = value_capacity, policy_capacity
+        self._selfplay = SelfPlay(
+            game,
+            solver,
+            search_iterations=search_iterations,
+            exploration=exploration,
+            targets=targets,
+            policy_examples=policy_examples,
+        )
+        self._module = lambda: ReBeLModule(
+            value_network(game),
+            policy_network(game),
+            relabelling=Relabelling(relabellings)
+            if relabel and (relabellings := game.relabellings()) is not None
+            else None,
+            value_loss=value_loss,
+            huber_delta=huber_delta,
+            policy_weight=policy_weight,
+            iterations=iterations,
+            seed=seed,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            final_learning_rate=final_learning_rate,
+        )
+
+    def streams(self) -> Mapping[str, Stream]:
+        """The value data and the policy data."""
+        return {
+            VALUES: Stream(ValueExamples.none(self.game), self._value_capacity),
+            POLICIES: Stream(PolicyExamples.none(self.game), self._policy_capacity),
+        }
+
+    def actor(self) -> "ReBeLActor":
+        """Makes both by self-play."""
+        return ReBeLActor(self._selfplay)
+
+    def module(self) -> "ReBeLModule":
+        """Learns both."""
+        return self._module()
+
+    @property
+    def agents(self) -> Mapping[str, MakeAgent]:
+        """Search that goes on from a drawn iteration, as the paper's; from average strategies; with a gadget;
+        and the policy network alone."""
+        search = {way: partial(self._search, way) for way in WAYS_TO_SEARCH}
+        return {**search, "policy_net": self._policy_net}
+
+    def _search(
+        self,
+        way: str,
+        networks: Networks,
+        *,
+        iterations: int | None = None,
+        solver: Solver | None = None,
+    ) -> SearchAgent:
+        return SearchAgent(
+            self.game,
+            solver or self.solver,
+            networks,
+            iterations=iterations or self.search_iterations,
+            way=way,
+            like=next(networks.parameters()).detach().flatten()[:0],
+        )
+
+    def _policy_net(self, networks: Networks) -> PolicyNetworkAgent:
+        return PolicyNetworkAgent(self.game, networks.policy)
+
+
+@dataclass(frozen=True, slots=True)
+class ReBeLActor:
+    """Self-play with the newest networks."""
+
+    selfplay: SelfPlay
+
+    def generate(self, networks: Networks, n: int, place: Place) -> dict[str, Examples]:
+        """Plays ``n`` trajectories from the root to the end of the game."""
+        like = next(networks.parameters()).detach()[:0]
+        values, policies = self.selfplay.generate(networks, n, place.generator(), like)
+        return {VALUES: values, POLICIES: policies}
+
+
+class ReBeLModule(Learner):
+    """Learns the values and strategies that search found.
+
+    Args:
+        value_network: predicts infostate values in pots.
+        policy_network: predicts average strategies.
+        relabelling: each example is learned from under one of these names, drawn at random; None: as it is.
+        value_loss: ``mse`` or ``huber``.
+        huber_delta: where Huber turns linear, in pots.
+        policy_weight: weight of the policy loss beside the value loss.
+        learning: see :class:`~pokerlab.learning.module.Learner`.
+    """
+
+    def __init__(
+        self,
+        value_network: ValueNetwork,
+        policy_network: PolicyNetwork,
+        *,
+        relabelling: Relabelling | None = None,
+        value_loss: str = "mse",
+        huber_delta: float = 1.0,
+        policy_weight: float = 1.0,
+        **learning: object,
+    ) -> None:
+        super().__init__(weights={"policy_loss": policy_weight}, **learning)  # type: ignore[arg-type]
+        if value_loss not in VALUE_LOSSES:
+            raise ValueError(f"value_loss must be one of {', '.join(VALUE_LOSSES)}, got {value_loss!r}")
+        if not huber_delta > 0:
+            raise ValueError(f"huber_delta must be positive, got {huber_delta}")
+        if not policy_weight >= 0:
+            raise ValueError(f"policy_weight must not be negative, got {policy_weight}")
+        self.value_network, self.policy_network = value_network, policy_network
+        self.value_loss, self.huber_delta, self.relabelling = value_loss, huber_delta, relabelling
+
+    @property
+    def networks(self) -> Networks:
+        """Both, as search takes them."""
+        return Networks(self.value_network, self.policy_network)
+
+    def compile_losses(self) -> None:
+        """Has torch compile the losses; not the networks, which go to other processes."""
+        self.value_error = torch.compile(self.value_error)  # type: ignore[method-assign]
+        self.policy_error = torch.compile(self.policy_error)  # type: ignore[method-assign]
+
+    def losses(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Of the value network and of the policy network."""
+        values, policies = batch[VALUES], batch[POLICIES]
+        if self.relabelling is not None:
+            draws = self.place.generator(batch_idx)
+            values, policies = self.relabelling(values, draws), self.relabelling(policies, draws)
+        return {"value_loss": self.value_error(values), "policy_loss": self.policy_error(policies)}
+
+    def value_error(self, examples: ValueExamples) -> Tensor:
+        """The value loss: mean over possible hands, in pots (squared)."""
+        predicted = self.value_network(examples.features, examples.beliefs)
+        if self.value_loss == "mse":
+            errors = (predicted - examples.values).square()
+        else:
+            errors = functional.huber_loss(
+                predicted, examples.values, reduction="none", delta=self.huber_delta
+            )
+        possible = examples.possible[:, None].expand_as(errors)
+        return (errors * possible).sum() / possible.sum()
+
+    def policy_error(self, examples: PolicyExamples) -> Tensor:
+        """The policy loss: KL(target ‖ prediction) in nats, mean over possible hands."""
+        log_policy = self.policy_network(examples.features, examples.beliefs, examples.legal)
+        target = examples.strategy
+        divergence = (torch.xlogy(target, target) - target * log_policy).sum(1)
+        return (divergence * examples.possible).sum() / examples.possible.sum()

@@ -1,0 +1,1 @@
+"""Where self-play runs: in the process that trains, or in others."""

@@ -1,0 +1,40 @@
+"""Who plays, and where: an algorithm's actor plays; actors are the places where it does."""
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+from torch import nn
+
+from pokerlab.selfplay.examples import Examples
+from pokerlab.selfplay.place import Place
+
+
+@runtime_checkable
+class Actor(Protocol):
+    """Plays, for an algorithm; is sent to other processes by pickle."""
+
+    def generate(self, networks: nn.Module, n: int, place: Place) -> Mapping[str, Examples]:
+        """The examples of ``n`` trajectories, for each of the algorithm's streams.
+
+        Args:
+            networks: with the newest weights; on the device to play on.
+            n: how many trajectories.
+            place: all randomness comes from its generator.
+        """
+        ...
+
+
+@runtime_checkable
+class Actors(Protocol):
+    """Has an actor play: ``Actors(actor, **options)``, in this process or elsewhere.
+
+    For one place and one number of workers every engine gives the same examples.
+    """
+
+    def generate(self, networks: nn.Module, n: int, place: Place) -> Mapping[str, Examples]:
+        """The examples of ``n`` trajectories that all workers play together, see :class:`Actor`."""
+        ...
+
+    def close(self) -> None:
+        """Ends what was started; nothing, if there is nothing."""
+        ...
