@@ -22,7 +22,7 @@ from torch import Tensor
 from pokerlab.agents.tabular import MOST_HANDS
 from pokerlab.games.base import CHANCE, TERMINAL, Game, Ints, State
 from pokerlab.games.showdown import RUN_OUTS
-from pokerlab.search.payoffs import expected, joint_mass, outcomes, payoffs, terminals
+from pokerlab.search.payoffs import expected_payoff, joint_mass, outcomes, payoffs, terminals
 
 ROWS = 4096
 """Positions that are valued at once."""
@@ -97,7 +97,7 @@ class TreeValues(Generic[State]):
         """Of the game to player 0."""
         beliefs = torch.as_tensor(self._game.initial_beliefs)[:, None]
         values = (self._matrices[-1] @ beliefs[1, 0])[None]
-        return expected(self._game, beliefs, values, 0).item()
+        return expected_payoff(self._game, beliefs, values, 0).item()
 
     def counterfactual_values(
         self, states: Sequence[Sequence[State]], which: Ints, player: int, opponent: Tensor
@@ -178,7 +178,7 @@ class Aivat(Generic[State]):
         different, which = _number_distinct(states)
         positions = [(state,) for state in different]
         values = self._values.counterfactual_values(positions, which, 0, weights[1])[:, 0]
-        return expected(self._game, weights, values, 0)
+        return expected_payoff(self._game, weights, values, 0)
 
     def observe_deal(self, rows: Tensor, before: Sequence[State], after: Sequence[State]) -> None:
         """Chance acted in hands ``rows`` ``[m]``.
@@ -238,7 +238,7 @@ class Aivat(Generic[State]):
     def estimate(self, ends: Sequence[State]) -> Tensor:
         """``[n]`` what player 0 won in each hand but for luck, given terminal states."""
         values = payoffs(self._game, terminals(self._game, ends), 0, self.weights[1])
-        return expected(self._game, self.weights, values, 0) - self.luck
+        return expected_payoff(self._game, self.weights, values, 0) - self.luck
 
 
 def _number_distinct(states: Sequence[State]) -> tuple[list[State], Ints]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from pokerlab.agents.base import DEALT, Agent, Line, Seat
 from pokerlab.evaluation.aivat import Aivat, ValueFunction
 from pokerlab.games.base import CHANCE, TERMINAL, Floats, Game, Ints, State
-from pokerlab.search.payoffs import realised
+from pokerlab.search.payoffs import realised_payoffs
 
 MOST_DEALS = 8
 """Public deals in a hand."""
@@ -282,7 +282,7 @@ class _Tables(Generic[State]):
                 ends, self._hands.tolist(), self._fractions.tolist(), strict=True
             )
         ]
-        self._won = realised(self._game, self._ends, self._hands)
+        self._won = realised_payoffs(self._game, self._ends, self._hands)
 
     def hands(self, names: tuple[str, str]) -> Iterator[PlayedHand[State]]:
         """The hands, in the order of deals."""

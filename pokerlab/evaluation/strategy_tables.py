@@ -98,8 +98,8 @@ def rows(whole: WholeGame) -> list[Row]:
     ]
 
 
-def merged(whole: WholeGame, table: Sequence[Row], strategy: Tensor) -> tuple[Floats, Floats]:
-    """What a strategy plays in rows, and how far it comes there itself.
+def merge_rows(whole: WholeGame, table: Sequence[Row], strategy: Tensor) -> tuple[Floats, Floats]:
+    """A strategy's probabilities in the rows of a table, and its own reach there.
 
     Args:
         whole: the game.
@@ -158,7 +158,7 @@ def strategy_table(whole: WholeGame, strategies: Mapping[str, Tensor], *, most_r
         len(groups), len(strategies), squeeze=False, height_ratios=[len(group) for group in groups]
     )
     for column, (name, strategy) in enumerate(strategies.items()):
-        chances, reached = merged(whole, table, strategy)
+        chances, reached = merge_rows(whole, table, strategy)
         for axes, group in zip(panels[:, column], groups, strict=True):
             _draw(axes, [table[i] for i in group], 100 * chances[group], reached[group])
             axes.set_xticks(range(actions), whole.game.action_labels, fontsize=8)

@@ -56,7 +56,7 @@ def terminals(game: Game[State], ends: Sequence[State]) -> list[Terminal]:
     return [different[end] for end in ends]
 
 
-def expected(game: Game, weights: Tensor, values: Tensor, player: int) -> Tensor:
+def expected_payoff(game: Game, weights: Tensor, values: Tensor, player: int) -> Tensor:
     """``[m]`` a player's expected payoff.
 
     Args:
@@ -73,7 +73,7 @@ def joint_mass(game: Game, weights: Tensor) -> Tensor:
     return (weights[0] * game.mass_operator(DOUBLE)(weights[1])).sum(-1)
 
 
-def realised(game: Game[State], ends: Sequence[State], hands: Ints) -> Tensor:
+def realised_payoffs(game: Game[State], ends: Sequence[State], hands: Ints) -> Tensor:
     """``[m]`` chips that player 0 won with ``hands`` ``[m, 2]`` at terminal states."""
     weights = torch.nn.functional.one_hot(torch.as_tensor(hands.T.copy()), game.num_hands).double()
-    return expected(game, weights, payoffs(game, terminals(game, ends), 0, weights[1]), 0)
+    return expected_payoff(game, weights, payoffs(game, terminals(game, ends), 0, weights[1]), 0)

@@ -18,7 +18,7 @@ from pokerlab.games.holdem import Holdem
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
-from pokerlab.search.payoffs import realised
+from pokerlab.search.payoffs import realised_payoffs
 
 Table = Mapping[Any, Tensor]
 TINY = Holdem(
@@ -115,7 +115,7 @@ def test_its_expectation_is_the_exact_value(game: Game, known: tuple[bool, bool]
     tables = random_table(game, 1), random_table(game, 2)
     played = everything(game, tables)
     assert played.probability.sum().item() == pytest.approx(1, abs=1e-12)
-    won = realised(game, [line.state for line in played.lines], played.hands)
+    won = realised_payoffs(game, [line.state for line in played.lines], played.hands)
     exact = TreeValues(game, pair(game, tables)).value
     assert mean(played, won) == pytest.approx(exact, abs=1e-9)
     functions: list[ValueFunction] = [TreeValues(game, random_table(game, 3)), TreeValues(game, tables[0])]
@@ -188,7 +188,7 @@ def test_better_values_leave_less_luck() -> None:
     first, other = random_table(game, 1), random_table(game, 2)
     second = {state: 0.8 * first[state] + 0.2 * other[state] for state in first}
     played = everything(game, (first, second))
-    won = realised(game, [line.state for line in played.lines], played.hands)
+    won = realised_payoffs(game, [line.state for line in played.lines], played.hands)
     values = TreeValues(game, first)
     both, one = (
         estimates(game, played, (first, second), values, known) for known in [(True, True), (True, False)]

@@ -15,7 +15,7 @@ from pokerlab.evaluation.policies import WholeGame
 from pokerlab.evaluation.strategy_tables import (
     Row,
     equilibrium,
-    merged,
+    merge_rows,
     probabilities,
     public_lines,
     rows,
@@ -121,7 +121,7 @@ def test_numbers_are_those_of_a_recursion(whole: WholeGame) -> None:
     keys = [(row.actor, row.line, row.card) for row in table]
     assert set(keys) == weight.keys()
     np.testing.assert_allclose(probabilities(whole, table, strategy), [likely[key] for key in keys])
-    found, _ = merged(whole, table, strategy)
+    found, _ = merge_rows(whole, table, strategy)
     np.testing.assert_allclose(np.nan_to_num(found), [played[key] / weight[key] for key in keys])
     assert (np.isnan(found).sum(1) == [game.num_actions - len(legal(whole, row)) for row in table]).all()
 
