@@ -186,7 +186,8 @@ def _line_up(config: DictConfig, run: Trained, find_run: Callable[[str], Trained
     """The run's agent, and those that it is to meet."""
     with _as_mistakes(f"match.play={config.match.play}: "):
         entrants = [enter(run, config.match.play)]
-    lineup = Lineup(run.game, find_run, config.match.play, own_agents())
+    with _as_mistakes():
+        lineup = Lineup(run.game, find_run, config.match.play, own_agents())
     lbr = config.match.lbr
     names = _names(config.match.against)
     for name in names:

@@ -242,6 +242,12 @@ def test_an_agent_that_cannot_be_had_is_one_line(name: str, expected: str, place
     assert message == f"match.against={name}: {expected}"
 
 
+def test_ones_own_agent_has_a_name_of_its_own(place: Path, own: Path) -> None:
+    (own / "agent/bold.yaml").rename(own / "agent/call.yaml")
+    message = refusal("evaluate", f"--config-dir={own}", "run=leduc", "match.against=call", cwd=place)
+    assert message == "pokerlab itself has an agent call: give yours another name"
+
+
 @pytest.mark.parametrize(
     ("setting", "difference"),
     [

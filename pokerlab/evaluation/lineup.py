@@ -63,6 +63,10 @@ class Lineup:
     own: Mapping[str, Callable[[Game], Agent]] = field(default_factory=dict)
     """Makes the user's own agents, by name."""
 
+    def __post_init__(self) -> None:
+        if taken := self.own.keys() & {*AGENTS, LOCAL_BEST_RESPONSE}:
+            raise ValueError(f"pokerlab itself has an agent {min(taken)}: give yours another name")
+
     def entrant(self, name: str) -> Entrant:
         """The agent that is meant.
 
