@@ -12,6 +12,7 @@ from rich.jupyter import JupyterMixin
 
 from pokerlab.agents import registry
 from pokerlab.agents.base import Agent
+from pokerlab.algorithms.rebel import ReBeL
 from pokerlab.evaluation import calibration as calibrations
 from pokerlab.evaluation import range_grids, strategy_tables
 from pokerlab.evaluation.contest import Contest, ContestSettings, hold_contest
@@ -74,16 +75,21 @@ class Run:
         Args:
             trajectories: of self-play, which give the belief states.
             seed: of them.
+
+        Raises:
+            ValueError: the run's algorithm learns no values of public belief states.
         """
-        trained = self._trained
+        trained, algorithm = self._trained, self._trained.algorithm
+        if not isinstance(algorithm, ReBeL):
+            raise ValueError(f"{type(algorithm).__name__} learns no values of public belief states")
         found = calibrations.calibration(
             self.game,
             trained.solver,
             trained.networks,
-            search_iterations=trained.config.selfplay.search_iterations,
+            search_iterations=algorithm.search_iterations,
             trajectories=trajectories,
             generator=torch.Generator().manual_seed(seed),
-            like=torch.empty(0, device=trained.device),
+            like=next(trained.networks.parameters()).detach().flatten()[:0],
         )
         return calibrations.plot_calibration(found)
 

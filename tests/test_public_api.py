@@ -68,6 +68,7 @@ def test_a_run_is_loaded_and_plays() -> None:
     found = pokerlab.exploitability(run.game, run.agent("policy_net"))
     assert found.exploitability == pytest.approx(stored, rel=1e-3)
     assert found.nash_conv == pytest.approx(2 * found.exploitability)
+    assert len(run.calibration(trajectories=20).axes) == 4  # two streets and their colour bars
 
 
 def test_a_way_to_play_that_there_is_not() -> None:
