@@ -15,6 +15,7 @@ ROOMS = {
     "search": "Search",
     "learning": "Learning",
     "selfplay": "Self-play",
+    "algorithms": "Algorithms",
     "agents": "Agents",
     "evaluation": "Evaluation",
     "callbacks": "Callbacks",

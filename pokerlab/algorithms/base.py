@@ -1,7 +1,7 @@
 """What an algorithm is: examples it learns from, an actor that makes them, a module that learns, agents.
 
 A run is put together from these and nothing else, so an algorithm is one class in an importable module and
-one YAML in ``algorithm/`` (docs/algorithms.md).
+one YAML in ``algorithm/`` (docs/new-algorithm.md).
 """
 
 import inspect

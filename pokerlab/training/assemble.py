@@ -183,5 +183,5 @@ def _with_methods(made: Any, protocol: type, key: str) -> Any:
     if not isinstance(made, protocol):
         wanted = [name for name in (*protocol.__annotations__, *vars(protocol)) if not name.startswith("_")]
         lacks = ", ".join(name for name in wanted if not hasattr(made, name))
-        raise UserError(f"{key} {type(made).__qualname__} lacks {lacks} (docs/algorithms.md)")
+        raise UserError(f"{key} {type(made).__qualname__} lacks {lacks} (docs/new-algorithm.md)")
     return made
