@@ -303,7 +303,7 @@ class Game(ABC, Generic[State]):
             root: not terminal.
             depth_limited: whether to stop where :meth:`is_leaf` says so, or to play to the end.
             symmetry: of outcomes of the first chance move that are alike, one is taken, with the probability
-                of all; null: all are.
+                of all; None: all are.
         """
         states: list[State] = []
         nodes: list[tuple[int, int, int, int]] = []

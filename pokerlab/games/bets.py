@@ -9,15 +9,12 @@ import numpy as np
 
 from pokerlab.games.betting import ROUNDING, Betting, Sizes, enumerate_betting
 
-PLAYERS = ("oop", "ip")
-"""Out of position, player 0, who acts first after the flop; in position, player 1."""
 MOST_POTS = 10
 """A size above this is a percentage by mistake."""
 
 Bets: TypeAlias = Sequence[Sequence[float]]
 """Sizes for the first bet of a street, for the first raise, …; the last for all that follow."""
 BetsByStreet: TypeAlias = Bets | Sequence[Bets]
-AnyBets: TypeAlias = BetsByStreet | Mapping[str, BetsByStreet]
 
 
 def is_number(value: Any) -> bool:
@@ -35,12 +32,17 @@ class Street(NamedTuple):
 
 
 def read_bets(
-    bets: AnyBets, donk_bets: Sequence[float] | None, streets: int, most_raises: int
+    bets: BetsByStreet,
+    ip_bets: BetsByStreet | None,
+    donk_bets: Sequence[float] | None,
+    streets: int,
+    most_raises: int,
 ) -> tuple[Street, ...]:
     """What is offered on each street; the fractions are the same on all of them.
 
     Args:
-        bets: of both players, or of ``oop`` and ``ip``; see :class:`Holdem`.
+        bets: see :class:`Holdem`.
+        ip_bets: player 1's, who is in position after the flop; None: the same.
         donk_bets: sizes of player 0's first bet where it leads into the aggressor, none if it has to check;
             None: as otherwise.
         streets: how many there are.
@@ -49,12 +51,8 @@ def read_bets(
     Raises:
         ValueError: they are not lists of fractions of the pot.
     """
-    if isinstance(bets, Mapping):
-        if set(bets) != set(PLAYERS):
-            raise ValueError(f"bets must be for {' and '.join(PLAYERS)}, got {', '.join(map(str, bets))}")
-        players = [_by_street(bets[player], streets) for player in PLAYERS]
-    else:
-        players = [_by_street(bets, streets)] * 2
+    players = [_by_street(bets, "bets", streets)]
+    players.append(players[0] if ip_bets is None else _by_street(ip_bets, "ip_bets", streets))
     leads = None if donk_bets is None else _fractions(donk_bets, "donk_bets", donk_bets)
     every = {size for player in players for street in player for row in street for size in row}
     fractions = sorted(every | set(leads or ()))
@@ -79,16 +77,16 @@ def read_bets(
     return tuple(found)
 
 
-def _by_street(bets: BetsByStreet, streets: int) -> list[list[list[float]]]:
+def _by_street(bets: BetsByStreet, name: str, streets: int) -> list[list[list[float]]]:
     """``[streets]`` of lists of sizes; the last of those given is for all that follow."""
     try:
         same = any(isinstance(size, Real) for street in bets for size in street)
         given = [bets] if same else list(bets)
-        read = [[_fractions(sizes, "bets", bets) for sizes in street] for street in given]
+        read = [[_fractions(sizes, name, bets) for sizes in street] for street in given]
     except TypeError as error:
-        raise _wrong("bets", bets) from error
+        raise _wrong(name, bets) from error
     if not read or not all(street and any(street) for street in read):
-        raise _wrong("bets", bets)
+        raise _wrong(name, bets)
     return [read[min(street, len(read) - 1)] for street in range(streets)]
 
 

@@ -33,7 +33,7 @@ from pokerlab.games.base import (
     Terminal,
     Unfolded,
 )  # fmt: skip
-from pokerlab.games.bets import AnyBets, check_offered, is_number, read_bets
+from pokerlab.games.bets import BetsByStreet, check_offered, is_number, read_bets
 from pokerlab.games.betting import CALL, FOLD, SMALLEST_BET, Betting, Sizes, enumerate_betting, options
 from pokerlab.games.cards import Deck
 from pokerlab.games.payoff_tables import FOLDED, RUN_OUT, SHOWDOWN
@@ -79,11 +79,11 @@ class Holdem(Game[HoldemState]):
         blinds: small and big; the big blind is the least bet.
         bets: sizes as fractions of the pot after calling: a list for the first bet of a street, one for the
             first raise, …; the last for all that follow. Or such lists street by street, the last for all
-            that follow. If the players have different ones, under ``oop`` (player 0) and ``ip`` (player 1).
-            Going all-in is always one more.
+            that follow. Going all-in is always one more.
+        ip_bets: the same for player 1, who is in position after the flop; None: as player 0's.
         donk_bets: sizes of player 0's first bet on a street where it leads into player 1, the last to bet or
-            raise on the street before, besides all-in; none: it checks there; null: as otherwise.
-        most_raises: bets and raises on a street, all-ins among them; null: as many as the stack allows.
+            raise on the street before, besides all-in; none: it checks there; None: as otherwise.
+        most_raises: bets and raises on a street, all-ins among them; None: as many as the stack allows.
         ranges: each player's hands at the root, player 0's first, see :meth:`Deck.read_range`.
         ranks: of the deck, the lowest ones.
         suits: of the deck, the first ones.
@@ -91,7 +91,7 @@ class Holdem(Game[HoldemState]):
         jitter: in self-play, by how much of the pot at most each size of bets is moved at random, subgame by
             subgame.
         most_deals: in self-play, of so many ways to deal cards a value is made where there are more, drawn
-            anew for each subgame; null: of all.
+            anew for each subgame; None: of all.
         isomorphism: whether :meth:`symmetry` tells of suits that are alike.
 
     Raises:
@@ -106,7 +106,8 @@ class Holdem(Game[HoldemState]):
         pot: float = 0,
         stack: float = 20_000,
         blinds: Sequence[float] = (50, 100),
-        bets: AnyBets = ((0.5, 1),),
+        bets: BetsByStreet = ((0.5, 1),),
+        ip_bets: BetsByStreet | None = None,
         donk_bets: Sequence[float] | None = None,
         most_raises: int | None = None,
         ranges: Sequence[str | int] = ("uniform", "uniform"),
@@ -128,7 +129,7 @@ class Holdem(Game[HoldemState]):
         if most_raises is not None and (type(most_raises) is not int or most_raises < 0):
             raise ValueError(f"most_raises must be null or an integer of at least 0, got {most_raises!r}")
         self._most_raises = UNLIMITED if most_raises is None else most_raises
-        self._bets = read_bets(bets, donk_bets, len(self.boards), self._most_raises)
+        self._bets = read_bets(bets, ip_bets, donk_bets, len(self.boards), self._most_raises)
         if not is_number(jitter) or not 0 <= jitter < 1:
             raise ValueError(f"jitter must be a fraction of the pot from 0 to below 1, got {jitter!r}")
         if most_deals is not None and (type(most_deals) is not int or most_deals < 1):

@@ -22,7 +22,7 @@ def options(game: Holdem, line: str) -> list[str]:
 
 
 def test_players_have_sizes_of_their_own() -> None:
-    game = spot(bets={"oop": [[0.5, 1], [0.75]], "ip": [[0.3], [1], [0.6]]})
+    game = spot(bets=[[0.5, 1], [0.75]], ip_bets=[[0.3], [1], [0.6]])
     assert options(game, "") == ["check", "bet 0.5", "bet 1", "all-in"]
     assert options(game, "check") == ["check", "bet 0.3", "all-in"]
     assert options(game, "check bet 0.3") == ["fold", "call", "raise 0.75", "all-in"]
@@ -35,7 +35,7 @@ def test_players_have_sizes_of_their_own() -> None:
 def test_sizes_by_player_can_be_given_street_by_street() -> None:
     """From before the flop on; the last for all that follow."""
     by_street = [[[1]], [[0.5]], [[0.25]]]
-    game = spot(board="Td9d6hQc", bets={"oop": by_street, "ip": [[2]]})
+    game = spot(board="Td9d6hQc", bets=by_street, ip_bets=[[2]])
     assert options(game, "") == ["check", "bet 0.25", "all-in"]
     assert options(game, "check check 2s") == ["check", "bet 0.25", "all-in"]
     assert options(game, "check") == ["check", "bet 2", "all-in"]
@@ -105,8 +105,8 @@ def test_a_street_is_enumerated_with_its_donk_bets() -> None:
         ({"bets": [[True]]}, "bets must be lists of fractions"),
         ({"bets": [[float("inf")]]}, "bets must be lists of fractions"),
         ({"bets": [["x"]]}, "bets must be lists of fractions"),
-        ({"bets": {"oop": [[1]]}}, "bets must be for oop and ip, got oop"),
-        ({"bets": {"oop": [[1]], "ip": []}}, "bets must be lists of fractions"),
+        ({"ip_bets": {"oop": [[1]]}}, "ip_bets must be lists of fractions"),
+        ({"ip_bets": []}, "ip_bets must be lists of fractions of the pot above 0, such as [[0.5, 1]"),
         ({"bets": [[50, 100]]}, "bets must be fractions of the pot, at most 10, got 50: 50 % is 0.5"),
         ({"bets": [[33]]}, "bets must be fractions of the pot, at most 10, got 33: 33 % is 0.33"),
         ({"donk_bets": [30]}, "donk_bets must be fractions of the pot, at most 10, got 30: 30 % is 0.3"),
@@ -136,7 +136,7 @@ def test_a_street_is_enumerated_with_its_donk_bets() -> None:
             },
             "bets of 0.1 pot are never offered as a bet: it takes a pot of 20 chips for the least bet, 2",
         ),
-        ({"bets": {"oop": [[1]], "ip": [[1], [0.3]]}}, "bets of 0.3 pot are never offered as a raise"),
+        ({"bets": [[1]], "ip_bets": [[1], [0.3]]}, "bets of 0.3 pot are never offered as a raise"),
     ],
     ids=str,
 )  # fmt: skip
@@ -168,7 +168,7 @@ def test_a_raise_that_is_large_enough_after_a_small_bet_is_offered_there() -> No
 
 COUNTED: dict[str, dict[str, Any]] = {
     "river": {},
-    "sizes by player": {"bets": {"oop": [[0.5, 1], [1]], "ip": [[0.75]]}},
+    "sizes by player": {"bets": [[0.5, 1], [1]], "ip_bets": [[0.75]]},
     "turn": {"board": "Td9d6hQc", "stack": 400},
     "a cap": {"board": "Td9d6hQc", "most_raises": 2, "bets": [[0.5, 1], [1]]},
     "a cap of all-ins": {"board": "Td9d6hQc", "most_raises": 1, "stack": 300},
