@@ -10,7 +10,7 @@
 
 import copy
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from itertools import product
@@ -73,6 +73,7 @@ class GraphedBackend(TensorBackend):
         first: int,
         iterations: int,
         leaf_query: LeafQuery | None = None,
+        after: Callable[[int], None] | None = None,
         samples: SampledStrategies | None = None,
         *,
         sample_averages: bool = False,

@@ -14,7 +14,7 @@ from torch import Tensor
 from pokerlab.agents.base import DEALT, Agent, Line
 from pokerlab.games.base import CHANCE, TERMINAL, Game, State
 from pokerlab.search.best_response import Exploitability, exploitability
-from pokerlab.search.forest import Forest, divided, uniform_strategy
+from pokerlab.search.forest import Forest, divide, uniform_strategy
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.resolving import (
     BeliefStates,
@@ -82,7 +82,7 @@ class WholeGame(Generic[State]):
             columns = torch.nn.functional.pad(chances, (0, 0, 0, 1))  # 0 where there is no action
             place = self.forest.action_of[:, nodes]
             strategy[:, nodes] = columns[torch.arange(len(nodes)), place]
-        return divided(strategy, strategy.sum(0), uniform_strategy(self.forest))
+        return divide(strategy, strategy.sum(0), uniform_strategy(self.forest))
 
     def export(self, strategy: Tensor) -> dict[str, dict[int, float]]:
         """``strategy`` ``[A, D, H]`` as OpenSpiel's information state string → {action: probability}."""
@@ -157,7 +157,7 @@ def search_policy(
         frontier = BeliefStates.join([at for at, _ in reached])
         weight, draws = torch.cat([own for _, own in reached], 1), 1
     mixture = torch.where(played.sum(0) > 0, played, unweighted)
-    return divided(mixture, mixture.sum(0), uniform_strategy(forest))
+    return divide(mixture, mixture.sum(0), uniform_strategy(forest))
 
 
 def _spread(states: Sequence[State], draws: int, generator: torch.Generator) -> Tensor:

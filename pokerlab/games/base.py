@@ -64,13 +64,13 @@ class Symmetry(Generic[State]):
     """What a game has of the same kind under different names, such as suits, up to its first chance move.
 
     A group of permutations of hands leaves the root, ``deal`` and the initial beliefs as they are, and takes
-    chance outcomes to one another. Hands and outcomes are alike if it takes one to the other.
+    chance outcomes to one another. Hands and outcomes are isomorphic if it takes one to the other.
     """
 
-    alike: Ints
-    """``[H]`` the first of the hands that are like each one."""
+    representative_hand: Ints
+    """``[H]`` the first of the hands isomorphic to each one."""
     outcomes: Callable[[State], Sequence[tuple[State, int]]]
-    """For a state where chance acts first: of outcomes that are alike, one and their number."""
+    """For a state where chance acts first: of isomorphic outcomes, one and their number."""
     representative: Callable[[State], tuple[State, Ints]]
     """For a state below the first chance move, the one of its kind that ``outcomes`` lead to, and ``[H]`` the
     hands there that are as each hand is here."""
@@ -280,7 +280,7 @@ class Game(ABC, Generic[State]):
         """
 
     def symmetry(self) -> Symmetry[State] | None:
-        """What is alike at the game's root, if anything is."""
+        """What is isomorphic at the game's root, if anything is."""
         return None
 
     def unfold(self, root: State, *, depth_limited: bool) -> Unfolded[State]:
@@ -302,7 +302,7 @@ class Game(ABC, Generic[State]):
         Args:
             root: not terminal.
             depth_limited: whether to stop where :meth:`is_leaf` says so, or to play to the end.
-            symmetry: of outcomes of the first chance move that are alike, one is taken, with the probability
+            symmetry: of isomorphic outcomes of the first chance move, one is taken, with the probability
                 of all; None: all are.
         """
         states: list[State] = []

@@ -92,7 +92,7 @@ class Holdem(Game[HoldemState]):
             subgame.
         most_deals: in self-play, of so many ways to deal cards a value is made where there are more, drawn
             anew for each subgame; None: of all.
-        isomorphism: whether :meth:`symmetry` tells of suits that are alike.
+        isomorphism: whether :meth:`symmetry` tells of isomorphic suits.
 
     Raises:
         ValueError: an argument has a wrong value; the message begins with its name.
@@ -552,7 +552,7 @@ class Holdem(Game[HoldemState]):
             return replace(state, board=(*board, *chain.from_iterable(moved))), hands[which]
 
         return Symmetry(
-            alike=hands.min(0),
+            representative_hand=hands.min(0),
             outcomes=lambda state: [(_dealt(state, cards), times) for cards, times in kept],
             representative=representative,
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pokerlab.search.forest import ILLEGAL, Forest, divided, rows_of
+from pokerlab.search.forest import ILLEGAL, Forest, divide, rows_of
 from pokerlab.search.leaves import LeafEvaluator
 
 
@@ -95,7 +95,7 @@ def strategy_values(
         values = worth * forest.mass(opponent) * leaves.pot_in_chips
         ends.index_add_(0, leaves.row.flatten(), values.flatten(0, -2))
     mass = forest.mass(belief.flip(0))
-    return divided(_back_up(forest, strategy, ends, best=False), mass, torch.zeros_like(mass))
+    return divide(_back_up(forest, strategy, ends, best=False), mass, torch.zeros_like(mass))
 
 
 def _terminal_values(forest: Forest, reach: Tensor, belief: Tensor) -> Tensor:

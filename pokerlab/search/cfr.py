@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pokerlab.search.backends import choose_backend
 from pokerlab.search.best_response import Exploitability, check_complete
-from pokerlab.search.forest import Forest, divided, rows_of
+from pokerlab.search.forest import Forest, divide, rows_of
 from pokerlab.search.gadget import Gadget, GadgetRegrets
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.rules import UpdateRule
@@ -65,7 +65,7 @@ class CFR:
         # beliefs that an iteration leaves undefined keep their last value; the first are the roots'
         weight = self.belief[:, leaves.subgame] * leaves.possible
         anything = leaves.possible / leaves.possible.sum(-1, keepdim=True)
-        self._leaf_belief = divided(weight, weight.sum(-1, keepdim=True), anything).contiguous()
+        self._leaf_belief = divide(weight, weight.sum(-1, keepdim=True), anything).contiguous()
         if len(leaves):
             if leaf_evaluator is None:
                 raise ValueError(
@@ -152,7 +152,7 @@ class CFR:
     def root_infostate_values(self) -> Tensor:
         """``[2, B, H]`` :meth:`root_values` per unit of opponent mass, in chips."""
         mass = self.forest.mass(self.belief.flip(0))
-        return divided(self.root_values(), mass, torch.zeros_like(mass))
+        return divide(self.root_values(), mass, torch.zeros_like(mass))
 
     def root_beliefs(self) -> Tensor:
         """``[2, B, H]`` at the roots; with a gadget, the opponent's from how often each hand played."""
@@ -178,7 +178,7 @@ class CFR:
         if self._leaf_watch is None:
             raise ValueError("leaves are not watched: call watch_leaves() before the first iteration")
         values, mass = self._leaf_watch
-        return divided(values * self.forest.leaves.pot[:, None], mass, torch.zeros_like(mass))
+        return divide(values * self.forest.leaves.pot[:, None], mass, torch.zeros_like(mass))
 
     def _leaf_values(self, reach: Tensor, players: slice, iteration: int) -> Tensor:
         """Counterfactual values of the leaves for those of the ``players`` who are about to update.

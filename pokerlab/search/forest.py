@@ -102,7 +102,7 @@ ILLEGAL = -1e30
 """Counterfactual value of an action that a node does not have: its regret never turns positive."""
 
 
-def divided(values: Tensor, total: Tensor, otherwise: Tensor) -> Tensor:
+def divide(values: Tensor, total: Tensor, otherwise: Tensor) -> Tensor:
     """``values / total``, and ``otherwise`` where the total is zero; all broadcast."""
     some = total > 0
     # a number instead of the fill would be copied to the device, which then waits for the host
@@ -379,7 +379,7 @@ class Forest(Generic[State]):
 
     def average(self, strategy_sum: Tensor) -> Tensor:
         """The average strategy of weighted sums of own reach ``[A, D, H]``; uniform where never reached."""
-        return divided(strategy_sum, strategy_sum.sum(0), self.uniform)
+        return divide(strategy_sum, strategy_sum.sum(0), self.uniform)
 
     # Passes that search, self-play and evaluation share
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pokerlab.search.forest import Forest, divided
+from pokerlab.search.forest import Forest, divide
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,11 @@ class GadgetRegrets:
         expected = torch.lerp(self._paid, played, self.plays)
         self._regret += torch.stack([played - expected, self._paid - expected])
         self._regret.clamp_min_(0)
-        self.plays = divided(self._regret[0], self._regret.sum(0), self.plays)
+        self.plays = divide(self._regret[0], self._regret.sum(0), self.plays)
 
     def average_beliefs(self) -> Tensor:
         """``[2, B, H]``, the opponent's weighted by how often each hand has played."""
         belief = self._belief.clone()
         weight = belief[self._opponent] * self._plays_sum
-        belief[self._opponent] = divided(weight, weight.sum(-1, keepdim=True), belief[self._opponent])
+        belief[self._opponent] = divide(weight, weight.sum(-1, keepdim=True), belief[self._opponent])
         return belief

@@ -203,7 +203,7 @@ def build_tree(
         payoff_kernel=unfolded.kernel,
         payoff=unfolded.chips * unfolded.chance[terminals],
         leaves=nodes(leaves),
-        representative=symmetry.alike if symmetry else None,
+        representative=symmetry.representative_hand if symmetry else None,
         dealt=dealt[decisions],
     )
 

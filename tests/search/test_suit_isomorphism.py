@@ -31,7 +31,7 @@ class LeducOfAlikeSuits(Leduc):
 
     def symmetry(self) -> Symmetry[LeducState]:
         return Symmetry(
-            alike=np.arange(CARDS) // SUITS * SUITS,
+            representative_hand=np.arange(CARDS) // SUITS * SUITS,
             outcomes=lambda state: [(outcome, SUITS) for outcome in self.chance_outcomes(state)[::SUITS]],
             representative=self._representative,
         )
@@ -194,7 +194,7 @@ def test_alike_are_hands_that_an_exchange_takes_to_one_another(name: str) -> Non
     assert symmetry
     hand_of, hands, group = game.deck.hand_of, game.deck.hands, exchanges(game)
     orbits = [min(int(hand_of[tuple(cards[hand])]) for cards in group) for hand in hands]
-    assert symmetry.alike.tolist() == orbits
+    assert symmetry.representative_hand.tolist() == orbits
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,11 @@ def test_ranges_leave_some_suits_alike() -> None:
     some = endgame("2c3c4c5c", ranges=("uniform,6s6c:0.5", "uniform")).symmetry()
     assert every
     assert some
-    assert len(set(every.alike)) < len(set(some.alike)) < endgame("2c3c4c5c").num_hands
+    assert (
+        len(set(every.representative_hand))
+        < len(set(some.representative_hand))
+        < endgame("2c3c4c5c").num_hands
+    )
 
 
 def test_policies_of_the_whole_game_know_every_state() -> None:

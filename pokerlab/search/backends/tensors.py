@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from pokerlab.search.backends.base import LeafQuery
 from pokerlab.search.best_response import root_values
-from pokerlab.search.forest import ILLEGAL, Forest, divided, rows_of, uniform_strategy
+from pokerlab.search.forest import ILLEGAL, Forest, divide, rows_of, uniform_strategy
 from pokerlab.search.rules import UpdateRule
 from pokerlab.search.sampling import SampledStrategies
 
@@ -101,7 +101,7 @@ class TensorBackend:
 
     def normalise(self, reach: Tensor, belief: Tensor) -> None:
         own = reach.flip(0)
-        belief.copy_(divided(own, own.sum(-1, keepdim=True), belief))
+        belief.copy_(divide(own, own.sum(-1, keepdim=True), belief))
 
     def average_values(self) -> tuple[Tensor, Tensor]:
         return root_values(self._forest, self._forest.average(self._strategy_sum), self._belief)
