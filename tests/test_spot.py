@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -279,6 +280,20 @@ def test_what_cannot_be_asked_for(arguments: dict[str, Any], expected: str) -> N
 def test_a_game_that_is_too_large_is_refused() -> None:
     with pytest.raises(ValueError, match="hunl is too large to be solved to the end"):
         solve(make_game("hunl"))
+
+
+def test_a_game_that_fills_the_memory_is_refused_before_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    game = make_game("turn", stack=5000, blinds=(1, 1), bets=[[0.3, 0.5, 1], [0.5, 1]])
+    monkeypatch.setattr("pokerlab.spot.build_tree", None)
+    few = SimpleNamespace(available=10**9, total=10**12)
+    monkeypatch.setattr("pokerlab.games.tree_size.virtual_memory", lambda: few)
+    message = (
+        r"^turn has about [\d.,e+]+ public states of 1,326 hands: solving .* [\d.]+ GB, and free are 1 GB$"
+    )
+    with pytest.raises(ValueError, match=message):
+        solve(game)
+    with pytest.raises(ValueError, match=message):
+        WholeGame(game)
 
 
 # Files

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pokerlab.agents.base import DEALT, Agent, Line
 from pokerlab.games.base import CHANCE, TERMINAL, Game, State
+from pokerlab.games.tree_size import too_large
 from pokerlab.search.best_response import Exploitability, exploitability
 from pokerlab.search.forest import Forest, divide, uniform_strategy
 from pokerlab.search.leaves import LeafEvaluator
@@ -38,6 +39,8 @@ class WholeGame(Generic[State]):
     """
 
     def __init__(self, game: Game[State]) -> None:
+        if (states := game.count_states()) and (reason := too_large(states, game.num_hands, 8, free=True)):
+            raise ValueError(f"{game.name} has {reason}")
         self.game = game
         self.tree = build_tree(game, game.root(), depth_limited=False)
         self.forest = Forest(game, [self.tree], dtype=torch.float64)
