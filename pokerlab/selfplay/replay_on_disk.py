@@ -154,6 +154,8 @@ def open_chunk(path: Path, examples: int) -> dict[str, Tensor]:
         UserError: it is not a whole chunk of so many examples.
     """
     try:
+        if not path.is_file():  # a pipe would be waited for
+            raise FileNotFoundError(path)
         columns: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         found = len(next(iter(columns.values())))
     except Exception as error:  # what torch.load raises depends on what the file is

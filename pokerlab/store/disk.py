@@ -64,7 +64,7 @@ class LogFile(logging.Handler):
                 raise
 
 
-class Shown(logging.StreamHandler):
+class StandardOutput(logging.StreamHandler):
     """What the log says, on standard output; nothing if that cannot be written."""
 
     def __init__(self) -> None:

@@ -1,5 +1,6 @@
 """Whether a checkpoint can be gone on from: it is whole, so is its replay, and both fit the run."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,28 @@ from pokerlab.store.checkpoints import load, load_weights, read_checkpoint
 from pokerlab.store.folder import RunFolder
 from pokerlab.training.assemble import Assembled
 
+Columns = Mapping[str, set[str]]
+"""Stream of examples → the names of its columns."""
 
-def check_checkpoint(path: Path, run: RunFolder) -> dict[str, Any]:
+
+def check_checkpoint(path: Path, run: RunFolder, columns: Columns | None = None) -> dict[str, Any]:
     """A checkpoint's content, after reading it and its replay.
+
+    Args:
+        path: the checkpoint.
+        run: whose it is.
+        columns: what the replay is to hold; None: it is not known.
 
     Raises:
         UserError: it, or its replay, cannot be used; names the newest one that can.
     """
     try:
-        return _usable(path)
+        return _read(path, columns)
     except UserError as error:
-        raise UserError(f"{error}; {_newest_good(path, run)}") from error
+        raise UserError(f"{error}; {_newest_good(path, run, columns)}") from error
 
 
-def _usable(path: Path) -> dict[str, Any]:
+def _read(path: Path, columns: Columns | None) -> dict[str, Any]:
     content = read_checkpoint(path)
     replay = path.parent / content["pokerlab"]["replay"]
     try:
@@ -33,6 +42,11 @@ def _usable(path: Path) -> dict[str, Any]:
         raise UserError(f"{replay}, the replay of {path.name}, is missing or truncated") from error
     if not isinstance(contents, dict) or not contents or not all(map(_is_replay, contents.values())):
         raise UserError(f"{replay} is not a replay")
+    if columns is not None and (
+        contents.keys() != columns.keys()
+        or any(set(contents[name].get("columns", columns[name])) != columns[name] for name in columns)
+    ):
+        raise UserError(f"{replay} is a replay of other examples")
     for name, examples in chunk_files(contents).items():
         open_chunk(RunFolder(path.parent.parent).replay / name, examples)
     return content
@@ -58,13 +72,13 @@ def _is_replay(contents: Any) -> bool:
     return len(tensors) == len(found) and len({len(column) for column in tensors}) == 1
 
 
-def _newest_good(bad: Path, run: RunFolder) -> str:
+def _newest_good(bad: Path, run: RunFolder, columns: Columns | None) -> str:
     limit = next((iteration for iteration, path in run.numbered().items() if path == bad), None)
     for iteration, path in reversed(run.numbered().items()):
         if path == bad or (limit is not None and iteration >= limit):
             continue
         try:
-            _usable(path)
+            _read(path, columns)
         except UserError:
             continue
         return f"the one before it is {path}"
@@ -82,18 +96,13 @@ def check_fits(path: Path, run: RunFolder, parts: Assembled) -> int:
     Raises:
         UserError: something does not; says what.
     """
-    content = check_checkpoint(path, run)
+    streams = parts.algorithm.streams()
+    content = check_checkpoint(path, run, {name: set(streams[name].none.columns()) for name in streams})
     ours = content["pokerlab"]
     if ours["game"] != parts.game.name:
         raise UserError(
             f"{path} is a checkpoint of {ours['game']}, but {run.path} is a run of {parts.game.name}"
         )
-    replay = load(path.parent / ours["replay"], mmap=True)
-    columns = {name: stream.none.columns().keys() for name, stream in parts.algorithm.streams().items()}
-    if replay.keys() != columns.keys() or any(
-        replay[name].get("columns", dict.fromkeys(kind)).keys() != kind for name, kind in columns.items()
-    ):
-        raise UserError(f"{path.parent / ours['replay']} is a replay of other examples")
     load_weights(parts.module, content["state_dict"], path)
     try:
         parts.optimizer().load_state_dict(content["optimizer_states"][0])

@@ -20,11 +20,12 @@ from pokerlab.callbacks.cost import CostGuard
 from pokerlab.callbacks.guarded import GuardedLogger
 from pokerlab.callbacks.metrics import IterationNumbers, MetricsFile, RunState
 from pokerlab.callbacks.progress import ProgressBar
+from pokerlab.console import console as output
 from pokerlab.errors import DiskError
 from pokerlab.evaluation.plots import plot_run
 from pokerlab.learning.module import NonFiniteLossError
 from pokerlab.selfplay.actors.processes import WorkerDiedError
-from pokerlab.store.disk import LogFile, Shown, writing
+from pokerlab.store.disk import LogFile, StandardOutput, writing
 from pokerlab.store.folder import RunFolder
 from pokerlab.store.process import process_record
 from pokerlab.training.assemble import Assembled
@@ -73,7 +74,7 @@ def train(began: Start, saved: Callable[[], None] | None = None, since: float | 
 
 def _train(began: Start, saved: Callable[[], None] | None, since: float) -> float | None:
     run, config = began.run, began.config
-    console = Console()
+    console = output()
     _log_to(run, console)
     parts = Assembled(config, run)
     cost = _cost_guard(began, since)
@@ -192,7 +193,7 @@ def _log_to(run: RunFolder, console: Console) -> None:
             console=console, show_path=False, show_level=False, log_time_format="%H:%M:%S"
         )
     else:
-        shown = Shown()
+        shown = StandardOutput()
     shown.addFilter(lambda record: getattr(record, "shown", True))
     log.addHandler(shown)
     log.setLevel(logging.INFO)

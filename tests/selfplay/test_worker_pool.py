@@ -203,13 +203,16 @@ def test_workers_play_with_the_newest_weights_and_buffers(pool: Processes) -> No
     assert pids(pool) == first or not first
 
 
-def test_workers_leave_ctrl_c_to_the_trainer(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_workers_leave_signals_of_the_terminal_to_the_trainer(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """While they start, in the first iteration, and while they play, in the second."""
     pool = Processes(Play(), workers=1)
 
     def interrupt_workers(pipes: Any) -> Any:
         for pid in pids(pool):
-            os.kill(pid, signal.SIGINT)
+            os.kill(pid, number)
         return wait(pipes)
 
     monkeypatch.setattr("pokerlab.selfplay.actors.processes.wait", interrupt_workers)

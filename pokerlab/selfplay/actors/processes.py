@@ -79,9 +79,10 @@ class Processes:
         # Shared as well, for what a process is started with goes through a pipe. Were it more than that
         # holds, start() would wait until the process has read it: for seconds, or for ever if it was killed.
         shared_setup = torch.frombuffer(bytearray(setup), dtype=torch.uint8).share_memory_()
-        # A terminal sends Ctrl-C to all, and the trainer decides: its processes inherit that it is blocked.
+        # A terminal sends Ctrl-C, and that it was closed, to all, and the trainer decides: its processes
+        # inherit that both are blocked.
         resource_tracker.ensure_running()  # else the first start() does it, and unblocks
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
         try:
             for number in range(self.workers):
                 self._running.append(_Worker(number, shared_setup, self._shared.state_dict()))
