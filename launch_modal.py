@@ -8,15 +8,16 @@ It prints the run's name and how to follow, stop and fetch it.
 """
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
 from rich.console import Console
 
-from pokerlab.config.command import BASIC, run_command, sweep_note
+from pokerlab.config.command import run_command, sweep_note
+from pokerlab.config.compose import BASIC
+from pokerlab.config.schema import RunConfig
 from pokerlab.errors import UserError
 from pokerlab.jobs.launch import check, launch
 
 
-def main(config: DictConfig) -> None:
+def main(config: RunConfig) -> None:
     """The command."""
     hydra_config = HydraConfig.get()
     if hydra_config.sweeper["_target_"] != BASIC:

@@ -16,10 +16,10 @@ from rich.table import Table
 
 from benchmarks.measure import CommandLine, output_path
 from pokerlab.config.build import build
+from pokerlab.config.stored import read_config
 from pokerlab.errors import UserError
 from pokerlab.evaluation.plots import CURVES, evaluations, plot_curves
 from pokerlab.store.folder import find_run
-from pokerlab.training.start import read_config
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -55,7 +55,7 @@ def read(given: Sequence[str]) -> tuple[str, dict[str, list[list[dict[str, Any]]
     if len(named) > len(CURVES):
         raise UserError(f"{len(named)} groups: at most {len(CURVES)} have colours of their own")
     runs = {name: [find_run(run) for run in listed.split(",")] for name, listed in named.items()}
-    games = {build(read_config(run).game).name for group in runs.values() for run in group}
+    games = {build(read_config(run).game, key="game").name for group in runs.values() for run in group}
     if len(games) > 1:
         raise UserError(f"the runs are of several games: {', '.join(sorted(games))}")
     groups = {name: [run.read_metrics() for run in group] for name, group in runs.items()}

@@ -25,6 +25,7 @@ from torch import Tensor
 from benchmarks.measure import Arguments, Report, natural, output_path, positive
 from benchmarks.plots import plot_endgame
 from pokerlab.config.build import check_enumerable
+from pokerlab.config.stored import read_config
 from pokerlab.errors import UserError
 from pokerlab.evaluation.policies import WholeGame, search_policy
 from pokerlab.games.base import Game
@@ -36,7 +37,6 @@ from pokerlab.selfplay.trajectories import SelfPlay
 from pokerlab.store.folder import RunFolder
 from pokerlab.training.assemble import Assembled
 from pokerlab.training.restore import find_checkpoint, restored
-from pokerlab.training.start import read_config
 
 SINGLE = torch.empty(0)
 FULL_GAME = (10, 20, 30, 40, 50, 60, 80, 100, 125, 150, 200, 250, 300)

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from benchmarks.measure import Arguments, Report, natural, positive
 from pokerlab.config.command import check_overrides
+from pokerlab.config.stored import read_config
 from pokerlab.errors import UserError
 from pokerlab.evaluation.policies import WholeGame, search_policy
 from pokerlab.games.base import Game
@@ -33,7 +34,6 @@ from pokerlab.selfplay.examples import ValueExamples
 from pokerlab.selfplay.place import random_stream
 from pokerlab.training.assemble import Assembled
 from pokerlab.training.restore import find_checkpoint, restored
-from pokerlab.training.start import read_config
 
 SINGLE = torch.empty(0)
 

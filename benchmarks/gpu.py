@@ -37,7 +37,7 @@ from benchmarks import gpu_designs, gpu_payoffs, gpu_runs, gpu_solves
 from benchmarks.gpu_forests import Setting, first_line, keep_run_outs, repeated
 from benchmarks.gpu_solves import Row
 from benchmarks.measure import Arguments, Report, positive
-from pokerlab.config.build import torch_device
+from pokerlab.config.machine import torch_device
 from pokerlab.errors import UserError
 
 LIMITS = {

@@ -2,13 +2,12 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -17,6 +16,7 @@ from torch.utils._pytree import tree_leaves
 from benchmarks.measure import Run, median_rates
 from pokerlab.config.build import build
 from pokerlab.config.command import check_overrides
+from pokerlab.config.schema import RunConfig
 from pokerlab.games import showdown
 from pokerlab.games.base import Game
 from pokerlab.games.betting import CALL
@@ -55,27 +55,25 @@ class Setting:
         return (*PHASE1, f"trainer={trainer}", f"seed={self.seed}", *(SMALL if self.small else ()))
 
     @cached_property
-    def config(self) -> DictConfig:
+    def config(self) -> RunConfig:
         """Phase 1's."""
         return self.config_with()
 
-    def config_with(self, *overrides: str) -> DictConfig:
+    def config_with(self, *overrides: str) -> RunConfig:
         """Phase 1's, changed."""
         (config,) = check_overrides("train", [*self.overrides, *overrides])
-        for key, value in SMALL_GAME.items() if self.small else ():
-            OmegaConf.update(config, f"game.{key}", value, force_add=True)
-        return config
+        return replace(config, game=config.game | SMALL_GAME) if self.small else config
 
     @cached_property
     def game(self) -> Holdem:
         """Phase 1's, or a smaller one."""
-        game: Holdem = build(self.config.game)
+        game: Holdem = build(self.config.game, key="game")
         return game
 
     def network(self, **size: int) -> ValueNetwork:
         """A value network with random weights on the CPU, phase 1's unless its size is given."""
         torch.manual_seed(self.seed)
-        network: ValueNetwork = build(self.config.model.value_network, game=self.game, **size)
+        network: ValueNetwork = build(self.config.model.value_network | size, key="network", game=self.game)
         return network
 
     def states(self, street: int, number: int) -> list[HoldemState]:

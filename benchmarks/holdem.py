@@ -37,7 +37,7 @@ def solve_rate(game: Holdem, boards: Sequence[str], threads: int, options: Any) 
     """Iterations per second of the game on each of ``boards``, together."""
     torch.set_num_threads(threads)
     config = compose("solve", [f"game={game.name}"]).game
-    games = [build(config, board=board) for board in boards] or [game]
+    games = [build(config | {"board": board}, key="game") for board in boards] or [game]
     trees = [build_tree(each, each.root(), depth_limited=False) for each in games]
     forest = Forest(games[0], trees)
     belief = torch.as_tensor(np.array([each.initial_beliefs for each in games])).float().transpose(0, 1)
@@ -63,7 +63,9 @@ def random_boards(game: Holdem, number: int, seed: int) -> list[str]:
 
 def rows(options: Any) -> Iterator[dict[str, Any]]:
     """Each measurement."""
-    river, turn = (build(compose("solve", [f"game={name}_reference"]).game) for name in ("river", "turn"))
+    river, turn = (
+        build(compose("solve", [f"game={name}_reference"]).game, key="game") for name in ("river", "turn")
+    )
     for threads in options.threads:
         yield solve_rate(river, [], threads, options)
         yield solve_rate(river, random_boards(river, options.boards, options.seed), threads, options)
@@ -76,7 +78,7 @@ def rows(options: Any) -> Iterator[dict[str, Any]]:
     river.deck.strengths(boards)
     rate = len(boards) / (time.perf_counter() - started)
     yield {"what": "strengths of all hands", "threads": 1, "states": None, "rate": rate, "unit": "boards"}
-    hunl = build(compose("solve", ["game=hunl"]).game)
+    hunl = build(compose("solve", ["game=hunl"]).game, key="game")
     tree, started = build_tree(hunl, hunl.root(), depth_limited=True), time.perf_counter()
     for seed in range(1, 101):
         build_tree(hunl, hunl.varied(hunl.root(), seed), depth_limited=True)

@@ -33,11 +33,12 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from benchmarks.compare import differences
 from benchmarks.measure import Arguments, Report, positive
 from pokerlab.config.command import check_overrides
+from pokerlab.config.schema import RunConfig
 from pokerlab.errors import UserError
 from pokerlab.store.files import TEMPORARY
 from pokerlab.store.folder import LAST, RunFolder
@@ -306,7 +307,7 @@ def uninterrupted(command: Sequence[str], run: RunFolder, output: Path) -> tuple
     return first, (ended - began).total_seconds()
 
 
-def config_of(overrides: Sequence[str]) -> DictConfig:
+def config_of(overrides: Sequence[str]) -> RunConfig:
     """The run that the command line asks for.
 
     Raises:

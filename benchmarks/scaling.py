@@ -38,8 +38,8 @@ from benchmarks.measure import (
 )
 from benchmarks.plots import PANELS, plot_costs
 from benchmarks.street import Street, StreetState
-from pokerlab.config.build import torch_device
 from pokerlab.config.command import check_overrides
+from pokerlab.config.machine import torch_device
 from pokerlab.errors import UserError
 from pokerlab.games.base import Game, Unfolded
 from pokerlab.games.leduc import Leduc

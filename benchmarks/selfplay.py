@@ -26,11 +26,11 @@ from statistics import median
 from typing import Any
 
 import lightning
-from omegaconf import DictConfig
 
 from benchmarks.measure import Arguments, Report
-from pokerlab.config.build import torch_device
 from pokerlab.config.command import check_overrides
+from pokerlab.config.machine import torch_device
+from pokerlab.config.schema import RunConfig
 from pokerlab.errors import UserError
 from pokerlab.search.cfr import CFR
 from pokerlab.search.leaves import LeafValues
@@ -135,7 +135,7 @@ class Stopwatch(lightning.Callback):
             self.iterations.append({**self.clock.seconds, **made})
 
 
-def iterations_of(config: DictConfig, repeats: int) -> list[dict[str, float]]:
+def iterations_of(config: RunConfig, repeats: int) -> list[dict[str, float]]:
     """The seconds of each of ``repeats`` iterations, by phase, and the examples that it made."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
@@ -185,7 +185,7 @@ def summary_of(iterations: list[dict[str, float]], generation: Sequence[str]) ->
     }
 
 
-def config_of(overrides: Sequence[str], seed: int) -> DictConfig:
+def config_of(overrides: Sequence[str], seed: int) -> RunConfig:
     """The run that the command line asks for; Leduc where it names no experiment.
 
     Raises:
@@ -235,7 +235,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"{results['value_examples_per_second_generation']:,.0f} a second of generation",
         highlight=False,
     )
-    sizes = {key: config[key] for key in ("trajectories", "updates", "batch_size", "workers")}
+    sizes = {key: getattr(config, key) for key in ("trajectories", "updates", "batch_size", "workers")}
     report.results |= {**sizes, **results}
     report.finish(options.json)
 

@@ -91,7 +91,7 @@ def game_of(name: str) -> Game[Any]:
     Raises:
         UserError: there is no such game.
     """
-    return build(compose("solve", [f"game={name.removesuffix('_second_round')}"]).game)
+    return build(compose("solve", [f"game={name.removesuffix('_second_round')}"]).game, key="game")
 
 
 def measure(row: Row, openspiel: Run, *, seed: int, seconds: float, repeats: int) -> dict[str, Any]:

@@ -10,27 +10,22 @@ unless it is measured anew; a ranking is that of the last matches.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, ListConfig
 
 from pokerlab.agents.base import Agent
 from pokerlab.agents.registry import POLICY_NET, WAYS_TO_PLAY, check_way
 from pokerlab.agents.tabular import MOST_HANDS
-from pokerlab.config.build import (
-    build,
-    check_integer,
-    check_output_path,
-    check_positive,
-    torch_device,
-)
+from pokerlab.config.build import build
 from pokerlab.config.command import run_command
+from pokerlab.config.machine import output_path, torch_device
 from pokerlab.config.own_agents import own_agents
+from pokerlab.config.schema import EvaluateConfig
 from pokerlab.console import console
 from pokerlab.errors import UserError
 from pokerlab.evaluation.contest import ContestSettings, hold_contest
@@ -49,27 +44,26 @@ from pokerlab.evaluation.plots import plot_run, save
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.evaluation.report import contest_tables, exploitability_table, read_evaluation
 from pokerlab.search.resolving import SEARCH_AVERAGE, SEARCH_GADGET, SEARCH_ITERATION
+from pokerlab.search.solver import Solver
 from pokerlab.store.files import write_json
 from pokerlab.training.loggers import log_evaluation
 from pokerlab.training.trained import Trained, load_run
-
-MATCH_CHOICES = {"aivat": ("both", "own", "none"), "value_function": (None, "self_play", "check_down")}
 
 Show = Callable[[dict[str, Any]], None]
 """Prints results and draws pictures, once all is saved."""
 
 
-def evaluate(config: DictConfig) -> None:
+def evaluate(config: EvaluateConfig) -> None:
     """Runs the command."""
     outputs = _check(config)
     device = torch_device(config.device)
     find_run = partial(
         load_run,
         device=device,
-        solver=build(config.solver) if "solver" in config else None,
+        solver=build(config.solver, key="solver", kind=Solver) if config.solver else None,
         search_iterations=config.search_iterations,
     )
-    run = find_run(str(config.run))
+    run = find_run(config.run)
     about: dict[str, Any] = {
         "game": run.game.name,
         "run": run.folder.path.name,
@@ -100,28 +94,13 @@ def evaluate(config: DictConfig) -> None:
     log_evaluation(run.folder, run.config, results)
 
 
-def _check(config: DictConfig) -> dict[str, Path | None]:
+def _check(config: EvaluateConfig) -> dict[str, Path | None]:
     """Where to write, if the values can be used."""
-    check_positive(config, "threads", "match.hands")
-    check_integer(config, "seed", least=0)
-    check_integer(config, "match.lbr.from_street", least=0)
-    for key, least in (("search_iterations", 1), ("play_throughs", 0)):
-        if config[key] is not None:
-            check_integer(config, key, least=least)
-    for key, choices in MATCH_CHOICES.items():
-        if config.match[key] not in choices:
-            known = ", ".join("null" if choice is None else choice for choice in choices)
-            raise UserError(f"match.{key} must be one of {known}, got {config.match[key]!r}")
     with _as_mistakes():
         check_way(config.export_policy, "export_policy")
         check_way(config.match.play, "match.play")
-    labels = config.match.lbr.actions
-    if labels is not None and not (
-        isinstance(labels, ListConfig) and all(isinstance(label, str) for label in labels)
-    ):
-        raise UserError(f"match.lbr.actions must be null or a list of actions' labels, got {labels!r}")
-    outputs = {name: check_output_path(config, name) for name in ("json", "export")}
-    return outputs | {"histories": check_output_path(config.match, "histories", "match.")}
+    outputs = {name: output_path(getattr(config, name), name) for name in ("json", "export")}
+    return outputs | {"histories": output_path(config.match.histories, "match.histories")}
 
 
 @contextmanager
@@ -133,7 +112,7 @@ def _as_mistakes(key: str = "") -> Iterator[None]:
         raise UserError(f"{key}{error}") from error
 
 
-def _exploitability(config: DictConfig, run: Trained, export: Path | None) -> tuple[dict[str, Any], Show]:
+def _exploitability(config: EvaluateConfig, run: Trained, export: Path | None) -> tuple[dict[str, Any], Show]:
     """What each way to play loses to best responses."""
     if not run.game.enumerable:
         raise UserError(
@@ -182,7 +161,7 @@ def _agents(run: Trained) -> dict[str, Agent]:
     return agents
 
 
-def _line_up(config: DictConfig, run: Trained, find_run: Callable[[str], Trained]) -> list[Entrant]:
+def _line_up(config: EvaluateConfig, run: Trained, find_run: Callable[[str], Trained]) -> list[Entrant]:
     """The run's agent, and those that it is to meet."""
     with _as_mistakes(f"match.play={config.match.play}: "):
         entrants = [enter(run, config.match.play)]
@@ -204,18 +183,17 @@ def _line_up(config: DictConfig, run: Trained, find_run: Callable[[str], Trained
     return entrants
 
 
-def _names(against: Any) -> list[str]:
-    given = list(against) if isinstance(against, ListConfig) else [against]
-    names = [str(name) for name in given if isinstance(name, str | int) and not isinstance(name, bool)]
-    if not names or len(names) < len(given):
-        raise UserError(f"match.against must name one agent, or several in a list, got {against!r}")
+def _names(against: str | Sequence[str] | None) -> list[str]:
+    names = [against] if isinstance(against, str) else list(against or ())
+    if not names:
+        raise UserError("match.against must name one agent, or several in a list, got []")
     if LOCAL_BEST_RESPONSE in names and len(names) > 1:
         raise UserError(f"match.against: {LOCAL_BEST_RESPONSE} responds to one agent, it cannot meet several")
     return names
 
 
 def _matches(
-    config: DictConfig, run: Trained, entrants: list[Entrant], histories: Path | None
+    config: EvaluateConfig, run: Trained, entrants: list[Entrant], histories: Path | None
 ) -> tuple[dict[str, Any], Show]:
     """What everybody wins against everybody."""
     if histories:

@@ -13,23 +13,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
 from psutil import Process
 from rich.table import Table
 
 from pokerlab._callable import make_callable
-from pokerlab.config.build import (
-    build,
-    check_enumerable,
-    check_optional_number,
-    check_output_path,
-    check_positive,
-    torch_device,
-)  # fmt: skip
+from pokerlab.config.build import build, check_enumerable
 from pokerlab.config.command import run_command
+from pokerlab.config.machine import output_path, torch_device
+from pokerlab.config.schema import SolveConfig
 from pokerlab.console import console
 from pokerlab.errors import UserError
 from pokerlab.evaluation.policies import WholeGame
+from pokerlab.games.base import Game
+from pokerlab.search.solver import Solver
 from pokerlab.spot import MANY_HANDS, Progress, Spot
 from pokerlab.spot import solve as solve_spot
 from pokerlab.store.files import write_json
@@ -37,16 +33,12 @@ from pokerlab.store.files import write_json
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
-def solve(config: DictConfig) -> None:
+def solve(config: SolveConfig) -> None:
     """Runs the command."""
-    check_positive(config, "iterations")
-    check_optional_number(config, "target")
-    if config.dtype is not None and config.dtype not in DTYPES:
-        raise UserError(f"dtype must be null or one of {', '.join(DTYPES)}, got {config.dtype!r}")
-    if config.threads is not None:
-        check_positive(config, "threads")
-    outputs = {name: check_output_path(config, name) for name in ("json", "export", "save")}
-    game, solver, lines = build(config.game), build(config.solver), list(config.lines)
+    outputs = {name: output_path(getattr(config, name), name) for name in ("json", "export", "save")}
+    game: Game = build(config.game, key="game", kind=Game)
+    solver: Solver = build(config.solver, key="solver", kind=Solver)
+    lines = list(config.lines)
     check_enumerable(game, "solving")
     if solver.warm_start:
         raise UserError("solver.warm_start needs a policy network: tabular solving has none")

@@ -12,10 +12,10 @@ import sys
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
 
-from pokerlab.config.build import torch_device
 from pokerlab.config.command import run_command, sweep_note
+from pokerlab.config.machine import torch_device
+from pokerlab.config.schema import RunConfig
 from pokerlab.store.disk import writing
 from pokerlab.store.files import now
 from pokerlab.store.process import process_record
@@ -24,14 +24,14 @@ from pokerlab.training.run import STOPPED, RunFailedError, train
 from pokerlab.training.start import start
 
 
-def check(config: DictConfig) -> None:
+def check(config: RunConfig) -> None:
     """Finds a config's mistakes, before anything is written."""
     if config.resume_from is None:  # a run that goes on has its own config
         Assembled(config)
     torch_device(config.trainer.accelerator, "trainer.accelerator")
 
 
-def main(config: DictConfig) -> float | None:
+def main(config: RunConfig) -> float | None:
     """The command: checks the config, finds or makes the folder, trains.
 
     Returns:

@@ -2,21 +2,29 @@
 
 import inspect
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 from unittest.mock import patch
 
 import hydra
+import lightning
 import pytest
 from omegaconf import DictConfig, OmegaConf
 from runs.fake_modal import FakeModal
 from runs.harness import KUHN, config_of, metrics, trained
 
-from pokerlab.config.command import CONF, compose
+from pokerlab.config import schema
+from pokerlab.config.command import compose
+from pokerlab.config.compose import CONF
+from pokerlab.config.schema import plain
+from pokerlab.errors import UserError
 from pokerlab.evaluate import evaluate
-from pokerlab.jobs.launch import launch
+from pokerlab.jobs.launch import check, launch
 from pokerlab.solve import solve
 from pokerlab.training.run import train
 from pokerlab.training.start import start
@@ -37,15 +45,15 @@ def test_every_experiment_trains(experiment: str, tmp_path: Path) -> None:
 def test_phase1_is_the_cloud_run() -> None:
     config = compose("train", ["experiment=phase1"])
     keys = ("iterations", "trajectories", "workers", "resume_from", "checkpoint_every", "commit_every")
-    assert [config[key] for key in keys] == [1000, 10000, 4, None, 100, 10]
+    assert [getattr(config, key) for key in keys] == [1000, 10000, 4, None, 100, 10]
     assert (config.trainer.accelerator, config.launcher.name) == ("cuda", "modal")
     assert (config.launcher.time_limit, config.launcher.retries) == (24 * 3600, 10)
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_has_the_same_top_level_keys(experiment: str) -> None:
-    config = compose("train", [f"experiment={experiment}"])
-    assert set(config) == set(compose("train", []))
+    config = plain(compose("train", [f"experiment={experiment}"]))
+    assert set(config) == set(plain(compose("train", [])))
     assert {
         "iterations", "trajectories", "workers", "batch_size", "resume_from", "seed", "run_name", "run_dir",
         "checkpoint_every", "commit_every",
@@ -61,65 +69,87 @@ def leaves(config: Any, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{key}"
 
 
+SECTIONS = [kind for kind in vars(schema).values() if is_dataclass(kind)]
+COPYING = {plain.__code__, replace.__code__, *(vars(kind)["outputs"].fget.__code__ for kind in (
+    schema.RunConfig, schema.SolveConfig, schema.EvaluateConfig))}  # fmt: skip
+"""Code that reads keys without doing anything by them."""
+
+
 @contextmanager
-def keys_read() -> Iterator[set[str]]:
-    """Collects which keys code takes out of a config, by attribute, item, or as part of a group.
-
-    Not what merely copies or checks a whole config: writing it as YAML, selecting a key to validate it.
-    """
+def keys_read(config: Any) -> Iterator[set[str]]:
+    """Collects which keys of a config code reads; not what merely copies or writes a whole config."""
     read: set[str] = set()
-    get, to_container = DictConfig._get_impl, OmegaConf.to_container
+    prefixes: dict[type, str] = {}
 
-    def get_and_note(self: DictConfig, key: Any, *args: Any, **kwargs: Any) -> Any:
-        read.add(str(self._get_full_key(key)))
-        return get(self, key, *args, **kwargs)
+    def name(section: Any, prefix: str) -> None:
+        prefixes[type(section)] = prefix
+        for field in fields(section):
+            if is_dataclass(value := getattr(section, field.name)):
+                name(value, f"{prefix}{field.name}.")
 
-    def to_container_and_note(config: Any, *args: Any, **kwargs: Any) -> Any:
-        if (group := config._get_full_key(None)) and "throw_on_missing" not in kwargs:
-            read.update(leaves(config, f"{group}."))
-        return to_container(config, *args, **kwargs)
+    def get_and_note(section: Any, attribute: str) -> Any:
+        value = object.__getattribute__(section, attribute)
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and frame.f_code not in COPYING:
+            frame = frame.f_back
+        if frame is None and type(section) in prefixes:
+            read.add(f"{prefixes[type(section)]}{attribute}")
+            if isinstance(value, Mapping):
+                read.update(leaves({attribute: value}, prefixes[type(section)]))
+        return value
 
-    def to_yaml(config: Any, **_: Any) -> str:
-        with patch.object(DictConfig, "_get_impl", get):
-            return plain_yaml(config)
-
-    plain_yaml = OmegaConf.to_yaml
-    with (
-        patch.object(DictConfig, "_get_impl", get_and_note),
-        patch.object(OmegaConf, "to_container", staticmethod(to_container_and_note)),
-        patch.object(OmegaConf, "to_yaml", staticmethod(to_yaml)),
-    ):
+    name(config, "")
+    read.update(*map(referred, ("algorithm", "actors")))
+    with ExitStack() as stack:
+        for section in SECTIONS:
+            stack.enter_context(patch.object(section, "__getattribute__", get_and_note))
         yield read
 
 
-def do_train(config: DictConfig) -> None:
+def referred(group: str) -> set[str]:
+    """The keys that a group's own YAML takes its values from."""
+    text = "".join(path.read_text() for path in (CONF / group).glob("*.yaml"))
+    return set(re.findall(r"\$\{([\w.]+)\}", text))
+
+
+def do_train(config: schema.RunConfig) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:
         FakeModal(monkeypatch, Path("volume"))
-        launch(config.copy(), "kuhn", [])
-    train(start(config, "kuhn", []))
+        check(config)
+        launch(config, "kuhn", [])
+        monkeypatch.setattr("pokerlab.callbacks.wandb_run.WandbRun", NoBoard)
+        train(start(config, "kuhn", []))
 
 
-def do_evaluate(config: DictConfig) -> None:
+class NoBoard(lightning.Callback):
+    """In the place of W&B."""
+
+    def __init__(self, *_: Any, **__: Any) -> None: ...
+
+    def __enter__(self) -> "NoBoard":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def log_pictures(self, *_: Any) -> None: ...
+
+
+def do_evaluate(config: schema.EvaluateConfig) -> None:
     """A match, and without one."""
     evaluate(config)
-    alone = config.copy()
-    alone.match.against = None
-    evaluate(alone)
+    evaluate(replace(config, match=replace(config.match, against=None)))
 
 
-def unread(name: str, overrides: list[str], do: Callable[[DictConfig], None], extra: str = "") -> set[str]:
+def unread(name: str, overrides: list[str], do: Callable[[Any], None]) -> set[str]:
     """The keys of a config that a command never reads."""
     config = compose(name, overrides)
-    if extra:
-        OmegaConf.update(config, extra, 3, force_add=True)
-    everything = set(leaves(config))
-    with keys_read() as read:
+    everything = set(leaves(plain(config)))
+    with keys_read(config) as read:
         do(config)
-    others = {key for key in everything if re.match(r"launcher\.prices\.gpu\.(?!A10$)", key)}
-    return everything - read - others
+    return everything - read
 
 
-TRAIN = [*KUHN, "iterations=1", "launcher=modal"]
+TRAIN = [*KUHN, "iterations=1", "launcher=modal", "logger=wandb_offline"]
 
 
 @pytest.fixture
@@ -133,14 +163,27 @@ def test_train_reads_every_key(here: Path) -> None:
     assert unread("train", TRAIN, do_train) == set()
 
 
-@pytest.mark.parametrize("extra", ["dead", "selfplay.dead", "trainer.dead", "launcher.dead"])
-def test_a_key_that_train_does_not_read_is_found(extra: str, here: Path) -> None:
-    assert unread("train", TRAIN, do_train, extra) == {extra}
+def test_a_key_that_nothing_reads_is_found(here: Path) -> None:
+    assert unread("solve", ["game=kuhn"], lambda config: solve(replace(config, iterations=1))) == set()
+    assert unread("solve", ["game=kuhn"], lambda config: config.seed if config.dtype else None) == set(
+        leaves(plain(compose("solve", ["game=kuhn"])))
+    ) - {"dtype"}
+
+
+@pytest.mark.parametrize("extra", ["dead", "selfplay.dead", "trainer.dead", "launcher.dead", "game.dead"])
+def test_a_key_that_is_in_no_schema_is_refused(extra: str) -> None:
+    values = plain(compose("train", TRAIN))
+    *path, name = extra.split(".")
+    group = values
+    for part in path:
+        group = group[part]
+    group[name] = 3
+    with pytest.raises(UserError, match=f"^unknown key '{extra}'"):
+        check(schema.read_config("train", values))
 
 
 def test_solve_reads_every_key(here: Path) -> None:
     assert unread("solve", ["game=kuhn", "iterations=2"], solve) == set()
-    assert unread("solve", ["game=kuhn", "iterations=2"], solve, "dead") == {"dead"}
 
 
 def test_evaluate_reads_every_key(here: Path) -> None:
@@ -148,8 +191,6 @@ def test_evaluate_reads_every_key(here: Path) -> None:
     overrides = ["run=run", "solver=cfr", "search_iterations=2", "play_throughs=1"]
     overrides += ["match.against=lbr", "match.hands=2"]
     assert unread("evaluate", overrides, do_evaluate) == set()
-    assert unread("evaluate", overrides, do_evaluate, "dead") == {"dead"}
-    assert unread("evaluate", overrides, do_evaluate, "match.dead") == {"match.dead"}
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -191,8 +232,6 @@ def test_a_run_can_be_made_again_from_its_config(tmp_path: Path) -> None:
     run = trained(*KUHN, "iterations=2", "run", cwd=tmp_path)
     stored = config_of(run)
     del stored["run_name"], stored["run_dir"]
-    config = compose("train", [*KUHN, "iterations=2"])
-    expected = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(expected, dict)
+    expected = plain(compose("train", [*KUHN, "iterations=2"]))
     del expected["run_name"], expected["run_dir"]
     assert stored == expected

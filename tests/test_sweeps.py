@@ -9,7 +9,9 @@ from omegaconf import OmegaConf
 from runs.harness import KUHN, TINY, command, refusal
 
 from pokerlab.config.build import build
-from pokerlab.config.command import CONF, check_overrides, compose
+from pokerlab.config.command import check_overrides, compose
+from pokerlab.config.compose import CONF
+from pokerlab.config.schema import plain
 from pokerlab.jobs import command as jobs
 from pokerlab.store.folder import RunFolder
 
@@ -76,18 +78,18 @@ def test_an_ablation_changes_one_key(sweep: str) -> None:
     assert {config.iterations for config in configs} == {15}
     grid = yaml.safe_load((CONF / "sweep" / f"{sweep}.yaml").read_text())["hydra"]["sweeper"]["params"]
     [(key, values)] = grid.items()
-    assert [OmegaConf.select(config, key) for config in configs] == yaml.safe_load(f"[{values}]")
-    usual = OmegaConf.select(compose("train", ["experiment=liars_dice_1x4f"]), key)
-    assert usual in [OmegaConf.select(config, key) for config in configs]
+    found = [OmegaConf.select(OmegaConf.create(plain(config)), key) for config in configs]
+    assert found == yaml.safe_load(f"[{values}]")
+    usual = OmegaConf.create(plain(compose("train", ["experiment=liars_dice_1x4f"])))
+    assert OmegaConf.select(usual, key) in found
 
 
 def test_one_command_trains_on_all_four_games_of_liars_dice() -> None:
     names = ["liars_dice_1x4f", "liars_dice_1x5f", "liars_dice_1x6f", "liars_dice_2x3f"]
     configs = check_overrides("train", ["-m", f"experiment={','.join(names)}"])
-    assert [build(config.game).name for config in configs] == names
-    settings = [OmegaConf.to_container(config) for config in configs]
+    assert [build(config.game, key="game").name for config in configs] == names
+    settings = [plain(config) for config in configs]
     for each in settings:
-        assert isinstance(each, dict)
         del each["game"], each["evaluation"]  # whose cost grows with the game
     assert settings == [settings[0]] * 4
 

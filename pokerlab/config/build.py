@@ -1,165 +1,211 @@
-"""From config values to objects, with errors that name the key."""
+"""From a config's components to objects: what a ``_target_`` may name, and errors that name the key.
 
+A config that was stored with a run may come from anybody. Its ``_target_``s are classes of this package, of
+the libraries that a group is meant for, or of modules that the user named (``--plugin MODULE``); nothing else
+is imported, let alone called. Imports no torch.
+"""
+
+import importlib
 import inspect
-import math
-import tempfile
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from importlib.metadata import packages_distributions
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
-import hydra
-import torch
-from hydra.errors import InstantiationException
-from omegaconf import DictConfig, OmegaConf
+from pokerlab.config.fields import Component, convert
+from pokerlab.errors import UserError, near
 
-from pokerlab.errors import UserError
-from pokerlab.games.base import Game
+if TYPE_CHECKING:
+    from pokerlab.games.base import Game
 
-DEVICES = "expected cpu, or cuda where there is a GPU"
-
-
-def build(config: DictConfig, *args: Any, **kwargs: Any) -> Any:
-    """Instantiates a config group by its ``_target_``.
-
-    Raises:
-        UserError: a value is wrong; says which.
-    """
-    target, parameters = find_class(config), find_parameters(config)
-    for key, value in ((str(key), value) for key, value in config.items()):
-        expected = parameters.get(key)
-        if expected is not None and expected.annotation is bool and not isinstance(value, bool):
-            raise UserError(f"{key} of {target.__name__} must be true or false, got {value!r}")
-    try:
-        return hydra.utils.instantiate(config, *args, **kwargs)
-    except InstantiationException as error:
-        cause = error.__cause__
-        if isinstance(cause, ValueError):
-            raise UserError(str(cause)) from error
-        if isinstance(cause, TypeError):
-            given = {key: value for key, value in config.items() if key != "_target_"}
-            raise UserError(f"wrong type of value for {target.__name__}, given {given}") from error
-        raise
+PLUGINS = "POKERLAB_PLUGINS"
+"""Environment variable: the modules that the user named, by commas; the processes of a command inherit it."""
+OURS = tuple(
+    f"pokerlab.{room}"
+    for room in ("games", "search", "learning", "selfplay", "algorithms", "agents", "callbacks", "store")
+)
+LIBRARIES = ("lightning.pytorch", "lightning.fabric", "torch.optim")
+"""Of loggers, callbacks and optimisers."""
+SIMPLE = (bool, int, float, str, type(None))
 
 
-def find_class(config: Mapping[str, Any]) -> Any:
-    """The class that a component names.
+def allow(modules: Sequence[str]) -> None:
+    """Trusts the user's own modules, here and in the processes that this one starts.
 
     Raises:
-        UserError: there is none.
+        UserError: one cannot be imported, or is installed twice.
     """
+    for module in modules:
+        if len(owners := set(packages_distributions().get(module.partition(".")[0], ()))) > 1:
+            raise UserError(f"plugin {module} is installed twice, by {' and '.join(sorted(owners))}")
+        _import(module, f"plugin {module}")
+    os.environ[PLUGINS] = ",".join(sorted({*plugins(), *modules}))
+
+
+def plugins() -> list[str]:
+    """The modules that the user named."""
+    return [module for module in os.environ.get(PLUGINS, "").split(",") if module]
+
+
+def targets(values: Any) -> Iterator[str]:
+    """Every ``_target_`` in plain values, nested ones too."""
+    if isinstance(values, Mapping):
+        if "_target_" in values:
+            yield str(values["_target_"])
+        values = list(values.values())
+    if isinstance(values, list | tuple):
+        for value in values:
+            yield from targets(value)
+
+
+def trust_named(values: Any) -> None:
+    """Trusts the modules of every ``_target_`` in values that the user wrote.
+
+    Raises:
+        UserError: one of them cannot be imported, or is installed twice.
+    """
+    others = {path.rpartition(".")[0] for path in targets(values) if not is_trusted(path)}
+    allow(sorted(others - {""}))
+
+
+def is_trusted(path: str) -> bool:
+    """Whether a stored config may name the class ``path``."""
+    return any(path.startswith(f"{module}.") for module in (*OURS, *LIBRARIES, *plugins()))
+
+
+def build(component: Component, *arguments: Any, key: str, kind: type | None = None, **given: Any) -> Any:
+    """Makes the object that a component describes.
+
+    Args:
+        component: a ``_target_`` and the class's arguments; those with a ``_target_`` are made first.
+        arguments: what else the class takes, by position.
+        key: where the component stands in the config, for errors.
+        kind: what the class must be a subclass of.
+        given: what else the class takes, by name.
+
+    Raises:
+        UserError: the class cannot be had, or does not take a value.
+    """
+    target = check(component, key=key, kind=kind, given=(len(arguments), *given))
+    own = {name: _made(value, f"{key}.{name}") for name, value in component.items() if name != "_target_"}
     try:
-        return hydra.utils.get_class(config["_target_"])
-    except Exception as error:  # what Hydra raises depends on how the path is wrong
-        raise UserError(f"_target_ {config.get('_target_')!r} is not a class") from error
+        return target(*arguments, **own, **given)
+    except (ValueError, TypeError) as error:
+        text = " ".join(str(error).split())
+        named = text.partition(" ")[0] in inspect.signature(target).parameters
+        raise UserError(f"{key}.{text}" if named else text) from error
 
 
-def find_parameters(config: Mapping[str, Any]) -> Mapping[str, inspect.Parameter]:
+def _made(value: Any, key: str) -> Any:
+    """A nested component as an object; one that lacks arguments as what makes it of those."""
+    if isinstance(value, Mapping):
+        if "_target_" in value:
+            component = dict(value)
+            optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+            needs = {
+                parameter.name
+                for parameter in parameters_of(component, key).values()
+                if parameter.default is parameter.empty and parameter.kind not in optional
+            } - component.keys()
+            check(component, key=key, given=(0, *needs))
+            return partial(build, component, key=key) if needs else build(component, key=key)
+        return {name: _made(each, f"{key}.{name}") for name, each in value.items()}
+    return [_made(each, key) for each in value] if isinstance(value, list) else value
+
+
+def check(component: Component, *, key: str, kind: type | None = None, given: Sequence[Any] = (0,)) -> Any:
+    """The class that a component names, if it takes the component's values; makes nothing.
+
+    Args:
+        component: see :func:`build`; so are ``key`` and ``kind``.
+        key: as above.
+        kind: as above.
+        given: how many arguments it will get by position, and the names of the others.
+
+    Raises:
+        UserError: the class cannot be had, or does not take a value.
+    """
+    target, parameters = _find(str(component["_target_"]), key), parameters_of(component, key)
+    if kind is not None and not issubclass(target, kind):
+        raise UserError(f"{key}._target_ {component['_target_']} is not a {kind.__name__}")
+    if missing := sorted(getattr(target, "__abstractmethods__", ())):
+        raise UserError(f"{key}: {component['_target_']} lacks the method {', '.join(missing)}")
+    values = {name: value for name, value in component.items() if name != "_target_"}
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        for name in values:
+            if name not in parameters:
+                known = [f"{key}.{known}" for known in parameters if known not in given]
+                raise UserError(f"unknown key '{key}.{name}'{near(f'{key}.{name}', known)}")
+    try:
+        inspect.signature(target).bind(*[None] * given[0], **dict.fromkeys([*given[1:], *values]))
+    except TypeError as error:
+        raise UserError(f"{key} ({component['_target_']}): {error}") from error
+    hints = _hints(target)
+    for name, value in values.items():
+        if name in hints and not isinstance(value, Mapping):
+            convert(hints[name], value, f"{key}.{name}")
+    return target
+
+
+def parameters_of(component: Component, key: str) -> Mapping[str, inspect.Parameter]:
     """What the class that a component names takes, by name.
 
     Raises:
-        UserError: there is no such class.
+        UserError: the class cannot be had, or is written in C.
     """
     try:
-        return inspect.signature(find_class(config)).parameters
-    except ValueError as error:  # of one that is written in C
-        raise UserError(f"_target_ {config['_target_']!r} cannot be made from a config") from error
+        return inspect.signature(_find(str(component["_target_"]), key)).parameters
+    except ValueError as error:
+        raise UserError(f"{key}._target_ {component['_target_']!r} cannot be made from a config") from error
 
 
-def check_integer(config: DictConfig, key: str, *, least: int, most: int = 2**62) -> int:
-    """``config[key]`` as an integer from ``least`` to ``most``.
-
-    Raises:
-        UserError: it is not.
-    """
-    value = OmegaConf.select(config, key)
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UserError(f"{key} must be an integer of at least {least}, got {value!r}")
-    if value > most:
-        raise UserError(f"{key} may be at most {most}, got {value}")
-    return value
+def _hints(target: Any) -> dict[str, Any]:
+    """Annotations of plain types; values of others are left to the class."""
+    try:
+        hints = get_type_hints(target.__init__, include_extras=True)
+    except (NameError, TypeError):  # of types that are imported for type checkers only
+        return {}
+    return {name: hint for name, hint in hints.items() if _is_simple(hint)}
 
 
-def check_numbers(config: DictConfig, *keys: str) -> None:
-    """Each key must hold a finite number, not negative.
-
-    Raises:
-        UserError: one does not.
-    """
-    for key in keys:
-        value = OmegaConf.select(config, key)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-            raise UserError(f"{key} must be a number of at least 0, got {value!r}")
+def _is_simple(hint: Any) -> bool:
+    union = get_origin(hint) in (UnionType, Union)
+    return hint in SIMPLE or (union and all(part in SIMPLE for part in get_args(hint)))
 
 
-def check_optional_number(config: DictConfig, *keys: str) -> None:
-    """Each key must hold null, or a finite number above 0.
+def _find(path: str, key: str) -> Any:
+    """A class by its dotted path.
 
     Raises:
-        UserError: one does not.
+        UserError: nobody trusts it, or it is none.
     """
-    for key in keys:
-        value = OmegaConf.select(config, key)
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-            raise UserError(f"{key} must be null or a number above 0, got {value!r}")
+    said = f"{key}._target_ {path!r}"
+    if not is_trusted(path):
+        module = path.partition(".")[0]
+        raise UserError(f"{said} is not of pokerlab: if you trust that module, say so with --plugin {module}")
+    module, _, name = path.rpartition(".")
+    found = getattr(_import(module, said), name, None)
+    if not inspect.isclass(found):
+        raise UserError(f"{said} is not a class")
+    if not is_trusted(f"{found.__module__}.{name}"):  # something that the module itself imported
+        raise UserError(f"{said} is of {found.__module__}: name it by that")
+    return found
 
 
-def check_positive(config: DictConfig, *keys: str) -> None:
-    """Each key must hold an integer of at least 1."""
-    for key in keys:
-        check_integer(config, key, least=1)
+def _import(module: str, said: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except Exception as error:  # whatever the module does
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(f"{said}: cannot import {module}: {text}") from error
 
 
-def check_bool(config: DictConfig, key: str) -> None:
-    """Raises a UserError unless ``config[key]`` is true or false."""
-    value = OmegaConf.select(config, key)
-    if not isinstance(value, bool):
-        raise UserError(f"{key} must be true or false, got {value!r}")
-
-
-def check_enumerable(game: Game, wanted: str) -> None:
+def check_enumerable(game: "Game", wanted: str) -> None:
     """Raises a UserError if the game's tree is too large for what is wanted."""
     if not game.enumerable:
         raise UserError(
             f"{game.name} is too large to be enumerated, which {wanted} needs: expected a river, a turn, "
             "or a game of few cards"
         )
-
-
-def check_output_path(config: DictConfig, key: str, group: str = "") -> Path | None:
-    """``config[key]`` as a file that can be written, or None; messages begin with ``group``.
-
-    Raises:
-        UserError: its folder does not exist, or there is something else than a file.
-    """
-    if config[key] is None:
-        return None
-    path, key = Path(str(config[key])), group + key
-    if not path.parent.is_dir():
-        raise UserError(f"{key}={path}: the folder {path.parent} does not exist")
-    if path.exists() and not path.is_file():  # a device or a pipe must not be replaced
-        what = "a folder" if path.is_dir() else "not a regular file"
-        raise UserError(f"{key}={path} is {what}: expected a file")
-    try:
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise UserError(f"{key}={path}: cannot write there: {error.strerror}") from error
-    return path
-
-
-def torch_device(name: str, key: str = "device") -> torch.device:
-    """A device that is there.
-
-    Raises:
-        UserError: it is not.
-    """
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, TypeError) as error:
-        raise UserError(f"{key}={name!r} is not available here: {DEVICES}") from error
-    if device.type not in ("cpu", "cuda"):
-        raise UserError(f"{key}={name!r} will not do: {DEVICES}")
-    return device

@@ -107,9 +107,11 @@ def _convert(kind: Any, value: Any, key: str) -> Any:
     if kind == Text and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if kind in (str, Text) and isinstance(value, str):
-        if not value:
+        if not value and kind == Text:
             raise UserError(f"{key} must not be empty")
         return value
+    if kind in (int, float):
+        return _number(kind, Range(-math.inf), value, key)
     if kind in (bool, NoneType) and isinstance(value, kind):
         return value
     if origin is Literal and type(value) is str and value in arguments:
@@ -150,5 +152,13 @@ def _name(kind: Any) -> str:
         return f"one of {', '.join(arguments)}"
     if kind == Component:
         return "a group with a _target_"
-    names = {NoneType: "null", bool: "true or false", str: "text", dict: "a group of keys", tuple: "a list"}
+    names = {
+        NoneType: "null",
+        int: "an integer",
+        float: "a number",
+        bool: "true or false",
+        str: "text",
+        dict: "a group of keys",
+        tuple: "a list",
+    }
     return names[str if kind == Text else origin or kind]

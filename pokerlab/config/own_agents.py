@@ -3,18 +3,31 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from pokerlab.agents.base import Agent
-from pokerlab.config.build import build
+from pokerlab.config.build import build, trust_named
+from pokerlab.errors import UserError
 from pokerlab.games.base import Game
 
 
 def own_agents() -> dict[str, Callable[[Game], Agent]]:
-    """What makes each, by name; in a command that Hydra runs."""
+    """What makes each, by name; in a command that Hydra runs.
+
+    Raises:
+        UserError: one is no component, or its module cannot be imported.
+    """
     sources = HydraConfig.get().runtime.config_sources
     folders = [Path(source.path) / "agent" for source in sources if source.schema == "file"]
-    files = sorted(path for folder in folders for path in folder.glob("*.yaml"))
-    return {path.stem: partial(build, DictConfig(OmegaConf.load(path))) for path in files}
+    return {path.stem: _maker(path) for folder in folders for path in sorted(folder.glob("*.yaml"))}
+
+
+def _maker(path: Path) -> Callable[[Game], Agent]:
+    component: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    if not isinstance(component, dict) or "_target_" not in component:
+        raise UserError(f"{path} needs a _target_: the class of the agent")
+    trust_named(component)
+    return partial(build, component, key=f"agent {path.stem}", kind=Agent)

@@ -5,6 +5,7 @@ it takes these, or plain arguments. Objects that are chosen by ``_target_`` stay
 (:data:`Component`) until :func:`pokerlab.config.build.build` makes them.
 """
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
@@ -18,9 +19,15 @@ from pokerlab.config.fields import (
     Text,
     read,
 )
+from pokerlab.errors import UserError
 
 MOST_THREADS = 1024  # with a hundred thousand libgomp crashes
 MOST_BATCH = 2**24
+MOST_BYTES = 200  # of a name: files beside a run's folder have longer ones
+
+
+NETWORK_SIZES = {"hidden": Annotated[int, Range(1, 2**16)], "layers": Annotated[int, Range(1, 1000)]}
+"""What sizes of networks may be; checked here, since the networks themselves are not made to be checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +117,6 @@ class ModalLauncher:
 
 
 @dataclass(frozen=True, slots=True)
-class LoggerConfig:
-    """Whether and how a run is logged to W&B."""
-
-    mode: Literal["none", "online", "offline"]
-    project: str
-    entity: str | None
-    upload_checkpoint: bool
-
-
-@dataclass(frozen=True, slots=True)
 class RunConfig:
     """A run: ``conf/train.yaml``, and config.yaml in the run's folder."""
 
@@ -137,11 +134,22 @@ class RunConfig:
     game: Component
     solver: Component
     model: ModelConfig
+    algorithm: Component
     selfplay: SelfPlayConfig
+    actors: Component
+    optimizer: Component
     evaluation: EvaluationConfig
     trainer: TrainerConfig
     launcher: LocalLauncher | ModalLauncher
-    logger: LoggerConfig
+    logger: Component | dict[str, Component]
+    """One, or several by names of their own."""
+    callbacks: Component | dict[str, Component]
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """Where it is to run, by the key that says so."""
+        named = {"run_dir": self.run_dir} if self.run_dir is not None else {"run_name": self.run_name}
+        return {key: name for key, name in named.items() if name is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +168,12 @@ class SolveConfig:
     save: Text | None
     export: Text | None
 
+    @property
+    def outputs(self) -> dict[str, str]:
+        """What it writes, by the key that says so."""
+        named = {"json": self.json, "export": self.export, "save": self.save}
+        return {key: path for key, path in named.items() if path is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class LocalBestResponseConfig:
@@ -173,7 +187,7 @@ class LocalBestResponseConfig:
 class MatchConfig:
     """Matches, instead of exploitability."""
 
-    against: tuple[Text, ...] | Text | None
+    against: Text | tuple[Text, ...] | None
     play: str
     hands: Count
     aivat: Literal["both", "own", "none"]
@@ -198,25 +212,47 @@ class EvaluateConfig:
     match: MatchConfig
     solver: Component | None = None
 
+    @property
+    def outputs(self) -> dict[str, str]:
+        """What it writes outside of the run's folder, by the key that says so."""
+        named = {"json": self.json, "export": self.export, "match.histories": self.match.histories}
+        return {key: path for key, path in named.items() if path is not None}
 
-def read_run(values: Any) -> RunConfig:
-    """A run's config, from what Hydra composed or what config.yaml holds.
 
-    A config.yaml of an earlier version gets here, and nowhere else, what it lacks.
+Config = RunConfig | SolveConfig | EvaluateConfig
+_KINDS = {"train": RunConfig, "solve": SolveConfig, "evaluate": EvaluateConfig}
+
+
+def read_config(command: str, values: Any) -> Any:
+    """What Hydra composed for a command, as the command's class.
+
+    Args:
+        command: ``train``, ``solve`` or ``evaluate``.
+        values: plain.
 
     Raises:
         UserError: a value is wrong; names its key.
     """
-    return read(RunConfig, _upgraded(values))
-
-
-def _upgraded(values: Any) -> Any:
-    """What an earlier version wrote, as this one does."""
-    return {
-        "logger": {"mode": "none", "project": "pokerlab", "entity": None, "upload_checkpoint": False}
-    } | values
+    return read(_KINDS[command], values)
 
 
 def plain(config: Any) -> dict[str, Any]:
     """A config as plain mappings and lists, as YAML and JSON take it."""
     return asdict(config)
+
+
+def check_run_name(name: str) -> None:
+    """A run's name is one part of a path, and is told from an option and from a number of iterations.
+
+    Raises:
+        UserError: it is not.
+    """
+    shown = repr(name) if len(name) <= 60 else f"{name[:60]!r}…"
+    if not re.fullmatch(r"[\w.,+=-]+", name):
+        raise UserError(f"run_name {shown} must consist of letters, digits and any of . , + - _ =")
+    if name[0] in "-.,":
+        raise UserError(f"run_name {shown} must not begin with {name[0]}")
+    if len(name.encode()) > MOST_BYTES:
+        raise UserError(f"run_name {shown} is too long: expected at most {MOST_BYTES} bytes")
+    if name.isdecimal():
+        raise UserError(f"run_name {shown} is a number, which resume_from would take for an iteration")

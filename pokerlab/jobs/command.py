@@ -121,11 +121,12 @@ def metrics(found: Found, arguments: argparse.Namespace) -> int:
         if not lines:
             raise UserError(f"{found.name} has no iterations yet")
         from pokerlab.config.build import build
+        from pokerlab.config.stored import read_config
         from pokerlab.evaluation.plots import plot_run
-        from pokerlab.training.start import read_config
+        from pokerlab.games.base import Game
 
         folder = found.run.plots if found.cloud is None else OUTPUTS / found.name / "plots"
-        drawn = plot_run(lines, build(read_config(found.run).game).name, folder)
+        drawn = plot_run(lines, build(read_config(found.run).game, key="game", kind=Game).name, folder)
         say("plots:", *drawn, error=True)
     return 0
 

@@ -5,12 +5,13 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
-from pokerlab.config.build import check_integer, check_numbers, torch_device
+from pokerlab.config.machine import torch_device
+from pokerlab.config.schema import ModalLauncher, RunConfig, check_run_name, plain
+from pokerlab.config.stored import as_yaml
 from pokerlab.errors import UserError, near
 from pokerlab.store.disk import writing
 from pokerlab.store.files import now
@@ -19,52 +20,42 @@ from pokerlab.store.process import process_record
 from pokerlab.training.assemble import Assembled
 from pokerlab.training.cost import check_limits, price_per_hour
 from pokerlab.training.loggers import check_logger
-from pokerlab.training.start import Start, automatic_name, check_run_name, resumed_config, start
+from pokerlab.training.start import Start, automatic_name, resumed_config, start
 
-LAUNCHERS = ("local", "modal")
 GPUS = {
     **dict.fromkeys(("A10", "A10G"), 4),
     **dict.fromkeys(("T4", "L4", "L40S", "A100", "A100-40GB", "A100-80GB", "RTX-PRO-6000"), 8),
     **dict.fromkeys(("H100", "H100!", "H200", "B200", "B200+"), 8),
 }
 """What Modal has, and how many of them in one container; its client checks neither."""
-MOST_SECONDS, MOST_RETRIES = 24 * 3600, 10  # likewise
 
 
-def check(config: DictConfig) -> None:
+def check(config: RunConfig) -> None:
     """Finds a config's mistakes, before anything is written or sent.
 
     Raises:
         UserError: it has one.
     """
-    if config.resume_from is None:  # a run that goes on has its own config
-        Assembled(config)
-    if config.launcher.name == "local":
+    if isinstance(config.launcher, ModalLauncher):
+        check_modal(config, config.launcher)
+    else:
         torch_device(config.trainer.accelerator, "trainer.accelerator")
         check_limits(config)
-    elif config.launcher.name == "modal":
-        check_modal(config)
-    else:
-        raise UserError(f"launcher.name must be one of {', '.join(LAUNCHERS)}, got {config.launcher.name!r}")
+    if config.resume_from is None:  # a run that goes on has its own config
+        Assembled(config)
 
 
-def check_modal(config: DictConfig) -> None:
+def check_modal(config: RunConfig, launcher: ModalLauncher) -> None:
     """Checks what Modal's client does not.
 
     Raises:
         UserError: Modal has no such thing.
     """
-    gpu = config.launcher.gpu
+    gpu = launcher.gpu
     if gpu not in GPUS:
         raise UserError(f"launcher.gpu {gpu!r} is not on Modal: expected one of {', '.join(GPUS)}")
-    check_integer(config, "launcher.gpu_count", least=1, most=GPUS[gpu])
-    check_integer(config, "launcher.time_limit", least=1, most=MOST_SECONDS)
-    check_integer(config, "launcher.retries", least=0, most=MOST_RETRIES)
-    check_integer(config, "launcher.memory", least=128)
-    check_numbers(config, "launcher.cpu", "launcher.prices.cpu", "launcher.prices.memory")
-    if gpu not in config.launcher.prices.gpu:
-        raise UserError(f"launcher.prices.gpu has no price of {gpu}: add launcher.prices.gpu.{gpu}=USD")
-    check_numbers(config, f"launcher.prices.gpu.{gpu}")
+    if launcher.gpu_count > GPUS[gpu]:
+        raise UserError(f"launcher.gpu_count may be at most {GPUS[gpu]}, got {launcher.gpu_count}")
     check_limits(config)
     check_logger(config, here=False)
     if config.run_dir is not None:
@@ -80,7 +71,7 @@ def check_modal(config: DictConfig) -> None:
         )
 
 
-def launch(config: DictConfig, experiment: str | None, overrides: list[str], **note: Any) -> str:
+def launch(config: RunConfig, experiment: str | None, overrides: list[str], **note: Any) -> str:
     """Submits the run that ``config`` describes, which :func:`check` has passed.
 
     Args:
@@ -125,7 +116,7 @@ def _launch_here(began: Start, note: dict[str, Any]) -> str:
 
 
 def _launch_on_modal(
-    config: DictConfig, experiment: str | None, overrides: list[str], note: dict[str, Any]
+    config: RunConfig, experiment: str | None, overrides: list[str], note: dict[str, Any]
 ) -> str:
     from pokerlab.jobs.modal_client import ModalRuns, cancel, spawn
 
@@ -142,29 +133,30 @@ def _launch_on_modal(
                 f"a run {name!r} is on the Volume already: give another run_name, "
                 f"or continue it with resume_from={name}"
             )
-    config.run_name = name
-    plain: Any = OmegaConf.to_container(config, resolve=True)
+    config, launcher = replace(config, run_name=name), config.launcher
+    assert isinstance(launcher, ModalLauncher)
     job |= {"launcher": "modal", "submitted": now(), "submission": submission, "state": "submitted", **note}
-    call = spawn(config.launcher, plain, job)
+    call = spawn(launcher, plain(config), job)
     # so that it can be found before it starts
-    record = {"config.yaml": OmegaConf.to_yaml(config, resolve=True)}
+    record = {"config.yaml": as_yaml(config)}
     record["job.json"] = json.dumps(job | {"call_id": call}, indent=2)
     noted = runs.write(name, record, replace=config.resume_from is not None)
     if not noted and f'"{submission}"' not in (runs.read(name, "job.json") or b"").decode():
         cancel(call, now=True)
         raise UserError(f"a run {name!r} was just submitted by somebody else: give another run_name")
-    price = price_per_hour(config.launcher)
+    price = price_per_hour(launcher)
     where = f"call {call}, about {price:.2f} USD an hour"
     return _told(name, where, f"fetch    python -m pokerlab.jobs pull {name}")
 
 
 def _resumed_on_modal(
-    runs: Any, config: DictConfig, experiment: str | None, overrides: list[str]
-) -> tuple[DictConfig, dict[str, Any]]:
+    runs: Any, config: RunConfig, experiment: str | None, overrides: list[str]
+) -> tuple[RunConfig, dict[str, Any]]:
     """The config that a run on the Volume goes on with, and its job.json."""
     from pokerlab.jobs.modal_client import is_pending
 
-    name, resume_from = str(config.resume_from), config.resume_from
+    name, launcher = str(config.resume_from), config.launcher
+    assert isinstance(launcher, ModalLauncher)
     with tempfile.TemporaryDirectory() as folder:
         source = runs.mirror(name, Path(folder), ("config.yaml", "job.json"))
         job = source.read_job()
@@ -172,11 +164,10 @@ def _resumed_on_modal(
             raise UserError(f"no run {name!r} on the Volume{near(name, runs.names())}")
         if job.get("call_id") is not None and is_pending(job["call_id"]):
             raise UserError(f"{name} is running as call {job['call_id']}: stop that first")
-        stored = OmegaConf.create(resumed_config(config, source, experiment, overrides))
-    stored.resume_from, stored.run_dir = resume_from, None
-    if stored.launcher.name != "modal":
-        stored.launcher = config.launcher
-    check_modal(stored)
+        stored = resumed_config(config, source, experiment, overrides)
+    here = stored.launcher if isinstance(stored.launcher, ModalLauncher) else launcher
+    stored = replace(stored, resume_from=name, run_dir=None, launcher=here)
+    check_modal(stored, here)
     for attempt in ("attempts", "reason"):
         job.pop(attempt, None)
     return stored, job

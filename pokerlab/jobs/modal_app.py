@@ -86,14 +86,12 @@ def train_in(
         RunFailedError: a worker failed.
         DiskError: the run's files cannot be written.
     """
-    from omegaconf import OmegaConf
-
+    from pokerlab.config.stored import from_plain, read_config, write_config
     from pokerlab.errors import UserError
     from pokerlab.jobs.detached import carry_on
     from pokerlab.learning.module import NonFiniteLossError
     from pokerlab.store.folder import RunFolder
     from pokerlab.training.run import RunFailedError
-    from pokerlab.training.start import read_config, write_config
 
     run = RunFolder(runs / config["run_name"])
     stop, record = _Stop(stop_requested), run.read_job()
@@ -109,7 +107,7 @@ def train_in(
     attempts = record.get("attempts", 0) if ours else 0
     if attempts == 0:
         run.checkpoints.mkdir(parents=True, exist_ok=True)
-        write_config(run, OmegaConf.create(config))
+        write_config(run, from_plain(config))
         run.update_job(**job)
     run.update_job(attempts=attempts + 1)
     commit()

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import modal
-from omegaconf import DictConfig
 
+from pokerlab.config.schema import ModalLauncher
 from pokerlab.errors import UserError
 from pokerlab.jobs.modal_app import APP, FUNCTION, STOPS, VOLUME, app
 from pokerlab.store.folder import RunFolder
@@ -135,7 +135,7 @@ def deploy() -> None:
         app.deploy()
 
 
-def spawn(launcher: DictConfig, config: dict[str, Any], job: dict[str, Any]) -> str:
+def spawn(launcher: ModalLauncher, config: dict[str, Any], job: dict[str, Any]) -> str:
     """Calls the deployed function on what ``launcher`` asks for; returns the call's id."""
     secret = launcher.wandb_secret
     deploy()

@@ -3,37 +3,32 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import lightning
 from lightning.pytorch.loggers.logger import Logger
-from omegaconf import DictConfig, OmegaConf
 
 from pokerlab.callbacks.guarded import GuardedLogger
-from pokerlab.config.build import build, find_class, find_parameters
-from pokerlab.errors import UserError, near
+from pokerlab.config.build import build, check, parameters_of
+from pokerlab.config.fields import Component
+from pokerlab.config.schema import LocalLauncher, ModalLauncher, RunConfig, plain
+from pokerlab.errors import UserError
 from pokerlab.store.folder import RunFolder
 from pokerlab.store.records import GOING_ON
 
 WANDB = "pokerlab.callbacks.wandb_run.WandbRun"
 MODES = ("online", "offline")
+GIVEN = ("run", "config", "save_dir")
+"""What a logger gets from its run, unless its own config says it."""
 
 
-def components(group: DictConfig) -> dict[str, DictConfig]:
-    """A group that holds one component, or several by names of their own.
-
-    Raises:
-        UserError: it holds something else.
-    """
-    if group.get("_target_") is not None:
-        return {str(group["_target_"]).rpartition(".")[2]: group}
-    for name, component in group.items():
-        if not isinstance(component, DictConfig) or "_target_" not in component:
-            raise UserError(f"{group._get_full_key(name)} must be a group with a _target_, got {component!r}")
-    return {str(name): component for name, component in group.items()}
+def components(group: dict[str, Any]) -> dict[str, Component]:
+    """A group that holds one component, or several by names of their own."""
+    return {str(group["_target_"]).rpartition(".")[2]: group} if "_target_" in group else group
 
 
-def check_logger(config: DictConfig, *, here: bool) -> None:
+def check_logger(config: RunConfig, *, here: bool) -> None:
     """Checks the ``logger`` group.
 
     Args:
@@ -43,34 +38,22 @@ def check_logger(config: DictConfig, *, here: bool) -> None:
     Raises:
         UserError: a value is wrong, or W&B cannot be logged to from where the run will be.
     """
-    for component in (*components(config.callbacks).values(), *components(config.logger).values()):
-        _check_arguments(component)
-    for logger in components(config.logger).values():
-        if logger["_target_"] == WANDB:
-            _check_wandb(logger, config.launcher, here=here)
+    for name, component in components(config.callbacks).items():
+        check(component, key=f"callbacks.{name}", kind=lightning.Callback)
+    for name, component in components(config.logger).items():
+        key = "logger" if component is config.logger else f"logger.{name}"
+        given = [name for name in GIVEN if name in parameters_of(component, key)]
+        check(component, key=key, kind=Logger, given=(0, *given))
+        if component["_target_"] == WANDB:
+            _check_wandb(component, config.launcher, here=here)
 
 
-def _check_arguments(component: DictConfig) -> None:
-    parameters = find_parameters(component)
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+def _check_wandb(logger: Component, launcher: LocalLauncher | ModalLauncher, *, here: bool) -> None:
+    if logger["mode"] not in MODES:
+        raise UserError(f"logger.mode must be one of {', '.join(MODES)}, got {logger['mode']!r}")
+    if logger["mode"] != "online":
         return
-    for key in component:
-        if key != "_target_" and key not in parameters:
-            raise UserError(f"{component['_target_']} takes no {key}{near(str(key), list(parameters))}")
-
-
-def _check_wandb(logger: DictConfig, launcher: DictConfig, *, here: bool) -> None:
-    if logger.mode not in MODES:
-        raise UserError(f"logger.mode must be one of {', '.join(MODES)}, got {logger.mode!r}")
-    for key in ("upload_checkpoint", "save_code"):
-        if not isinstance(logger[key], bool):
-            raise UserError(f"logger.{key} must be true or false, got {logger[key]!r}")
-    for key in ("project", "entity"):
-        if not isinstance(logger[key], str) and not (key == "entity" and logger[key] is None):
-            raise UserError(f"logger.{key} must be a name, got {logger[key]!r}")
-    if logger.mode != "online":
-        return
-    if not here and launcher.wandb_secret is None:
+    if not here and isinstance(launcher, ModalLauncher) and launcher.wandb_secret is None:
         raise UserError(
             "logger=wandb on Modal needs launcher.wandb_secret, the name of a Modal secret with WANDB_API_KEY"
         )
@@ -91,19 +74,19 @@ def _signed_in() -> bool:
 
 
 @contextmanager
-def open_loggers(run: RunFolder, config: DictConfig) -> Iterator[list[GuardedLogger]]:
+def open_loggers(run: RunFolder, config: RunConfig) -> Iterator[list[GuardedLogger]]:
     """The loggers of the config; those that need to be are closed at the end.
 
     Args:
         run: where those that write files do.
         config: of the run.
     """
-    plain: Any = OmegaConf.to_container(config, resolve=True)
-    given = {"run": run, "config": plain, "save_dir": str(run.path)}
+    values = plain(config)
+    given = {"run": run, "config": values, "save_dir": str(run.path)}
     loggers = []
     for name, component in components(config.logger).items():
-        loggers.append(GuardedLogger(lambda component=component: _logger(component, given), name))
-        loggers[-1].log_hyperparams(plain)
+        loggers.append(GuardedLogger(partial(_logger, component, given), name))
+        loggers[-1].log_hyperparams(values)
     try:
         yield loggers
     except BaseException as error:
@@ -114,20 +97,21 @@ def open_loggers(run: RunFolder, config: DictConfig) -> Iterator[list[GuardedLog
         logger.close(None)
 
 
-def _logger(component: DictConfig, given: dict[str, Any]) -> Logger:
-    options: Any = OmegaConf.to_container(component, resolve=True)
-    made = find_class(component)
-    wanted = find_parameters(component)
-    here = {key: value for key, value in given.items() if key in wanted and options.get(key) is None}
-    return made(**{key: value for key, value in options.items() if key != "_target_"} | here)
+def _logger(component: Component, given: dict[str, Any]) -> Logger:
+    wanted = parameters_of(component, "logger")
+    here = {key: value for key, value in given.items() if key in wanted and component.get(key) is None}
+    own = {key: value for key, value in component.items() if key not in here}
+    made: Logger = build(own, key="logger", kind=Logger, **here)
+    return made
 
 
-def callbacks(config: DictConfig) -> list[lightning.Callback]:
+def callbacks(config: RunConfig) -> list[lightning.Callback]:
     """The callbacks of the config."""
-    return [build(component) for component in components(config.callbacks).values()]
+    named = components(config.callbacks).items()
+    return [build(component, key=f"callbacks.{name}", kind=lightning.Callback) for name, component in named]
 
 
-def log_evaluation(run: RunFolder, config: DictConfig, results: dict[str, Any]) -> None:
+def log_evaluation(run: RunFolder, config: RunConfig, results: dict[str, Any]) -> None:
     """Puts what ``evaluate`` found into the summary of the run's W&B run, if it has one and is not training.
 
     Args:
@@ -142,4 +126,4 @@ def log_evaluation(run: RunFolder, config: DictConfig, results: dict[str, Any]) 
         if logger["_target_"] == WANDB:
             from pokerlab.callbacks.wandb_run import summarise  # wandb takes a while
 
-            summarise(run, results, mode=logger.mode, project=logger.project, entity=logger.entity)
+            summarise(run, results, mode=logger["mode"], project=logger["project"], entity=logger["entity"])

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from omegaconf import DictConfig
-
+from pokerlab.config.schema import RunConfig
 from pokerlab.errors import UserError
 from pokerlab.store.checkpoints import load_weights, read_checkpoint
 from pokerlab.store.folder import LAST, RunFolder, find_run
@@ -31,7 +30,7 @@ def find_checkpoint(wanted: str) -> tuple[RunFolder, Path]:
     return run, path
 
 
-def restored(config: DictConfig, path: Path) -> tuple[Assembled, int]:
+def restored(config: RunConfig, path: Path) -> tuple[Assembled, int]:
     """A run's objects with the weights of one of its checkpoints, and the iterations that those took.
 
     Raises:

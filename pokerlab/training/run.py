@@ -132,8 +132,8 @@ def _cost_guard(began: Start, since: float) -> CostGuard:
     paid = launcher.name in ("local", began.run.read_job().get("launcher"))  # Modal's prices are not ours
     return CostGuard(
         price_per_hour=price_per_hour(launcher) if paid else None,
-        max_cost_usd=launcher.get("max_cost_usd"),
-        max_hours=launcher.get("max_hours"),
+        max_cost_usd=launcher.max_cost_usd,
+        max_hours=launcher.max_hours,
         seconds_before=summary.get("seconds") or 0.0,
         cost_before=summary.get("cost_usd") or 0.0,
         since=since,

@@ -3,17 +3,15 @@
 import contextlib
 import json
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
-from pokerlab.config.build import torch_device
-from pokerlab.config.upgrade import upgraded
+from pokerlab.config.machine import torch_device
+from pokerlab.config.schema import RunConfig, check_run_name, plain
+from pokerlab.config.stored import from_plain, read_config, write_config
 from pokerlab.errors import DiskError, UserError
 from pokerlab.selfplay.replay_on_disk import chunk_files
 from pokerlab.store.checkpoints import load, read_checkpoint
@@ -39,7 +37,7 @@ class Start:
     """Where a run begins."""
 
     run: RunFolder
-    config: DictConfig
+    config: RunConfig
     checkpoint: Path | None
     """To continue from; None: from the start."""
     iteration: int
@@ -49,7 +47,7 @@ class Start:
     """What the run's log is to say first."""
 
 
-def start(config: DictConfig, experiment: str | None, overrides: Sequence[str]) -> Start:
+def start(config: RunConfig, experiment: str | None, overrides: Sequence[str]) -> Start:
     """Makes the run's folder, or finds the one to continue.
 
     Going back to an earlier checkpoint of a run drops what came after it: the run's ``last.ckpt`` is that
@@ -69,7 +67,7 @@ def start(config: DictConfig, experiment: str | None, overrides: Sequence[str]) 
         run, lock = _new_folder(config, experiment)
         with _all_or_nothing(run):
             run.update_job(experiment=experiment, overrides=list(overrides))
-            write_config(run, config)
+            config = write_config(run, config)
         return Start(run, config, None, 0, lock)
     source, checkpoint = _wanted(config)
     named = _named_folder(config)
@@ -78,7 +76,7 @@ def start(config: DictConfig, experiment: str | None, overrides: Sequence[str]) 
         lock = source.lock()
         refuse_if_running(source)
     checkpoint, notes = (checkpoint, []) if checkpoint is not None else newest_checkpoint(source)
-    stored = OmegaConf.create(resumed_config(config, source, experiment, overrides))
+    stored = resumed_config(config, source, experiment, overrides)
     parts = Assembled(stored)  # a mistake shows here, before anything is written
     torch_device(stored.trainer.accelerator, "trainer.accelerator")
     check_logger(stored, here=True)
@@ -89,7 +87,7 @@ def start(config: DictConfig, experiment: str | None, overrides: Sequence[str]) 
     if goes_on:
         check_writable(source)
         with writing(source):
-            write_config(source, stored)
+            stored = write_config(source, stored)
             last = None if checkpoint is None else _adopt(source, checkpoint)
         return Start(source, stored, last, done, lock, notes)
     run, lock = _new_folder(config, experiment)
@@ -99,7 +97,7 @@ def start(config: DictConfig, experiment: str | None, overrides: Sequence[str]) 
         lines = [line for line in source.read_metrics() if line["iteration"] < done]
         write_atomically(run.metrics, "".join(json.dumps(line) + "\n" for line in lines))
         last = None if checkpoint is None else _adopt(run, checkpoint)
-        write_config(run, stored)
+        stored = write_config(run, stored)
     return Start(run, stored, last, done, lock, notes)
 
 
@@ -151,29 +149,13 @@ def _adopt(run: RunFolder, checkpoint: Path) -> Path:
     return last
 
 
-def write_config(run: RunFolder, config: DictConfig) -> None:
-    """Writes config.yaml, resolved."""
-    config.run_name, config.run_dir = run.path.name, str(run.path)
-    write_atomically(run.config, OmegaConf.to_yaml(config, resolve=True))
-
-
-def _named_folder(config: DictConfig) -> Path | None:
+def _named_folder(config: RunConfig) -> Path | None:
     if config.run_dir is not None:
         return Path(str(config.run_dir))
     return None if config.run_name is None else OUTPUTS / str(config.run_name)
 
 
-def check_run_name(name: str) -> None:
-    """A run's name is one part of a path.
-
-    Raises:
-        UserError: it is not.
-    """
-    if not re.fullmatch(r"[\w+=-][\w.,+=-]*", name):
-        raise UserError(f"run_name {name!r} must consist of letters, digits and any of . , + - _ =")
-
-
-def _new_folder(config: DictConfig, experiment: str | None) -> tuple[RunFolder, RunLock]:
+def _new_folder(config: RunConfig, experiment: str | None) -> tuple[RunFolder, RunLock]:
     if config.run_dir is None and config.run_name is not None:
         check_run_name(str(config.run_name))
     if (named := _named_folder(config)) is not None:
@@ -201,7 +183,7 @@ def automatic_name(experiment: str | None) -> str:
     return f"{experiment or 'run'}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
-def _wanted(config: DictConfig) -> tuple[RunFolder, Path | None]:
+def _wanted(config: RunConfig) -> tuple[RunFolder, Path | None]:
     """The run and the checkpoint that ``resume_from`` means; None: the newest.
 
     Raises:
@@ -270,8 +252,8 @@ def check_writable(run: RunFolder) -> None:
 
 
 def resumed_config(
-    config: DictConfig, source: RunFolder, experiment: str | None, overrides: Sequence[str]
-) -> dict[str, Any]:
+    config: RunConfig, source: RunFolder, experiment: str | None, overrides: Sequence[str]
+) -> RunConfig:
     """The run's own config, with what the command line may change.
 
     Args:
@@ -283,8 +265,7 @@ def resumed_config(
     Raises:
         UserError: the command line changes what decides the run's numbers.
     """
-    composed: Any = OmegaConf.to_container(config, resolve=True)
-    stored: Any = OmegaConf.to_container(read_config(source), resolve=True)
+    composed, stored = plain(config), plain(read_config(source))
     before = source.read_job().get("experiment")
     if experiment is not None and before is not None and experiment != before:
         raise UserError(f"{source.path} is a run of experiment={before}, not {experiment}")
@@ -301,7 +282,7 @@ def resumed_config(
             raise UserError(
                 f"{override} would change the run {source.path}{has}: leave it out, or start a new run"
             )
-    return stored
+    return from_plain(stored)
 
 
 def _select(values: Any, key: str) -> Any:
@@ -321,15 +302,6 @@ def _replace(values: dict[str, Any], key: str, value: Any) -> None:
             values[group] = {}
         values = values[group]
     values[last] = value
-
-
-def read_config(run: RunFolder) -> DictConfig:
-    """config.yaml.
-
-    Raises:
-        UserError: it is not there, or not what a run writes.
-    """
-    return upgraded(OmegaConf.create(run.read_config()))
 
 
 def refuse_if_running(run: RunFolder) -> None:

@@ -9,11 +9,12 @@ import torch
 from pokerlab.agents.base import Agent
 from pokerlab.agents.registry import check_way
 from pokerlab.algorithms.base import Algorithm, make_agent
+from pokerlab.config.schema import RunConfig
+from pokerlab.config.stored import read_config
 from pokerlab.games.base import Game
 from pokerlab.search.solver import Solver
 from pokerlab.store.folder import LAST, RunFolder
 from pokerlab.training.restore import find_checkpoint, restored
-from pokerlab.training.start import read_config
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Trained:
     checkpoint: Path
     iteration: int
     """Those that the checkpoint took."""
-    config: Any
+    config: RunConfig
     """The run's."""
     algorithm: Algorithm
     networks: Any
@@ -84,7 +85,7 @@ def load_run(
         iteration,
         config,
         parts.algorithm,
-        parts.module.to(device).eval().networks,  # type: ignore[union-attr]
+        parts.module.to(device).eval().networks,
         solver or parts.solver,
         search_iterations or config.evaluation.search_iterations,
     )

@@ -125,5 +125,5 @@ def test_features_are_actor_and_last_bid() -> None:
 
 @pytest.mark.parametrize("name", [f"liars_dice_{size}" for size in ("1x4f", "1x5f", "1x6f", "2x3f")])
 def test_the_configs_build_the_games_of_their_names(name: str) -> None:
-    game = build(compose("solve", [f"game={name}"]).game)
+    game = build(compose("solve", [f"game={name}"]).game, key="game")
     assert (game.name, game.depth_limit) == (name, 2)

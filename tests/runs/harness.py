@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from benchmarks.compare import differences
 from benchmarks.compare import identical as identical
@@ -40,7 +40,7 @@ LEDUC = (
     "experiment=leduc", *TINY, "trajectories=4", "selfplay.search_iterations=4",
     "evaluation.every=3", "evaluation.search_iterations=4", "evaluation.play_throughs=1",
 )  # fmt: skip
-COMMANDS: dict[str, tuple[str, Callable[[DictConfig], Any], *tuple[Callable[[DictConfig], Any], ...]]] = {
+COMMANDS: dict[str, tuple[str, Callable[[Any], Any], *tuple[Callable[[Any], Any], ...]]] = {
     "train": ("train", train.main, train.check),
     "solve": ("solve", solve_command),
     "evaluate": ("evaluate", evaluate.evaluate),

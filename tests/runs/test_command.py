@@ -8,7 +8,7 @@ from pokerlab.errors import UserError, near
 
 def test_compose_applies_overrides() -> None:
     config = compose("train", ["experiment=kuhn", "seed=5", "solver=cfr_plus"])
-    assert (config.seed, config.solver.rule, config.game["_target_"]) == (
+    assert (config.seed, config.solver["rule"], config.game["_target_"]) == (
         5, "cfr_plus", "pokerlab.games.kuhn.Kuhn",
     )  # fmt: skip
 
@@ -16,7 +16,7 @@ def test_compose_applies_overrides() -> None:
 def test_composing_again_forgets_the_last_time() -> None:
     compose("train", ["seed=5"])
     assert compose("train", []).seed == 1
-    assert "seed" not in compose("solve", [])
+    assert not hasattr(compose("solve", []), "seed")
 
 
 def test_what_must_be_given_is_asked_for() -> None:

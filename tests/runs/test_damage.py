@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 import torch
-from omegaconf import DictConfig
 
 from pokerlab.config.command import compose
+from pokerlab.config.schema import RunConfig
+from pokerlab.config.stored import read_config
 from pokerlab.errors import UserError
 from pokerlab.jobs import command as jobs
 from pokerlab.store.folder import RunFolder
 from pokerlab.training.restore import find_checkpoint, restored
-from pokerlab.training.start import read_config, start
+from pokerlab.training.start import start
 from runs.harness import KUHN, copy, trained
 
 FILES = ("config.yaml", "job.json", "summary.json", "training_metrics.jsonl", "training.log")
@@ -29,7 +30,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 @pytest.fixture(scope="module")
-def resuming() -> DictConfig:
+def resuming() -> RunConfig:
     return compose("train", ["resume_from=damaged"])
 
 
@@ -43,11 +44,11 @@ def run(good: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run
     return RunFolder(Path("outputs/damaged"))
 
 
-def tried(name: str, resuming: DictConfig) -> str | None:
+def tried(name: str, resuming: RunConfig) -> str | None:
     """What a command refuses with; None: it worked. Anything else than a UserError is raised."""
     try:
         if name == "train":
-            start(resuming.copy(), None, []).lock.release()
+            start(resuming, None, []).lock.release()
         else:
             folder, path = find_checkpoint("damaged")
             restored(read_config(folder), path)
@@ -57,7 +58,7 @@ def tried(name: str, resuming: DictConfig) -> str | None:
 
 
 def check_commands(
-    run: RunFolder, resuming: DictConfig, capsys: pytest.CaptureFixture[str], *names: str
+    run: RunFolder, resuming: RunConfig, capsys: pytest.CaptureFixture[str], *names: str
 ) -> dict[str, str | None]:
     """Runs every command; what each refused with."""
     capsys.readouterr()
@@ -116,7 +117,7 @@ DAMAGES: dict[str, Callable[[Path], Any]] = {
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("file", [*FILES, LAST, REPLAY])
 def test_a_damaged_file_ends_in_a_line(
-    file: str, damage: str, run: RunFolder, resuming: DictConfig, capsys: pytest.CaptureFixture[str]
+    file: str, damage: str, run: RunFolder, resuming: RunConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
     DAMAGES[damage](run.path / file)
     reads = ("evaluate",) if file in ("config.yaml", LAST) else ()
@@ -154,7 +155,7 @@ def test_a_wrong_value_is_named(
     file: str,
     values: dict[str, Any],
     run: RunFolder,
-    resuming: DictConfig,
+    resuming: RunConfig,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     path = run.path / file
@@ -172,7 +173,7 @@ def test_a_wrong_value_is_named(
 
 
 def test_numbers_that_are_not_there_are_dashes(
-    run: RunFolder, resuming: DictConfig, capsys: pytest.CaptureFixture[str]
+    run: RunFolder, resuming: RunConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run.metrics.write_text('{"iteration": 0}\n{"iteration": 1, "timestamp": "2026-01-01T00:00:00+00:00"}\n')
     refused = check_commands(run, resuming, capsys, "train")
@@ -240,7 +241,7 @@ def drop(*keys: Any) -> Callable[[Any], None]:
     ],
 )
 def test_weights_that_do_not_fit_are_refused(
-    change: Callable[[Any], None], said: str, name: str, run: RunFolder, resuming: DictConfig
+    change: Callable[[Any], None], said: str, name: str, run: RunFolder, resuming: RunConfig
 ) -> None:
     content = torch.load(run.path / LAST, weights_only=True)
     change(content)
@@ -265,7 +266,7 @@ def test_weights_that_do_not_fit_are_refused(
     ],
 )
 def test_a_checkpoint_that_lacks_what_training_needs_is_refused(
-    change: Callable[[Any], None], said: str, run: RunFolder, resuming: DictConfig
+    change: Callable[[Any], None], said: str, run: RunFolder, resuming: RunConfig
 ) -> None:
     content = torch.load(run.path / LAST, weights_only=True)
     change(content)
@@ -291,7 +292,7 @@ def test_a_checkpoint_that_lacks_what_training_needs_is_refused(
     ],
 )
 def test_a_replay_that_lacks_something_is_refused(
-    change: Callable[[Any], None], run: RunFolder, resuming: DictConfig
+    change: Callable[[Any], None], run: RunFolder, resuming: RunConfig
 ) -> None:
     content = torch.load(run.path / REPLAY, weights_only=True)
     change(content)
@@ -302,7 +303,7 @@ def test_a_replay_that_lacks_something_is_refused(
     assert refused.endswith("; the one before it is outputs/damaged/checkpoints/iteration=000001.ckpt")
 
 
-def test_a_gpu_that_is_not_here_is_named(run: RunFolder, resuming: DictConfig) -> None:
+def test_a_gpu_that_is_not_here_is_named(run: RunFolder, resuming: RunConfig) -> None:
     run.config.write_text(run.config.read_text().replace("accelerator: cpu", "accelerator: abacus"))
     assert tried("train", resuming) == (
         "trainer.accelerator='abacus' is not available here: expected cpu, or cuda where there is a GPU"

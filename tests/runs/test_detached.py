@@ -6,9 +6,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from pokerlab.config.command import compose
+from pokerlab.config.stored import write_config
 from pokerlab.jobs import detached
 from pokerlab.store.folder import RunFolder
-from pokerlab.training.start import write_config
 from runs.harness import KUHN, assert_same_run, copy, metrics, trained
 
 pytestmark = [

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 
 from pokerlab.config.command import compose
+from pokerlab.config.schema import plain
 from pokerlab.jobs.modal_app import train_in
 from pokerlab.store.files import write_json
 from pokerlab.store.folder import RunFolder
@@ -57,8 +57,7 @@ JOB = {
 
 
 def config(*overrides: str) -> dict[str, Any]:
-    plain: Any = OmegaConf.to_container(compose("train", [*KUHN, "run_name=run", *overrides]), resolve=True)
-    return plain
+    return plain(compose("train", [*KUHN, "run_name=run", *overrides]))
 
 
 def test_on_modal_what_is_not_there_is_not_resumed(tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
 
 from pokerlab.config.command import compose
+from pokerlab.config.schema import plain
 from pokerlab.jobs import modal_app
 from pokerlab.jobs.modal_app import train_in, train_on_modal
 from pokerlab.store.folder import RunFolder
@@ -30,7 +30,7 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 def config(*overrides: str) -> dict[str, Any]:
     composed = compose("train", [*KUHN, "checkpoint_every=2", "run_name=run", *overrides])
-    return OmegaConf.to_container(composed, resolve=True)  # type: ignore[return-value]
+    return plain(composed)
 
 
 class Volume:

@@ -53,8 +53,8 @@ def truncate(path: Path, share: float) -> None:
     [
         (["rum"], "no run 'rum' here: did you mean run?"),
         (["outputs"], "no run 'outputs' here: expected one of run"),
-        (["true"], "no run 'True' here: expected one of run"),
-        (["''"], "no run '' here: expected one of run"),
+        (["true"], "resume_from must be null or text, got True"),
+        (["''"], "resume_from must not be empty"),
         (["3", "run_name=run"],
          "resume_from=3: outputs/run has no checkpoint of that iteration; it has 2, 4, 6"),
         (["3"], "resume_from=3 is an iteration: say of which run with run_name or run_dir"),

@@ -179,7 +179,7 @@ def test_what_cannot_be_reached_is_logged_offline(tmp_path: Path, monkeypatch: p
         ),
         (["logger=wandbb"], "unknown logger 'wandbb': did you mean wandb"),
         (["logger=wandb", "logger.mode=on"], "logger.mode must be one of online, offline, got 'on'"),
-        (["logger=wandb", "logger.project=3"], "logger.project must be a name, got 3"),
+        (["logger=wandb", "logger.project=3"], "logger.project must be text, got 3"),
         (
             ["logger=wandb", "logger.upload_checkpoint=1"],
             "logger.upload_checkpoint must be true or false, got 1",

@@ -1,0 +1,82 @@
+"""``pokerlab COMMAND …``: a command's module, and torch with it, is imported when it is asked for."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pokerlab.errors import near
+
+HYDRA_COMMANDS = {
+    "train": "trains an agent by self-play and search, here and now",
+    "launch": "submits a run, or a sweep of them, and returns at once",
+    "solve": "solves a game by tabular CFR",
+    "evaluate": "measures a run: exploitability, matches, bounds, pictures",
+}
+COMMANDS = HYDRA_COMMANDS | {"jobs": "lists, follows, stops, fetches and resumes runs"}
+PRIMARY = {name: name for name in HYDRA_COMMANDS} | {"launch": "train"}
+HELP = f"""usage: pokerlab COMMAND [key=value ...]
+
+{chr(10).join(f"  {name:<9} {does}" for name, does in COMMANDS.items())}
+
+pokerlab COMMAND --help says more; pokerlab --version the version.
+Shell completion: eval "$(pokerlab -sc install=bash)"
+"""
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The console script; returns the exit code."""
+    name, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if name in ("-h", "--help"):
+        print(HELP, end="")
+    elif name == "--version":
+        from importlib.metadata import version
+
+        print(version("pokerlab"))
+    elif name in ("-sc", "--shell-completion"):
+        complete(rest)
+    elif name not in COMMANDS:
+        print(f"error: unknown command {name!r}{near(name, list(COMMANDS))}", file=sys.stderr)
+        return 2
+    else:
+        return run(name, rest)
+    return 0
+
+
+def run(name: str, arguments: Sequence[str]) -> int:
+    """Runs a command; Ctrl-C while it is being imported ends it as quietly as later."""
+    sys.argv = [f"pokerlab {name}", *arguments]
+    try:
+        module = importlib.import_module("pokerlab.jobs.command" if name == "jobs" else f"pokerlab.{name}")
+        return int(module.main() or 0)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def complete(arguments: Sequence[str]) -> None:
+    """Hydra's completion, after the command's name; imports no torch."""
+    words = os.environ.get("COMP_LINE", "").split(" ")[1:]
+    if not any(argument.startswith("query=") for argument in arguments):
+        _ask_hydra("train", arguments)
+    elif len(words) < 2:
+        print(" ".join(COMMANDS))
+    elif words[0] in HYDRA_COMMANDS:
+        os.environ["COMP_LINE"] = " ".join(["pokerlab", *words[1:]])
+        _ask_hydra(PRIMARY[words[0]], arguments)
+    elif words[0] == "jobs" and len(words) > 2:
+        print(" ".join(path.name for path in Path("outputs").glob("*/")))
+
+
+def _ask_hydra(primary: str, arguments: Sequence[str]) -> None:
+    import hydra
+
+    from pokerlab.config.compose import CONF
+
+    sys.argv = ["pokerlab", "-sc", *arguments]
+    hydra.main(version_base="1.3", config_path=str(CONF), config_name=primary)(lambda _: None)()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

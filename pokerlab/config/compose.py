@@ -1,0 +1,238 @@
+"""What a command line asks for, composed by Hydra: mistakes are one line with the near matches."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hydra
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.utils import get_args_parser
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from pokerlab.errors import UserError, near
+
+BASIC = f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}"
+FREE_TEXT = (
+    "resume_from", "run", "run_name", "run_dir", "json", "export", "save", "match.against", "match.histories",
+)  # fmt: skip
+"""Keys whose values may hold what Hydra's grammar gives a meaning to: iteration=000100.ckpt, été."""
+
+
+def conf_folder() -> Path:
+    """The package's own configs: inside of an installed package, beside the package in a checkout."""
+    package = Path(__file__).parents[1]
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+CONF = conf_folder()
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """A command line of Hydra's, taken apart."""
+
+    primary: str
+    """The primary config."""
+    overrides: tuple[str, ...]
+    flags: tuple[str, ...] = ()
+    """What Hydra is to do, as it reads it."""
+    folder: Path | None = None
+    """The user's own configs."""
+    plugins: tuple[str, ...] = ()
+    """The user's own modules."""
+    multirun: bool = False
+    runs: bool = True
+    """Whether something is to run; else Hydra shows the config, or helps."""
+
+    @property
+    def arguments(self) -> list[str]:
+        """What Hydra's own parser is to be given."""
+        return [*self.flags, *self.overrides]
+
+
+def parse(primary: str, arguments: Sequence[str]) -> CommandLine:
+    """Takes a command line apart.
+
+    Args:
+        primary: the command's primary config, unless ``--config-name`` says another.
+        arguments: what follows the command's name.
+
+    Raises:
+        UserError: there is no such flag, or it is not for this package.
+    """
+    parser = get_args_parser()
+    parser.allow_abbrev = False
+    parser.add_argument("--plugin", action="append", default=[], metavar="MODULE")
+    parser.error = _refuse  # type: ignore[method-assign]
+    found = parser.parse_intermixed_args(list(arguments))
+    if found.config_path or found.experimental_rerun:
+        raise UserError("pokerlab has its own configs: add yours with --config-dir DIR")
+    flags = [f"--{name.replace('_', '-')}" for name in ("help", "hydra_help", "resolve", "run", "multirun",
+             "shell_completion") if getattr(found, name)]  # fmt: skip
+    for name in ("cfg", "package", "config_name", "config_dir", "info"):
+        if (value := getattr(found, name)) is not None:
+            flags += [f"--{name.replace('_', '-')}", value]
+    return CommandLine(
+        found.config_name or primary,
+        tuple(map(_quoted, found.overrides)),
+        tuple(flags),
+        None if found.config_dir is None else _own_configs(Path(found.config_dir)),
+        tuple(found.plugin),
+        found.multirun,
+        not (found.cfg or found.info or found.help or found.hydra_help or found.shell_completion),
+    )
+
+
+def _refuse(message: str) -> NoReturn:
+    raise UserError(message)
+
+
+def _quoted(argument: str) -> str:
+    key, _, value = argument.partition("=")
+    special = "=" in value or not value.isascii()
+    plain = key in FREE_TEXT and special and not any(mark in value for mark in "'\"\\,[")
+    return f"{key}='{value}'" if plain else argument
+
+
+def _own_configs(folder: Path) -> Path:
+    """The user's folder of configs.
+
+    Raises:
+        UserError: it is not there, or has a name that the package has: which one is meant?
+    """
+    if not folder.is_dir():
+        raise UserError(f"--config-dir {folder}: no such folder")
+    for path in sorted(folder.rglob("*.yaml")):
+        if (CONF / path.relative_to(folder)).exists():
+            name = path.relative_to(folder).with_suffix("")
+            raise UserError(f"{path}: pokerlab itself has {name}: give yours another name")
+    return folder.absolute()
+
+
+def jobs_of(line: CommandLine) -> list[DictConfig]:
+    """Composes each job that a command line asks for.
+
+    Raises:
+        UserError: something in it does not exist, or cannot be read.
+    """
+    if stray := [override for override in line.overrides if "=" not in override and override[:1] != "~"]:
+        raise UserError(f"{stray[0]!r} is not an override: expected key=value")
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(line.overrides))
+    except HydraException as error:
+        raise UserError(f"cannot read the command line: {_first_line(error)}") from error
+    swept = [override for override in parsed if override.is_sweep_override()]
+    fixed = [str(override.input_line) for override in parsed if override not in swept]
+    node = compose_with_hydra(line, fixed).hydra
+    sweeps = node.mode == RunMode.MULTIRUN or line.multirun
+    if swept and not sweeps:
+        raise UserError(f"{swept[0].input_line} asks for several values: add -m to run them all")
+    if not sweeps:
+        jobs = [list(line.overrides)]
+    elif node.sweeper["_target_"] != BASIC:  # one that decides as it goes
+        jobs = [fixed]
+    else:
+        given = {override.get_key_element() for override in parsed}
+        grid = [f"{key}={values}" for key, values in (node.sweeper.params or {}).items() if key not in given]
+        every = OverridesParser.create().parse_overrides(grid) + parsed
+        jobs = BasicSweeper.split_arguments(every, max_batch_size=None)[0]
+    return [compose(line, job, number) for number, job in enumerate(jobs)]
+
+
+def compose(line: CommandLine, overrides: Sequence[str], number: int = 0) -> DictConfig:
+    """The config of one job, resolved.
+
+    Args:
+        line: where configs are.
+        overrides: of the job.
+        number: of the job.
+
+    Raises:
+        UserError: a key, group or value does not exist; names the near matches.
+    """
+    whole = compose_with_hydra(line, overrides)
+    with open_dict(whole):
+        whole.hydra.job.num = number
+        whole.hydra.job.id = str(number)
+    HydraConfig.instance().set_config(whole)
+    with open_dict(whole):
+        del whole["hydra"]
+    try:
+        plain = OmegaConf.to_container(whole, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise UserError(_explain(line, overrides, error)) from error
+    assert isinstance(plain, dict)
+    return OmegaConf.create(plain)
+
+
+def compose_with_hydra(line: CommandLine, overrides: Sequence[str]) -> DictConfig:
+    """The config with Hydra's own part, not resolved yet.
+
+    Raises:
+        UserError: a key, group or value does not exist; names the near matches.
+    """
+    try:
+        return _compose(line, overrides)
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise UserError(_explain(line, overrides, error)) from error
+
+
+def _compose(line: CommandLine, overrides: Sequence[str]) -> DictConfig:
+    GlobalHydra.instance().clear()
+    own = [] if line.folder is None else [f"hydra.searchpath=['file://{line.folder}']"]
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        return hydra.compose(line.primary, [*own, *overrides], return_hydra_config=True)
+
+
+# What was wrong
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def _explain(line: CommandLine, overrides: Sequence[str], error: Exception) -> str:
+    """One line for what Hydra or OmegaConf found wrong."""
+    folders = [CONF, *([] if line.folder is None else [line.folder])]
+    for override in overrides:
+        key, _, value = override.lstrip("+").partition("=")
+        options = sorted({path.stem for folder in folders for path in (folder / key).glob("*.yaml")})
+        if options and value not in options and not value.startswith("["):
+            return f"unknown {key} {value!r}{near(value, options)}"
+    message = str(error)
+    if "MissingMandatory" in type(error).__name__:
+        return f"{_first_line(error)}: give it on the command line"
+    if unknown := re.search(r"Could not override '([^']+)'", message):
+        key = unknown.group(1)
+        return f"unknown key {key!r}{near(key, list(_keys(line, overrides)))}"
+    if present := re.search(r"Could not append to config\. An item is already at '([^']+)'", message):
+        return f"{present.group(1)} is there already: leave out the +"
+    return _first_line(error)
+
+
+def _keys(line: CommandLine, overrides: Sequence[str]) -> Iterator[str]:
+    """Every key of the config, as far as the overrides' groups can be composed."""
+    groups = [override for override in overrides if (CONF / override.partition("=")[0]).is_dir()]
+    try:
+        whole = _compose(line, groups)
+    except HydraException:  # a group that this command does not have
+        return
+
+    def walk(value: Any, prefix: str) -> Iterator[str]:
+        if isinstance(value, dict):
+            for key in value:
+                yield f"{prefix}{key}"
+                yield from walk(value[key], f"{prefix}{key}.")
+
+    with open_dict(whole):
+        del whole["hydra"]
+    yield from walk(OmegaConf.to_container(whole, throw_on_missing=False), "")
