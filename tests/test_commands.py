@@ -100,23 +100,23 @@ def test_solve_finds_a_rivers_equilibrium(dtype: str, tmp_path: Path) -> None:
     ("override", "expected"),
     [
         ("dtype=half", "dtype must be null or one of float32, float64, got 'half'"),
-        ("game.board=Td9d", "board must have 0, 3, 4, 5 cards, got 2"),
+        ("game.board=Td9d", "game.board must have 0, 3, 4, 5 cards, got 2"),
         ("game.board=Td9d6hQcTd", "Td is twice in 'Td9d6hQcTd'"),
         (
             "game.ranges=[uniform,QQs]",
             "'QQs' is no range: expected such as QQ+, AKs, ATo+, A5s-A2s, KQo-JTo, AhKd, uniform",
         ),
-        ("game.ranges=[TdTh,uniform]", "ranges must have hands: the board leaves none of 'TdTh'"),
+        ("game.ranges=[TdTh,uniform]", "game.ranges must have hands: the board leaves none of 'TdTh'"),
         (
             "game.board=Td9d6h2c3s game.ranges=[TT,TT]",
-            "ranges must have hands that can meet: none of 'TT' and 'TT' do",
+            "game.ranges must have hands that can meet: none of 'TT' and 'TT' do",
         ),
         (
             "game.pot=110 game.stack=1950 game.bets=[[0.33],[1]]",
-            "bets of 0.33 pot are never offered as a bet: that is 36.3 chips, and the least bet is 100, "
+            "game.bets of 0.33 pot are never offered as a bet: that is 36.3 chips, and the least bet is 100, "
             "the big blind",
         ),
-        ("game.bets=[[50,100]]", "bets must be fractions of the pot, at most 10, got 50: 50 % is 0.5"),
+        ("game.bets=[[50,100]]", "game.bets must be fractions of the pot, at most 10, got 50: 50 % is 0.5"),
         ("export=p.json", "export=p.json: river is not in OpenSpiel"),
     ],
 )

@@ -132,7 +132,7 @@ def test_what_must_be_an_integer_is_really_one(value: str, got: str, tmp_path: P
             "evaluation.search_iterations must be an integer of at least 1, got -1",
         ),
         ("evaluation.play_throughs=-1", "evaluation.play_throughs must be an integer of at least 0, got -1"),
-        ("game.depth_limit=0", "depth_limit must be null or an integer of at least 1, got 0"),
+        ("game.depth_limit=0", "game.depth_limit must be null or an integer of at least 1, got 0"),
         ("solver.rule=bestest", "unknown update rule 'bestest': expected one of cfr, cfr_plus, linear_cfr, "
          "dcfr, pcfr_plus"),
         ("solver.averaging=no", "unknown averaging 'no': expected one of uniform, linear, quadratic"),
