@@ -69,6 +69,7 @@ class Assembled:
     @cached_property
     def module(self) -> lightning.LightningModule:
         """What learns."""
+        torch.set_num_threads(self._config.trainer.threads)
         torch.manual_seed(self._config.seed)  # the networks' first weights; nothing later draws from it
         try:
             module = self.algorithm.module()

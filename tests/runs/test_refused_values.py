@@ -79,7 +79,7 @@ def test_a_key_of_another_game_is_unknown(tmp_path: Path) -> None:
         ("+game.depth=1", "unknown key 'game.depth': did you mean game.depth_limit?"),
         ("+iterations=1", "iterations is there already: leave out the +"),
         ("~iterations", "iterations is missing"),
-        ("~model.relabel", "model.relabel is missing"),
+        ("~trainer.threads", "trainer.threads is missing"),
     ],
 )
 def test_what_is_added_must_be_a_key_and_what_is_removed_must_not(
