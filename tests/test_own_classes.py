@@ -10,6 +10,7 @@ from runs.harness import ROOT
 import pokerlab
 from pokerlab.agents.baselines import AlwaysFold
 from pokerlab.evaluation.exact import exact_value
+from pokerlab.testing import check_game
 
 EXAMPLES = ROOT / "docs" / "examples"
 
@@ -20,6 +21,12 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for name in ("von_neumann", "maniac"):
         sys.modules.pop(name, None)
+
+
+def test_von_neumanns_poker_keeps_a_games_promises() -> None:
+    from von_neumann import VonNeumann
+
+    check_game(VonNeumann(cards=10))
 
 
 @pytest.mark.parametrize(("bet", "value"), [(2.0, 1 / 9), (1.0, 1 / 10)])
