@@ -87,11 +87,17 @@ def evaluate(config: EvaluateConfig) -> None:
         kept = [match for match in before.get("matches", []) if match["agents"] not in anew]
         found["matches"] = kept + found["matches"]
     results = before | about | found
-    write_json(run.folder.evaluation, results)
-    if outputs["json"]:
-        write_json(outputs["json"], results)
+    unwritten: list[OSError] = []
+    for path in (outputs["json"], run.folder.evaluation):
+        try:
+            if path:
+                write_json(path, results)
+        except OSError as error:  # of a run that may only be read: the results are shown all the same
+            unwritten.append(error)
     show(results)
     log_evaluation(run.folder, run.config, results)
+    if unwritten:
+        raise unwritten[0]
 
 
 def _check(config: EvaluateConfig) -> dict[str, Path | None]:

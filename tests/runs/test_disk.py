@@ -2,6 +2,7 @@
 
 import errno
 import io
+import json
 import os
 import resource
 import subprocess
@@ -192,6 +193,23 @@ def test_plots_that_cannot_be_drawn_leave_a_finished_run(tmp_path: Path, patched
     assert line.endswith("(iteration 6)")
     assert run.read_job()["state"] == "finished"
     assert list(run.plots.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["evaluation.json", "losses.png"])
+def test_results_that_the_run_cannot_keep_are_shown_and_saved(
+    name: str, straight: RunFolder, tmp_path: Path, patched: pytest.MonkeyPatch
+) -> None:
+    copy(straight, tmp_path)
+    full_from(patched, name, 1, only=True)
+    ended = command(
+        "evaluate", "run=run", "search_iterations=2", "play_throughs=1", "json=e.json", cwd=tmp_path
+    )
+    assert ended.code == 2
+    assert ended.err.startswith(f"error: {HERE}/")
+    assert ended.err.endswith(f"{name}: No space left on device\n")
+    assert ended.err.count("\n") == 1
+    results = json.loads((tmp_path / "e.json").read_text())
+    assert f"{results['policy_net']['exploitability']:.5f}"[:6] in ended.out
 
 
 def test_the_first_error_is_not_hidden(tmp_path: Path, patched: pytest.MonkeyPatch) -> None:
