@@ -9,7 +9,7 @@ from pokerlab.games.base import State
 class Maniac(Baseline[State]):
     """Bets and raises as much as it may, with every hand."""
 
-    def strategy(self, state: State) -> Tensor:
+    def strategy_at(self, state: State) -> Tensor:
         game = self.game
         passive = (game.check_or_fold(state), game.check_or_call(state))
         raises = [action for action in game.actions(state) if action not in passive]
