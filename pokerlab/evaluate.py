@@ -129,7 +129,7 @@ def _exploitability(config: EvaluateConfig, run: Trained, export: Path | None) -
         run.config.evaluation.play_throughs if config.play_throughs is None else config.play_throughs
     )
     agents = _agents(run)
-    if config.export_policy not in agents:
+    if export and config.export_policy not in agents:
         raise UserError(
             f"export_policy must be one of {', '.join(agents)} here, got {config.export_policy!r}"
         )

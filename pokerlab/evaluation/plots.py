@@ -1,5 +1,6 @@
 """Plots of runs: losses and exploitability."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, median
@@ -69,12 +70,15 @@ def _elapsed(metrics: Sequence[dict[str, Any]]) -> dict[int, float]:
 
 
 def _draw_losses(metrics: Sequence[dict[str, Any]]) -> Figure:
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    units = {"value_loss": " (pot²)", "policy_loss": " (nats)"}
+    losses = [name for name, value in metrics[-1].items() if name.endswith("loss") and value is not None]
+    figure = Figure(figsize=(5 * max(len(losses), 1), 4), layout="constrained")
     iterations = [line["iteration"] + 1 for line in metrics]
-    for axes, name, unit in ((left, "value_loss", "pot²"), (right, "policy_loss", "nats")):
-        axes.plot(iterations, [line[name] for line in metrics], color=SEARCH, linewidth=1.5)
-        axes.set(xlabel="iteration", ylabel=f"{name.replace('_', ' ')} ({unit})", yscale="log")
+    for place, name in enumerate(losses, 1):
+        axes = figure.add_subplot(1, len(losses), place)
+        values = [math.nan if line.get(name) is None else line[name] for line in metrics]
+        axes.plot(iterations, values, color=SEARCH, linewidth=1.5)
+        axes.set(xlabel="iteration", ylabel=name.replace("_", " ") + units.get(name, ""), yscale="log")
         tidy(axes)
     return figure
 
@@ -85,13 +89,14 @@ def _draw_exploitability(
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     last = evaluated[-1]
-    searched = "search_iteration, " if last["play_throughs"] else "search_average, "
-    searched += f"{last['search_iterations']:,} iterations, {last['play_throughs']:,} play-throughs"
-    series = (
-        ("exploitability", SEARCH, "o", searched),
-        ("exploitability_policy_net", NETWORK, "s", "policy_net"),
-    )
-    for name, colour, marker, legend in series:
+    series = []
+    if last["search_iterations"] is not None:
+        searched = "search_iteration, " if last["play_throughs"] else "search_average, "
+        searched += f"{last['search_iterations']:,} iterations, {last['play_throughs']:,} play-throughs"
+        series.append(("exploitability", SEARCH, "o", searched))
+    if last["exploitability_policy_net"] is not None:
+        series.append(("exploitability_policy_net", NETWORK, "s", "policy_net"))
+    for name, colour, marker, legend in series or [("exploitability", SEARCH, "o", "exploitability")]:
         values = [line[name] for line in evaluated]
         axes.plot(positions, values, color=colour, marker=marker, markersize=4, label=legend)
     _finish_exploitability(axes, label, game)

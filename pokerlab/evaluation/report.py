@@ -29,9 +29,9 @@ def exploitability_table(results: dict[str, Any]) -> Table:
         f"{results['run']} ({results['checkpoint']}, iteration {results['iteration']}): {results['game']}, "
         "chips; exploitability is NashConv/2"
     )
-    searched = results[SEARCH_ITERATION]
-    title += f"\nsearch: {searched['iterations']:,} iterations a subgame, "
-    title += f"{searched['play_throughs']:,} play-throughs"
+    if (searched := results.get(SEARCH_ITERATION)) is not None:
+        title += f"\nsearch: {searched['iterations']:,} iterations a subgame, "
+        title += f"{searched['play_throughs']:,} play-throughs"
     columns = ("way to play", "exploitability", "NashConv", "game value", "seconds")
     table = Table(*columns, title=title)
     for way in WAYS_TO_PLAY:

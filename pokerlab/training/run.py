@@ -224,12 +224,12 @@ def _report(
         "NashConv",
         title=f"{game}, iteration {last['iteration'] + 1}, chips",
     )
-    rows = (
-        (f"search, {last['search_iterations']:,} iterations", last["exploitability"]),
-        ("policy network alone", last["exploitability_policy_net"]),
-    )
-    for name, value in rows:
-        table.add_row(name, f"{value:.5f}", f"{2 * value:.5f}")
+    rows = {"policy network alone": last["exploitability_policy_net"]}
+    if last["search_iterations"] is not None:
+        rows = {f"search, {last['search_iterations']:,} iterations": last["exploitability"]} | rows
+    for name, value in rows.items():
+        if value is not None:
+            table.add_row(name, f"{value:.5f}", f"{2 * value:.5f}")
     console.print(table)
     console.print("plots:", *(str(path) for path in drawn), highlight=False, soft_wrap=True)
     console.print(f"run:   {run.path}", highlight=False, soft_wrap=True)

@@ -1,5 +1,6 @@
 """Losses, learning rate and failures of the module, in a trainer where that matters."""
 
+import logging
 import math
 import warnings
 from collections.abc import Callable, Iterator
@@ -250,3 +251,27 @@ def test_both_losses_fall_on_what_self_play_found(game: Any) -> None:
 def test_a_setting_that_cannot_be_is_refused(setting: str, value: Any, wanted: str) -> None:
     with pytest.raises(ValueError, match=rf"^{setting} {wanted}, got {value!r}$"):
         module(**{setting: value})
+
+
+@pytest.mark.parametrize(("longer", "says"), [(4, False), (8, True)])
+def test_a_longer_run_takes_the_rates_of_the_longer_schedule_and_says_so(
+    longer: int, says: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = logging.getLogger("pokerlab")
+    batch, record = played(), Record()
+    settings: dict[str, Any] = {"learning_rate": 1e-2, "final_learning_rate": 1e-5}
+    fit(module(iterations=4, **settings), lambda *_: batch, 2 if longer == 4 else 4).save_checkpoint(
+        tmp_path / "half.ckpt"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logger, "propagate", True)
+        caplog.set_level(logging.INFO, "pokerlab")
+        again = module(iterations=longer, **settings)
+        fit(again, lambda *_: batch, longer, record, resume=tmp_path / "half.ckpt")
+    done = 2 if longer == 4 else 4
+    expected = [cosine(i, longer, 1e-2, 1e-5) for i in range(done, longer)]
+    assert record.rates == pytest.approx(expected, rel=1e-12)
+    said = [each.getMessage() for each in caplog.records if "learning rate" in each.getMessage()]
+    assert said == (
+        ["the learning rate goes from 1e-05 to 0.00389: it falls over 8 iterations now"] if says else []
+    )

@@ -11,7 +11,7 @@ from pokerlab.learning.networks import PolicyNetwork, ValueNetwork
 from pokerlab.learning.relabelling import Relabelling
 from pokerlab.search.solver import Solver
 from pokerlab.selfplay.examples import PolicyExamples, ValueExamples
-from pokerlab.selfplay.place import random_stream
+from pokerlab.selfplay.place import BATCHES, LEARNING, Place, random_stream
 from pokerlab.selfplay.trajectories import SelfPlay
 
 GAME = Holdem(
@@ -120,3 +120,29 @@ def test_deals_too_are_valued_for_the_beliefs_of_other_iterations() -> None:
     complete = values.features[:, 3 + 4 + 2] == 1
     assert complete.any()
     assert total[complete].abs().max() < 1e-5
+
+
+def test_suits_are_drawn_from_a_stream_of_the_runs_seed_that_nobody_plays_with() -> None:
+    learning = {
+        Place(seed, iteration, worker=LEARNING).generator(batch).initial_seed()
+        for seed in range(3)
+        for iteration in range(3)
+        for batch in range(4)
+    }
+    playing = {
+        Place(seed, iteration, rank, worker).generator().initial_seed()
+        for seed in range(3)
+        for iteration in range(3)
+        for rank in range(2)
+        for worker in (*range(5), BATCHES)
+    }
+    assert (len(learning), len(playing)) == (36, 3 * 3 * 2 * 6)
+    assert not learning & playing
+    other = module(relabel=True)
+    other.seed = 1
+    assert module(relabel=True).place.generator(0).initial_seed() != other.place.generator(0).initial_seed()
+
+
+@pytest.mark.parametrize("worker", [0, 3])
+def test_the_place_of_rank_0_has_the_stream_that_runs_always_had(worker: int) -> None:
+    assert Place(7, 2, worker=worker).generator().initial_seed() == random_stream(7, 2, worker).initial_seed()
