@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from runs.harness import KUHN, command, metrics, refusal, trained
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pokerlab.config.command import compose
 from pokerlab.training.assemble import Assembled
@@ -28,9 +29,8 @@ def test_a_csv_logger_has_what_the_metrics_have(tmp_path: Path) -> None:
 
 
 def test_a_tensorboard_logger_has_what_the_metrics_have(tmp_path: Path) -> None:
-    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     run = trained(*FEW, "logger=tensorboard", "run", cwd=tmp_path)
-    found = events.EventAccumulator(str(run.path / "tensorboard"))
+    found = EventAccumulator(str(run.path / "tensorboard"))
     found.Reload()
     for name in ("value_loss", "policy_loss", "learning_rate"):
         logged = [event.value for event in found.Scalars(name)]
@@ -120,7 +120,7 @@ def test_playing_here_is_playing_without_processes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("rate", "updates"), [("1e38", 1), ("1e10", 1), ("1e10", 2)])
 def test_steps_that_overflow_end_the_run_in_one_line(rate: str, updates: int, tmp_path: Path) -> None:
-    """Whether the loss, the weights after the last step, or what they make of the next iteration overflows."""
+    """Be it the loss, the weights after the last step, or what they make of the next iteration."""
     huge = (f"model.learning_rate={rate}", f"updates={updates}", "trainer.gradient_clip=0")
     ended = command("train", *KUHN, *huge, "evaluation.every=1", "run_name=run", cwd=tmp_path, plots=False)
     assert (ended.code, ended.err) == (1, "")

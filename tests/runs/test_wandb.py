@@ -10,10 +10,14 @@ from typing import Any
 
 import pytest
 import wandb
+from omegaconf import OmegaConf
 
+from pokerlab.callbacks.metrics import FIELDS as METRICS
+from pokerlab.callbacks.wandb_run import best_checkpoint
+from pokerlab.config.command import compose
 from pokerlab.jobs import dashboard
 from pokerlab.store.folder import RunFolder
-from runs.harness import KUHN, Moment, command, interrupted, read, refusal, trained
+from runs.harness import KUHN, ROOT, Moment, command, copy, interrupted, read, refusal, trained
 
 # of wandb and its workspaces themselves
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
@@ -108,7 +112,57 @@ def test_plots_and_checkpoint_are_there(run: RunFolder, content: list[dict[str, 
         assert last[f"plots/{name}._type"] == "image-file"
     [artifact] = [each for each in of_type("artifact", content) if each["type"] == "checkpoint"]
     assert {each["path"] for each in artifact["manifest"]["contents"]} == {"last.ckpt", "replay-000006.pt"}
+    assert artifact["aliases"] == ["latest", "best"]
+    assert best_checkpoint(run) == run.checkpoints / "last.ckpt"
     assert read(run.checkpoints / "last.ckpt")["pokerlab"]["replay"] == "replay-000006.pt"
+
+
+def test_the_best_checkpoint_is_the_kept_one_of_the_lowest_exploitability(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    again = copy(run, tmp_path)
+    lines = again.read_metrics()
+    for line in lines:
+        line["exploitability"] = {1: 0.5, 2: 0.001, 3: 0.25, 5: 0.5}.get(line["iteration"])
+    again.metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert best_checkpoint(again) == again.checkpoint(4)  # none was kept of the third iteration
+    for line in lines:
+        line["exploitability"] = None
+    again.metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert best_checkpoint(again) == again.checkpoints / "last.ckpt"
+
+
+def test_the_code_is_kept(content: list[dict[str, Any]]) -> None:
+    [artifact] = [each for each in of_type("artifact", content) if each["type"] == "code"]
+    assert "algorithms/rebel.py" in {each["path"] for each in artifact["manifest"]["contents"]}
+
+
+def test_a_run_that_fails_sends_an_alert(tmp_path: Path) -> None:
+    huge = ("model.learning_rate=1e30", "trainer.gradient_clip=0", "run_name=run")
+    assert command("train", *OFFLINE, *huge, cwd=tmp_path, plots=False).code == 1
+    [content] = records(RunFolder(tmp_path / "outputs/run"))
+    [alert] = of_type("alert", content)
+    assert alert["title"] == "run failed"
+    assert alert["text"].startswith("NonFiniteLossError: non-finite ")
+    assert alert["level"] == "ERROR"
+
+
+def test_an_agent_of_a_sweep_gives_the_run_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep: Any = OmegaConf.to_container(
+        OmegaConf.load(ROOT / "docs/examples/wandb_sweep.yaml"), resolve=False
+    )
+    assert sweep["metric"]["name"] in METRICS
+    fixed = [argument for argument in sweep["command"] if "=" in argument]
+    chosen = [
+        f"{key}={values['values'][0] if 'values' in values else values['min']}"
+        for key, values in sweep["parameters"].items()
+    ]
+    compose("train", [*fixed, *chosen])  # every key and group is there
+    monkeypatch.setenv("WANDB_RUN_ID", "sweptrun")
+    assert command("train", *OFFLINE, "iterations=1", "run_name=run", cwd=tmp_path, plots=False).code == 0
+    run = RunFolder(tmp_path / "outputs/run")
+    assert run.read_job()["wandb_id"] == "sweptrun"
+    assert of_type("run", records(run)[0])[0]["run_id"] == "sweptrun"
 
 
 def test_the_end_is_told(run: RunFolder, content: list[dict[str, Any]]) -> None:
