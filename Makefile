@@ -1,5 +1,6 @@
 # `make train`: install, train Leduc on this machine's CPU, print its exploitability.
 # `make test`: install, lint, type-check, test.
+# `make quick`: lint and the quick tests, in under a minute.
 # `make docs`: build the documentation into build/docs.
 
 PYTHON ?= python3
@@ -7,13 +8,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: train test lint docs dist clean
+.PHONY: train test quick lint docs dist clean
 
 train: $(INSTALLED)
 	$(BIN)/python -m pokerlab.train experiment=leduc
 
 test: lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+quick: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest -n 2 -m quick
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import signal
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +9,27 @@ from hypothesis import settings
 
 settings.register_profile("pokerlab", deadline=None, max_examples=20, derandomize=True)
 settings.load_profile("pokerlab")
+
+
+QUICK = ("callbacks", "evaluation", "games", "learning", "search", "selfplay")
+"""Folders whose tests are quick,"""
+SLOW = (
+    "test_any_forest", "test_card_payoffs_in_loops", "test_cfr_against_openspiel", "test_compiled_cfr",
+    "test_gpu_designs", "test_holdem_against_openspiel", "test_holdem_against_pokerkit",
+    "test_holdem_payoffs", "test_leaf_values", "test_local_best_response", "test_policies_by_recursion",
+    "test_run_checkpoint", "test_search_play_throughs", "test_suit_isomorphism", "test_waits_for_the_host",
+    "test_without_numba", "test_worker_pool",
+)  # fmt: skip
+"""but for these."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """``make quick`` runs what is marked here."""
+    tests = Path(__file__).parent
+    for item in items:
+        folder, name = item.path.relative_to(tests).parts[0], item.path.stem
+        if folder in QUICK and name not in SLOW:
+            item.add_marker("quick")
 
 
 @pytest.fixture(autouse=True, scope="session")
