@@ -14,6 +14,7 @@ network.
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -94,8 +95,9 @@ def network_rows(parts: Assembled, leaves: ExactLeaves, options: Namespace) -> l
     """Errors of value networks, and of self-play's targets."""
     networks = {run: networks_of(run, leaves.game) for run in options.runs}
     play, first = parts.data.dataset, networks[options.runs[0]]
+    actors: Any = play.actors
     draws = random_stream(options.seed)
-    examples, _ = play.pool.selfplay.generate(first, play.trajectories, draws, SINGLE)
+    examples, _ = actors.actor.selfplay.generate(first, play.trajectories, draws, SINGLE)
     exact = leaves.at(examples.features, examples.possible.float())(examples.beliefs.transpose(0, 1))
     exact = exact.transpose(0, 1)
     with torch.no_grad():

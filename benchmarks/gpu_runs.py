@@ -154,7 +154,8 @@ def play(
 ) -> tuple[tuple[ValueExamples, PolicyExamples], float, list[Row]]:
     """The examples of so many games, the seconds that they took, and where those went."""
     like = torch.empty(0, device=setting.device)
-    selfplay = parts.data.dataset.actors.actor.selfplay
+    actors: Any = parts.data.dataset.actors
+    selfplay = actors.actor.selfplay
     selfplay.generate(module.networks, 2, random_stream(setting.seed, 0), like)  # compiles and loads
     if setting.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()

@@ -5,8 +5,8 @@ one YAML in ``algorithm/`` (docs/new-algorithm.md).
 """
 
 import inspect
-from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import lightning
 from torch import nn
@@ -16,19 +16,11 @@ from pokerlab.games.base import Game
 from pokerlab.selfplay.actors.base import Actor
 from pokerlab.selfplay.data import Stream
 
+MakeAgent: TypeAlias = Callable[..., Agent]
+"""Makes the agent of one way to play, of a module's networks and of options by name.
 
-class MakeAgent(Protocol):
-    """Makes the agent of one way to play."""
-
-    def __call__(self, networks: Any, **options: Any) -> Agent:
-        """The agent.
-
-        Args:
-            networks: of the algorithm's module, on the device where they are to be asked.
-            options: what this way to play takes; one that searches, ``iterations`` of CFR a subgame and
-                ``solver``.
-        """
-        ...
+One that searches takes ``iterations`` of CFR a subgame and ``solver``.
+"""
 
 
 class Module(Protocol):

@@ -100,7 +100,7 @@ class ReBeL:
             targets=targets,
             policy_examples=policy_examples,
         )
-        self._module = lambda: ReBeLModule(
+        self._module: Callable[[], ReBeLModule] = lambda: ReBeLModule(
             value_network(game),
             policy_network(game),
             relabelling=Relabelling(relabellings)

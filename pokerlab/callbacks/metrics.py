@@ -103,7 +103,7 @@ class MetricsFile(Logger):
             return
         found = {name: _plain(name, value) for name, value in self._collected.items() if name != "epoch"}
         self._collected = {}
-        finished = found["iteration"] + 1
+        finished = int(metrics["iteration"]) + 1
         kept = self.run.checkpoint(finished).name if finished % self.checkpoint_every == 0 else None
         line = dict.fromkeys(FIELDS) | {"version": VERSION, "timestamp": now(), "checkpoint": kept} | found
         append_line(self.run.metrics, json.dumps(line, allow_nan=False))

@@ -91,7 +91,7 @@ class WandbRun(Logger):
 
     def log_table(self, key: str, columns: list[str], data: list[list[Any]]) -> None:
         """Logs a table with the iteration."""
-        self._waiting[key] = wandb.Table(columns=columns, data=data)
+        self._waiting[key] = wandb.Table(columns=[*columns], data=data)
 
     def log_image(self, key: str, images: Sequence[str]) -> None:
         """Logs pictures, by their paths, with what comes next or at the end."""
@@ -114,7 +114,7 @@ class WandbRun(Logger):
         if isinstance(error, Exception):
             reason = error.__cause__ or error
             text = f"{type(reason).__name__}: {reason}"
-            self._board.alert(title=f"{self.name} failed", text=text, level=wandb.AlertLevel.ERROR)
+            self._board.alert(title=f"{self.name} failed", text=text, level="ERROR")
         self._board.finish(exit_code=int(isinstance(error, Exception)))
 
     def _upload(self) -> None:

@@ -135,7 +135,7 @@ class Learner(lightning.LightningModule):
             f"non-finite loss in iteration {self.current_epoch}, batch {bad}: {', '.join(said)}"
         )
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """The optimiser, and its learning rate by iterations."""
         optimizer = self.make_optimizer(self.parameters(), lr=self.learning_rate)
         schedule = CosineSchedule(

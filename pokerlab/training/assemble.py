@@ -4,7 +4,6 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
-import lightning
 import torch
 from torch import nn
 
@@ -67,8 +66,8 @@ class Assembled:
         return found
 
     @cached_property
-    def module(self) -> lightning.LightningModule:
-        """What learns."""
+    def module(self) -> Any:
+        """What learns: a LightningModule that has ``networks``, see :class:`.Module`."""
         torch.set_num_threads(self._config.trainer.threads)
         torch.manual_seed(self._config.seed)  # the networks' first weights; nothing later draws from it
         try:

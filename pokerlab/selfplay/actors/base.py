@@ -1,9 +1,7 @@
 """Who plays, and where: an algorithm's actor plays; actors are the places where it does."""
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
-
-from torch import nn
+from typing import Any, Protocol, runtime_checkable
 
 from pokerlab.selfplay.examples import Examples
 from pokerlab.selfplay.place import Place
@@ -13,11 +11,11 @@ from pokerlab.selfplay.place import Place
 class Actor(Protocol):
     """Plays, for an algorithm; is sent to other processes by pickle."""
 
-    def generate(self, networks: nn.Module, n: int, place: Place) -> Mapping[str, Examples]:
+    def generate(self, networks: Any, n: int, place: Place) -> Mapping[str, Examples]:
         """The examples of ``n`` trajectories, for each of the algorithm's streams.
 
         Args:
-            networks: with the newest weights; on the device to play on.
+            networks: the module's, with the newest weights; on the device to play on.
             n: how many trajectories.
             place: all randomness comes from its generator.
         """
@@ -31,7 +29,7 @@ class Actors(Protocol):
     For one place and one number of workers every engine gives the same examples.
     """
 
-    def generate(self, networks: nn.Module, n: int, place: Place) -> Mapping[str, Examples]:
+    def generate(self, networks: Any, n: int, place: Place) -> Mapping[str, Examples]:
         """The examples of ``n`` trajectories that all workers play together, see :class:`Actor`."""
         ...
 
