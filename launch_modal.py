@@ -7,25 +7,9 @@
 It prints the run's name and how to follow, stop and fetch it.
 """
 
-from hydra.core.hydra_config import HydraConfig
-from rich.console import Console
+import sys
 
-from pokerlab.config.command import run_command, sweep_note
-from pokerlab.config.compose import BASIC
-from pokerlab.config.schema import RunConfig
-from pokerlab.errors import UserError
-from pokerlab.jobs.launch import check, launch
-
-
-def main(config: RunConfig) -> None:
-    """The command."""
-    hydra_config = HydraConfig.get()
-    if hydra_config.sweeper["_target_"] != BASIC:
-        raise UserError("a search needs each run's result before the next: use python -m pokerlab.train")
-    experiment = hydra_config.runtime.choices.get("experiment")
-    told = launch(config, experiment, list(hydra_config.overrides.task), **sweep_note())
-    Console().print(told, highlight=False, soft_wrap=True)
-
+from pokerlab.console import run_command_of
 
 if __name__ == "__main__":
-    run_command("train", main, check)
+    sys.exit(run_command_of("launch", sys.argv[1:]))

@@ -1,11 +1,11 @@
 """``pokerlab COMMAND …``: a command's module, and torch with it, is imported when it is asked for."""
 
-import importlib
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pokerlab.console import run_command_of
 from pokerlab.errors import near
 
 HYDRA_COMMANDS = {
@@ -23,7 +23,6 @@ HELP = f"""usage: pokerlab COMMAND [key=value ...]
 pokerlab COMMAND --help says more; pokerlab --version the version.
 Shell completion: eval "$(pokerlab -sc install=bash)"
 """
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,22 +36,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(version("pokerlab"))
     elif name in ("-sc", "--shell-completion"):
         complete(rest)
+    elif name == "jobs":
+        from pokerlab.jobs.command import run
+
+        return int(run(rest) or 0)
     elif name not in COMMANDS:
         print(f"error: unknown command {name!r}{near(name, list(COMMANDS))}", file=sys.stderr)
         return 2
     else:
-        return run(name, rest)
+        return run_command_of(name, rest)
     return 0
-
-
-def run(name: str, arguments: Sequence[str]) -> int:
-    """Runs a command; Ctrl-C while it is being imported ends it as quietly as later."""
-    sys.argv = [f"pokerlab {name}", *arguments]
-    try:
-        module = importlib.import_module("pokerlab.jobs.command" if name == "jobs" else f"pokerlab.{name}")
-        return int(module.main() or 0)
-    except KeyboardInterrupt:
-        return INTERRUPTED
 
 
 def complete(arguments: Sequence[str]) -> None:

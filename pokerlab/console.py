@@ -7,8 +7,11 @@ reasons to end: commands save first, then print through here.
 import codecs
 import contextlib
 import errno
+import importlib
 import os
+import signal
 import sys
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -82,3 +85,24 @@ def wide_console() -> Console:
 def say(*values: object, error: bool = False) -> None:
     """Prints a line on standard output, or on standard error."""
     print(*values, file=_Lenient(sys.stderr if error else sys.stdout), flush=True)
+
+
+INTERRUPTED = 130
+"""Exit code of a command that Ctrl-C ended."""
+
+
+def run_command_of(name: str, arguments: Sequence[str]) -> int:
+    """Runs the command that the module ``pokerlab.NAME`` is; returns its exit code.
+
+    Ctrl-C while the module is being imported, and torch with it, ends the process as quietly as later.
+    """
+    sys.argv = [f"pokerlab {name}", *arguments]
+    before = signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    try:
+        module = importlib.import_module(f"pokerlab.{name}")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    try:
+        return int(module.run() or 0)
+    except KeyboardInterrupt:
+        return INTERRUPTED

@@ -9,6 +9,13 @@ folder; ``json=PATH`` writes the same results elsewhere, ``export=PATH`` a polic
 unless it is measured anew; a ranking is that of the last matches.
 """
 
+import sys
+
+if __name__ == "__main__":  # before anything that takes a while: Ctrl-C is quiet from here on
+    from pokerlab.console import run_command_of
+
+    sys.exit(run_command_of("evaluate", sys.argv[1:]))
+
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -231,5 +238,6 @@ def _matches(
     return {"matches": contest.matches, "ranking": ranking}, show
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """The command line."""
     run_command("evaluate", evaluate)

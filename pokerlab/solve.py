@@ -8,6 +8,13 @@ writes the results and, for each of ``lines``, strategy, equity and EV hand by h
 average strategy for OpenSpiel; ``save=PATH`` the solved spot.
 """
 
+import sys
+
+if __name__ == "__main__":  # before anything that takes a while: Ctrl-C is quiet from here on
+    from pokerlab.console import run_command_of
+
+    sys.exit(run_command_of("solve", sys.argv[1:]))
+
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -132,7 +139,9 @@ def _print(spot: Spot, results: dict[str, Any], table: Table, target: float | No
     )
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """The command line."""
     run_command("solve", solve)
-else:
-    make_callable(__name__, solve_spot)
+
+
+make_callable(__name__, solve_spot)

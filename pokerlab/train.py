@@ -6,9 +6,15 @@ One iteration plays ``trajectories`` games with the newest networks, then takes 
 steps. Everything the run leaves stands in its folder (docs/run-folder.md).
 """
 
+import sys
+
+if __name__ == "__main__":  # before anything that takes a while: Ctrl-C is quiet from here on
+    from pokerlab.console import run_command_of
+
+    sys.exit(run_command_of("train", sys.argv[1:]))
+
 import math
 import os
-import sys
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -58,5 +64,6 @@ def main(config: RunConfig) -> float | None:
         sys.exit(1)
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """The command line."""
     run_command("train", main, check)

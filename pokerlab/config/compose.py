@@ -17,6 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from pokerlab.config.machine import shipped
 from pokerlab.errors import UserError, near
 
 BASIC = f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}"
@@ -26,14 +27,7 @@ FREE_TEXT = (
 """Keys whose values may hold what Hydra's grammar gives a meaning to: iteration=000100.ckpt, été."""
 
 
-def conf_folder() -> Path:
-    """The package's own configs: inside of an installed package, beside the package in a checkout."""
-    package = Path(__file__).parents[1]
-    inside = package / "conf"
-    return inside if inside.is_dir() else package.parent / "conf"
-
-
-CONF = conf_folder()
+CONF = shipped("conf")
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,17 @@ launcher's config asks for. The function gets a plain, resolved config and compo
 import os
 import threading
 import time
-import tomllib
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
+from importlib.metadata import requires
 from pathlib import Path
 from signal import SIGINT
 from typing import Any
 
 import modal
 
-REPOSITORY = Path(__file__).parents[2]
+from pokerlab.config.machine import shipped
+
 APP, FUNCTION, VOLUME, RUNS = "pokerlab", "train", "pokerlab-runs", Path("/runs")
 STOPS = "pokerlab-stops"
 """A Modal Dict: call id → true, if the call is to stop."""
@@ -24,13 +25,13 @@ STOPS = "pokerlab-stops"
 
 def image() -> modal.Image:
     """Python, the pinned dependencies, the package and conf/."""
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    needed = [needed for needed in requires("pokerlab") or () if "extra ==" not in needed]
     return (
         modal.Image.debian_slim(python_version="3.11")
-        .add_local_file(REPOSITORY / "constraints.txt", "/constraints.txt", copy=True)
-        .pip_install(*project["dependencies"], extra_options="-c /constraints.txt")
+        .add_local_file(shipped("constraints.txt"), "/constraints.txt", copy=True)
+        .pip_install(*needed, extra_options="-c /constraints.txt")
         .add_local_python_source("pokerlab")
-        .add_local_dir(REPOSITORY / "conf", "/root/conf")
+        .add_local_dir(shipped("conf"), "/root/conf")
     )
 
 
