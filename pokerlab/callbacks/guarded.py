@@ -21,7 +21,8 @@ class GuardedLogger(Logger):
         super().__init__()
         self._title = title
         self._inner: Logger | None = None
-        self._inner = self._try(make)
+        self._made: Logger | None = None
+        self._made = self._inner = self._try(make)
 
     def _try(self, action: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         try:
@@ -67,5 +68,5 @@ class GuardedLogger(Logger):
 
     def close(self, error: BaseException | None) -> None:
         """Ends the logger, if it has to be ended after the run's last pictures."""
-        if hasattr(self._inner, "close"):
-            self._try(self._inner.close, error)  # type: ignore[union-attr]
+        if hasattr(self._made, "close"):  # one that has failed, too
+            self._try(self._made.close, error)  # type: ignore[union-attr]

@@ -7,6 +7,7 @@ import signal
 import time
 import warnings
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import lightning
@@ -208,10 +209,9 @@ def _report(
     if not metrics:
         return None
     drawn = plot_run(metrics, game, run.plots)
-    for logger in loggers:
-        if hasattr(logger, "log_image"):
-            for path in drawn:
-                logger.log_image(f"plots/{path.stem}", [str(path)])
+    for logger, path in product(loggers, drawn):
+        if hasattr(logger, "log_image"):  # and has not failed
+            logger.log_image(f"plots/{path.stem}", [str(path)])
     evaluated = [line for line in metrics if line["exploitability"] is not None]
     if cost.cost is not None:
         log.info("cost: %.2f USD in %.2f hours", cost.cost, cost.seconds / 3600)
