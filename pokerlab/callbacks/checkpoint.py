@@ -211,6 +211,9 @@ class _AfterLogging(Logger):
     def log_hyperparams(self, *_: Any, **__: Any) -> None:
         """Keeps nothing."""
 
+    def finalize(self, status: str) -> None:
+        """Does not save: of an iteration that failed, not all is logged."""
+
     def save(self) -> None:
         """Lightning calls this after it has logged."""
         self._then()

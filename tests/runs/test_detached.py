@@ -63,7 +63,8 @@ def test_a_mistake_in_its_config_fails_the_run(tmp_path: Path, capsys: pytest.Ca
     run = submitted(tmp_path / "run")
     OmegaConf.save(OmegaConf.merge(OmegaConf.load(run.config), {"iterations": 0}), run.config)
     assert detached.main([str(run.path)]) == 2
-    assert capsys.readouterr().err == "error: iterations must be an integer of at least 1, got 0\n"
+    mistake = "iterations must be an integer of at least 1, got 0"
+    assert capsys.readouterr().err == f"error: {run.config}: {mistake}\n"
     assert run.read_job()["state"] == "failed"
 
 

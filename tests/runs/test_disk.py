@@ -224,7 +224,7 @@ def test_a_stop_that_cannot_save_says_so(tmp_path: Path, patched: pytest.MonkeyP
         full_from(patched, "last.ckpt", 1)
         raise KeyboardInterrupt
 
-    patched.setattr("pokerlab.callbacks.exploitability.search_policy", stop)
+    patched.setattr("pokerlab.evaluation.exact.search_policy", stop)
     line = line_of(command("train", *RUN, "commit_every=100", "checkpoint_every=100", cwd=tmp_path))
     assert line == f"{HERE}/checkpoints/last.ckpt: No space left on device; there is no checkpoint yet"
 

@@ -27,7 +27,7 @@ ON_DISK = (
 EVERY_TWO = ("checkpoint_every=2", "commit_every=2")
 PLAYING = "pokerlab.selfplay.trajectories:SelfPlay.generate"
 LEARNING = "pokerlab.learning.module:Learner.training_step"
-EVALUATING = "pokerlab.callbacks.exploitability:search_policy"
+EVALUATING = "pokerlab.evaluation.exact:search_policy"
 MEASURED = "pokerlab.callbacks.progress:ProgressBar.on_train_epoch_end"  # after metrics, before checkpoint
 WRITING = "pokerlab.callbacks.checkpoint:write_atomically"
 
