@@ -50,7 +50,7 @@ def train(began: Start, saved: Callable[[], None] | None = None, since: float | 
     Args:
         began: where from.
         saved: called after every write of ``last.ckpt``.
-        since: from when on what runs it has to be paid for, seconds since 1970; null: from now on.
+        since: from when on what runs it has to be paid for, seconds since 1970; None: from now on.
 
     Returns:
         The last exploitability with search, NashConv/2 in chips.
