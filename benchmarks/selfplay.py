@@ -89,7 +89,8 @@ def watch(parts: Assembled, clock: Clock) -> None:
     actors.generate = clock.time_calls("workers" if actors.workers else "sampling", actors.generate)
     if actors.workers:
         return
-    network, start = parts.module.value_network, parts.solver.start
+    solver: Any = parts.algorithm.solver  # type: ignore[attr-defined]  # ReBeL's
+    network, start = parts.module.value_network, solver.start
 
     def at(*arguments: Any) -> LeafValues:
         return clock.time_calls("network", plain_at(*arguments))
@@ -101,7 +102,7 @@ def watch(parts: Assembled, clock: Clock) -> None:
         return cfr
 
     plain_at, network.at = network.at, clock.time_calls("network", at)
-    setattr(parts.solver, "start", start_timed)  # noqa: B010  mypy: a method
+    solver.start = start_timed
 
 
 class Stopwatch(lightning.Callback):

@@ -187,7 +187,7 @@ def test_every_option_has_the_keys_that_its_group_has_or_its_target_takes(option
         parameters = inspect.signature(hydra.utils.get_class(target["_target_"])).parameters.values()
         named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
         assert set(target) - {"_target_"} <= named, path
-    if "_target_" not in config and group not in ("launcher", "sweep"):
+    if "_target_" not in config and group not in ("callbacks", "launcher", "logger", "sweep"):
         default = next(option for option in OPTIONS if option.startswith(f"{group}="))
         other = option_of(group, default.partition("=")[2])
         assert set(leaves(config)) == set(leaves(other))
@@ -209,7 +209,7 @@ def targets(config: DictConfig, path: str = "") -> Iterator[tuple[str, DictConfi
     """Every group that is instantiated, with where it stands."""
     if "_target_" in config:
         yield path, config
-    for key, value in config.items():
+    for key, value in config.items_ex(resolve=False):  # what is interpolated stands in another group
         if isinstance(value, DictConfig):
             yield from targets(value, f"{path}{key!s}.")
 

@@ -56,9 +56,10 @@ class RunCheckpointIO(CheckpointIO):
     def release(self) -> None:
         """Writes what was handed over, but ``last.ckpt`` only on :meth:`flush`."""
         handed, self._handed = self._handed, {}
-        self._last = handed.pop(LAST, self._last)
+        last = handed.pop(LAST, self._last)
         for name, content in handed.items():
             self._write(self.run.checkpoints / name, *content)
+        self._last = last  # not before: a run that goes on from there would never write the others
 
     def flush(self) -> None:
         """Writes the ``last.ckpt`` that was released last, if it is not written yet."""
