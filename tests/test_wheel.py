@@ -1,0 +1,80 @@
+"""The wheel that the source distribution makes, in an empty folder: every command, and classes of one's own.
+
+Dependencies come from this environment; the package does not: the wheel has a folder of its own.
+"""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from runs.harness import ROOT
+
+EXAMPLES = ROOT / "docs" / "examples"
+TINY = ("profile=tiny", "workers=0")
+
+
+class Installed:
+    """The package, installed alone.
+
+    Args:
+        place: an empty folder.
+    """
+
+    def __init__(self, place: Path) -> None:
+        self.lib, self.here = place / "lib", place / "here"
+        self.here.mkdir()
+        build = ["build", "--no-isolation", "--outdir", str(place / "dist"), str(ROOT)]
+        self._python("-m", *build)
+        (self.wheel,) = (place / "dist").glob("*.whl")
+        pip = ["pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(self.lib)]
+        self._python("-m", *pip, str(self.wheel))
+
+    def _python(self, *arguments: str) -> str:
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        environment["PYTHONPATH"] = str(self.lib)
+        ended = subprocess.run(
+            [sys.executable, *arguments], cwd=self.here, env=environment, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    def pokerlab(self, *arguments: str) -> str:
+        """What the console script prints."""
+        return self._python(str(self.lib / "bin" / "pokerlab"), *arguments)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    return Installed(tmp_path_factory.mktemp("wheel"))
+
+
+def test_the_wheel_holds_configs_and_pins(installed: Installed) -> None:
+    with zipfile.ZipFile(installed.wheel) as wheel:
+        names = set(wheel.namelist())
+    configs = {f"pokerlab/conf/{path.relative_to(ROOT / 'conf')}" for path in (ROOT / "conf").rglob("*.yaml")}
+    assert configs | {"pokerlab/constraints.txt", "pokerlab/py.typed"} <= names
+    assert installed.pokerlab("--help").startswith("usage: pokerlab COMMAND")
+
+
+@pytest.mark.timeout(600)
+def test_every_command_works_from_an_empty_folder(installed: Installed) -> None:
+    installed.pokerlab("train", "experiment=leduc", *TINY, "run_name=leduc")
+    installed.pokerlab("solve", "game=river", "game.board=Td9d6hQc2s", "game.ranges=[QQ,AK]", "iterations=2")
+    assert "search_average" in installed.pokerlab("evaluate", "run=leduc", "search_iterations=2")
+    told = installed.pokerlab("launch", "experiment=kuhn", *TINY, "launcher=local", "run_name=kuhn")
+    assert told.startswith("run      kuhn")
+    installed.pokerlab("jobs", "wait", "kuhn")
+    assert {"leduc", "kuhn"} <= set(installed.pokerlab("jobs", "list").replace("│", " ").split())
+
+
+@pytest.mark.timeout(600)
+def test_ones_own_game_experiment_and_agent(installed: Installed) -> None:
+    own = ("--config-dir", str(EXAMPLES))
+    installed.pokerlab("solve", *own, "game=von_neumann", "iterations=2")
+    installed.pokerlab("train", *own, "experiment=von_neumann", *TINY, "run_name=own")
+    match = ("match.against=maniac", "match.hands=2")
+    assert "maniac" in installed.pokerlab("evaluate", *own, "--plugin", "von_neumann", "run=own", *match)
