@@ -2,6 +2,7 @@
 
 import csv
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,8 @@ def test_several_loggers_and_callbacks_work_together(tmp_path: Path) -> None:
 
 
 def test_another_optimiser_is_a_class_and_its_arguments() -> None:
-    config = compose("train", [*FEW])
-    config.optimizer = {"_target_": "torch.optim.SGD", "momentum": 0.9}
+    chosen = {"_target_": "torch.optim.SGD", "momentum": 0.9}
+    config = replace(compose("train", [*FEW]), optimizer=chosen)
     optimizer = Assembled(config).optimizer()
     assert isinstance(optimizer, torch.optim.SGD)
     assert optimizer.defaults["momentum"] == 0.9

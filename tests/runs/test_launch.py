@@ -31,7 +31,7 @@ def launch(*arguments: str, cwd: Path, **environment: str) -> subprocess.Complet
 
 
 def test_a_run_launched_here_goes_on_alone_and_finishes(tmp_path: Path) -> None:
-    launched = launch(*KUHN, "launcher=local", "run_name=run", cwd=tmp_path)
+    launched = launch(*KUHN, "updates=600", "launcher=local", "run_name=run", cwd=tmp_path)
     run = RunFolder(tmp_path / "outputs/run")
     job = run.read_job()
     pid = job["pid"]
