@@ -27,12 +27,13 @@ class Installed:
         self.lib, self.here = place / "lib", place / "here"
         self.here.mkdir()
         build = ["build", "--no-isolation", "--outdir", str(place / "dist"), str(ROOT)]
-        self._python("-m", *build)
+        self.python("-m", *build)
         (self.wheel,) = (place / "dist").glob("*.whl")
         pip = ["pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(self.lib)]
-        self._python("-m", *pip, str(self.wheel))
+        self.python("-m", *pip, str(self.wheel))
 
-    def _python(self, *arguments: str) -> str:
+    def python(self, *arguments: str) -> str:
+        """What a Python of this environment, with the installed package, prints."""
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         environment["PYTHONPATH"] = str(self.lib)
         ended = subprocess.run(
@@ -44,7 +45,7 @@ class Installed:
 
     def pokerlab(self, *arguments: str) -> str:
         """What the console script prints."""
-        return self._python(str(self.lib / "bin" / "pokerlab"), *arguments)
+        return self.python(str(self.lib / "bin" / "pokerlab"), *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,11 @@ def test_the_wheel_holds_configs_and_pins(installed: Installed) -> None:
     configs = {f"pokerlab/conf/{path.relative_to(ROOT / 'conf')}" for path in (ROOT / "conf").rglob("*.yaml")}
     assert configs | {"pokerlab/constraints.txt", "pokerlab/py.typed"} <= names
     assert installed.pokerlab("--help").startswith("usage: pokerlab COMMAND")
+
+
+def test_games_are_made_by_name_in_a_program(installed: Installed) -> None:
+    script = "import pokerlab; print(pokerlab.games()); print(pokerlab.make_game('river').rules)"
+    assert "'hunl', 'kuhn'" in installed.python("-c", script)
 
 
 @pytest.mark.timeout(600)

@@ -17,8 +17,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from pokerlab.config.machine import shipped
 from pokerlab.errors import UserError, near
+from pokerlab.store.files import shipped
 
 BASIC = f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}"
 FREE_TEXT = (

@@ -1,4 +1,4 @@
-"""What a command needs of the machine: files that came with the package or may be written, devices."""
+"""What a command needs of the machine: files that may be written, devices."""
 
 import tempfile
 from pathlib import Path
@@ -10,12 +10,6 @@ if TYPE_CHECKING:
     import torch
 
 DEVICES = "expected cpu, or cuda where there is a GPU"
-
-
-def shipped(name: str) -> Path:
-    """A file or folder that comes with the package: inside of an installed one, beside it in a checkout."""
-    package = Path(__file__).parents[1]
-    return package / name if (package / name).exists() else package.parent / name
 
 
 def output_path(path: str | None, key: str) -> Path | None:

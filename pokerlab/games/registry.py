@@ -4,14 +4,14 @@ import difflib
 import inspect
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from pokerlab.games.base import Game
+from pokerlab.store.files import shipped
 
-FOLDER = Path(__file__).parents[2] / "conf" / "game"
+FOLDER = shipped("conf") / "game"
 TARGET = "_target_"
 
 

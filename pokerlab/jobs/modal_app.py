@@ -16,7 +16,7 @@ from typing import Any
 
 import modal
 
-from pokerlab.config.machine import shipped
+from pokerlab.store.files import shipped
 
 APP, FUNCTION, VOLUME, RUNS = "pokerlab", "train", "pokerlab-runs", Path("/runs")
 STOPS = "pokerlab-stops"

@@ -24,6 +24,12 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+def shipped(name: str) -> Path:
+    """A file or folder that comes with the package: inside of an installed one, beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    return package / name if (package / name).exists() else package.parent / name
+
+
 def check_regular(path: Path) -> None:
     """Raises an OSError if there is a folder, a device or a pipe."""
     if path.exists() and not path.is_file():

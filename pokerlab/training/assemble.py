@@ -80,8 +80,7 @@ class Assembled:
 
     def optimizer(self) -> torch.optim.Optimizer:
         """The optimiser that the module begins with."""
-        module: Any = self.module
-        made = module.configure_optimizers()
+        made = self.module.configure_optimizers()
         return made["optimizer"] if isinstance(made, dict) else made
 
     def compile(self) -> None:
@@ -92,14 +91,12 @@ class Assembled:
         """
         if not hasattr(self.module, "compile_losses"):
             raise UserError(f"trainer.compile: {type(self.module).__qualname__} has no compile_losses")
-        module: Any = self.module
-        module.compile_losses()
+        self.module.compile_losses()
 
     @cached_property
     def data(self) -> SelfPlayData:
         """What it learns from."""
         config, play = self._config, self._config.selfplay
-        on_disk = self._run is not None and play.replay == "disk"
         try:
             actors = build(config.actors, self.algorithm.actor(), key="actors")
             return SelfPlayData(
@@ -110,7 +107,7 @@ class Assembled:
                 batch_size=config.batch_size,
                 newest=play.newest,
                 seed=config.seed,
-                replay_folder=self._run.replay if self._run is not None and on_disk else None,
+                replay_folder=self._run.replay if self._run is not None and play.replay == "disk" else None,
             )
         except (ValueError, TypeError) as error:
             raise _naming(error, config) from error
