@@ -12,6 +12,7 @@ from lightning.pytorch.loggers.logger import Logger
 
 from pokerlab.callbacks.checkpoint import RunCheckpointIO
 from pokerlab.callbacks.cost import CostGuard
+from pokerlab.errors import UserError
 from pokerlab.learning.module import log_number
 from pokerlab.store.files import append_line, now, write_json
 from pokerlab.store.folder import LAST, RunFolder
@@ -113,6 +114,10 @@ class MetricsFile(Logger):
     def keep_before(self, iteration: int) -> None:
         """Forgets what a resumed run will do again."""
         self.run.keep_metrics_before(iteration)
+        self.read_again()
+
+    def read_again(self) -> None:
+        """Takes the file's word: an interrupt may come between a line and our note of it."""
         self._lines = self.run.read_metrics()
 
     def _best(self, name: str) -> float | None:
@@ -183,5 +188,7 @@ class RunState(lightning.Callback):
         with contextlib.suppress(OSError):
             if isinstance(writer, RunCheckpointIO):
                 writer.flush()  # first, so that the summary can tell of it
+        with contextlib.suppress(OSError, UserError):
+            self.metrics.read_again()
         with contextlib.suppress(OSError):
             self.metrics.write_summary("failed" if isinstance(exception, Exception) else "stopped")

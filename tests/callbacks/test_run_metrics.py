@@ -12,6 +12,7 @@ from lightning.pytorch.loggers.logger import Logger
 from pokerlab.callbacks.checkpoint import RunCheckpoint
 from pokerlab.callbacks.cost import CostGuard
 from pokerlab.callbacks.metrics import IterationNumbers, MetricsFile, RunState
+from pokerlab.store.files import append_line
 from pokerlab.store.folder import LAST, RunFolder
 
 
@@ -76,6 +77,22 @@ def test_a_run_that_ends_early_says_how(error: BaseException, expected: str, run
     assert [line["iteration"] for line in run.read_metrics()] == [0, 1]
     summary = json.loads(run.summary.read_text())
     assert (summary["latest_iteration"], summary["total_iterations"]) == (1, 5)
+
+
+def test_an_interrupt_right_after_a_line_leaves_a_summary_that_knows_it(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def append(path: Path, line: str) -> None:
+        append_line(path, line)
+        if json.loads(line)["iteration"] == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("pokerlab.callbacks.metrics.append_line", append)
+    with pytest.raises(SystemExit):
+        fit(run.path, *kept(run, 5))
+    assert [line["iteration"] for line in run.read_metrics()] == [0, 1, 2]
+    assert state(run) == ("stopped", "stopped")
+    assert json.loads(run.summary.read_text())["latest_iteration"] == 2
 
 
 def test_iterations_that_are_run_again_replace_their_lines(run: RunFolder) -> None:
