@@ -34,7 +34,7 @@ from typing import Any, TypeAlias
 import torch
 
 from benchmarks import gpu_designs, gpu_payoffs, gpu_runs, gpu_solves
-from benchmarks.gpu_forests import Setting, first_line, keep_run_outs, repeated
+from benchmarks.gpu_forests import Setting, first_line, repeated
 from benchmarks.gpu_solves import Row
 from benchmarks.measure import Arguments, Report, positive
 from pokerlab.config.machine import torch_device
@@ -188,7 +188,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     except UserError as error:
         parser.error(str(error))
     torch.set_float32_matmul_precision("highest")
-    keep_run_outs()
     report = Report(parser, given, seed=options.seed, threads=torch.get_num_threads())
     report.results["device"], report.results["parts"] = device_facts(setting), {}
     report.console.print(report.results["device"])

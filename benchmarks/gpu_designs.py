@@ -4,7 +4,6 @@
   device, so that the replay is right at every iteration.
 * dense: showdowns and run-outs are one batched product with matrices of small whole numbers, exact in
   float16; the opponent's reach is split into two float16 numbers, sums are in float32.
-* run-outs: all-ins on the turn end there, paid by the mean over rivers, as before the turn.
 * tf32, bf16: the leaf network's matrix products.
 """
 
@@ -33,10 +32,10 @@ from benchmarks.gpu_forests import (
     random_beliefs,
 )  # fmt: skip
 from benchmarks.gpu_solves import DCFR, Precise, Row
-from pokerlab.games.base import CHANCE, TERMINAL, LazyStates, PayoffOperator, Unfolded
+from pokerlab.games.base import PayoffOperator
 from pokerlab.games.cards import BLOCKED, Deck
-from pokerlab.games.holdem import Holdem, HoldemState
-from pokerlab.games.payoff_tables import FOLDED, RUN_OUT
+from pokerlab.games.holdem import Holdem
+from pokerlab.games.payoff_tables import FOLDED
 from pokerlab.games.showdown import CardMass
 from pokerlab.learning.networks import ValueNetwork
 from pokerlab.search import cfr as cfr_module
@@ -211,36 +210,7 @@ def dense_operator(game: Holdem, kernels: Sequence[int], like: Tensor) -> Payoff
     return DensePayoffs(game.deck, decoded, complete=game.complete, weight=game._weight, like=like)
 
 
-plain_operator, plain_unfold = Holdem.payoff_operator, Holdem.unfold
-
-
-def run_out_unfold(game: Holdem, root: HoldemState, *, depth_limited: bool) -> Unfolded[HoldemState]:
-    """``Holdem.unfold`` of a street, whose all-ins end without cards in the tree."""
-    whole = plain_unfold(game, root, depth_limited=depth_limited)
-    if game.actor(root) == CHANCE or not (whole.kind == CHANCE).any():
-        return whole
-    dealing, ends = whole.kind == CHANCE, np.flatnonzero(whole.kind == TERMINAL)
-    kernel, chips = np.zeros(len(whole.kind), np.int64), np.zeros((2, len(whole.kind)))
-    kernel[ends], chips[:, ends] = whole.kernel, whole.chips
-    kernel[dealing] = game._kernels.encode(RUN_OUT, root.board)
-    chips[:, dealing] = whole.pot[dealing] / 2  # as much from each
-    kept = np.flatnonzero(whole.board == 0)
-    place = np.cumsum(whole.board == 0) - 1
-    kind = np.where(dealing, TERMINAL, whole.kind)[kept]
-    above = whole.above[kept]
-    return Unfolded(
-        states=LazyStates(lambda at: whole.states[at], kept),
-        kind=kind,
-        above=np.where(above < 0, -1, place[above]),
-        action=whole.action[kept],
-        chance=whole.chance[kept],
-        boards=whole.boards[:1],
-        board=whole.board[kept],
-        features=whole.features[kept],
-        pot=whole.pot[kept],
-        kernel=kernel[kept[kind == TERMINAL]],
-        chips=chips[:, kept[kind == TERMINAL]],
-    )
+plain_operator = Holdem.payoff_operator
 
 
 def precise_at(precision: str) -> Any:
@@ -251,21 +221,19 @@ def precise_at(precision: str) -> Any:
 PATCHES: dict[str, tuple[Any, str, Any]] = {
     "graph": (cfr_module, "choose_backend", lambda *_: GraphedBackend),
     "dense": (Holdem, "payoff_operator", dense_operator),
-    "run-outs": (Holdem, "unfold", run_out_unfold),
     "tf32": (ValueNetwork, "at", precise_at("tf32")),
     "bf16": (ValueNetwork, "at", precise_at("bf16")),
 }
 DESIGNS: tuple[tuple[str, ...], ...] = (
     (),
     ("dense",),
-    ("dense", "run-outs"),
-    ("dense", "run-outs", "tf32"),
-    ("dense", "run-outs", "bf16"),
+    ("dense", "tf32"),
+    ("dense", "bf16"),
 )
-OF_STREET = {"flop": DESIGNS[:2] + DESIGNS[3:], "turn": DESIGNS[:1] + DESIGNS[2:], "river": DESIGNS[:2]}
-"""What differs there, and fits."""
+OF_STREET = {"flop": DESIGNS, "turn": DESIGNS, "river": DESIGNS[:2]}
+"""What differs there: rivers have no leaves."""
 STREETS_TRIED = (1, 2, 3)
-TRIED = ("graph", "dense", "run-outs", "tf32")
+TRIED = ("graph", "dense", "tf32")
 """What self-play is tried with."""
 
 

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,6 @@ from benchmarks.measure import Run, median_rates
 from pokerlab.config.build import build
 from pokerlab.config.command import check_overrides
 from pokerlab.config.schema import RunConfig
-from pokerlab.games import showdown
 from pokerlab.games.base import Game
 from pokerlab.games.betting import CALL
 from pokerlab.games.holdem import Holdem, HoldemState
@@ -32,11 +31,6 @@ SMALL_GAME = {"ranks": 5, "suits": 3, "stack": 1000, "bets": [[1]], "most_raises
 """What makes phase 1 a matter of seconds on a CPU."""
 MOST_FLOPS = 64
 """Different flops in a forest: each takes 0.1 s of a CPU core for its run-out matrix."""
-
-
-def keep_run_outs() -> None:
-    """Has every run-out matrix made once in this process: what is measured here is solving."""
-    showdown.run_out_matrix = lru_cache(2 * MOST_FLOPS)(showdown.run_out_matrix.__wrapped__)
 
 
 @dataclass(frozen=True)

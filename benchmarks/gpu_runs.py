@@ -46,7 +46,7 @@ PHASES: dict[str, list[tuple[Any, str]]] = {
     "trees": [(Subgames, "tree")],
     "forests": [(Forest, "__init__"), (Solver, "start")],
     "payoff indices": [(showdown.CardPayoffs, "__init__"), (gpu_designs.DensePayoffs, "__init__")],
-    "run-out matrices": [(showdown, "run_out_matrix"), (gpu_designs, "count_wins")],
+    "run-out matrices": [(showdown, "run_out_wins"), (gpu_designs, "count_wins")],
     "search": [(CFR, "run")],
     "sampling": [(TrajectorySampler, "__init__"), (TrajectorySampler, "leave")],
     "examples": [(SelfPlay, "value_examples"), (SelfPlay, "_policy_examples")],

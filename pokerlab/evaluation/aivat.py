@@ -21,7 +21,7 @@ from torch import Tensor
 
 from pokerlab.agents.tabular import MOST_HANDS
 from pokerlab.games.base import CHANCE, TERMINAL, Game, Ints, State
-from pokerlab.games.showdown import RUN_OUTS
+from pokerlab.games.run_outs import REMEMBERED
 from pokerlab.search.payoffs import expected_payoff, joint_mass, outcomes, payoffs, terminals
 
 ROWS = 4096
@@ -124,7 +124,7 @@ class CheckDown(Generic[State]):
         self._game = game
         # hold'em remembers what the latest boards' run-outs pay: a deal of the whole game has two
         few = game.enumerable or game.num_hands <= MOST_HANDS
-        self.deals_together = None if few else RUN_OUTS // 2 - 1
+        self.deals_together = None if few else REMEMBERED // 2 - 1
 
     def counterfactual_values(
         self, states: Sequence[Sequence[State]], which: Ints, player: int, opponent: Tensor

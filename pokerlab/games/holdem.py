@@ -5,8 +5,8 @@ and OpenSpiel's games. Bets are fractions of the pot, see :mod:`pokerlab.games.b
 the same stack: what one has beyond the other's cannot be lost.
 
 Subgames are streets: they end where cards are about to be dealt. The deal is a subgame of its own, from
-the public state before it to those after it. Where both are all-in, the last street's cards are dealt in the
-tree; if more streets are to come, the end is the average over all run-outs.
+the public state before it to those after it. Where both are all-in, the
+game ends: its payoff is the average over all ways to deal the rest of the board.
 """
 
 from collections.abc import Hashable, Sequence
@@ -34,7 +34,16 @@ from pokerlab.games.base import (
     Unfolded,
 )  # fmt: skip
 from pokerlab.games.bets import BetsByStreet, check_offered, is_number, read_bets
-from pokerlab.games.betting import CALL, FOLD, SMALLEST_BET, Betting, Sizes, enumerate_betting, options
+from pokerlab.games.betting import (
+    CALL,
+    FOLD,
+    SMALLEST_BET,
+    Betting,
+    BettingTree,
+    Sizes,
+    enumerate_betting,
+    options,
+)
 from pokerlab.games.cards import Deck
 from pokerlab.games.payoff_tables import FOLDED, RUN_OUT, SHOWDOWN
 from pokerlab.games.showdown import CardMass, CardPayoffs, Kernels
@@ -262,7 +271,7 @@ class Holdem(Game[HoldemState]):
     def _betting_is_over(state: HoldemState) -> bool:
         """Whether the street's betting is."""
         actions = state.actions[-1]
-        if state.stack <= 0 or actions[-1:] == (FOLD,):
+        if actions[-1:] == (FOLD,):
             return True
         return actions[-1:] == (CALL,) and (len(actions) > 1 or _is_all_in(state))
 
@@ -271,7 +280,7 @@ class Holdem(Game[HoldemState]):
             first = BUTTON if self._street(state) == 0 else 1 - BUTTON
             return (first + len(state.actions[-1])) % 2
         streets_to_come = len(self.boards) - 1 - self._street(state)
-        if _is_folded(state) or streets_to_come == 0 or (_is_all_in(state) and streets_to_come > 1):
+        if _is_folded(state) or streets_to_come == 0 or _is_all_in(state):
             return TERMINAL
         return CHANCE
 
@@ -364,11 +373,14 @@ class Holdem(Game[HoldemState]):
     def terminal(self, state: HoldemState) -> Terminal:
         stake = state.pot / 2 + min(state.committed)
         if not _is_folded(state):
-            kind = SHOWDOWN if len(state.board) == self.complete else RUN_OUT
-            return Terminal(self._kernels.encode(kind, state.board), (stake, stake))
+            return Terminal(self._kernels.encode(self._shown(state), state.board), (stake, stake))
         first_won = state.committed[0] > state.committed[1]
         chips = (stake, -stake) if first_won else (-stake, stake)
         return Terminal(self._kernels.encode(FOLDED, state.board), chips)
+
+    def _shown(self, state: HoldemState) -> int:
+        """The kind of payoff when nobody folds any more."""
+        return SHOWDOWN if len(state.board) == self.complete else RUN_OUT
 
     def payoff_operator(self, kernels: Sequence[int], like: Tensor) -> PayoffOperator:
         decoded = [self._kernels.decode(kernel) for kernel in kernels]
@@ -414,9 +426,8 @@ class Holdem(Game[HoldemState]):
     def called_down(self, state: HoldemState) -> Sequence[tuple[Terminal, float]]:
         if self.actor(state) == TERMINAL:
             return [(self.terminal(state), 1.0)]
-        kind = SHOWDOWN if len(state.board) == self.complete else RUN_OUT
         stake = state.pot / 2 + max(state.committed)
-        return [(Terminal(self._kernels.encode(kind, state.board), (stake, stake)), 1.0)]
+        return [(Terminal(self._kernels.encode(self._shown(state), state.board), (stake, stake)), 1.0)]
 
     def draw_outcome(self, state: HoldemState, hands: tuple[int, int], fraction: float) -> HoldemState:
         return _dealt(state, self._drawn_cards(state.board, hands, fraction, self._to_deal(state)))
@@ -474,7 +485,7 @@ class Holdem(Game[HoldemState]):
     def is_leaf(self, root: HoldemState, state: HoldemState, depth: int) -> bool:
         if len(state.board) > len(root.board):
             return True
-        return self.actor(state) == CHANCE and not _is_all_in(state)
+        return self.actor(state) == CHANCE
 
     def hand_features(self) -> Floats:
         """Cards, ranks, suits, and pairs of ranks suited or not: with ``AKs`` goes every suited ace-king."""
@@ -564,77 +575,48 @@ class Holdem(Game[HoldemState]):
         return self._unfold_street(root)
 
     def _unfold_street(self, root: HoldemState) -> Unfolded[HoldemState]:
-        """The betting of one street; where both are all-in with one street to come, that street's cards."""
-        to_come = len(self.boards) - 1 - self._street(root)
+        """The betting of one street."""
         betting = enumerate_betting(self._betting(root), self._sizes_at(root))
         over, called = betting.player < 0, betting.action == CALL
-        all_in = over & called & (betting.committed.min(0) >= root.stack)
         kind = np.where(over, TERMINAL, betting.player)
-        if to_come:
-            kind[over & called & ~all_in] = LEAF
-        outcomes: tuple[HoldemState, ...] = ()
-        if to_come == 1 and all_in.any():
-            kind[all_in] = CHANCE
-            outcomes = self.chance_outcomes(replace(root, committed=(root.stack, root.stack)))
-        # each state, those with cards to come followed by what may be dealt
-        times = np.where(kind == CHANCE, 1 + len(outcomes), 1)
-        at = np.cumsum(times) - times
-        state = np.repeat(np.arange(len(kind)), times)
-        dealt = np.arange(len(state)) - at[state]
-        kind = np.where(dealt > 0, TERMINAL, kind[state])
-
-        committed = betting.committed[:, state]
+        if len(root.board) < self.complete:
+            kind[over & called & (betting.committed.min(0) < root.stack)] = LEAF
         ends = np.flatnonzero(kind == TERMINAL)
-        folded = betting.action[state[ends]] == FOLD
+        folded = betting.action[ends] == FOLD
+        committed = betting.committed
         stake = root.pot / 2 + committed[:, ends].min(0)
         won = np.where(committed[0, ends] > committed[1, ends], 1, -1) * np.array([[1], [-1]])
-        shown = SHOWDOWN if to_come == 0 else RUN_OUT
-        kernels = [self._kernels.encode(shown, root.board)]
-        kernels += [self._kernels.encode(SHOWDOWN, outcome.board) for outcome in outcomes]
-        kernel = np.array(kernels)[dealt[ends]]
+        kernels = [self._kernels.encode(kind, root.board) for kind in (self._shown(root), FOLDED)]
 
         def make(node: int) -> HoldemState:
-            here, actions = int(state[node]), list[int]()
-            while betting.above[here] >= 0:
-                actions.append(int(betting.action[here]))
-                here = int(betting.above[here])
-            played = (*root.actions[-1], *reversed(actions))
+            actions = list[int]()
             first, second = (float(chips) for chips in committed[:, node])
-            made = replace(root, committed=(first, second), actions=(*root.actions[:-1], played))
-            return _dealt(made, outcomes[dealt[node] - 1].board[len(root.board) :]) if dealt[node] else made
+            while betting.above[node] >= 0:
+                actions.append(int(betting.action[node]))
+                node = int(betting.above[node])
+            played = (*root.actions[-1], *reversed(actions))
+            return replace(root, committed=(first, second), actions=(*root.actions[:-1], played))
 
         return Unfolded(
-            states=LazyStates(make, np.arange(len(state))),
+            states=LazyStates(make, np.arange(len(kind))),
             kind=kind,
-            above=np.where(dealt > 0, at[state], np.where(state > 0, at[betting.above[state]], -1)),
-            action=np.where(dealt > 0, -1, betting.action[state]),
-            chance=np.where(dealt > 0, self.chance_probability(root) if outcomes else 1.0, 1.0),
-            boards=np.array([self.possible_hands(dealt_to) for dealt_to in (root, *outcomes)]),
-            board=dealt,
-            features=self._features_of(root, kind, committed, betting.raises[state], dealt, outcomes),
+            above=betting.above,
+            action=betting.action,
+            chance=np.ones(len(kind)),
+            boards=self.possible_hands(root)[None],
+            board=np.zeros(len(kind), np.int64),
+            features=self._features_of(root, kind, betting),
             pot=root.pot + (committed[0] + committed[1]),
-            kernel=np.where(folded, self._kernels.encode(FOLDED, root.board), kernel),
+            kernel=np.where(folded, kernels[1], kernels[0]),
             chips=np.where(folded, won, 1) * stake,
         )
 
-    def _features_of(
-        self,
-        root: HoldemState,
-        kind: Ints,
-        committed: Floats,
-        raises: Ints,
-        dealt: Ints,
-        outcomes: Sequence[HoldemState],
-    ) -> Floats:
+    def _features_of(self, root: HoldemState, kind: Ints, betting: BettingTree) -> Floats:
         """:meth:`features` of a street's states, ``[N, F]``."""
         found = np.tile(self.features(root), (len(kind), 1))
-        chips = root.pot + 2 * root.stack
-        found[:, 0], found[:, 1] = kind == 0, kind == 1
-        found[:, 2] = ((kind == CHANCE) | (kind == LEAF)) & (dealt == 0)
-        found[:, 4:6] = committed.T / chips
-        found[:, 7 + len(self.boards)] = raises / RAISES
-        for number, outcome in enumerate(outcomes, start=1):
-            found[dealt == number] = self.features(outcome)
+        found[:, :3] = np.stack([kind == 0, kind == 1, kind == LEAF], 1)
+        found[:, 4:6] = betting.committed.T / (root.pot + 2 * root.stack)
+        found[:, 7 + len(self.boards)] = betting.raises / RAISES
         return found
 
     # OpenSpiel

@@ -16,11 +16,11 @@ def workspace_for(tables: PayoffTables, dtype: torch.dtype) -> np.ndarray:
     return torch.empty(rows, LANES, dtype=dtype).numpy()
 
 
-def pad_columns(matrices: Sequence[np.ndarray], *, hands: int, dtype: torch.dtype) -> Floats:
+def pad_columns(matrices: Sequence[torch.Tensor], *, hands: int, dtype: torch.dtype) -> Floats:
     """``[R, H, H]`` → ``[R, H, H + padding]``, in whole ``ROWS``."""
     padded = torch.zeros(len(matrices), hands, -(-hands // ROWS) * ROWS, dtype=dtype)
     for to, matrix in zip(padded, matrices, strict=True):
-        to[:, :hands] = torch.as_tensor(np.ascontiguousarray(matrix))
+        to[:, :hands] = matrix
     return padded.numpy()
 
 

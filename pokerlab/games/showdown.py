@@ -8,8 +8,7 @@ same hand ties). Both are sums and gathers: their cost grows with hands, not wit
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
-from math import comb, prod
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -18,9 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pokerlab.games.base import Ints
-from pokerlab.games.cards import BLOCKED, Deck
+from pokerlab.games.cards import Deck
 from pokerlab.games.payoff_tables import FOLDED, RUN_OUT, SHOWDOWN, PayoffTables
-from pokerlab.loops import NUMBA, compiled
+from pokerlab.games.run_outs import num_run_outs, run_out_wins
+from pokerlab.loops import NUMBA
 
 if NUMBA:
     from pokerlab.games import payoff_loops
@@ -28,12 +28,8 @@ if NUMBA:
 Floats = NDArray[np.floating]
 
 KINDS = 3
-RUN_OUTS = 16
-"""Boards whose matrices are remembered, the latest ones."""
 ROUNDINGS = 64
 """Units in the last place that a difference of sums over hands may be off by."""
-AT_ONCE = 512
-"""Boards whose strengths are made at once."""
 
 
 class Kernels:
@@ -89,49 +85,6 @@ def _ordered(strength: NDArray[np.integer]) -> _Ordered:
     of_hand = np.empty_like(order)
     np.put_along_axis(of_hand, order, np.broadcast_to(place, order.shape), -1)
     return _Ordered(order, np.take_along_axis(begin, of_hand, -1), np.take_along_axis(end, of_hand, -1))
-
-
-@lru_cache(RUN_OUTS)
-def run_out_matrix(deck: Deck, board: tuple[int, ...], cards: int) -> Floats:
-    """``[H, H]`` how often a hand wins less how often it loses, over all ways to deal the board's last cards.
-
-    Before the flop, of 52 cards, that takes 20 seconds; so the latest are remembered.
-
-    Args:
-        deck: with ``H`` hands.
-        board: what is dealt.
-        cards: how many are on a complete board.
-    """
-    boards, alike, exchanges = deck.boards(board, cards)
-    won = np.zeros((deck.num_hands, deck.num_hands), np.int32)
-    for times in np.unique(alike):
-        same = boards[alike == times]
-        for part in range(0, len(same), AT_ONCE):
-            strengths = deck.strengths(same[part : part + AT_ONCE])
-            others = np.where(strengths == BLOCKED, np.iinfo(np.int16).max, strengths)
-            _add_wins(strengths, others, times, won)
-    won -= won.T
-    hands = deck.permuted_hands(exchanges)
-    total = sum(won[hand[:, None], hand] for hand in hands) / len(hands)
-    dealt = comb(len(deck.cards) - len(board) - 4, cards - len(board))
-    return np.where(deck.disjoint, total, 0) / dealt
-
-
-@compiled
-def _add_wins(strengths: np.ndarray, others: np.ndarray, times: int, won: np.ndarray) -> None:
-    """Adds ``times`` for each board ``[B]`` on which the row's hand beats the column's.
-
-    ``strengths`` and ``others`` are ``[B, H]``, contiguous; others' blocked hands have the most there is.
-    """
-    wins = np.empty(strengths.shape[1], np.int16)
-    for i in range(strengths.shape[1]):
-        wins[:] = 0
-        for b in range(strengths.shape[0]):
-            own, theirs = strengths[b, i], others[b]
-            for j in range(theirs.shape[0]):
-                wins[j] += np.int16(own > theirs[j])
-        for j in range(strengths.shape[1]):
-            won[i, j] += times * wins[j]
 
 
 class CardMass:
@@ -196,13 +149,18 @@ class CardPayoffs:
         boards = np.array([kernels[row][1] for row in self._rows[SHOWDOWN]], dtype=np.int64)
         strengths = deck.strengths(boards.reshape(-1, complete))
         self._strengths = strengths
-        run_outs = [run_out_matrix(deck, tuple(kernels[row][1]), complete).T for row in self._rows[RUN_OUT]]
+        run_outs = [self._run_out(tuple(kernels[row][1]), complete) for row in self._rows[RUN_OUT]]
         self._loops = like.device.type == "cpu" and NUMBA
         if self._loops:
             self._prepare_loops(kinds, run_outs)
         else:
-            self._run_outs = [self._tensor(matrix * weight) for matrix in run_outs]
+            self._run_outs = [matrix.to(like.device) * weight for matrix in run_outs]
             self._prepare_tensors()
+
+    def _run_out(self, board: tuple[int, ...], complete: int) -> Tensor:
+        """``[H, H]`` chances of winning less those of losing, on the CPU: the opponent's hand first."""
+        wins = torch.from_numpy(run_out_wins(self._deck, board, complete)).to(self._like.dtype)
+        return wins / -num_run_outs(self._deck, board, complete)
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.as_tensor(np.ascontiguousarray(values), device=self._like.device).to(self._like.dtype)
@@ -228,7 +186,7 @@ class CardPayoffs:
 
     # Compiled loops
 
-    def _prepare_loops(self, kinds: Ints, run_outs: list[Floats]) -> None:
+    def _prepare_loops(self, kinds: Ints, run_outs: list[Tensor]) -> None:
         shown, count = self._rows[SHOWDOWN], self._possible.sum(-1)
         order = np.argsort(~self._possible, -1, kind="stable")
         first, end = np.zeros_like(count), np.zeros_like(order)

@@ -125,9 +125,7 @@ class _Count:
     def _called(self, street: int, pot: float, stack: float, aggressor: int | None) -> float:
         """Where the betting of a street is over."""
         outcomes = self._streets.outcomes
-        if street == len(outcomes) or (stack <= 0 and street < len(outcomes) - 1):
+        if street == len(outcomes) or stack <= 0:
             return 1
-        if stack <= 0:
-            return 1 + outcomes[street]
         begins = Betting(pot, (0.0, 0.0), stack, 0, False, 0, self._streets.big_blind)
         return 1 + outcomes[street] * self.below(street + 1, begins, None, aggressor == 1)

@@ -30,6 +30,12 @@ def shipped(name: str) -> Path:
     return package / name if (package / name).exists() else package.parent / name
 
 
+def cache_folder() -> Path:
+    """Where what takes long to make is kept for every run: ``$POKERLAB_CACHE``, or the user's own."""
+    own = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("POKERLAB_CACHE") or Path(own) / "pokerlab")
+
+
 def check_regular(path: Path) -> None:
     """Raises an OSError if there is a folder, a device or a pipe."""
     if path.exists() and not path.is_file():

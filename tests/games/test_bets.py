@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pokerlab.games.base import CHANCE
+from pokerlab.games.base import TERMINAL
 from pokerlab.games.holdem import Holdem, HoldemState
 from pokerlab.games.names import action_name, read_line
 from pokerlab.search.tree import build_tree
@@ -210,8 +210,8 @@ def test_bets_that_fill_the_memory_are_refused_at_once() -> None:
     assert "\n" not in str(raised.value)
 
 
-def test_chance_is_where_it_was() -> None:
+def test_the_game_ends_where_both_are_all_in() -> None:
     """Nobody can bet into the aggressor when the money is in."""
     game = spot(**DONK, donk_bets=[0.3], stack=100)
     state = read_line(game, "check all-in call")[-1].state
-    assert game.actor(state) == CHANCE
+    assert game.actor(state) == TERMINAL

@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 import torch
 from belief_states import LinearLeaves, random_beliefs
-from solvers import with_loops, with_tensors
+from solvers import with_tensors
 
 from benchmarks.gpu_designs import DensePayoffs, count_wins, designed
-from pokerlab.games.base import CHANCE, Game
+from pokerlab.games.base import Game
 from pokerlab.games.cards import Deck
 from pokerlab.games.holdem import Holdem
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.payoff_tables import FOLDED, RUN_OUT, SHOWDOWN
-from pokerlab.games.showdown import CardPayoffs, run_out_matrix
+from pokerlab.games.run_outs import num_run_outs, run_out_wins
+from pokerlab.games.showdown import CardPayoffs
 from pokerlab.search.forest import Forest
 from pokerlab.search.rules import RULES
 from pokerlab.search.tree import build_tree
@@ -48,7 +49,7 @@ def test_weights_from_a_table_are_those_of_the_rule(rule: str, alternating: bool
 @pytest.mark.parametrize("board", ["7c2d3h", "2c3c4c", "7c2d3h3c", "7c2d3h3c4d"])
 def test_wins_are_counted_over_all_run_outs(board: str) -> None:
     cards = DECK.read_cards(board)
-    expected = run_out_matrix(DECK, cards, 5).T if len(cards) < 5 else None
+    expected = run_out_wins(DECK, cards, 5).T / num_run_outs(DECK, cards, 5) if len(cards) < 5 else None
     counted = count_wins(DECK, cards, 5, CPU).double().numpy()
     if expected is None:
         order = DECK.strengths(np.array([cards]))[0].astype(int)
@@ -68,26 +69,3 @@ def test_dense_payoffs_are_those_of_sums() -> None:
     expected = CardPayoffs(DECK, kernels, **options)(reach)  # type: ignore[arg-type]
     found = DensePayoffs(DECK, kernels, **options)(reach)  # type: ignore[arg-type]
     assert ((found - expected).abs() / reach.sum(-1, keepdim=True)).max() < 3e-6
-
-
-def test_all_ins_that_end_on_the_turn_are_worth_what_their_rivers_are() -> None:
-    game = turn()
-    whole = build_tree(game, game.root(), depth_limited=True)
-    belief, found = torch.as_tensor(random_beliefs(game, game.root(), seed=2))[:, None], []
-    with designed(["run-outs"]):
-        short = build_tree(game, game.root(), depth_limited=True)
-    assert len(short.terminals) < len(whole.terminals)
-    assert len(short.leaves) == len(whole.leaves)
-    for tree in (whole, short):
-        forest = Forest(game, [tree], dtype=torch.float64)
-        leaves = LinearLeaves(game)
-        cfr = with_loops(forest, belief, RULES["dcfr"], alternating=True, leaf_evaluator=leaves).run(5)
-        found.append(cfr.root_values())
-    torch.testing.assert_close(*found, rtol=0, atol=1e-9)
-
-
-def test_nothing_stays_designed() -> None:
-    game, names = turn(), ["graph", "dense", "run-outs", "tf32"]
-    with designed(names):
-        assert not (game.unfold(game.root(), depth_limited=True).kind == CHANCE).any()
-    assert (game.unfold(game.root(), depth_limited=True).kind == CHANCE).any()

@@ -1,0 +1,88 @@
+"""Counts of run-outs: the same however suits are called, kept on disk, and made anew where they cannot be."""
+
+import logging
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pokerlab.games import run_outs
+from pokerlab.games.cards import Deck
+from pokerlab.games.run_outs import num_run_outs, run_out_wins
+
+DECK, CARDS = Deck(5, 4), 5
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty cache, where nothing is remembered."""
+    monkeypatch.setenv("POKERLAB_CACHE", str(tmp_path / "cache"))
+    forget()
+    yield tmp_path / "cache" / "run_outs"
+    forget()
+
+
+def forget() -> None:
+    for remembered in (run_out_wins, run_outs._counts, run_outs._warn):
+        remembered.cache_clear()
+
+
+def counted(board: tuple[int, ...]) -> np.ndarray:
+    """Run-out by run-out, from strengths."""
+    total = np.zeros((DECK.num_hands, DECK.num_hands), np.int64)
+    rest = [card for card in range(len(DECK.cards)) if card not in board]
+    for dealt in combinations(rest, CARDS - len(board)):
+        strength = DECK.strengths(np.array([[*board, *dealt]]))[0].astype(int)
+        possible = DECK.possible([*board, *dealt])
+        total += np.sign(strength[:, None] - strength) * (possible & possible[:, None] & DECK.disjoint)
+    return total
+
+
+@given(st.lists(st.integers(0, 19), min_size=2, max_size=4, unique=True))
+def test_boards_that_differ_in_suits_share_their_counts(board: list[int]) -> None:
+    np.testing.assert_array_equal(run_out_wins(DECK, tuple(board), CARDS), counted(tuple(board)))
+
+
+def test_types_are_as_small_as_counts_allow() -> None:
+    sizes = [run_out_wins(Deck(), Deck().read_cards(board), 5).dtype for board in ("7c2d3h", "7c2d3h3c")]
+    assert sizes == [np.int16, np.int8]
+    assert num_run_outs(Deck(), (), 5) == 1_712_304
+
+
+def test_counts_are_kept_once_for_all_suits(folder: Path) -> None:
+    boards = [DECK.read_cards(board) for board in ("2c3c4d", "2h3h4s", "4c2s3s")]
+    for board in boards:
+        run_out_wins(DECK, board, CARDS)
+    assert [path.name for path in folder.iterdir()] == ["5x4-5-2c3c4d.bin"]
+
+
+@pytest.mark.parametrize("damage", ["a byte", "cut", "empty", "a folder", "none"])
+def test_what_is_kept_is_checked(folder: Path, damage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    board = DECK.read_cards("2c3c4d")
+    expected = run_out_wins(DECK, board, CARDS)
+    (path,) = folder.iterdir()
+    content = bytearray(path.read_bytes())
+    if damage == "a byte":
+        content[100] ^= 1
+    path.write_bytes(content if damage in ("a byte", "none") else content[:100] if damage == "cut" else b"")
+    if damage == "a folder":
+        path.unlink()
+        path.mkdir()
+    forget()
+    if damage == "none":  # nothing is counted again
+        monkeypatch.setattr(run_outs, "_count", None)
+    np.testing.assert_array_equal(run_out_wins(DECK, board, CARDS), expected)
+
+
+def test_where_nothing_can_be_kept_one_line_says_so(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder.parent.write_text("")  # a file where the folder should be
+    with caplog.at_level(logging.WARNING):
+        for board in ("2c3c4d", "2c3c5d"):
+            assert run_out_wins(DECK, DECK.read_cards(board), CARDS).any()
+    (record,) = caplog.records
+    assert record.message.startswith("all-ins are counted anew at every start: ")
+    assert "POKERLAB_CACHE" in record.message
