@@ -114,7 +114,7 @@ def test_holdem_measures_the_references_and_a_forest(tmp_path: Path) -> None:
     assert [(row["what"], row["states"]) for row in found[:3]] == [
         ("river_reference", 57),
         ("river_reference, 2 boards", 114),
-        ("turn_reference", 11337),
+        ("turn_reference", 10857),
     ]
     assert min(row["rate"] for row in found) > 0
 
