@@ -1,6 +1,7 @@
 """Errors that a user can cause, and can mend."""
 
 import difflib
+import re
 from collections.abc import Sequence
 
 
@@ -10,6 +11,18 @@ class UserError(Exception):
 
 class DiskError(Exception):
     """Ends a command with this message on one line and exit code 1: a run's files cannot be written."""
+
+
+def out_of_memory(error: BaseException) -> str | None:
+    """What to say of an error that means that memory, the device's or the machine's, does not suffice."""
+    if not isinstance(error, MemoryError | RuntimeError):
+        return None
+    wanted = re.search(r"allocate ([\d.]+ ?\w+)", text := str(error))
+    if not isinstance(error, MemoryError) and not re.search(
+        r"out of memory|(can't|not enough).* memory", text
+    ):
+        return None
+    return f"out of memory: {wanted.group(1)} more are needed" if wanted else "out of memory"
 
 
 def near(word: str, known: Sequence[str]) -> str:

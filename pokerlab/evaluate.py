@@ -17,8 +17,8 @@ if __name__ == "__main__":  # before anything that takes a while: Ctrl-C is quie
     sys.exit(run_command_of("evaluate", sys.argv[1:]))
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from pokerlab.agents.base import Agent
 from pokerlab.agents.registry import POLICY_NET, WAYS_TO_PLAY, check_way
 from pokerlab.agents.tabular import MOST_HANDS
 from pokerlab.config.build import build
-from pokerlab.config.command import run_command
+from pokerlab.config.command import as_mistakes, run_command
 from pokerlab.config.machine import output_path, torch_device
 from pokerlab.config.own_agents import own_agents
 from pokerlab.config.schema import EvaluateConfig
@@ -48,7 +48,7 @@ from pokerlab.evaluation.lineup import (
 from pokerlab.evaluation.match_matrix import plot_matrix
 from pokerlab.evaluation.matches import PlayedHand
 from pokerlab.evaluation.plots import plot_run, save
-from pokerlab.evaluation.policies import WholeGame
+from pokerlab.evaluation.policies import WholeGame, check_exportable
 from pokerlab.evaluation.report import contest_tables, exploitability_table, read_evaluation
 from pokerlab.search.resolving import SEARCH_AVERAGE, SEARCH_GADGET, SEARCH_ITERATION
 from pokerlab.search.solver import Solver
@@ -109,20 +109,11 @@ def evaluate(config: EvaluateConfig) -> None:
 
 def _check(config: EvaluateConfig) -> dict[str, Path | None]:
     """Where to write, if the values can be used."""
-    with _as_mistakes():
+    with as_mistakes():
         check_way(config.export_policy, "export_policy")
         check_way(config.match.play, "match.play")
     outputs = {name: output_path(getattr(config, name), name) for name in ("json", "export")}
     return outputs | {"histories": output_path(config.match.histories, "match.histories")}
-
-
-@contextmanager
-def _as_mistakes(key: str = "") -> Iterator[None]:
-    """Turns what is wrong with a value into the line that the command ends with."""
-    try:
-        yield
-    except (ValueError, UserError) as error:
-        raise UserError(f"{key}{error}") from error
 
 
 def _exploitability(config: EvaluateConfig, run: Trained, export: Path | None) -> tuple[dict[str, Any], Show]:
@@ -140,7 +131,11 @@ def _exploitability(config: EvaluateConfig, run: Trained, export: Path | None) -
         raise UserError(
             f"export_policy must be one of {', '.join(agents)} here, got {config.export_policy!r}"
         )
-    whole, out = WholeGame(run.game), console()
+    if export:
+        with as_mistakes(f"export={config.export}: "):
+            check_exportable(run.game)
+    with as_mistakes():
+        whole, out = WholeGame(run.game), console()
     found: dict[str, Any] = {"seed": config.seed}
     with out.status(f"searching, {run.search_iterations:,} iterations a subgame"):
         for way, agent in agents.items():
@@ -176,14 +171,14 @@ def _agents(run: Trained) -> dict[str, Agent]:
 
 def _line_up(config: EvaluateConfig, run: Trained, find_run: Callable[[str], Trained]) -> list[Entrant]:
     """The run's agent, and those that it is to meet."""
-    with _as_mistakes(f"match.play={config.match.play}: "):
+    with as_mistakes(f"match.play={config.match.play}: "):
         entrants = [enter(run, config.match.play)]
-    with _as_mistakes():
+    with as_mistakes():
         lineup = Lineup(run.game, find_run, config.match.play, own_agents())
     lbr = config.match.lbr
     names = _names(config.match.against)
     for name in names:
-        with _as_mistakes(f"match.against={name}: "):
+        with as_mistakes(f"match.against={name}: "):
             if name == LOCAL_BEST_RESPONSE:
                 agent, actions = entrants[0].agent, None if lbr.actions is None else list(lbr.actions)
                 entrants.append(
@@ -216,7 +211,7 @@ def _matches(
     )
     history: list[PlayedHand] = []
     out = console()
-    with _as_mistakes("match."):
+    with as_mistakes("match."):
         contest = hold_contest(
             run.game, entrants, settings, keep=history.append if histories else None, watch=out.status
         )

@@ -25,12 +25,12 @@ from rich.table import Table
 
 from pokerlab._callable import make_callable
 from pokerlab.config.build import build, check_enumerable
-from pokerlab.config.command import run_command
+from pokerlab.config.command import as_mistakes, run_command
 from pokerlab.config.machine import output_path, torch_device
 from pokerlab.config.schema import SolveConfig
 from pokerlab.console import console
 from pokerlab.errors import UserError
-from pokerlab.evaluation.policies import WholeGame
+from pokerlab.evaluation.policies import WholeGame, check_exportable
 from pokerlab.games.base import Game
 from pokerlab.search.solver import Solver
 from pokerlab.spot import MANY_HANDS, Progress, Spot
@@ -52,8 +52,9 @@ def solve(config: SolveConfig) -> None:
     device = torch_device(config.device)
     many_hands = game.num_hands > MANY_HANDS
     torch.set_num_threads(config.threads or ((os.cpu_count() or 1) if many_hands else 1))
-    if outputs["export"] and game.openspiel_name is None:
-        raise UserError(f"export={config.export}: {game.name} is not in OpenSpiel")
+    if outputs["export"]:
+        with as_mistakes(f"export={config.export}: "):
+            check_exportable(game)
     table = Table(
         "iterations", "NashConv", "exploitability", "% of the pot", "seconds",
         title=f"{game.name}, {solver.rule.name}",
@@ -65,7 +66,7 @@ def solve(config: SolveConfig) -> None:
             f"{progress.percent_of_pot:.4g}", f"{progress.seconds:.2f}",
         )  # fmt: skip
 
-    try:
+    with as_mistakes():
         spot = solve_spot(
             game,
             iterations=config.iterations,
@@ -77,8 +78,6 @@ def solve(config: SolveConfig) -> None:
             lines=lines,
             report=report,
         )
-    except ValueError as error:
-        raise UserError(str(error)) from error
     results = _results(spot)
     if outputs["json"]:
         write_json(outputs["json"], results | {"tables": _tables(spot, lines)})

@@ -20,7 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from pokerlab.config.command import run_command, sweep_note
-from pokerlab.config.machine import torch_device
+from pokerlab.config.machine import check_machine
 from pokerlab.config.schema import RunConfig
 from pokerlab.store.disk import writing
 from pokerlab.store.files import now
@@ -34,7 +34,7 @@ def check(config: RunConfig) -> None:
     """Finds a config's mistakes, before anything is written."""
     if config.resume_from is None:  # a run that goes on has its own config
         Assembled(config)
-    torch_device(config.trainer.accelerator, "trainer.accelerator")
+    check_machine(config)
 
 
 def main(config: RunConfig) -> float | None:

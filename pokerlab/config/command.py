@@ -21,7 +21,7 @@ from pokerlab.config.compose import CONF, CommandLine, jobs_of, parse
 from pokerlab.config.compose import compose as compose_job
 from pokerlab.config.schema import read_config
 from pokerlab.console import silence
-from pokerlab.errors import DiskError, UserError
+from pokerlab.errors import DiskError, UserError, out_of_memory
 
 EXIT_FAILED, EXIT_MISTAKE, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -65,8 +65,21 @@ def ending_in_one_line() -> Iterator[None]:
         _give_up(error, EXIT_FAILED)
     except OSError as error:
         _give_up(UserError(f"{error.filename or 'the disk'}: {error.strerror or error}"), EXIT_MISTAKE)
+    except (MemoryError, RuntimeError) as error:
+        if (reason := out_of_memory(error)) is None:
+            raise
+        _give_up(UserError(reason), EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
+
+
+@contextlib.contextmanager
+def as_mistakes(key: str = "") -> Iterator[None]:
+    """Turns what is wrong with a value into the line that the command ends with."""
+    try:
+        yield
+    except (ValueError, UserError) as error:
+        raise UserError(f"{key}{error}") from error
 
 
 def _give_up(error: Exception, code: int) -> None:

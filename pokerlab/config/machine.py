@@ -1,5 +1,6 @@
-"""What a command needs of the machine: files that may be written, devices."""
+"""What a command needs of the machine: files that may be written, devices, processors."""
 
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,10 @@ from pokerlab.errors import UserError
 if TYPE_CHECKING:
     import torch
 
+    from pokerlab.config.schema import RunConfig
+
+FEW_WORKERS, WORKERS_A_CORE = 32, 8
+"""How many self-play processes any machine may have, and others for each of its cores; one takes 200 MB."""
 DEVICES = "expected cpu, or cuda where there is a GPU"
 
 
@@ -50,3 +55,15 @@ def torch_device(name: str, key: str = "device") -> "torch.device":
     if device.type not in ("cpu", "cuda"):
         raise UserError(f"{key}={name!r} will not do: {DEVICES}")
     return device
+
+
+def check_machine(config: "RunConfig") -> None:
+    """Whether a run can be on this machine.
+
+    Raises:
+        UserError: it cannot.
+    """
+    torch_device(config.trainer.accelerator, "trainer.accelerator")
+    cores = os.cpu_count() or 1
+    if config.workers > (most := max(FEW_WORKERS, WORKERS_A_CORE * cores)):
+        raise UserError(f"workers may be at most {most} here, with {cores} cores, got {config.workers}")

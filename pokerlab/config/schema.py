@@ -17,17 +17,18 @@ from pokerlab.config.fields import (
     CountOrZero,
     Range,
     Text,
+    convert,
     read,
 )
 from pokerlab.errors import UserError
 
 MOST_THREADS = 1024  # with a hundred thousand libgomp crashes
 MOST_BATCH = 2**24
+MOST_WEIGHTS = 2**30  # of a network: 16 GB with its gradient and what Adam keeps
+Many = Annotated[int, Range(1, 10**7)]
+"""Of what one step of the work holds all of at once."""
 MOST_BYTES = 200  # of a name: files beside a run's folder have longer ones
-
-
 NETWORK_SIZES = {"hidden": Annotated[int, Range(1, 2**16)], "layers": Annotated[int, Range(1, 1000)]}
-"""What sizes of networks may be; checked here, since the networks themselves are not made to be checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,10 @@ class ModelConfig:
 class SelfPlayConfig:
     """How examples are made and kept."""
 
-    search_iterations: Count
+    search_iterations: Many
     exploration: Annotated[float, Range(0, 1)]
-    targets: Count
-    policy_examples: Count | None
+    targets: Many
+    policy_examples: Many | None
     value_capacity: Count
     policy_capacity: Count
     replay: Literal["memory", "disk"]
@@ -63,8 +64,8 @@ class EvaluationConfig:
     """What is measured while a run trains."""
 
     every: Count | None
-    search_iterations: Count
-    play_throughs: CountOrZero
+    search_iterations: Many
+    play_throughs: Annotated[int, Range(0, 10**7)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ class RunConfig:
     """A run: ``conf/train.yaml``, and config.yaml in the run's folder."""
 
     iterations: Count
-    trajectories: Count
+    trajectories: Many
     updates: Count
     workers: Annotated[int, Range(0, MOST_THREADS)]
     batch_size: Annotated[int, Range(1, MOST_BATCH)]
@@ -201,8 +202,8 @@ class EvaluateConfig:
     """``conf/evaluate.yaml``."""
 
     run: Text
-    search_iterations: Count | None
-    play_throughs: CountOrZero | None
+    search_iterations: Many | None
+    play_throughs: Annotated[int, Range(0, 10**7)] | None
     seed: CountOrZero
     device: str
     threads: Annotated[int, Range(1, MOST_THREADS)]
@@ -239,6 +240,25 @@ def read_config(command: str, values: Any) -> Any:
 def plain(config: Any) -> dict[str, Any]:
     """A config as plain mappings and lists, as YAML and JSON take it."""
     return asdict(config)
+
+
+def check_network_size(network: Component, key: str) -> None:
+    """What sizes a network may have; checked here, since networks are not made to be checked.
+
+    Raises:
+        UserError: one is wrong, or they make too many weights.
+    """
+    sizes = {
+        name: convert(NETWORK_SIZES[name], network[name], f"{key}.{name}")
+        for name in NETWORK_SIZES
+        if name in network
+    }
+    weights = sizes.get("layers", 1) * sizes.get("hidden", 1) ** 2
+    if weights > MOST_WEIGHTS:
+        raise UserError(
+            f"{key} may have at most {MOST_WEIGHTS:.1e} weights: {sizes['layers']} layers of "
+            f"{sizes['hidden']} make {weights:.1e}"
+        )
 
 
 def check_run_name(name: str) -> None:

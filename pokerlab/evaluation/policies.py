@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pokerlab.agents.base import DEALT, Agent, Line
+from pokerlab.games import names
 from pokerlab.games.base import CHANCE, TERMINAL, Game, State
 from pokerlab.games.tree_size import too_large
 from pokerlab.search.best_response import Exploitability, exploitability
@@ -31,16 +32,37 @@ from pokerlab.search.subgames import Subgames
 from pokerlab.search.tree import build_tree
 
 
+def check_memory(game: Game) -> None:
+    """Raises a ValueError if the complete public tree does not fit in the memory that is free."""
+    if (states := game.count_states()) and (reason := too_large(states, game.num_hands, 8, free=True)):
+        raise ValueError(f"{game.name} has {reason}")
+
+
+def names_information_states(game: Game) -> bool:
+    """Whether a game says what OpenSpiel calls its information states."""
+    return type(game).information_state is not Game.information_state
+
+
+def check_exportable(game: Game) -> None:
+    """Raises a ValueError if OpenSpiel does not have the game."""
+    if game.openspiel_name is None:
+        raise ValueError(f"{game.name} is not in OpenSpiel")
+    if not names_information_states(game):
+        raise ValueError(f"{game.name} has no information_state, which names what is exported")
+
+
 class WholeGame(Generic[State]):
     """The complete public tree, in float64.
 
     Args:
         game: the rules; small enough to enumerate.
+
+    Raises:
+        ValueError: it does not fit in memory.
     """
 
     def __init__(self, game: Game[State]) -> None:
-        if (states := game.count_states()) and (reason := too_large(states, game.num_hands, 8, free=True)):
-            raise ValueError(f"{game.name} has {reason}")
+        check_memory(game)
         self.game = game
         self.tree = build_tree(game, game.root(), depth_limited=False)
         self.forest = Forest(game, [self.tree], dtype=torch.float64)
@@ -88,16 +110,29 @@ class WholeGame(Generic[State]):
         return divide(strategy, strategy.sum(0), uniform_strategy(self.forest))
 
     def export(self, strategy: Tensor) -> dict[str, dict[int, float]]:
-        """``strategy`` ``[A, D, H]`` as OpenSpiel's information state string → {action: probability}."""
+        """``strategy`` ``[A, D, H]`` as OpenSpiel's information state string → {action: probability}.
+
+        Raises:
+            ValueError: OpenSpiel does not have the game.
+        """
+        check_exportable(self.game)
         return dict(self.information_states(strategy))
 
     def information_states(self, strategy: Tensor) -> Iterator[tuple[str, dict[int, float]]]:
-        """The same one by one."""
+        """The same one by one; of a game that OpenSpiel does not have, states are named by hand and line."""
+        named = names_information_states(self.game)
         for d, state in enumerate(self.states):
             actions, possible = self.game.actions(state), self.game.possible_hands(state)
             for hand in possible.nonzero()[0].tolist():
                 chances = strategy[: len(actions), d, hand].tolist()
-                yield self.game.information_state(state, hand), dict(zip(actions, chances, strict=True))
+                name = self.game.information_state(state, hand) if named else self._name(d, hand)
+                yield name, dict(zip(actions, chances, strict=True))
+
+    def _name(self, d: int, hand: int) -> str:
+        line = self.lines[d]
+        taken = zip(line.actions, line.states[1:], strict=True)
+        moves = [names.Move(None if action == DEALT else action, state) for action, state in taken]
+        return f"{names.hand_name(self.game, hand)} {names.write_line(self.game, moves)}".strip()
 
 
 @torch.no_grad()

@@ -8,8 +8,8 @@ other a liar: then the bidder wins 1 if the bid holds, and else loses 1.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
-from math import comb
+from itertools import combinations_with_replacement, product
+from math import comb, factorial, prod
 
 import numpy as np
 from torch import Tensor
@@ -59,15 +59,16 @@ class LiarsDice(Game[LiarsDiceState]):
         self._liar = len(bids)
         self.num_features = 2 + len(bids)
 
-        orders = Counter(tuple(sorted(roll)) for roll in product(range(faces), repeat=dice))
-        self.rolls = tuple(orders)
+        self.rolls = tuple(combinations_with_replacement(range(faces), dice))
         """Each hand's dice, ascending; faces count from 0."""
         self.num_hands = len(self.rolls)
-        chance = np.array(list(orders.values())) / faces**dice
+        chance = np.array([_orders(roll) / faces**dice for roll in self.rolls])
         self.deal = np.outer(chance, chance)
 
         wild = faces - 1
-        shown = np.array([[sum(d in (face, wild) for d in roll) for face in range(faces)] for roll in orders])
+        shown = np.array(
+            [[sum(d in (face, wild) for d in roll) for face in range(faces)] for roll in self.rolls]
+        )
         shown_by_both = shown[:, None] + shown[None, :]
         self._kernels = np.stack(
             [self.deal * np.where(shown_by_both[..., face] >= quantity, 1, -1) for quantity, face in bids]
@@ -121,3 +122,8 @@ class LiarsDice(Game[LiarsDiceState]):
     def information_state(self, state: LiarsDiceState, hand: int) -> str:
         roll = self.hand_name(hand)
         return " ".join([roll, *(self.action_labels[bid] for bid in state.actions)])
+
+
+def _orders(roll: tuple[int, ...]) -> int:
+    """In how many ways dice can show a roll."""
+    return factorial(len(roll)) // prod(factorial(same) for same in Counter(roll).values())

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pokerlab.config.machine import torch_device
+from pokerlab.config.machine import check_machine
 from pokerlab.config.schema import ModalLauncher, RunConfig, check_run_name, plain
 from pokerlab.config.stored import as_yaml
 from pokerlab.errors import UserError, near
@@ -39,7 +39,7 @@ def check(config: RunConfig) -> None:
     if isinstance(config.launcher, ModalLauncher):
         check_modal(config, config.launcher)
     else:
-        torch_device(config.trainer.accelerator, "trainer.accelerator")
+        check_machine(config)
         check_limits(config)
     if config.resume_from is None:  # a run that goes on has its own config
         Assembled(config)

@@ -49,9 +49,9 @@ class SelfPlay(Generic[State]):
     ) -> None:
         for name, value in (("search_iterations", search_iterations), ("targets", targets)):
             if value < 1:
-                raise ValueError(f"selfplay.{name} must be at least 1, got {value}")
+                raise ValueError(f"{name} must be at least 1, got {value}")
         if not 0 <= exploration <= 1:
-            raise ValueError(f"selfplay.exploration must lie between 0 and 1, got {exploration}")
+            raise ValueError(f"exploration must lie between 0 and 1, got {exploration}")
         self.game, self.solver = game, solver
         self.search_iterations, self.exploration, self.targets = search_iterations, exploration, targets
         self.policy_examples = policy_examples

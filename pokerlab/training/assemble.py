@@ -5,20 +5,23 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import nn
 
 from pokerlab.algorithms.base import Algorithm
 from pokerlab.callbacks.exploitability import ExploitabilityEvery
 from pokerlab.config.build import build, check, check_enumerable, parameters_of
-from pokerlab.config.fields import convert
-from pokerlab.config.schema import NETWORK_SIZES, RunConfig
+from pokerlab.config.schema import RunConfig, check_network_size
 from pokerlab.errors import UserError
+from pokerlab.evaluation.policies import check_memory
 from pokerlab.games.base import Game
 from pokerlab.search.solver import Solver
-from pokerlab.selfplay.actors.base import Actors
+from pokerlab.selfplay.actors.base import Actor, Actors
 from pokerlab.selfplay.data import SelfPlayData
 from pokerlab.store.folder import RunFolder
 from pokerlab.training.cost import check_limits
+
+HOW_TO = "docs/new-algorithm.md"
 
 
 class Assembled:
@@ -28,15 +31,15 @@ class Assembled:
 
     Args:
         config: of the run.
-        run: the folder that a replay on disk is kept in, once something is played; None: in memory, for
-            what does not train.
+        run: the folder that a replay on disk is kept in; it may be set until something is played. None: in
+            memory.
 
     Raises:
         UserError: a value is wrong.
     """
 
     def __init__(self, config: RunConfig, run: RunFolder | None = None) -> None:
-        self._config, self._run = config, run
+        self._config, self.run = config, run
         self.game: Game = build(config.game, key="game", kind=Game)
         self.solver: Solver = build(config.solver, key="solver", kind=Solver)
         if config.evaluation.every is not None:
@@ -45,8 +48,7 @@ class Assembled:
         for name in ("value_network", "policy_network"):
             network, key = getattr(config.model, name), f"model.{name}"
             check(network, key=key, kind=nn.Module, given=(0, "game"))
-            for size in NETWORK_SIZES.keys() & network.keys():
-                convert(NETWORK_SIZES[size], network[size], f"{key}.{size}")
+            check_network_size(network, key)
         self.algorithm: Algorithm = self._algorithm()
         check(config.actors, key="actors", given=(1,))
         self.evaluation = ExploitabilityEvery(self.algorithm, seed=config.seed, **asdict(config.evaluation))
@@ -74,9 +76,34 @@ class Assembled:
             module = self.algorithm.module()
         except (ValueError, TypeError) as error:
             raise _naming(error, self._config) from error
-        if not hasattr(module, "networks"):
-            raise UserError(f"the module of algorithm {self._config.algorithm['_target_']} lacks networks")
+        lacks = [
+            name for name in ("training_step", "configure_optimizers") if not is_overridden(name, module)
+        ]
+        if not isinstance(getattr(module, "networks", None), nn.Module):
+            lacks.append("networks")
+        if lacks:
+            raise UserError(f"module {type(module).__qualname__} lacks {', '.join(lacks)} ({HOW_TO})")
         return module
+
+    @cached_property
+    def actor(self) -> Actor:
+        """What plays."""
+        found: Actor = _with_methods(self.algorithm.actor(), Actor, "actor")
+        return found
+
+    def make(self) -> "Assembled":
+        """Makes what checking a config does not: networks, whose mistakes show then, and what plays here.
+
+        Raises:
+            UserError: something is wrong with them.
+        """
+        if self._config.evaluation.every is not None:
+            try:
+                check_memory(self.game)
+            except ValueError as error:
+                raise UserError(f"evaluation.every={self._config.evaluation.every}: {error}") from error
+        _ = self.module, self.actor
+        return self
 
     def optimizer(self) -> torch.optim.Optimizer:
         """The optimiser that the module begins with."""
@@ -98,7 +125,7 @@ class Assembled:
         """What it learns from."""
         config, play = self._config, self._config.selfplay
         try:
-            actors = build(config.actors, self.algorithm.actor(), key="actors")
+            actors = build(config.actors, self.actor, key="actors")
             return SelfPlayData(
                 self.algorithm.streams(),
                 _with_methods(actors, Actors, "actors"),
@@ -107,7 +134,7 @@ class Assembled:
                 batch_size=config.batch_size,
                 newest=play.newest,
                 seed=config.seed,
-                replay_folder=self._run.replay if self._run is not None and play.replay == "disk" else None,
+                replay_folder=self.run.replay if self.run is not None and play.replay == "disk" else None,
             )
         except (ValueError, TypeError) as error:
             raise _naming(error, config) from error
@@ -127,5 +154,5 @@ def _with_methods(made: Any, protocol: type, key: str) -> Any:
     if not isinstance(made, protocol):
         wanted = [name for name in (*protocol.__annotations__, *vars(protocol)) if not name.startswith("_")]
         lacks = ", ".join(name for name in wanted if not hasattr(made, name))
-        raise UserError(f"{key} {type(made).__qualname__} lacks {lacks} (docs/new-algorithm.md)")
+        raise UserError(f"{key} {type(made).__qualname__} lacks {lacks} ({HOW_TO})")
     return made

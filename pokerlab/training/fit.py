@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from pokerlab.errors import UserError
+from pokerlab.selfplay.data import SelfPlayData
 from pokerlab.selfplay.replay_on_disk import chunk_files, open_chunk
 from pokerlab.store.checkpoints import load, load_weights, read_checkpoint
 from pokerlab.store.folder import RunFolder
@@ -106,11 +107,11 @@ def check_fits(path: Path, run: RunFolder, parts: Assembled) -> int:
     load_weights(parts.module, content["state_dict"], path)
     try:
         parts.optimizer().load_state_dict(content["optimizer_states"][0])
-        position = content[type(parts.data).__qualname__]
+        position = content[SelfPlayData.__qualname__]
         counts = [
             content["epoch"],
             content["global_step"],
-            *(position[key] for key in parts.data.state_dict()),
+            *(position[key] for key in ["iteration", *(f"{name}_added" for name in streams)]),
         ]
         if any(isinstance(count, bool) or not isinstance(count, int) for count in counts):
             raise TypeError("a count is not an integer")

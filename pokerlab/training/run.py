@@ -22,7 +22,7 @@ from pokerlab.callbacks.guarded import GuardedLogger
 from pokerlab.callbacks.metrics import IterationNumbers, MetricsFile, RunState
 from pokerlab.callbacks.progress import ProgressBar
 from pokerlab.console import console as output
-from pokerlab.errors import DiskError
+from pokerlab.errors import DiskError, out_of_memory
 from pokerlab.evaluation.plots import plot_run
 from pokerlab.learning.module import NonFiniteLossError
 from pokerlab.selfplay.actors.processes import WorkerDiedError
@@ -77,7 +77,8 @@ def _train(began: Start, saved: Callable[[], None] | None, since: float) -> floa
     run, config = began.run, began.config
     console = output()
     _log_to(run, console)
-    parts = Assembled(config, run)
+    parts = began.parts
+    parts.run = run
     cost = _cost_guard(began, since)
     metrics = MetricsFile(run, checkpoint_every=config.checkpoint_every, cost=cost, total=config.iterations)
     run.remove_leftovers()
@@ -173,8 +174,9 @@ def _fit(trainer: lightning.Trainer, parts: Assembled, began: Start) -> None:
     except OSError:
         raise  # it is told where the command ends
     except Exception as error:
-        log.error("failed: %s: %s", type(error).__name__, error)
-        if isinstance(error, (NonFiniteLossError, WorkerDiedError)):
+        reason = out_of_memory(error)
+        log.error("failed: %s", reason or f"{type(error).__name__}: {error}")
+        if reason or isinstance(error, (NonFiniteLossError, WorkerDiedError)):
             raise RunFailedError from error
         raise
     finally:

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pokerlab.config.machine import torch_device
+from pokerlab.config.machine import check_machine
 from pokerlab.config.schema import RunConfig, check_run_name, plain
 from pokerlab.config.stored import from_plain, read_config, write_config
 from pokerlab.errors import DiskError, UserError
@@ -43,6 +43,8 @@ class Start:
     iteration: int
     """How many iterations are done."""
     lock: RunLock
+    parts: Assembled
+    """What it trains with; has no folder yet."""
     notes: Sequence[str] = ()
     """What the run's log is to say first."""
 
@@ -64,11 +66,12 @@ def start(config: RunConfig, experiment: str | None, overrides: Sequence[str]) -
     """
     if config.resume_from is None:
         check_logger(config, here=True)
+        parts = Assembled(config).make()  # a mistake shows here, before anything is written
         run, lock = _new_folder(config, experiment)
         with _all_or_nothing(run):
             run.update_job(experiment=experiment, overrides=list(overrides))
             config = write_config(run, config)
-        return Start(run, config, None, 0, lock)
+        return Start(run, config, None, 0, lock, parts)
     source, checkpoint = _wanted(config)
     named = _named_folder(config)
     goes_on = named is None or named.resolve() == source.path.resolve()
@@ -77,8 +80,8 @@ def start(config: RunConfig, experiment: str | None, overrides: Sequence[str]) -
         refuse_if_running(source)
     checkpoint, notes = (checkpoint, []) if checkpoint is not None else newest_checkpoint(source)
     stored = resumed_config(config, source, experiment, overrides)
-    parts = Assembled(stored)  # a mistake shows here, before anything is written
-    torch_device(stored.trainer.accelerator, "trainer.accelerator")
+    parts = Assembled(stored).make()
+    check_machine(stored)
     check_logger(stored, here=True)
     done = 0 if checkpoint is None else check_fits(checkpoint, source, parts)
     if stored.iterations < done:
@@ -89,7 +92,7 @@ def start(config: RunConfig, experiment: str | None, overrides: Sequence[str]) -
         with writing(source):
             stored = write_config(source, stored)
             last = None if checkpoint is None else _adopt(source, checkpoint)
-        return Start(source, stored, last, done, lock, notes)
+        return Start(source, stored, last, done, lock, parts, notes)
     run, lock = _new_folder(config, experiment)
     with _all_or_nothing(run):
         before = source.read_job()
@@ -98,7 +101,7 @@ def start(config: RunConfig, experiment: str | None, overrides: Sequence[str]) -
         write_atomically(run.metrics, "".join(json.dumps(line) + "\n" for line in lines))
         last = None if checkpoint is None else _adopt(run, checkpoint)
         stored = write_config(run, stored)
-    return Start(run, stored, last, done, lock, notes)
+    return Start(run, stored, last, done, lock, parts, notes)
 
 
 def go_on(run: RunFolder, checkpoint: Path | None, lock: RunLock) -> Start:
@@ -116,7 +119,8 @@ def go_on(run: RunFolder, checkpoint: Path | None, lock: RunLock) -> Start:
     checkpoint, notes = (checkpoint, []) if checkpoint is not None else newest_checkpoint(run)
     done = 0 if checkpoint is None else int(check_checkpoint(checkpoint, run)["pokerlab"]["iteration"])
     check_writable(run)
-    return Start(run, config, checkpoint, done, lock, notes + missing_metrics(run, done))
+    notes += missing_metrics(run, done)
+    return Start(run, config, checkpoint, done, lock, Assembled(config).make(), notes)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Liar's Dice: exact lines, the deal and payoffs by counting dice, depth limits, features, configs."""
 
+import math
 from itertools import product
 
 import numpy as np
@@ -127,3 +128,10 @@ def test_features_are_actor_and_last_bid() -> None:
 def test_the_configs_build_the_games_of_their_names(name: str) -> None:
     game = build(compose("solve", [f"game={name}"]).game, key="game")
     assert (game.name, game.depth_limit) == (name, 2)
+
+
+def test_many_dice_are_counted_without_rolling_them() -> None:
+    game = LiarsDice(40, 2)
+    assert game.num_hands == 41
+    assert game.deal.sum() == pytest.approx(1, abs=1e-12)
+    assert game.deal[20].sum() == pytest.approx(math.comb(40, 20) / 2**40, rel=1e-12)

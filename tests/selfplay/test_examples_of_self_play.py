@@ -141,7 +141,7 @@ def _average_over_cards(game: Leduc, net: ValueNetwork, state: LeducState, belie
 
 
 def test_wrong_settings_are_named() -> None:
-    with pytest.raises(ValueError, match=r"selfplay.search_iterations must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"^search_iterations must be at least 1, got 0"):
         SelfPlay(Kuhn(), Solver(), search_iterations=0)
-    with pytest.raises(ValueError, match=r"selfplay.exploration must lie between 0 and 1, got 2"):
+    with pytest.raises(ValueError, match=r"^exploration must lie between 0 and 1, got 2"):
         SelfPlay(Kuhn(), Solver(), search_iterations=1, exploration=2)

@@ -235,7 +235,7 @@ def test_beliefs_that_no_deal_allows_give_finite_examples() -> None:
 
 @pytest.mark.parametrize("exploration", [-0.01, 1.01, float("nan")])
 def test_an_exploration_that_is_no_probability_is_refused(exploration: float) -> None:
-    with pytest.raises(ValueError, match=r"selfplay.exploration must lie between 0 and 1, got"):
+    with pytest.raises(ValueError, match=r"^exploration must lie between 0 and 1, got"):
         SelfPlay(
             Kuhn(), ScriptedSolver(random_script(Kuhn(), 0)), search_iterations=1, exploration=exploration
         )
@@ -243,7 +243,7 @@ def test_an_exploration_that_is_no_probability_is_refused(exploration: float) ->
 
 @pytest.mark.parametrize("iterations", [0, -1])
 def test_a_search_without_iterations_is_refused(iterations: int) -> None:
-    with pytest.raises(ValueError, match=f"selfplay.search_iterations must be at least 1, got {iterations}"):
+    with pytest.raises(ValueError, match=f"^search_iterations must be at least 1, got {iterations}"):
         SelfPlay(Kuhn(), ScriptedSolver(random_script(Kuhn(), 0)), search_iterations=iterations)
 
 
