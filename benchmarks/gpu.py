@@ -1,6 +1,6 @@
 """One prepared script for a GPU machine: is its solver right, how fast, and where would a run's time go?
 
-    python -m benchmarks.gpu [--parts iterations,payoffs] [--json gpu.json]
+    python -m benchmarks.gpu [--parts iterations,designs] [--json gpu.json]
 
 Needs no network access and about eight minutes on an H100; at `--device cpu --small`, which the tests run, a
 fraction of one. The parts, in the order in which they run:
@@ -12,7 +12,6 @@ fraction of one. The parts, in the order in which they run:
 * networks: leaf networks in float32, TF32 and bfloat16: time of a query, errors of answers and root values.
 * timeline: an iteration of phase 1, reduced: seconds by phase, and hours and USD for 60 million belief
   states.
-* payoffs: sums in order of strength against products with dense matrices.
 * designs, designed_timeline: what :mod:`benchmarks.gpu_designs` tries instead of what is there.
 * learning: an optimiser step with the replay in memory and on the device.
 * resume: a tiny run, killed and resumed.
@@ -33,7 +32,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from benchmarks import gpu_designs, gpu_payoffs, gpu_runs, gpu_solves
+from benchmarks import gpu_designs, gpu_runs, gpu_solves
 from benchmarks.gpu_forests import Setting, first_line, repeated
 from benchmarks.gpu_solves import Row
 from benchmarks.measure import Arguments, Report, positive
@@ -41,7 +40,7 @@ from pokerlab.config.machine import torch_device
 from pokerlab.errors import UserError
 
 LIMITS = {
-    "iterations": 150, "agreement": 120, "networks": 40, "timeline": 90, "payoffs": 40, "designs": 90,
+    "iterations": 150, "agreement": 120, "networks": 40, "timeline": 90, "designs": 90,
     "designed_timeline": 90, "learning": 30, "resume": 120,
 }  # fmt: skip
 """Seconds after which a part begins no further row."""
@@ -62,7 +61,6 @@ COLUMNS = {
         "value_size", "value_mean", "value_mean_again",
     ],
     "timeline": ["phase", "seconds", "percent", "gpu_percent", "value_examples_per_s", "hours_for_60M"],
-    "payoffs": ["form", "boards", "lines", "milliseconds", "graph_ms", "error_max", "error_mean", "error"],
     "designs": [
         "street", "subgames", "design", "milliseconds", "graph_ms", "megabytes", "graph_gb_per_s", "launches",
         "peak_gb", "value_error", "value_error_graph", "error",
@@ -82,7 +80,7 @@ def parts_of(
     small = setting.small
     today, designed = (trajectories or number for number in ((8, 8) if small else (256, 2048)))
     search = (3, 2) if small else (250, 20)  # iterations, updates
-    leaves, boards, lines = ((4, 8), (2,), (3,)) if small else ((25, 400, 6400), (16, 64, 256), (8, 24))
+    leaves = (4, 8) if small else (25, 400, 6400)
     expected = partial(gpu_solves.references, setting)
     if "agreement" in chosen and not small:  # compiling takes a minute: meanwhile the GPU works
         aside = ProcessPoolExecutor(1, get_context("spawn"), torch.set_num_threads, (1,))
@@ -102,7 +100,6 @@ def parts_of(
         "designs": lambda: gpu_designs.designs(setting, (2,) if small else (16, 64, 256)),
         "designed_timeline": lambda: gpu_runs.timeline(setting, designed, *search, gpu_designs.TRIED),
         "learning": lambda: gpu_runs.learning(setting, 50 if small else 20_000),
-        "payoffs": lambda: gpu_payoffs.payoff_forms(setting, boards, lines),
         "resume": lambda: gpu_runs.resume(setting, LIMITS["resume"]),
     }
 

@@ -16,14 +16,13 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from benchmarks import gpu_designs
 from benchmarks.gpu_designs import designed
 from benchmarks.gpu_forests import Setting, launches, repeated
 from benchmarks.gpu_solves import Row
 from benchmarks.kills import Attempt
 from benchmarks.selfplay import Clock
 from pokerlab.config.command import check_overrides
-from pokerlab.games import showdown
+from pokerlab.games import dense_payoffs, showdown
 from pokerlab.games.holdem import Holdem
 from pokerlab.learning.module import Learner
 from pokerlab.search.cfr import CFR
@@ -45,8 +44,8 @@ PHASES: dict[str, list[tuple[Any, str]]] = {
     "varied states": [(Holdem, "varied")],
     "trees": [(Subgames, "tree")],
     "forests": [(Forest, "__init__"), (Solver, "start")],
-    "payoff indices": [(showdown.CardPayoffs, "__init__"), (gpu_designs.DensePayoffs, "__init__")],
-    "run-out matrices": [(showdown, "run_out_wins"), (gpu_designs, "count_wins")],
+    "payoff indices": [(showdown.CardPayoffs, "__init__"), (dense_payoffs.DensePayoffs, "__init__")],
+    "run-out matrices": [(showdown, "run_out_wins"), (dense_payoffs, "run_out_wins")],
     "search": [(CFR, "run")],
     "sampling": [(TrajectorySampler, "__init__"), (TrajectorySampler, "leave")],
     "examples": [(SelfPlay, "value_examples"), (SelfPlay, "_policy_examples")],

@@ -45,8 +45,9 @@ from pokerlab.games.betting import (
     options,
 )
 from pokerlab.games.cards import Deck
+from pokerlab.games.dense_payoffs import CardMass
 from pokerlab.games.payoff_tables import FOLDED, RUN_OUT, SHOWDOWN
-from pokerlab.games.showdown import CardMass, CardPayoffs, Kernels
+from pokerlab.games.showdown import Kernels, card_payoffs
 from pokerlab.games.tree_size import Streets, count_states, too_large
 
 BUTTON = 1
@@ -384,7 +385,7 @@ class Holdem(Game[HoldemState]):
 
     def payoff_operator(self, kernels: Sequence[int], like: Tensor) -> PayoffOperator:
         decoded = [self._kernels.decode(kernel) for kernel in kernels]
-        return CardPayoffs(self.deck, decoded, complete=self.complete, weight=self._weight, like=like)
+        return card_payoffs(self.deck, decoded, complete=self.complete, weight=self._weight, like=like)
 
     def mass_operator(self, like: Tensor) -> PayoffOperator:
         return CardMass(self.deck, self._weight, like)

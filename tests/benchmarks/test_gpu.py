@@ -9,7 +9,6 @@ import torch
 
 from benchmarks import gpu, gpu_designs
 from benchmarks.gpu_forests import STREETS, Setting, Traffic
-from benchmarks.gpu_payoffs import DENSE
 from benchmarks.gpu_solves import AFTER
 
 ON_CPU = ["--device", "cpu", "--small"]
@@ -68,14 +67,6 @@ def test_an_iteration_is_told_by_phase(found: dict[str, Any], part: str) -> None
     assert told["together"]["usd_for_60M"] == pytest.approx(3.95 * told["together"]["hours_for_60M"])
 
 
-def test_dense_payoffs_are_those_of_sums(found: dict[str, Any]) -> None:
-    errors = {row["form"]: row["error_max"] for row in rows(found, "payoffs") if "error_max" in row}
-    assert errors.keys() >= {"sums", *DENSE}
-    for form in ("sums", "fp32", "bf16 x3", "fold: by card"):
-        assert errors[form] < 1e-5
-    assert errors["bf16 x3"] < errors["bf16 x2"] < errors["bf16 x1"] < 0.01
-
-
 def test_designs_find_the_same_values(found: dict[str, Any]) -> None:
     tried = rows(found, "designs")
     assert {row["street"] for row in tried} == set(gpu_designs.OF_STREET)
@@ -100,12 +91,12 @@ def test_a_part_that_fails_loses_no_other(tmp_path: Path, monkeypatch: pytest.Mo
         yield {"form": "first"}
         raise RuntimeError("no kernel\nimage")
 
-    monkeypatch.setattr("benchmarks.gpu_payoffs.payoff_forms", fail)
+    monkeypatch.setattr("benchmarks.gpu_designs.designs", fail)
     path = tmp_path / "gpu.json"
-    gpu.main([*ON_CPU, "--parts", "networks,payoffs", "--json", str(path)])
+    gpu.main([*ON_CPU, "--parts", "networks,designs", "--json", str(path)])
     parts = json.loads(path.read_text())["parts"]
-    assert parts["payoffs"]["error"] == "RuntimeError: no kernel"
-    assert parts["payoffs"]["rows"] == [{"form": "first"}]
+    assert parts["designs"]["error"] == "RuntimeError: no kernel"
+    assert parts["designs"]["rows"] == [{"form": "first"}]
     assert parts["networks"]["rows"]
 
 

@@ -1,19 +1,15 @@
 """What the benchmark for a GPU tries instead of the solver's own ways finds the same, on the CPU."""
 
-import numpy as np
 import pytest
 import torch
 from belief_states import LinearLeaves, random_beliefs
 from solvers import with_tensors
 
-from benchmarks.gpu_designs import DensePayoffs, count_wins, designed
+from benchmarks.gpu_designs import designed
 from pokerlab.games.base import Game
 from pokerlab.games.cards import Deck
 from pokerlab.games.holdem import Holdem
 from pokerlab.games.leduc import Leduc
-from pokerlab.games.payoff_tables import FOLDED, RUN_OUT, SHOWDOWN
-from pokerlab.games.run_outs import num_run_outs, run_out_wins
-from pokerlab.games.showdown import CardPayoffs
 from pokerlab.search.forest import Forest
 from pokerlab.search.rules import RULES
 from pokerlab.search.tree import build_tree
@@ -44,28 +40,3 @@ def test_weights_from_a_table_are_those_of_the_rule(rule: str, alternating: bool
         (graphed.root_values(), plain.root_values()),
     ):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize("board", ["7c2d3h", "2c3c4c", "7c2d3h3c", "7c2d3h3c4d"])
-def test_wins_are_counted_over_all_run_outs(board: str) -> None:
-    cards = DECK.read_cards(board)
-    expected = run_out_wins(DECK, cards, 5).T / num_run_outs(DECK, cards, 5) if len(cards) < 5 else None
-    counted = count_wins(DECK, cards, 5, CPU).double().numpy()
-    if expected is None:
-        order = DECK.strengths(np.array([cards]))[0].astype(int)
-        possible = DECK.possible(cards)
-        expected = np.sign(order - order[:, None]) * (possible & possible[:, None] & DECK.disjoint)
-    dealt = np.abs(counted).max() / np.abs(expected).max()
-    assert dealt == pytest.approx(round(dealt))
-    np.testing.assert_allclose(counted / dealt, expected, atol=1e-12)
-
-
-def test_dense_payoffs_are_those_of_sums() -> None:
-    """Up to the rounding of two float16 numbers, relative to the mass that is met."""
-    boards = {FOLDED: ["7c2d3h", "7c2d3h3c4d"], SHOWDOWN: ["7c2d3h3c4d", "2c2d2h3c3d"], RUN_OUT: ["7c2d3h"]}
-    kernels = [(kind, DECK.read_cards(board)) for kind, of_kind in boards.items() for board in of_kind]
-    options = {"complete": 5, "weight": 0.5, "like": torch.empty(0)}
-    reach = torch.rand(2, len(kernels), 7, DECK.num_hands, generator=torch.Generator().manual_seed(0)) ** 8
-    expected = CardPayoffs(DECK, kernels, **options)(reach)  # type: ignore[arg-type]
-    found = DensePayoffs(DECK, kernels, **options)(reach)  # type: ignore[arg-type]
-    assert ((found - expected).abs() / reach.sum(-1, keepdim=True)).max() < 3e-6

@@ -18,12 +18,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from benchmarks.street import Street
+from pokerlab.games import showdown
 from pokerlab.games.base import Game
 from pokerlab.games.cards import Deck
+from pokerlab.games.dense_payoffs import DensePayoffs
 from pokerlab.games.holdem import Holdem
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.payoff_tables import FOLDED, RUN_OUT, SHOWDOWN
-from pokerlab.games.showdown import CardPayoffs
 from pokerlab.search.forest import Forest
 from pokerlab.search.rules import RULES
 from pokerlab.search.tree import build_tree
@@ -77,7 +78,7 @@ GAMES: dict[str, tuple[Game, bool]] = {
 def test_nothing_is_copied_within_an_iteration(
     name: str, alternating: bool, rule: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(CardPayoffs, "__call__", lambda self, reach: reach.clone())  # tested below
+    monkeypatch.setattr(showdown, "NUMBA", False)
     game, depth_limited = GAMES[name]
     symmetry = None if depth_limited else game.symmetry()
     tree = build_tree(game, game.root(), depth_limited=depth_limited, symmetry=symmetry)
@@ -95,8 +96,7 @@ def test_nothing_is_copied_to_pay_what_terminals_pay() -> None:
     deck = Deck(6, 3)
     boards = {FOLDED: "7c2d3h", SHOWDOWN: "7c2d3h3c4d", RUN_OUT: "7c2d3h"}
     kernels = [(kind, deck.read_cards(board)) for kind, board in boards.items()]
-    operator = CardPayoffs(deck, kernels, complete=5, weight=0.5, like=torch.empty(0))
-    operator._prepare_tensors()
+    operator = DensePayoffs(deck, kernels, complete=5, weight=0.5, like=torch.empty(0))
     reach = torch.rand(2, len(kernels), 3, deck.num_hands)
     with no_copies():
-        operator._with_tensors(reach, torch.empty_like(reach))
+        operator(reach)
