@@ -20,6 +20,7 @@ from benchmarks.measure import Arguments, Report
 from pokerlab.config.command import check_overrides
 from pokerlab.errors import UserError
 from pokerlab.games.base import CHANCE, Game
+from pokerlab.games.parts import Variation
 from pokerlab.search.subgames import Subgames, solving_bytes
 from pokerlab.search.tree import PublicTree
 from pokerlab.selfplay.place import Place, random_stream
@@ -46,7 +47,7 @@ def line_of_play(game: Game, seed: int) -> list[Any]:
     """The roots of self-play's subgames, deals too, when nobody bets."""
     roots, state, seeds = [], game.root(), iter(range(seed, seed + 100))
     while True:
-        state = game.varied(state, next(seeds))
+        state = game.vary(state, next(seeds)) if isinstance(game, Variation) else state
         roots.append(state)
         leaves = Subgames(game).tree(state).leaves.states
         if not len(leaves):

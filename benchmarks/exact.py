@@ -53,7 +53,9 @@ class ExactLeaves:
     def __init__(self, game: Game, iterations: int) -> None:
         self.game, self.iterations, self._solver = game, iterations, Solver("dcfr")
         tree = build_tree(game, game.root(), depth_limited=False)
-        self._state = {tuple(game.features(state)): state for state in tree.decisions.states}
+        self._state = dict(
+            zip(map(tuple, tree.decisions.features.tolist()), tree.decisions.states, strict=True)
+        )
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
         """See :class:`LeafEvaluator`."""

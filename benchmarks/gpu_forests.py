@@ -101,9 +101,9 @@ def state_on(game: Holdem, street: int, deal_seed: int, bet_seed: int) -> Holdem
     for dealt in range(street):
         for _ in range(2):
             state = game.next_state(state, CALL)
-        outcomes = game.chance_outcomes(game.varied(state, deal_seed + 1))
+        outcomes = game.chance_outcomes(game.vary(state, deal_seed + 1))
         state = outcomes[int(np.random.default_rng([deal_seed, dealt]).integers(len(outcomes)))]
-    return game.varied(state, bet_seed)
+    return game.vary(state, bet_seed)
 
 
 def forest_of(game: Game, states: Sequence[Any], device: torch.device, dtype: torch.dtype) -> Forest:

@@ -81,7 +81,7 @@ def rows(options: Any) -> Iterator[dict[str, Any]]:
     hunl = build(compose("solve", ["game=hunl"]).game, key="game")
     tree, started = build_tree(hunl, hunl.root(), depth_limited=True), time.perf_counter()
     for seed in range(1, 101):
-        build_tree(hunl, hunl.varied(hunl.root(), seed), depth_limited=True)
+        build_tree(hunl, hunl.vary(hunl.root(), seed), depth_limited=True)
     rate = 100 / (time.perf_counter() - started)
     yield {
         "what": "hunl's first street, built",

@@ -41,8 +41,8 @@ from benchmarks.street import Street, StreetState
 from pokerlab.config.command import check_overrides
 from pokerlab.config.machine import torch_device
 from pokerlab.errors import UserError
-from pokerlab.games.base import Game, Unfolded
 from pokerlab.games.leduc import Leduc
+from pokerlab.games.unfolding import Unfolded, walk
 from pokerlab.search.forest import Forest
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import solving_bytes
@@ -118,7 +118,7 @@ class WalkedStreet(Street):
     """A street whose tree is built by walking its states one by one."""
 
     def unfold(self, root: StreetState, *, depth_limited: bool) -> Unfolded[StreetState]:
-        return Game.unfold(self, root, depth_limited=depth_limited)
+        return walk(self, root, depth_limited=depth_limited)
 
 
 def random_roots(hands: int, seed: int) -> list[StreetState]:

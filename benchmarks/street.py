@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pokerlab.games.base import TERMINAL, Bools, Game, LazyStates, PayoffOperator, Terminal, Unfolded
+from pokerlab.games.base import TERMINAL, Bools, Game, PayoffOperator, Terminal
 from pokerlab.games.betting import CALL, FOLD, ROUNDING, SMALLEST_BET, Betting, Sizes, enumerate_betting
+from pokerlab.games.unfolding import LazyStates, Unfolded
 
 FOLD_KERNEL, SHOWDOWN_KERNEL = 0, 1
 """Without a board; with board b the kernels are ``2·(b + 1)`` more."""

@@ -48,8 +48,9 @@ from pokerlab.evaluation.lineup import (
 from pokerlab.evaluation.match_matrix import plot_matrix
 from pokerlab.evaluation.matches import PlayedHand
 from pokerlab.evaluation.plots import plot_run, save
-from pokerlab.evaluation.policies import WholeGame, check_exportable
+from pokerlab.evaluation.policies import WholeGame
 from pokerlab.evaluation.report import contest_tables, exploitability_table, read_evaluation
+from pokerlab.games.parts import openspiel_names
 from pokerlab.search.resolving import SEARCH_AVERAGE, SEARCH_GADGET, SEARCH_ITERATION
 from pokerlab.search.solver import Solver
 from pokerlab.store.files import write_json
@@ -133,7 +134,7 @@ def _exploitability(config: EvaluateConfig, run: Trained, export: Path | None) -
         )
     if export:
         with as_mistakes(f"export={config.export}: "):
-            check_exportable(run.game)
+            openspiel_names(run.game)
     with as_mistakes():
         whole, out = WholeGame(run.game), console()
     found: dict[str, Any] = {"seed": config.seed}

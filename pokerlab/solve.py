@@ -30,8 +30,9 @@ from pokerlab.config.machine import output_path, torch_device
 from pokerlab.config.schema import SolveConfig
 from pokerlab.console import console
 from pokerlab.errors import UserError
-from pokerlab.evaluation.policies import WholeGame, check_exportable
+from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.base import Game
+from pokerlab.games.parts import openspiel_names
 from pokerlab.search.solver import Solver
 from pokerlab.spot import MANY_HANDS, Progress, Spot
 from pokerlab.spot import solve as solve_spot
@@ -54,7 +55,7 @@ def solve(config: SolveConfig) -> None:
     torch.set_num_threads(config.threads or ((os.cpu_count() or 1) if many_hands else 1))
     if outputs["export"]:
         with as_mistakes(f"export={config.export}: "):
-            check_exportable(game)
+            openspiel_names(game)
     table = Table(
         "iterations", "NashConv", "exploitability", "% of the pot", "seconds",
         title=f"{game.name}, {solver.rule.name}",

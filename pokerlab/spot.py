@@ -21,7 +21,8 @@ import numpy as np
 import torch
 
 from pokerlab.games import names
-from pokerlab.games.base import CHANCE, TERMINAL, Floats, Game, Ints, State, Symmetry
+from pokerlab.games.base import CHANCE, TERMINAL, Floats, Game, Ints, State
+from pokerlab.games.parts import Symmetry, TablePlay, call_down, symmetry_of
 from pokerlab.games.registry import load_class
 from pokerlab.games.tree_size import too_large
 from pokerlab.search.best_response import Exploitability, strategy_values
@@ -302,10 +303,9 @@ class Spot(Generic[State]):
     def _equity(self, place: "_Place[State]", reach: Floats, player: int) -> Floats | None:
         """``[H]`` share of the pot if everybody checks or calls from there."""
         state = place.there[-1]
-        try:
-            ends = self.game.called_down(state)
-        except NotImplementedError:
+        if not isinstance(self.game, TablePlay):
             return None
+        ends = call_down(self.game, state)
         like = torch.empty(0, dtype=torch.float64)
         opponent = torch.as_tensor(reach[1 - player] * self.game.possible_hands(state))
         operator = self.game.payoff_operator([end.kernel for end, _ in ends], like)
@@ -394,7 +394,7 @@ def solve(
     states = game.count_states(isomorphism=isomorphism)
     if states and (reason := too_large(states, game.num_hands, dtype.itemsize, free=True)):
         raise ValueError(f"{game.name} has {reason}")
-    symmetry = game.symmetry() if isomorphism else None
+    symmetry = symmetry_of(game) if isomorphism else None
     tree = build_tree(game, game.root(), depth_limited=False, symmetry=symmetry)
     forest = Forest(game, [tree], device=device, dtype=dtype)
     belief = torch.as_tensor(game.initial_beliefs, device=forest.device).to(dtype)[:, None]
@@ -454,7 +454,7 @@ def open_spot(path: str | Path, game: Game[State] | None = None) -> Spot[State]:
         if not name.startswith("pokerlab.games."):
             raise ValueError(f"{path} is a spot of {name}: give open_spot the game")
         game = load_class(name)(**arguments)
-    symmetry = game.symmetry() if isomorphism else None
+    symmetry = symmetry_of(game) if isomorphism else None
     tree = build_tree(game, game.root(), depth_limited=False, symmetry=symmetry)
     if strategy.shape != (tree.num_edges, game.num_hands):
         raise ValueError(f"{path} is a spot of another game than {game.name}")

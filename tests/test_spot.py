@@ -20,6 +20,7 @@ from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
 from pokerlab.games.names import action_name, outcome_name, read_line
+from pokerlab.games.parts import symmetry_of, table_play
 from pokerlab.search.tree import build_tree
 from pokerlab.spot import Progress, Spot, open_spot, solve
 
@@ -118,7 +119,7 @@ def share(game: Game, state: Any, hands: tuple[int, int]) -> float:
     if (actor := game.actor(state)) == CHANCE:
         return float(np.mean([share(game, o, hands) for o in outcomes(game, state, hands)]))
     if actor != TERMINAL:
-        return share(game, game.next_state(state, game.check_or_call(state)), hands)
+        return share(game, game.next_state(state, table_play(game).check_or_call(state)), hands)
     mine, theirs = (strength(game, state, hand) for hand in hands)
     return (1 + np.sign(mine - theirs)) / 2
 
@@ -187,7 +188,7 @@ def test_both_players_evs_together_are_the_pot(name: str) -> None:
 def whole_turn() -> Spot:
     """What was found with one river of each kind, on a tree of all rivers."""
     reduced = spot("turn")
-    symmetry = reduced.game.symmetry()
+    symmetry = symmetry_of(reduced.game)
     assert symmetry
     tree = build_tree(reduced.game, reduced.game.root(), depth_limited=False)
     assert tree.num_states > reduced.tree.num_states

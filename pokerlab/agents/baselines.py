@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pokerlab.agents.base import Agent, Line, Seat, legal_actions
 from pokerlab.games.base import Game, State
+from pokerlab.games.parts import call_down, table_play
 from pokerlab.search.payoffs import DOUBLE, outcomes
 
 
@@ -28,7 +29,7 @@ class Baseline(Agent[State], Seat[State]):
     def __init__(self, game: Game[State]) -> None:
         self.game = game
         if self.calls:
-            check_calling(game)
+            table_play(game)
 
     def sit_down(self, player: int, seed: int) -> Seat[State]:
         return self
@@ -46,14 +47,6 @@ class Baseline(Agent[State], Seat[State]):
         return strategy
 
 
-def check_calling(game: Game) -> None:
-    """Raises a ValueError if a game has no calling."""
-    try:
-        game.check_or_call(game.root())
-    except NotImplementedError as error:
-        raise ValueError(str(error)) from error
-
-
 class Uniform(Baseline[State]):
     """Takes every legal action equally often."""
 
@@ -68,14 +61,14 @@ class AlwaysCall(Baseline[State]):
     """Checks and calls."""
 
     def strategy_at(self, state: State) -> Tensor:
-        return self._always(self.game.check_or_call(state))
+        return self._always(table_play(self.game).check_or_call(state))
 
 
 class AlwaysFold(Baseline[State]):
     """Folds where it can, else checks."""
 
     def strategy_at(self, state: State) -> Tensor:
-        return self._always(self.game.check_or_fold(state))
+        return self._always(table_play(self.game).check_or_fold(state))
 
 
 class EquityPlayer(Baseline[State]):
@@ -104,7 +97,8 @@ class EquityPlayer(Baseline[State]):
         return self._known[state]
 
     def _strategy(self, state: State) -> Tensor:
-        game, call, fold = self.game, self.game.check_or_call(state), self.game.check_or_fold(state)
+        game, table = self.game, table_play(self.game)
+        call, fold = table.check_or_call(state), table.check_or_fold(state)
         equity = self._equity(state)
         called = game.pot(game.next_state(state, call))
         price = (called - game.pot(state)) / called
@@ -123,7 +117,7 @@ class EquityPlayer(Baseline[State]):
         game = self.game
         everything = torch.as_tensor(game.possible_hands(state)).double()
         won = torch.zeros(game.num_hands, dtype=torch.float64)
-        for end, probability in game.called_down(state):
+        for end, probability in call_down(game, state):
             won += probability * outcomes(game, np.array([end.kernel]), everything[None])[0]
         met = game.mass_operator(DOUBLE)(everything[None])[0]
         return torch.where(met > 0, 0.5 + won / torch.where(met > 0, met, 1) / 2, 0.5)

@@ -9,6 +9,7 @@ from torch import Tensor
 from pokerlab.agents.base import Agent, Line, Seat, legal_actions
 from pokerlab.agents.beliefs import after_actions, after_deals
 from pokerlab.games.base import CHANCE, Game, State
+from pokerlab.games.parts import features_of
 from pokerlab.learning.networks import PolicyNetwork
 
 
@@ -80,7 +81,7 @@ class _PolicyNetworkSeat(Seat[State]):
         strategies = beliefs.new_zeros(len(states), self._game.num_actions, self._game.num_hands)
         if deciding:
             asked = [states[number] for number in deciding]
-            features = self._like.new_tensor([self._game.features(state) for state in asked])
+            features = torch.as_tensor(features_of(self._game, asked)).to(self._like)
             legal = legal_actions(self._game, asked).to(self._like.device)
             chances = self._network(features, beliefs[deciding], legal).exp()
             strategies[deciding] = chances / chances.sum(1, keepdim=True)

@@ -16,6 +16,7 @@ from torch import Tensor
 from pokerlab.agents.base import Agent, Line, Seat
 from pokerlab.agents.beliefs import after_deals
 from pokerlab.games.base import CHANCE, Game, State
+from pokerlab.games.parts import features_of
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.resolving import (
     SEARCH_GADGET,
@@ -150,7 +151,7 @@ class _SearchSeat(Seat[State]):
         after = after_deals(beliefs[None], possible)
         if self._agent.way != SEARCH_GADGET:
             return BeliefState(after[0])
-        features = after.new_tensor([game.features(dealt)])
+        features = torch.as_tensor(features_of(game, [dealt])).to(after)
         worth = self._resolving.leaf_evaluator.at(features, possible)(after.transpose(0, 1))[:, 0]
         return BeliefState(after[0], worth * game.pot(dealt))
 

@@ -27,6 +27,7 @@ from pokerlab.agents.policy_net import PolicyNetworkAgent
 from pokerlab.agents.search import SearchAgent
 from pokerlab.algorithms.base import MakeAgent
 from pokerlab.games.base import Game
+from pokerlab.games.parts import SuitRelabelling
 from pokerlab.learning.module import Learner, MakeOptimizer
 from pokerlab.learning.networks import Networks, PolicyNetwork, ValueNetwork
 from pokerlab.learning.relabelling import Relabelling
@@ -103,8 +104,8 @@ class ReBeL:
         self._module: Callable[[], ReBeLModule] = lambda: ReBeLModule(
             value_network(game),
             policy_network(game),
-            relabelling=Relabelling(relabellings)
-            if relabel and (relabellings := game.relabellings()) is not None
+            relabelling=Relabelling(game.relabellings())
+            if relabel and isinstance(game, SuitRelabelling)
             else None,
             value_loss=value_loss,
             huber_delta=huber_delta,

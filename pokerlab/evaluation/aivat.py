@@ -21,6 +21,7 @@ from torch import Tensor
 
 from pokerlab.agents.tabular import MOST_HANDS
 from pokerlab.games.base import CHANCE, TERMINAL, Game, Ints, State
+from pokerlab.games.parts import call_down
 from pokerlab.games.run_outs import REMEMBERED
 from pokerlab.search.payoffs import expected_payoff, joint_mass, outcomes, payoffs, terminals
 
@@ -131,7 +132,7 @@ class CheckDown(Generic[State]):
     ) -> Tensor:
         """See :class:`ValueFunction`."""
         # what ends pay is linear in what their kernels do, and the states after a move share these
-        ends = [[self._game.called_down(state) for state in of_position] for of_position in states]
+        ends = [[call_down(self._game, state) for state in of_position] for of_position in states]
         kernels = [list({end.kernel: None for of in each for end, _ in of}) for each in ends]
         most = max(map(len, kernels))
         chips = torch.zeros(len(states), max(map(len, states)), most, dtype=torch.float64)

@@ -14,6 +14,7 @@ from pokerlab.evaluation.leagues import League
 from pokerlab.evaluation.lineup import Entrant
 from pokerlab.evaluation.matches import Estimate, Match, PlayedHand, play_match
 from pokerlab.games.base import Game
+from pokerlab.games.parts import table_play
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,8 @@ def value_function(name: str | None, game: Game, *agents: Agent) -> ValueFunctio
             "check_down, or aivat=none"
         )
     try:
-        game.check_or_call(game.root())
-    except NotImplementedError as error:
+        table_play(game)
+    except ValueError as error:
         raise ValueError(f"aivat has nothing to value positions by, for {error}: expected none") from error
     return CheckDown(game)
 

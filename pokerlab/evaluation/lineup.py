@@ -7,11 +7,11 @@ from typing import Protocol
 import numpy as np
 
 from pokerlab.agents.base import Agent
-from pokerlab.agents.baselines import check_calling
 from pokerlab.agents.registry import AGENTS, FORMER_NAMES, WAYS_TO_PLAY, check_way, is_agent_name, make_agent
 from pokerlab.errors import UserError, near
 from pokerlab.evaluation.local_best_response import LocalBestResponse
 from pokerlab.games.base import Game
+from pokerlab.games.parts import table_play
 
 LOCAL_BEST_RESPONSE = "lbr"
 
@@ -108,7 +108,7 @@ def local_best_response(
     Raises:
         ValueError: the game has no calling or no such action, or the opponent draws what it plays.
     """
-    check_calling(game)
+    table_play(game)
     labels = game.action_labels
     if unknown := [label for label in actions or () if label not in labels]:
         raise ValueError(f"{game.name} has no action {unknown[0]!r}{near(unknown[0], labels)}")

@@ -15,6 +15,7 @@ from torch.nn import functional
 from pokerlab.agents.base import DEALT, Agent, Line, Seat
 from pokerlab.evaluation.aivat import CheckDown
 from pokerlab.games.base import Game, State
+from pokerlab.games.parts import table_play
 
 EXCLUDED = -1e30
 """The value of an action that is not considered."""
@@ -31,7 +32,7 @@ class LocalBestResponse(Agent[State]):
         actions: what it may do besides checking, calling and folding; None: everything.
 
     Raises:
-        ValueError: the opponent draws what it plays at random.
+        ValueError: the game has no calling, or the opponent draws what it plays at random.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class LocalBestResponse(Agent[State]):
         if opponent.draws:
             raise ValueError("a local best response must know a strategy, and the agent draws what it plays")
         self.game, self.opponent, self.from_street = game, opponent, from_street
+        self.table = table_play(game)
         self.actions = set(range(game.num_actions) if actions is None else actions)
 
     def sit_down(self, player: int, seed: int) -> Seat[State]:
@@ -54,6 +56,7 @@ class LocalBestResponse(Agent[State]):
 class _LocalBestResponseSeat(Seat[State]):
     def __init__(self, agent: LocalBestResponse[State], player: int, seed: int) -> None:
         self._agent, self._player, self._game = agent, player, agent.game
+        self._table = agent.table
         self._opponent = agent.opponent.sit_down(1 - player, seed)
         self._check_down = CheckDown(agent.game)
         self._known: dict[State, Tensor] = {}
@@ -90,7 +93,7 @@ class _LocalBestResponseSeat(Seat[State]):
                 value[number, action] = 0
                 state, staying = after[line.state, action], reach
                 if self._may_fold(state):
-                    fold, call = game.check_or_fold(state), game.check_or_call(state)
+                    fold, call = self._table.check_or_fold(state), self._table.check_or_call(state)
                     folding = reach * answers[state][fold]
                     rows.append((number, action, game.next_state(state, fold), folding))
                     state, staying = game.next_state(state, call), reach - folding
@@ -107,16 +110,15 @@ class _LocalBestResponseSeat(Seat[State]):
     def _choices(self, line: Line[State]) -> list[int]:
         """The actions that it considers, ascending."""
         game, state = self._game, line.state
-        call, fold = game.check_or_call(state), game.check_or_fold(state)
+        call, fold = self._table.check_or_call(state), self._table.check_or_fold(state)
         if line.actions.count(DEALT) < self._agent.from_street:
             return [call]
         return [a for a in game.actions(state) if a in (call, fold) or a in self._agent.actions]
 
     def _may_fold(self, state: State) -> bool:
         """Whether the opponent is to answer a bet."""
-        game = self._game
-        answers = game.actor(state) == 1 - self._player
-        return answers and game.check_or_fold(state) != game.check_or_call(state)
+        answers = self._game.actor(state) == 1 - self._player
+        return answers and self._table.check_or_fold(state) != self._table.check_or_call(state)
 
     def _opponent_decisions(self, line: Line[State]) -> list[Line[State]]:
         """The beginnings of a line after which the opponent acted."""

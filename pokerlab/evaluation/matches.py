@@ -16,6 +16,7 @@ from torch import Tensor
 from pokerlab.agents.base import DEALT, Agent, Line, Seat
 from pokerlab.evaluation.aivat import Aivat, ValueFunction
 from pokerlab.games.base import CHANCE, TERMINAL, Floats, Game, Ints, State
+from pokerlab.games.parts import RunOuts, draw_outcome
 from pokerlab.search.payoffs import realised_payoffs
 
 MOST_DEALS = 8
@@ -225,7 +226,7 @@ class _Tables(Generic[State]):
             return
         before = [self._lines[at].state for at in self._at[tables]]
         after = [
-            self._game.draw_outcome(state, (first, second), fraction)
+            draw_outcome(self._game, state, (first, second), fraction)
             for state, (first, second), fraction in zip(
                 before,
                 self._hands[tables].tolist(),
@@ -276,12 +277,14 @@ class _Tables(Generic[State]):
 
     def _run_out(self, ends: Sequence[State]) -> None:
         """Deals what is to come where both are all-in, and pays."""
-        self._ends = [
-            self._game.run_out(state, (first, second), fractions)
-            for state, (first, second), fractions in zip(
-                ends, self._hands.tolist(), self._fractions.tolist(), strict=True
-            )
-        ]
+        self._ends = list(ends)
+        if isinstance(self._game, RunOuts):
+            self._ends = [
+                self._game.run_out(state, (first, second), fractions)
+                for state, (first, second), fractions in zip(
+                    ends, self._hands.tolist(), self._fractions.tolist(), strict=True
+                )
+            ]
         self._won = realised_payoffs(self._game, self._ends, self._hands)
 
     def hands(self, names: tuple[str, str]) -> Iterator[PlayedHand[State]]:

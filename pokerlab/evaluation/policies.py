@@ -14,6 +14,7 @@ from torch import Tensor
 from pokerlab.agents.base import DEALT, Agent, Line
 from pokerlab.games import names
 from pokerlab.games.base import CHANCE, TERMINAL, Game, State
+from pokerlab.games.parts import OpenSpielNames, openspiel_names
 from pokerlab.games.tree_size import too_large
 from pokerlab.search.best_response import Exploitability, exploitability
 from pokerlab.search.forest import Forest, divide, uniform_strategy
@@ -36,19 +37,6 @@ def check_memory(game: Game) -> None:
     """Raises a ValueError if the complete public tree does not fit in the memory that is free."""
     if (states := game.count_states()) and (reason := too_large(states, game.num_hands, 8, free=True)):
         raise ValueError(f"{game.name} has {reason}")
-
-
-def names_information_states(game: Game) -> bool:
-    """Whether a game says what OpenSpiel calls its information states."""
-    return type(game).information_state is not Game.information_state
-
-
-def check_exportable(game: Game) -> None:
-    """Raises a ValueError if OpenSpiel does not have the game."""
-    if game.openspiel_name is None:
-        raise ValueError(f"{game.name} is not in OpenSpiel")
-    if not names_information_states(game):
-        raise ValueError(f"{game.name} has no information_state, which names what is exported")
 
 
 class WholeGame(Generic[State]):
@@ -115,20 +103,20 @@ class WholeGame(Generic[State]):
         Raises:
             ValueError: OpenSpiel does not have the game.
         """
-        check_exportable(self.game)
+        openspiel_names(self.game)
         return dict(self.information_states(strategy))
 
     def information_states(self, strategy: Tensor) -> Iterator[tuple[str, dict[int, float]]]:
         """The same one by one; of a game that OpenSpiel does not have, states are named by hand and line."""
-        named = names_information_states(self.game)
         for d, state in enumerate(self.states):
             actions, possible = self.game.actions(state), self.game.possible_hands(state)
             for hand in possible.nonzero()[0].tolist():
                 chances = strategy[: len(actions), d, hand].tolist()
-                name = self.game.information_state(state, hand) if named else self._name(d, hand)
-                yield name, dict(zip(actions, chances, strict=True))
+                yield self._name(d, hand), dict(zip(actions, chances, strict=True))
 
     def _name(self, d: int, hand: int) -> str:
+        if isinstance(self.game, OpenSpielNames):
+            return self.game.information_state(self.states[d], hand)
         line = self.lines[d]
         taken = zip(line.actions, line.states[1:], strict=True)
         moves = [names.Move(None if action == DEALT else action, state) for action, state in taken]

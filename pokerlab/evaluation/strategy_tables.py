@@ -1,6 +1,6 @@
-"""Strategies of Kuhn and Leduc side by side: what each plays at every information state."""
+"""Strategies of a small game side by side: what each plays at every information state."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from textwrap import fill
@@ -14,12 +14,10 @@ from torch import Tensor
 from pokerlab.evaluation.cells import NEGLIGIBLE, draw_cells
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.base import CHANCE, TERMINAL, Floats, Game, State
-from pokerlab.games.kuhn import KuhnState
-from pokerlab.games.leduc import SUITS, LeducState
+from pokerlab.games.names import rank_of_hand, rank_of_outcome
 from pokerlab.search.forest import rows_of
 from pokerlab.search.solver import Solver
 
-RANKS = "JQK"
 ROW, COLUMN = 0.24, 0.58
 """Inches of a cell."""
 LETTERS = 7
@@ -49,36 +47,25 @@ def equilibrium(whole: WholeGame, iterations: int = 1000) -> Tensor:
 def public_lines(game: Game[State]) -> dict[State, str]:
     """How every public state where a player acts came about, such as ``raise call | Q on board | raise``.
 
-    In Kuhn and Leduc by ranks; in other games chance's outcomes have numbers. A state can have the same words
-    as others in Leduc: those with a board of the same rank.
+    Where a game has :class:`RankNames`, states that differ in suits alone have the same words.
     """
     found: dict[State, str] = {}
-    paths: list[tuple[State, tuple[str, ...]]] = [(game.root(), ())]
+    paths: list[tuple[State, str]] = [(game.root(), "")]
     while paths:
         state, path = paths.pop()
         actor = game.actor(state)
         if actor < CHANCE:
-            found[state] = _in_words(game, state) or " ".join(path) or "start"
+            found[state] = path.strip(" |") or "start"
             paths += [
-                (game.next_state(state, action), (*path, game.action_labels[action]))
+                (game.next_state(state, action), f"{path} {game.action_labels[action]}")
                 for action in game.actions(state)
             ]
         elif actor != TERMINAL:
-            outcomes = enumerate(game.chance_outcomes(state), start=1)
-            paths += [(outcome, (*path, f"| deal {number} |")) for number, outcome in outcomes]
+            paths += [
+                (outcome, f"{path} | {rank_of_outcome(game, state, outcome)} |")
+                for outcome in game.chance_outcomes(state)
+            ]
     return found
-
-
-def _in_words(game: Game, state: Hashable) -> str:
-    """From the fields of Kuhn's and Leduc's states; else nothing, and at the root."""
-    if isinstance(state, KuhnState):
-        return " ".join(game.action_labels[action] for action in state.actions)
-    if not isinstance(state, LeducState):
-        return ""
-    words = [" ".join(game.action_labels[action] for action in actions) for actions in state.rounds]
-    if state.board is not None:
-        words.insert(1, f"{RANKS[state.board // SUITS]} on board")
-    return " | ".join(word for word in words if word)
 
 
 def rows(whole: WholeGame) -> list[Row]:
@@ -87,10 +74,7 @@ def rows(whole: WholeGame) -> list[Row]:
     found: dict[tuple[int, str, str], list[tuple[int, int]]] = {}
     for node, state in enumerate(whole.states):
         for hand in whole.game.possible_hands(state).nonzero()[0].tolist():
-            card = f"hand {hand}"
-            if isinstance(state, KuhnState | LeducState):
-                card = RANKS[hand // SUITS if isinstance(state, LeducState) else hand]
-            key = whole.game.actor(state), lines[state], card
+            key = whole.game.actor(state), lines[state], rank_of_hand(whole.game, hand)
             found.setdefault(key, []).append((node, hand))
     return [
         Row(*key, nodes=tuple(node for node, _ in members), hands=tuple(hand for _, hand in members))

@@ -1,4 +1,4 @@
-"""No-limit betting on one street, heads up, enumerated by a compiled loop: for ``Game.unfold``.
+"""No-limit betting on one street, heads up, enumerated by a compiled loop: for trees.
 
 The rules of no-limit hold'em: a bet is at least the big blind, a raise at least the last bet or raise of
 the street, or either is all-in. What a player has beyond the opponent's chips cannot be won or lost, so

@@ -157,6 +157,12 @@ class Leduc(Game[LeducState]):
     def outcome_names(self, outcome: LeducState) -> tuple[str, ...]:
         return () if outcome.board is None else (NAMES[outcome.board],)
 
+    def hand_rank(self, hand: int) -> str:
+        return NAMES[hand][0]
+
+    def outcome_rank(self, outcome: LeducState) -> str:
+        return "" if outcome.board is None else f"{NAMES[outcome.board][0]} on board"
+
     def information_state(self, state: LeducState, hand: int) -> str:
         player = self.actor(state)
         money = " ".join(str(STACK - committed) for committed in state.committed)

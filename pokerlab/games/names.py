@@ -42,6 +42,17 @@ class DealNames(Protocol[_State]):
         """What chance has just done to come to ``outcome``, such as ``2s``, then other words for it."""
 
 
+@runtime_checkable
+class RankNames(Protocol[_State]):
+    """What a game calls hands and deals where suits do not matter: an optional part of a :class:`Game`."""
+
+    def hand_rank(self, hand: int) -> str:
+        """A private hand without its suit, such as ``Q``."""
+
+    def outcome_rank(self, outcome: _State) -> str:
+        """What chance has just done to come to ``outcome``, without the suit, such as ``Q on board``."""
+
+
 class Move(NamedTuple, Generic[State]):
     """A step of a line."""
 
@@ -66,6 +77,16 @@ def outcome_name(game: Game[State], state: State, outcome: State) -> str:
     if isinstance(game, DealNames):
         return str(game.outcome_names(outcome)[0])
     return f"deal-{game.chance_outcomes(state).index(outcome) + 1}"
+
+
+def rank_of_hand(game: Game, hand: int) -> str:
+    """What the game calls a hand where suits do not matter."""
+    return game.hand_rank(hand) if isinstance(game, RankNames) else hand_name(game, hand)
+
+
+def rank_of_outcome(game: Game[State], state: State, outcome: State) -> str:
+    """What the game calls the step from a chance state to ``outcome``, where suits do not matter."""
+    return game.outcome_rank(outcome) if isinstance(game, RankNames) else outcome_name(game, state, outcome)
 
 
 def read_line(game: Game[State], text: str) -> list[Move[State]]:

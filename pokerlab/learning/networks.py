@@ -2,9 +2,9 @@
 
 Inputs are a public state's features (``[n, F]``) and both players' beliefs (``[n, 2, H]``), scaled so that a
 uniform belief is all ones. Hidden layers are Linear, LayerNorm, GELU, as in ReBeL (arXiv 2007.13544,
-appendix). Hands may have features too (:meth:`Game.hand_features`: cards, ranks, suits). A hand's weights in
-the first and the last layer are then the sum of its own and those of its features, so that hands share what
-they have in common.
+appendix). Hands may have features too (cards, ranks, suits: :class:`~pokerlab.games.parts.HandFeatures`). A
+hand's weights in the first and the last layer are then the sum of its own and those of its features, so that
+hands share what they have in common.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pokerlab.games.base import Game, PayoffOperator
+from pokerlab.games.parts import HandFeatures, network_features
 from pokerlab.search.forest import Forest, uniform_strategy
 from pokerlab.search.leaves import LeafValues
 
@@ -40,13 +41,13 @@ class BeliefMLP(nn.Module):
             raise ValueError(
                 f"a network needs hidden >= 1 and layers >= 1, got hidden={hidden}, layers={layers}"
             )
-        self.from_features = nn.Linear(game.num_features, hidden)
+        self.from_features = nn.Linear(network_features(game).num_features, hidden)
         self.from_beliefs = nn.Linear(2 * game.num_hands, hidden, bias=False)
         blocks: list[nn.Module] = [nn.LayerNorm(hidden), nn.GELU()]
         for _ in range(layers - 1):
             blocks += [nn.Linear(hidden, hidden), nn.LayerNorm(hidden), nn.GELU()]
         self.rest = nn.Sequential(*blocks, nn.Linear(hidden, outputs * game.num_hands))
-        features = game.hand_features()
+        features = game.hand_features() if isinstance(game, HandFeatures) else None
         common = torch.zeros(0, game.num_hands) if features is None else torch.as_tensor(features.T).float()
         self.register_buffer("hand_features", common, persistent=False)
         self._common, self._outputs = len(common), outputs

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from pokerlab.games.base import Relabellings
+from pokerlab.games.parts import Relabellings
 from pokerlab.selfplay.examples import SomeExamples
 
 

@@ -26,7 +26,7 @@ class LeafEvaluator(Protocol):
         """Prepares to evaluate ``L`` leaves, whose beliefs change at every iteration.
 
         Args:
-            features: ``[L, F]``, see :meth:`Game.features`.
+            features: ``[L, F]``, see :class:`~pokerlab.games.parts.NetworkFeatures`.
             possible: ``[L, H]`` 1 for hands that the board leaves possible.
         """
         ...

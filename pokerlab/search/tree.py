@@ -13,18 +13,9 @@ from typing import Generic, TypeAlias
 
 import numpy as np
 
-from pokerlab.games.base import (
-    CHANCE,
-    LEAF,
-    TERMINAL,
-    Bools,
-    Floats,
-    Game,
-    Ints,
-    LazyStates,
-    State,
-    Symmetry,
-)  # fmt: skip
+from pokerlab.games.base import CHANCE, LEAF, TERMINAL, Bools, Floats, Game, Ints, State
+from pokerlab.games.parts import Symmetry
+from pokerlab.games.unfolding import LazyStates, unfold, walk
 from pokerlab.loops import compiled
 
 Edge: TypeAlias = tuple[int, int]
@@ -46,7 +37,7 @@ class PublicNodes(Generic[State]):
     board: Ints
     """``[n]`` which of the tree's boards."""
     features: Floats
-    """``[n, F]``, see :meth:`Game.features`."""
+    """``[n, F]``, see :class:`~pokerlab.games.parts.NetworkFeatures`."""
     pot: Floats
     """``[n]`` chips."""
 
@@ -168,9 +159,9 @@ def build_tree(
             played to the end; None: all are kept.
     """
     if symmetry:
-        unfolded = game.walk(root, depth_limited=depth_limited, symmetry=symmetry)
+        unfolded = walk(game, root, depth_limited=depth_limited, symmetry=symmetry)
     else:
-        unfolded = game.unfold(root, depth_limited=depth_limited)
+        unfolded = unfold(game, root, depth_limited=depth_limited)
     kind, above = unfolded.kind, unfolded.above
     last_edge, own_moves, moves, fanout, dealt = _follow(kind, above)
     decisions, terminals, leaves = (
@@ -210,7 +201,7 @@ def build_tree(
 
 @compiled
 def _follow(kind: Ints, above: Ints) -> tuple[Ints, Ints, Ints, Ints, Bools]:
-    """What the moves on the way from the root add up to, for states in the order of ``Game.unfold``.
+    """What the moves on the way from the root add up to, for states in the order of ``unfold``.
 
     Returns:
         ``[2, N, 2]`` each player's last own edge, ``[2, N]`` how many own moves lie above, ``[N]`` moves of

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pokerlab.games.base import Game
+from pokerlab.games.parts import network_features
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class ValueExamples(Examples):
         """No examples; says what one looks like."""
         hands, floats = game.num_hands, torch.float32
         return ValueExamples(
-            features=torch.empty(0, game.num_features, dtype=floats),
+            features=torch.empty(0, network_features(game).num_features, dtype=floats),
             beliefs=torch.empty(0, 2, hands, dtype=floats),
             possible=torch.empty(0, hands, dtype=torch.bool),
             values=torch.empty(0, 2, hands, dtype=floats),
@@ -86,7 +87,7 @@ class PolicyExamples(Examples):
         """No examples; says what one looks like."""
         hands, actions, floats = game.num_hands, game.num_actions, torch.float32
         return PolicyExamples(
-            features=torch.empty(0, game.num_features, dtype=floats),
+            features=torch.empty(0, network_features(game).num_features, dtype=floats),
             beliefs=torch.empty(0, 2, hands, dtype=floats),
             possible=torch.empty(0, hands, dtype=torch.bool),
             legal=torch.empty(0, actions, dtype=torch.bool),

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pokerlab.games.base import Game, State
+from pokerlab.games.parts import Variation, features_of
 from pokerlab.search.best_response import strategy_values
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafEvaluator
@@ -131,7 +132,7 @@ class SelfPlay(Generic[State]):
         """Of ``[2, B, H]`` beliefs and infostate values in chips at the roots."""
         roots = [tree.root for tree in forest.trees]
         tree_of = torch.as_tensor(forest.tree_of)
-        features = torch.tensor([self.game.features(root) for root in roots])[tree_of]
+        features = torch.as_tensor(features_of(self.game, roots)).float()[tree_of]
         pot = torch.tensor([self.game.pot(root) for root in roots])[tree_of]
         return ValueExamples(
             features=features,
@@ -177,8 +178,9 @@ class SelfPlay(Generic[State]):
         return subgame.argsort(stable=True)[place.flatten()]
 
     def _vary(self, frontier: BeliefStates[State], generator: torch.Generator) -> BeliefStates[State]:
-        if not self.game.varies:
+        game = self.game
+        if not isinstance(game, Variation) or not game.varies:
             return frontier
         seeds = torch.randint(1, 2**62, (len(frontier.states),), generator=generator).tolist()
-        states = [self.game.varied(state, seed) for state, seed in zip(frontier.states, seeds, strict=True)]
+        states = [game.vary(state, seed) for state, seed in zip(frontier.states, seeds, strict=True)]
         return BeliefStates(states, frontier.beliefs)

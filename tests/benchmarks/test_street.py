@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.street import FOLD_KERNEL, SHOWDOWN_KERNEL, Street, StreetState
-from pokerlab.games.base import TERMINAL, Game, Unfolded
+from pokerlab.games.base import TERMINAL
 from pokerlab.games.betting import CALL, FOLD
+from pokerlab.games.unfolding import Unfolded, walk
 from pokerlab.search.best_response import exploitability
 from pokerlab.search.forest import Forest
 from pokerlab.search.solver import Solver
@@ -133,7 +134,7 @@ def test_compiled_unfolding_is_the_plain_walk(
         actions = game.actions(root)
         after = game.next_state(root, actions[move % len(actions)])
         root = root if game.actor(after) == TERMINAL else after
-    ours, walked = game.unfold(root, depth_limited=True), Game.unfold(game, root, depth_limited=True)
+    ours, walked = game.unfold(root, depth_limited=True), walk(game, root, depth_limited=True)
     assert list(ours.states) == list(walked.states)
     for field in fields(Unfolded):
         if field.name != "states":

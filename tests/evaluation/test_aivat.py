@@ -18,6 +18,7 @@ from pokerlab.games.holdem import Holdem
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
+from pokerlab.games.parts import table_play
 from pokerlab.search.payoffs import realised_payoffs
 
 Table = Mapping[Any, Tensor]
@@ -166,7 +167,7 @@ def test_checking_down_is_worth_what_the_tree_says_if_both_always_check_and_call
         table = {}
         for state in whole.states:
             table[state] = torch.zeros(game.num_actions, game.num_hands, dtype=torch.float64)
-            table[state][game.check_or_call(state)] = 1
+            table[state][table_play(game).check_or_call(state)] = 1
         tree, down = TreeValues(game, table), CheckDown(game)
         for player in (0, 1):
             states = [

@@ -10,6 +10,7 @@ from pokerlab.games.base import Game
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
+from pokerlab.games.parts import openspiel_names
 from pokerlab.learning.networks import PolicyNetwork, ValueNetwork
 from pokerlab.search.solver import Solver
 
@@ -44,7 +45,9 @@ def test_an_exported_policy_has_openspiels_nash_conv(game: Game, kind: str) -> N
     else:
         strategy = learned(whole, kind)
     exported = {state: list(chances.items()) for state, chances in whole.export(strategy).items()}
-    theirs = pyspiel.nash_conv(pyspiel.load_game(game.openspiel_name), pyspiel.TabularPolicy(exported), True)
+    theirs = pyspiel.nash_conv(
+        pyspiel.load_game(openspiel_names(game).openspiel_name), pyspiel.TabularPolicy(exported), True
+    )
     assert whole.exploitability(strategy).nash_conv.item() == pytest.approx(theirs, abs=1e-9)
     assert theirs > 1e-5  # not by chance
 

@@ -19,7 +19,7 @@ from pokerlab.evaluation.hand_histories import acpc, phh, write_histories
 from pokerlab.evaluation.matches import PlayedHand, play_match
 from pokerlab.games.base import CHANCE, TERMINAL
 from pokerlab.games.betting import CALL, FOLD, SMALLEST_BET
-from pokerlab.games.holdem import Holdem, HoldemState, _dealt
+from pokerlab.games.holdem import Holdem, HoldemState
 from pokerlab.games.kuhn import Kuhn
 
 Hand: TypeAlias = PlayedHand[HoldemState]
@@ -70,7 +70,7 @@ def play(game: Holdem, rng: Random) -> Hand:
         state = states[-1]
         if player == CHANCE:
             street = game.boards.index(len(state.board)) + 1
-            states.append(_dealt(state, board[len(state.board) : game.boards[street]]))
+            states.append(state.deal(board[len(state.board) : game.boards[street]]))
             continue
         actions = game.actions(state)
         kinds = [3 if action == game.all_in else min(action, SMALLEST_BET) for action in actions]
@@ -206,7 +206,7 @@ def test_a_published_hand() -> None:
     for move in moves:
         state = states[-1]
         if isinstance(move, tuple):
-            states.append(_dealt(state, move))
+            states.append(state.deal(move))
         else:
             states.append(game.next_state(state, game.action_labels.index(move)))
     first, second = (int(game.deck.hand_of[game.deck.read_cards(cards)]) for cards in ("9hQc", "5dQd"))

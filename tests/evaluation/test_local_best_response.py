@@ -23,6 +23,7 @@ from pokerlab.games.holdem import Holdem
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import CALL, CARDS, FOLD, RAISE, SUITS, Leduc, LeducState
 from pokerlab.games.liars_dice import LiarsDice
+from pokerlab.games.parts import table_play
 from pokerlab.learning.networks import PolicyNetwork
 from pokerlab.search.solver import Solver
 
@@ -123,7 +124,7 @@ def test_it_can_be_kept_from_betting(name: str, against: str) -> None:
     game, agent = whole.game, opponent(against, whole)
     passive = LocalBestResponse(game, agent, actions=[])
     for line in whole.lines[::5]:
-        allowed = {game.check_or_call(line.state), game.check_or_fold(line.state)}
+        allowed = {table_play(game).check_or_call(line.state), table_play(game).check_or_fold(line.state)}
         chances = passive.sit_down(game.actor(line.state), 0).strategies([line])[0]
         assert {action for action in range(game.num_actions) if chances[action].any()} <= allowed
     found, best = values(whole, passive, agent)
@@ -162,7 +163,7 @@ def test_it_must_know_a_strategy() -> None:
 
 def test_there_is_none_without_calling() -> None:
     game = LiarsDice(1, 3)
-    with pytest.raises(NotImplementedError, match="has no calling"):
+    with pytest.raises(ValueError, match="has no calling"):
         LocalBestResponse(game, Uniform(game)).sit_down(0, 0).strategies([Line((game.root(),))])
 
 

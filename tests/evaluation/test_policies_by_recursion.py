@@ -13,6 +13,7 @@ from pokerlab.evaluation.policies import WholeGame, search_policy
 from pokerlab.games.base import CHANCE, TERMINAL, Game
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
+from pokerlab.games.parts import network_features
 from pokerlab.learning.networks import PolicyNetwork, ValueNetwork
 from pokerlab.search.leaves import LeafEvaluator, LeafValues
 from pokerlab.search.solver import Solver
@@ -77,7 +78,7 @@ def recursive_network_policy(game: Game, network: PolicyNetwork) -> Policy:
         actions = list(game.actions(state))
         legal = torch.zeros(1, game.num_actions, dtype=torch.bool)
         legal[0, actions] = True
-        features = torch.tensor([game.features(state)], dtype=torch.float64)
+        features = torch.tensor([network_features(game).features(state)], dtype=torch.float64)
         with torch.no_grad():
             log_policy = network(features, torch.as_tensor(beliefs)[None], legal)
         policy[state] = log_policy[0, actions].exp().numpy()

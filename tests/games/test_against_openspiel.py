@@ -13,6 +13,7 @@ from pokerlab.games.base import CHANCE, TERMINAL, Game
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import CALL, FOLD, RAISE, Leduc, LeducState
 from pokerlab.games.liars_dice import LiarsDice
+from pokerlab.games.parts import network_features, openspiel_names
 
 CARD_GAMES: list[Game] = [Kuhn(), Leduc()]
 GAMES: list[Game] = [*CARD_GAMES, LiarsDice(1, 4), LiarsDice(2, 2)]
@@ -66,7 +67,9 @@ def check_state(game: Game, hands: tuple[int, int], ours: Any, theirs: Any) -> N
     else:
         assert actor == theirs.current_player()
         assert list(game.actions(ours)) == theirs.legal_actions()
-        assert game.information_state(ours, hands[actor]) == theirs.information_state_string()
+        assert (
+            openspiel_names(game).information_state(ours, hands[actor]) == theirs.information_state_string()
+        )
 
 
 def check_payoffs(game: Game, hands: tuple[int, int], ours: Any, theirs: Any) -> None:
@@ -136,9 +139,11 @@ def test_features_tell_the_decision_states_of_a_subgame_apart() -> None:
         trees = [build_tree(game, root, depth_limited=True)]
         trees += [build_tree(game, leaf, depth_limited=True) for leaf in trees[0].leaves.states]
         for tree in trees:
-            rows = [tuple(game.features(state)) for state in tree.decisions.states]
+            rows = [tuple(network_features(game).features(state)) for state in tree.decisions.states]
             assert len(set(rows)) == len(rows)
-            assert all(len(row) == game.num_features and max(map(abs, row)) <= 1 for row in rows)
+            assert all(
+                len(row) == network_features(game).num_features and max(map(abs, row)) <= 1 for row in rows
+            )
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,14 @@ from pokerlab.games.holdem import Holdem, HoldemState
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc, LeducState
 from pokerlab.games.liars_dice import LiarsDice
+from pokerlab.games.parts import (
+    RunOuts,
+    call_down,
+    call_down_by_rules,
+    draw_outcome,
+    draw_outcome_by_rules,
+    table_play,
+)
 
 DOUBLE = torch.empty(0, dtype=torch.float64)
 FOLD, CALL, POT, ALL_IN = range(4)
@@ -56,7 +64,7 @@ def after(game: Game, line: Sequence[int], hands: tuple[int, int] = (0, 0)) -> A
     for action in line:
         state = game.next_state(state, action)
         if game.actor(state) == CHANCE:
-            state = game.draw_outcome(state, hands, 0)
+            state = draw_outcome(game, state, hands, 0)
     return state
 
 
@@ -64,7 +72,7 @@ def before_deal(game: Game) -> Any:
     """After checks and calls."""
     state = game.root()
     while game.actor(state) != CHANCE:
-        state = game.next_state(state, game.check_or_call(state))
+        state = game.next_state(state, table_play(game).check_or_call(state))
     return state
 
 
@@ -89,10 +97,10 @@ def test_each_outcome_that_leaves_both_hands_has_an_equal_share_of_fractions(gam
             if game.possible_hands(outcome)[hands[0]] and game.possible_hands(outcome)[hands[1]]
         ]
         points = 3 * len(allowed)
-        drawn = [game.draw_outcome(state, hands, (point + 0.5) / points) for point in range(points)]
+        drawn = [draw_outcome(game, state, hands, (point + 0.5) / points) for point in range(points)]
         assert drawn == [outcome for outcome in allowed for _ in range(3)]  # in their order
-        assert game.draw_outcome(state, hands, 0) == allowed[0]
-        assert game.draw_outcome(state, hands, 1 - 2**-53) == allowed[-1]
+        assert draw_outcome(game, state, hands, 0) == allowed[0]
+        assert draw_outcome(game, state, hands, 1 - 2**-53) == allowed[-1]
 
 
 @EACH_HOLDEM
@@ -100,7 +108,7 @@ def test_each_outcome_that_leaves_both_hands_has_an_equal_share_of_fractions(gam
 def test_hold_em_draws_what_any_game_does(game: Holdem, fraction: float, of_hands: int) -> None:
     state = before_deal(game)
     hands = some_hands(game, state, 20)[of_hands]
-    assert game.draw_outcome(state, hands, fraction) == Game.draw_outcome(game, state, hands, fraction)
+    assert draw_outcome(game, state, hands, fraction) == draw_outcome_by_rules(game, state, hands, fraction)
 
 
 def test_flops_of_a_whole_deck_are_drawn_equally_often() -> None:
@@ -195,11 +203,11 @@ def test_where_all_cards_are_dealt_there_is_nothing_to_run_out(game: Game) -> No
     state = game.root()
     while game.actor(state) != TERMINAL:
         state = (
-            game.draw_outcome(state, (0, 1), 0.5)
+            draw_outcome(game, state, (0, 1), 0.5)
             if game.actor(state) == CHANCE
-            else game.next_state(state, game.check_or_call(state))
+            else game.next_state(state, table_play(game).check_or_call(state))
         )
-    assert game.run_out(state, (0, 1), fractions_of(0)) == state
+    assert not isinstance(game, RunOuts)
 
 
 # Calling down
@@ -243,7 +251,7 @@ def test_hold_em_is_called_down_before_a_deal_as_any_game_is(game: Holdem, line:
 
 
 def check_called_down(game: Holdem, state: HoldemState) -> None:
-    found, expected = game.called_down(state), Game.called_down(game, state)
+    found, expected = call_down(game, state), call_down_by_rules(game, state)
     generator = torch.Generator().manual_seed(0)
     reach = torch.rand(game.num_hands, dtype=torch.float64, generator=generator)
     reach *= torch.as_tensor(game.possible_hands(state))
@@ -255,10 +263,10 @@ def check_called_down(game: Holdem, state: HoldemState) -> None:
 
 def test_leduc_is_called_down_over_all_boards() -> None:
     game = Leduc()
-    ends = game.called_down(LeducState(rounds=((2,),), committed=(3, 1)))
+    ends = call_down(game, LeducState(rounds=((2,),), committed=(3, 1)))
     assert [(end.chips, probability) for end, probability in ends] == [((3, 3), 1 / 4)] * 6
     assert len({end.kernel for end, _ in ends}) == 6
-    ((end, probability),) = game.called_down(LeducState(((2, 1), (2,)), (7, 3), board=1))
+    ((end, probability),) = call_down(game, LeducState(((2, 1), (2,)), (7, 3), board=1))
     assert (end.chips, probability) == ((7, 7), 1)
 
 
@@ -269,7 +277,7 @@ def test_leduc_is_called_down_over_all_boards() -> None:
 def test_one_can_always_check_or_call_and_check_or_fold(game: Game) -> None:
     facing = 0
     for state in WholeGame(game).states:
-        call, fold = game.check_or_call(state), game.check_or_fold(state)
+        call, fold = table_play(game).check_or_call(state), table_play(game).check_or_fold(state)
         assert {call, fold} <= set(game.actions(state))
         called, folded = game.next_state(state, call), game.next_state(state, fold)
         assert game.pot(folded) == game.pot(state)  # puts nothing in
@@ -287,12 +295,12 @@ def test_one_can_always_check_or_call_and_check_or_fold(game: Game) -> None:
 
 def test_liars_dice_has_neither() -> None:
     game = LiarsDice(1, 3)
-    with pytest.raises(NotImplementedError, match="liars_dice_1x3f has no calling"):
-        game.check_or_call(game.root())
-    with pytest.raises(NotImplementedError, match="liars_dice_1x3f has no folding"):
-        game.check_or_fold(game.root())
-    with pytest.raises(NotImplementedError, match="liars_dice_1x3f has no calling"):
-        game.called_down(game.root())
+    assert not hasattr(game, "check_or_call")
+    assert not hasattr(game, "check_or_fold")
+    with pytest.raises(ValueError, match="liars_dice_1x3f has no calling"):
+        table_play(game)
+    with pytest.raises(ValueError, match="liars_dice_1x3f has no calling"):
+        call_down(game, game.root())
 
 
 @pytest.mark.parametrize(

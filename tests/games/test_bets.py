@@ -7,6 +7,7 @@ import pytest
 from pokerlab.games.base import TERMINAL
 from pokerlab.games.holdem import Holdem, HoldemState
 from pokerlab.games.names import action_name, read_line
+from pokerlab.games.unfolding import unfold, walk
 from pokerlab.search.tree import build_tree
 
 SPOT: dict[str, Any] = {"board": "Td9d6hQc2s", "pot": 200, "stack": 900, "blinds": (1, 1)}
@@ -89,7 +90,7 @@ def test_a_street_is_enumerated_with_its_donk_bets() -> None:
     game = spot(**DONK, donk_bets=[0.3], stack=2000)
     for line in (*PLAIN_LINES, *AGGRESSOR_LINES):
         root: HoldemState = read_line(game, line)[-1].state
-        fast, plain = (unfold(root, depth_limited=True) for unfold in (game.unfold, game.walk))
+        fast, plain = (way(game, root, depth_limited=True) for way in (unfold, walk))
         assert list(fast.states) == list(plain.states)
 
 

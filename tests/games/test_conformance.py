@@ -12,6 +12,7 @@ from pokerlab.games.base import Floats, Game, PayoffOperator, Terminal
 from pokerlab.games.holdem import Holdem
 from pokerlab.games.kuhn import BET, PASS, Kuhn, KuhnState
 from pokerlab.games.leduc import Leduc, LeducState
+from pokerlab.games.unfolding import walk
 from pokerlab.testing import check_game
 
 NAMES = [name for name in game_names() if name != "hunl"]
@@ -85,7 +86,7 @@ class MassOfAll(Kuhn):
 
 class OtherTree(Leduc):
     def unfold(self, root: LeducState, *, depth_limited: bool) -> Any:
-        found = self.walk(root, depth_limited=depth_limited)
+        found = walk(self, root, depth_limited=depth_limited)
         found.pot[-1] += 1
         return found
 

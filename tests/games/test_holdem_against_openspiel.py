@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.base import CHANCE, TERMINAL
 from pokerlab.games.holdem import Holdem, HoldemState
+from pokerlab.games.parts import openspiel_names
 from pokerlab.search.forest import uniform_strategy
 from pokerlab.search.solver import Solver
 
@@ -170,7 +171,7 @@ def test_a_policy_has_openspiels_value_and_nash_conv(kind: str, name: str) -> No
     exported = {state: list(chances.items()) for state, chances in tree.export(strategy).items()}
     policy = pyspiel.TabularPolicy(exported)
 
-    start = pyspiel.load_game(tree.game.openspiel_name).new_initial_state()
+    start = pyspiel.load_game(openspiel_names(tree.game).openspiel_name).new_initial_state()
     returns = pyspiel.expected_returns(start, policy, -1, True)
     best = []
     for responder in best_responders(name):

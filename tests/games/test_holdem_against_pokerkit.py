@@ -14,7 +14,7 @@ from pokerkit import Automation, Card, NoLimitTexasHoldem, StandardHighHand, Sta
 
 from pokerlab.games.base import CHANCE, TERMINAL, Terminal
 from pokerlab.games.betting import CALL, FOLD, SMALLEST_BET
-from pokerlab.games.holdem import Holdem, HoldemState, _dealt
+from pokerlab.games.holdem import Holdem, HoldemState
 
 HANDS = 10_000
 PARTS = 10
@@ -163,7 +163,7 @@ def play(game: Holdem, rules: Rules, rng: Random) -> Played:
     likely = rng.choice([(1, 4, 2, 0.2), (0.2, 6, 1, 0.01), (1, 1, 1, 1)])
     while (player := game.actor(ours)) != TERMINAL:
         if player == CHANCE:
-            ours = _dealt(ours, tuple(board[len(ours.board) : game.boards[len(ours.actions)]]))
+            ours = ours.deal(tuple(board[len(ours.board) : game.boards[len(ours.actions)]]))
             continue
         check_state(game, rules, ours, theirs)
         actions = game.actions(ours)
@@ -218,5 +218,5 @@ def test_cards_are_dealt_as_in_these_hands() -> None:
         while ANY_GAME.actor(called) != CHANCE:
             called = ANY_GAME.next_state(called, CALL)
         dealt = ANY_GAME.chance_outcomes(called)
-        assert list(dealt) == [_dealt(called, state.board[len(root.board) :]) for state in dealt]
+        assert list(dealt) == [called.deal(state.board[len(root.board) :]) for state in dealt]
         assert len(dealt) == comb(52 - len(root.board), 1 if root.board else 3)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pokerlab.games.base import CHANCE, Game
+from pokerlab.games.base import CHANCE
 from pokerlab.games.holdem import Holdem, HoldemState
+from pokerlab.games.unfolding import walk
 
 GAME = Holdem("hunl", bets=[[0.5, 1.0], [1.0]], jitter=0.1, most_deals=64)
 SEEDS = st.integers(1, 2**62 - 1)
@@ -21,7 +22,7 @@ def flop_to_come(game: Holdem) -> HoldemState:
 
 @given(seed=SEEDS)
 def test_sizes_move_by_at_most_the_jitter_and_stay_for_the_street(seed: int) -> None:
-    varied = GAME.varied(GAME.root(), seed)
+    varied = GAME.vary(GAME.root(), seed)
     for action in set(GAME.actions(varied)) & {2, 3}:  # half a pot can turn out less than the least raise
         by = (GAME.next_state(varied, action).committed[1] - 100) / 200
         assert abs(by - {2: 0.5, 3: 1.0}[action]) <= 0.1
@@ -34,17 +35,15 @@ def test_sizes_move_by_at_most_the_jitter_and_stay_for_the_street(seed: int) -> 
 @settings(max_examples=10)
 @given(seed=SEEDS)
 def test_a_varied_street_unfolds_as_the_rules_say(seed: int) -> None:
-    root = GAME.varied(GAME.root(), seed)
-    fast, plain = GAME.unfold(root, depth_limited=True), Game.unfold(GAME, root, depth_limited=True)
+    root = GAME.vary(GAME.root(), seed)
+    fast, plain = GAME.unfold(root, depth_limited=True), walk(GAME, root, depth_limited=True)
     assert list(fast.states) == list(plain.states)
     np.testing.assert_allclose(fast.pot, plain.pot)
     np.testing.assert_array_equal(fast.kind, plain.kind)
 
 
 def test_seeds_make_a_difference_and_are_the_only_one() -> None:
-    first, again, other = (
-        GAME.unfold(GAME.varied(GAME.root(), s), depth_limited=True).pot for s in (1, 1, 2)
-    )
+    first, again, other = (GAME.unfold(GAME.vary(GAME.root(), s), depth_limited=True).pot for s in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert len(first) != len(other) or np.abs(first - other).max() > 1
 
@@ -53,7 +52,7 @@ def test_seeds_make_a_difference_and_are_the_only_one() -> None:
 @given(seed=SEEDS)
 def test_drawn_deals_meet_all_pairs_of_hands_about_alike(seed: int) -> None:
     """Their probabilities add up to about 1 for every two hands, as those of all deals do exactly."""
-    state = GAME.varied(flop_to_come(GAME), seed)
+    state = GAME.vary(flop_to_come(GAME), seed)
     outcomes = GAME.chance_outcomes(state)
     assert len(outcomes) == 51  # three decks of 17 flops
     assert len({outcome.board for outcome in outcomes}) > 45
@@ -69,9 +68,9 @@ def test_few_deals_are_all_there() -> None:
     game = Holdem("turn", board="Td9d6hQc", pot=200, stack=900, most_deals=64, jitter=0.0)
     state = game.next_state(game.next_state(game.root(), 1), 1)
     assert game.actor(state) == CHANCE
-    assert game.varied(state, 5) == state
+    assert game.vary(state, 5) == state
     assert len(game.chance_outcomes(state)) == 48
-    assert game.varied(game.root(), 5) == game.root()
+    assert game.vary(game.root(), 5) == game.root()
 
 
 @pytest.mark.parametrize(("ranks", "suits", "deals"), [(13, 4, (0, 3, 1, 1)), (4, 3, (0, 2, 1))])

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pokerlab.games.base import CHANCE, TERMINAL, Game
+from pokerlab.games.base import CHANCE, TERMINAL
 from pokerlab.games.holdem import Holdem, HoldemState
+from pokerlab.games.unfolding import walk
 
 FIELDS = ("kind", "above", "action", "chance", "boards", "board", "pot", "kernel", "chips", "features")
 GAMES = {
@@ -42,7 +43,7 @@ def test_a_street_unfolds_as_the_rules_say(name: str, data: st.DataObject) -> No
     root = some_state(game, data)
     if game.actor(root) == CHANCE and not root.board:
         return  # 22,100 flops say no more than 49 turns
-    fast, plain = game.unfold(root, depth_limited=True), Game.unfold(game, root, depth_limited=True)
+    fast, plain = game.unfold(root, depth_limited=True), walk(game, root, depth_limited=True)
     for field in FIELDS:
         np.testing.assert_allclose(
             getattr(fast, field), getattr(plain, field), rtol=1e-12, atol=1e-12, err_msg=field

@@ -16,6 +16,7 @@ from pokerlab.games.holdem import Holdem
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
+from pokerlab.games.parts import network_features
 from pokerlab.learning.networks import BeliefMLP, PolicyNetwork, ValueNetwork
 
 HOLDEM = Holdem("holdem", ranks=4, suits=2, stack=12, blinds=(1, 2), bets=[[1]], deals=(0, 1))
@@ -45,7 +46,10 @@ def value_network(game: Game, seed: int, *, zero_sum: bool = True, layers: int =
 
 def features_of(game: Game, n: int, seed: int = 0) -> Tensor:
     return torch.rand(
-        n, game.num_features, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
+        n,
+        network_features(game).num_features,
+        dtype=torch.float64,
+        generator=torch.Generator().manual_seed(seed),
     )
 
 
@@ -107,7 +111,7 @@ def test_a_uniform_belief_is_all_ones_to_the_first_layer(game: Game) -> None:
     network, seen = BeliefMLP(game, outputs=4, hidden=8, layers=2), []
     network.from_beliefs.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     uniform = torch.full((3, 2, game.num_hands), 1 / game.num_hands)
-    network(network.embed_features(torch.zeros(3, game.num_features)), uniform)
+    network(network.embed_features(torch.zeros(3, network_features(game).num_features)), uniform)
     torch.testing.assert_close(seen, [torch.ones(3, 2 * game.num_hands)])
 
 

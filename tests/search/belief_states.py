@@ -13,6 +13,7 @@ from pokerlab.games.base import CHANCE, Game, MatrixPayoffs, PayoffOperator
 from pokerlab.games.kuhn import KuhnState
 from pokerlab.games.leduc import LeducState
 from pokerlab.games.liars_dice import LiarsDice, LiarsDiceState
+from pokerlab.games.parts import network_features
 from pokerlab.search.leaves import LeafValues
 
 
@@ -75,7 +76,7 @@ class LinearLeaves:
             return torch.randn(shape, generator=generator, dtype=torch.float64)
 
         self.from_beliefs = draw(2, 2 * game.num_hands, game.num_hands)
-        self.from_features = draw(2, game.num_features, game.num_hands)
+        self.from_features = draw(2, network_features(game).num_features, game.num_hands)
         self.queries: list[Tensor] = []
         """The beliefs of every query."""
 
@@ -91,6 +92,6 @@ class LinearLeaves:
 
     def in_numpy(self, game: Game, state: Any, beliefs: Floats) -> Floats:
         """The same values of one public state, ``[2, H]``."""
-        features = np.array(game.features(state))
+        features = np.array(network_features(game).features(state))
         of_beliefs = np.einsum("i,pih->ph", beliefs.flatten(), self.from_beliefs.numpy())
         return of_beliefs + np.einsum("i,pih->ph", features, self.from_features.numpy())

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pokerlab.games.base import CHANCE, TERMINAL, Game
 from pokerlab.games.leduc import LeducState
+from pokerlab.games.parts import openspiel_names
 from pokerlab.search.forest import Forest
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -42,7 +43,7 @@ def returns(game: Game, state: Any, first: int, second: int) -> tuple[float, flo
         moves = state.rounds[0] + board + (state.rounds[1] if len(state.rounds) > 1 else ())
     else:
         moves = state.actions
-    return _returns(str(game.openspiel_name), (first, second, *moves))
+    return _returns(str(openspiel_names(game).openspiel_name), (first, second, *moves))
 
 
 def outcomes(game: Game, state: Any, first: int, second: int) -> list[tuple[Any, float]]:

@@ -14,6 +14,7 @@ from oracles import Policy, best_response_values, continuation_values, decision_
 from pokerlab.games.base import Game
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
+from pokerlab.games.parts import openspiel_names
 from pokerlab.search.best_response import exploitability
 from pokerlab.search.forest import Forest, uniform_strategy
 from pokerlab.search.subgames import Subgames
@@ -40,13 +41,17 @@ def policy_of(game: Game, states: list[Any], seed: int, sharpness: float) -> Pol
 
 @pytest.mark.parametrize(("name", "examples"), [("kuhn", 30), ("leduc", 4)])
 def test_strategies_with_unreached_states_have_openspiels_nash_conv(name: str, examples: int) -> None:
-    game, forest, theirs = GAMES[name], WHOLE[name], pyspiel.load_game(GAMES[name].openspiel_name)
+    game, forest, theirs = (
+        GAMES[name],
+        WHOLE[name],
+        pyspiel.load_game(openspiel_names(GAMES[name]).openspiel_name),
+    )
     states = [state for _, state in decision_states(forest)]
     belief = torch.as_tensor(game.initial_beliefs)[:, None]
     for seed in range(examples):
         policy = policy_of(game, states, seed, sharpness=0.3 * (seed % 4))
         table = {
-            game.information_state(state, hand): list(
+            openspiel_names(game).information_state(state, hand): list(
                 zip(game.actions(state), plays[:, hand].tolist(), strict=True)
             )
             for state, plays in policy.items()

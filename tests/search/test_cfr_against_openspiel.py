@@ -13,6 +13,7 @@ from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
+from pokerlab.games.parts import openspiel_names
 from pokerlab.search.best_response import exploitability
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import uniform_strategy
@@ -46,7 +47,7 @@ def test_uniform_policy_has_the_known_nash_conv(name: str, nash_conv: float) -> 
 @pytest.mark.parametrize("name", WHOLE)
 def test_any_policy_has_openspiels_nash_conv_and_value(name: str) -> None:
     whole = WHOLE[name]
-    game = pyspiel.load_game(whole.game.openspiel_name)
+    game = pyspiel.load_game(openspiel_names(whole.game).openspiel_name)
     generator = torch.Generator().manual_seed(0)
     for sharpness in (0.3, 3.0, 30.0):
         logits = torch.randn(whole.forest.edge_shape, generator=generator, dtype=torch.float64) * sharpness
@@ -68,7 +69,7 @@ AFTER_1000_ON_LEDUC = {"cfr": 2e-3, "cfr_plus": 0.1}
 @pytest.mark.parametrize(("rule", "theirs"), SOLVERS)
 def test_cfr_follows_openspiel_iteration_by_iteration(name: str, rule: str, theirs: str) -> None:
     whole = WHOLE[name]
-    game = pyspiel.load_game(whole.game.openspiel_name)
+    game = pyspiel.load_game(openspiel_names(whole.game).openspiel_name)
     expected, ours = getattr(pyspiel, theirs)(game), solver(whole, rule)
     for iterations in (1, 2, 3, 10, 100, 1000):
         for _ in range(iterations - ours.iteration):
@@ -101,7 +102,7 @@ def test_rounding_errors_grow_on_leduc(rule: str) -> None:
 @pytest.mark.parametrize(("name", "iterations"), [("kuhn", 50), ("leduc", 4), ("liars_dice_1x4f", 4)])
 def test_simultaneous_cfr_follows_openspiel(name: str, iterations: int) -> None:
     whole = WHOLE[name]
-    game = pyspiel.load_game(whole.game.openspiel_name)
+    game = pyspiel.load_game(openspiel_names(whole.game).openspiel_name)
     expected = python_cfr._CFRSolver(
         game, alternating_updates=False, linear_averaging=False, regret_matching_plus=False
     )

@@ -13,9 +13,11 @@ from torch import Tensor
 
 from pokerlab.config.command import compose
 from pokerlab.evaluation.policies import WholeGame
-from pokerlab.games.base import Game, Ints, Symmetry
+from pokerlab.games.base import Game, Ints
 from pokerlab.games.holdem import Holdem
 from pokerlab.games.leduc import CARDS, SUITS, Leduc, LeducState
+from pokerlab.games.parts import Symmetry, symmetry_of
+from pokerlab.games.unfolding import walk
 from pokerlab.search.backends import compiled, packing
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
@@ -69,7 +71,7 @@ every_game = pytest.mark.parametrize("name", GAMES)
 @cache
 def tree_of(name: str, reduced: bool) -> PublicTree:
     game = GAMES[name]
-    symmetry = game.symmetry() if reduced else None
+    symmetry = symmetry_of(game) if reduced else None
     return build_tree(game, game.root(), depth_limited=False, symmetry=symmetry)
 
 
@@ -182,7 +184,7 @@ def test_one_river_of_each_kind(board: str, rivers: int) -> None:
     tree = build_tree(game, game.root(), depth_limited=False, symmetry=symmetry)
     assert len(tree.boards) == 1 + rivers
     called = next(
-        state for state in game.walk(game.root(), depth_limited=True).states if game.actor(state) == 2
+        state for state in walk(game, game.root(), depth_limited=True).states if game.actor(state) == 2
     )
     assert sum(number for _, number in symmetry.outcomes(called)) == 48
 
@@ -209,7 +211,7 @@ def test_alike_are_hands_that_an_exchange_takes_to_one_another(name: str) -> Non
     ],
 )
 def test_nothing_is_alike(game: Game) -> None:
-    assert game.symmetry() is None
+    assert symmetry_of(game) is None
 
 
 def test_ranges_leave_some_suits_alike() -> None:

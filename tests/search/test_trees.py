@@ -8,10 +8,12 @@ import torch
 from belief_states import belief_states, leduc_state, random_beliefs
 from oracles import Policy, continuation_values, decision_states, pairs, strategy_tensor
 
-from pokerlab.games.base import CHANCE, LEAF, TERMINAL, Game, LazyStates
+from pokerlab.games.base import CHANCE, LEAF, TERMINAL, Game
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
+from pokerlab.games.parts import network_features
+from pokerlab.games.unfolding import LazyStates, unfold
 from pokerlab.search.forest import Forest, ForestNodes
 from pokerlab.search.subgames import Subgames
 from pokerlab.search.tree import NO_EDGE, PublicTree, build_tree
@@ -37,7 +39,7 @@ def random_policy(game: Game, states: list[Any], seed: int) -> Policy:
 @pytest.mark.parametrize("depth_limited", [False, True])
 def test_an_unfolded_state_is_followed_by_what_its_moves_lead_to(name: str, depth_limited: bool) -> None:
     game = GAMES[name]
-    unfolded = game.unfold(game.root(), depth_limited=depth_limited)
+    unfolded = unfold(game, game.root(), depth_limited=depth_limited)
     assert (unfolded.states[0], unfolded.above[0], unfolded.action[0]) == (game.root(), -1, -1)
     ends = 0
     for here, state in enumerate(unfolded.states):
@@ -302,7 +304,7 @@ def test_nodes_carry_what_the_game_says_of_their_states(name: str) -> None:
             dealt = getattr(state, "board", None) != getattr(belief_states(game)[b], "board", None)
             assert nodes.chance[index] == (0.25 if dealt else 1)
             assert nodes.pot[index] == game.pot(state)
-            assert nodes.features[index].tolist() == game.features(state)
+            assert nodes.features[index].tolist() == network_features(game).features(state)
             assert nodes.possible[index].tolist() == game.possible_hands(state).astype(float).tolist()
 
 

@@ -24,6 +24,7 @@ from pokerlab.games.cards import Deck
 from pokerlab.games.dense_payoffs import DensePayoffs
 from pokerlab.games.holdem import Holdem
 from pokerlab.games.leduc import Leduc
+from pokerlab.games.parts import symmetry_of
 from pokerlab.games.payoff_tables import FOLDED, RUN_OUT, SHOWDOWN
 from pokerlab.search.forest import Forest
 from pokerlab.search.rules import RULES
@@ -80,7 +81,7 @@ def test_nothing_is_copied_within_an_iteration(
 ) -> None:
     monkeypatch.setattr(showdown, "NUMBA", False)
     game, depth_limited = GAMES[name]
-    symmetry = None if depth_limited else game.symmetry()
+    symmetry = None if depth_limited else symmetry_of(game)
     tree = build_tree(game, game.root(), depth_limited=depth_limited, symmetry=symmetry)
     forest = Forest(game, [tree], dtype=torch.float64)
     assert (forest.isomorphic_hands is not None) == (name == "alike_suits")

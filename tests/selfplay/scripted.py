@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pokerlab.games.base import CHANCE, TERMINAL, Game
+from pokerlab.games.parts import network_features, openspiel_names
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.gadget import Gadget
@@ -131,7 +132,9 @@ def joints(game: Game, play: Play, explored: Play | None = None) -> dict[Any, Fl
                 chance = play(public)[place, hands[spiel.current_player()]]
                 walk(spiel.child(action), game.next_state(public, action), hands, probability * chance)
 
-    walk(pyspiel.load_game(str(game.openspiel_name)).new_initial_state(), game.root(), (), 1.0)
+    walk(
+        pyspiel.load_game(str(openspiel_names(game).openspiel_name)).new_initial_state(), game.root(), (), 1.0
+    )
     return found
 
 
@@ -167,7 +170,7 @@ def subgame_roots(game: Game) -> Iterator[Any]:
 
 def with_features(examples: ValueExamples | PolicyExamples, game: Game, state: Any) -> Tensor:
     """``[n]`` which examples look like ``state``."""
-    return (examples.features == torch.tensor(game.features(state))).all(1)
+    return (examples.features == torch.tensor(network_features(game).features(state))).all(1)
 
 
 def joint_beliefs(game: Game, beliefs: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from scripted import (
 from pokerlab.games.base import CHANCE, Game
 from pokerlab.games.kuhn import BET, PASS, Kuhn, KuhnState
 from pokerlab.games.leduc import Leduc, LeducState
+from pokerlab.games.parts import network_features
 from pokerlab.search.leaves import LeafValues
 from pokerlab.search.resolving import Part
 from pokerlab.search.solver import Solver
@@ -66,7 +67,7 @@ def test_trajectories_reach_each_state_as_often_as_its_probability(game: Game, i
 
 def alike(game: Game, states: list[Any]) -> list[Any]:
     """One state for each different set of features."""
-    return list({tuple(game.features(state)): state for state in states}.values())
+    return list({tuple(network_features(game).features(state)): state for state in states}.values())
 
 
 @LIMITED

@@ -12,6 +12,7 @@ from pokerlab.games.base import Game
 from pokerlab.games.kuhn import BET, Kuhn, KuhnState
 from pokerlab.games.leduc import CALL, Leduc, LeducState
 from pokerlab.games.liars_dice import LiarsDice
+from pokerlab.games.parts import network_features
 from pokerlab.learning.networks import ValueNetwork
 from pokerlab.search.best_response import exploitability, strategy_values
 from pokerlab.search.forest import Forest
@@ -281,7 +282,7 @@ def second_level(game: Game, evaluator: LeafEvaluator, iterations: int) -> Tenso
         for t in range(iterations):  # what was found at iteration t's beliefs, at those of all iterations
             from_t = forest.on_copies(solved.average_strategy(), forest, np.full(iterations, t))
             found.append(strategy_values(forest, from_t, beliefs, evaluator))
-        features = torch.tensor([game.features(tree.root)] * iterations)
+        features = torch.tensor([network_features(game).features(tree.root)] * iterations)
         for values in found:
             of_both = torch.cat([beliefs, values / game.pot(tree.root)]).transpose(0, 1).flatten(1)
             rows.append(torch.cat([features, of_both], 1))
@@ -290,7 +291,7 @@ def second_level(game: Game, evaluator: LeafEvaluator, iterations: int) -> Tenso
 
 @pytest.mark.parametrize("game", [LiarsDice(1, 3), Leduc()], ids=["dice", "leduc"])
 def test_more_targets_are_what_iterations_believed_valued_under_the_average_strategy(game: Game) -> None:
-    evaluator, with_beliefs = network(game), game.num_features + 2 * game.num_hands
+    evaluator, with_beliefs = network(game), network_features(game).num_features + 2 * game.num_hands
     plays = [
         SelfPlay(game, Solver(), search_iterations=5, targets=targets).generate(
             evaluator, 40, random_stream(3), DOUBLE

@@ -1,0 +1,248 @@
+"""What a game may have besides its rules: each part is a small protocol.
+
+Rules are enough to solve a game and to measure agents. Networks need :class:`NetworkFeatures`, baselines
+and the local best response :class:`TablePlay`, exports :class:`OpenSpielNames`; what needs a part that a game
+lacks raises a ValueError. The other parts make things faster or better where a game has them. Words for
+hands, actions and deals are in :mod:`pokerlab.games.names`, a faster enumeration in
+:mod:`pokerlab.games.unfolding`.
+
+A class has a part if it has its methods: no base class is needed.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+
+from pokerlab.games.base import CHANCE, TERMINAL, Floats, Game, Ints, State, Terminal
+
+_State = TypeVar("_State")
+_StateIn = TypeVar("_StateIn", contravariant=True)
+
+
+# For networks
+
+
+@runtime_checkable
+class NetworkFeatures(Protocol[_StateIn]):
+    """What networks see of public states."""
+
+    num_features: int
+    """``F``."""
+
+    def features(self, state: _StateIn) -> Sequence[float]:
+        """``[F]`` what a network sees of a public state beside the beliefs, each about -1..1."""
+
+
+def network_features(game: Game[State]) -> NetworkFeatures[State]:
+    """The game's features.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if not isinstance(game, NetworkFeatures):
+        raise ValueError(f"{game.name} has no features for networks (num_features, features)")
+    return game
+
+
+def features_of(game: Game[State], states: Sequence[State]) -> Floats:
+    """``[n, F]`` the features of public states; F is 0 if the game has none."""
+    if not isinstance(game, NetworkFeatures):
+        return np.empty((len(states), 0))
+    return np.array([game.features(state) for state in states], dtype=float).reshape(len(states), -1)
+
+
+@runtime_checkable
+class HandFeatures(Protocol):
+    """What hands have in common."""
+
+    def hand_features(self) -> Floats:
+        """``[H, P]`` for networks to share weights over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relabellings:
+    """Changes of names, ``G`` of them, under which the rules stay the same: one may learn from all images.
+
+    Number g turns features ``x`` into ``x[features[g]]``, and what belongs to hands, ``v``, into
+    ``v[hands[g]]``. The first changes nothing.
+    """
+
+    features: Ints
+    """``[G, F]``."""
+    hands: Ints
+    """``[G, H]``."""
+
+
+@runtime_checkable
+class SuitRelabelling(Protocol):
+    """Names, such as suits, that can be exchanged."""
+
+    def relabellings(self) -> Relabellings:
+        """All exchanges that leave the rules as they are."""
+
+
+# For search and solving
+
+
+@runtime_checkable
+class Variation(Protocol[_State]):
+    """Game trees that self-play varies at random, such as in the sizes of bets."""
+
+    @property
+    def varies(self) -> bool:
+        """Whether :meth:`vary` ever changes anything."""
+
+    def vary(self, state: _State, seed: int) -> _State:
+        """Where self-play starts a subgame that has come to ``state``: there, with another tree below.
+
+        Args:
+            state: not terminal.
+            seed: of the variation, from 1 to 2**62.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Symmetry(Generic[State]):
+    """What a game has of the same kind under different names, such as suits, up to its first chance move.
+
+    A group of permutations of hands leaves the root, ``deal`` and the initial beliefs as they are, and takes
+    chance outcomes to one another. Hands and outcomes are isomorphic if it takes one to the other.
+    """
+
+    representative_hand: Ints
+    """``[H]`` the first of the hands isomorphic to each one."""
+    outcomes: Callable[[State], Sequence[tuple[State, int]]]
+    """For a state where chance acts first: of isomorphic outcomes, one and their number."""
+    representative: Callable[[State], tuple[State, Ints]]
+    """For a state below the first chance move, the isomorphic one that ``outcomes`` lead to, and ``[H]`` the
+    hand there that corresponds to each hand here."""
+
+
+@runtime_checkable
+class SuitSymmetry(Protocol):
+    """Isomorphic chance outcomes."""
+
+    def symmetry(self) -> Symmetry[Any] | None:
+        """What is isomorphic at the game's root, if anything is."""
+
+
+def symmetry_of(game: Game[State]) -> Symmetry[State] | None:
+    """What is isomorphic at the game's root, if the game knows of anything."""
+    return game.symmetry() if isinstance(game, SuitSymmetry) else None
+
+
+# At a table
+
+
+@runtime_checkable
+class TablePlay(Protocol[_StateIn]):
+    """Checking, calling and folding."""
+
+    def check_or_call(self, state: _StateIn) -> int:
+        """The action that stays in for the least, at a decision."""
+
+    def check_or_fold(self, state: _StateIn) -> int:
+        """The action that puts nothing more in, at a decision."""
+
+
+def table_play(game: Game[State]) -> TablePlay[State]:
+    """The game's checking, calling and folding.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if not isinstance(game, TablePlay):
+        raise ValueError(f"{game.name} has no calling")
+    return game
+
+
+@runtime_checkable
+class RunOuts(Protocol[_State]):
+    """Deals that need not be enumerated, and payoffs that are averages over deals to come."""
+
+    def call_down(self, state: _State) -> Sequence[tuple[Terminal, float]]:
+        """See the function :func:`call_down`."""
+
+    def draw_outcome(self, state: _State, hands: tuple[int, int], fraction: float) -> _State:
+        """See the function :func:`draw_outcome`."""
+
+    def run_out(self, state: _State, hands: tuple[int, int], fractions: Sequence[float]) -> _State:
+        """A terminal state with the cards dealt that its payoff is an average over, if it is.
+
+        Args:
+            state: terminal.
+            hands: the players'.
+            fractions: as in :func:`draw_outcome`, one for each deal since the root.
+        """
+
+
+def call_down(game: Game[State], state: State) -> Sequence[tuple[Terminal, float]]:
+    """How a game ends if nobody does anything but check or call any more, and how likely each end is.
+
+    The probability is that for hands that the end's board leaves possible.
+
+    Raises:
+        ValueError: the game has no calling.
+    """
+    return game.call_down(state) if isinstance(game, RunOuts) else call_down_by_rules(game, state)
+
+
+def call_down_by_rules(game: Game[State], state: State) -> Sequence[tuple[Terminal, float]]:
+    """What :func:`call_down` gives, found state by state."""
+    if (actor := game.actor(state)) == TERMINAL:
+        return [(game.terminal(state), 1.0)]
+    if actor != CHANCE:
+        return call_down_by_rules(game, game.next_state(state, table_play(game).check_or_call(state)))
+    chance = game.chance_probability(state)
+    outcomes = [call_down_by_rules(game, outcome) for outcome in game.chance_outcomes(state)]
+    return [(end, chance * probability) for ends in outcomes for end, probability in ends]
+
+
+def draw_outcome(game: Game[State], state: State, hands: tuple[int, int], fraction: float) -> State:
+    """One of the outcomes of ``state``, where chance acts, that leave both ``hands`` possible.
+
+    Args:
+        game: the rules.
+        state: where chance acts.
+        hands: the players'.
+        fraction: which, from 0 to below 1: those outcomes in their order have equal shares of that.
+    """
+    if isinstance(game, RunOuts):
+        return game.draw_outcome(state, hands, fraction)
+    return draw_outcome_by_rules(game, state, hands, fraction)
+
+
+def draw_outcome_by_rules(game: Game[State], state: State, hands: tuple[int, int], fraction: float) -> State:
+    """What :func:`draw_outcome` gives, chosen from all outcomes."""
+    outcomes = [
+        outcome for outcome in game.chance_outcomes(state) if game.possible_hands(outcome)[list(hands)].all()
+    ]
+    return outcomes[int(fraction * len(outcomes))]
+
+
+# In OpenSpiel
+
+
+@runtime_checkable
+class OpenSpielNames(Protocol[_StateIn]):
+    """The same game in OpenSpiel."""
+
+    @property
+    def openspiel_name(self) -> str | None:
+        """What OpenSpiel loads it by, parameters included; None: with these arguments it is not there."""
+
+    def information_state(self, state: _StateIn, hand: int) -> str:
+        """OpenSpiel's information state string of the player to act holding ``hand``."""
+
+
+def openspiel_names(game: Game[State]) -> OpenSpielNames[State]:
+    """The game's names in OpenSpiel.
+
+    Raises:
+        ValueError: it is not there.
+    """
+    if not isinstance(game, OpenSpielNames) or game.openspiel_name is None:
+        raise ValueError(f"{game.name} is not in OpenSpiel")
+    return game
