@@ -27,7 +27,7 @@ from pokerlab.agents.policy_net import PolicyNetworkAgent
 from pokerlab.agents.search import SearchAgent
 from pokerlab.algorithms.base import MakeAgent
 from pokerlab.games.base import Game
-from pokerlab.games.parts import SuitRelabelling
+from pokerlab.games.parts import SuitRelabelling, network_features
 from pokerlab.learning.module import Learner, MakeOptimizer
 from pokerlab.learning.networks import Networks, PolicyNetwork, ValueNetwork
 from pokerlab.learning.relabelling import Relabelling
@@ -91,6 +91,7 @@ class ReBeL:
         optimizer: MakeOptimizer = torch.optim.Adam,
         relabel: bool = True,
     ) -> None:
+        network_features(game)  # whatever lacks them cannot be learned
         self.game, self.solver, self.search_iterations = game, solver, search_iterations
         self._value_capacity, self._policy_capacity = value_capacity, policy_capacity
         self._selfplay = SelfPlay(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 import pokerlab
 from pokerlab.agents.baselines import AlwaysCall, Uniform
+from pokerlab.algorithms.rebel import ReBeL
 from pokerlab.evaluation.contest import value_function
 from pokerlab.evaluation.local_best_response import LocalBestResponse
 from pokerlab.evaluation.policies import WholeGame
@@ -18,6 +19,7 @@ from pokerlab.games.kuhn import Kuhn, KuhnState
 from pokerlab.games.parts import features_of, openspiel_names, symmetry_of
 from pokerlab.learning.networks import PolicyNetwork, ValueNetwork
 from pokerlab.search.forest import uniform_strategy
+from pokerlab.search.solver import Solver
 from pokerlab.selfplay.examples import PolicyExamples, ValueExamples
 from pokerlab.testing import check_game
 
@@ -100,3 +102,18 @@ def test_information_states_without_openspiels_names_are_hands_and_lines() -> No
 def test_what_needs_a_part_says_which_is_missing(use: Callable[[], Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         use()
+
+
+def test_rebel_does_not_begin_without_features() -> None:
+    with pytest.raises(ValueError, match="rules has no features for networks"):
+        ReBeL(
+            RULES,
+            solver=Solver(),
+            value_network=lambda game: ValueNetwork(game, 8, 1),
+            policy_network=lambda game: PolicyNetwork(game, 8, 1),
+            iterations=1,
+            seed=1,
+            search_iterations=1,
+            value_capacity=1,
+            policy_capacity=1,
+        )
