@@ -10,7 +10,7 @@ from torch import Tensor
 from pokerlab.search.backends import choose_backend
 from pokerlab.search.best_response import Exploitability, check_complete
 from pokerlab.search.forest import Forest, divide, rows_of
-from pokerlab.search.gadget import Gadget, GadgetRegrets
+from pokerlab.search.gadget import Gadget
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.rules import UpdateRule
 from pokerlab.search.sampling import SampledStrategies
@@ -55,9 +55,11 @@ class CFR:
         """How many iterations were taken."""
         self._weight_sum = 0.0
         self._average_leaves = average_leaves
-        self._gadget = GadgetRegrets(gadget, forest, belief) if gadget else None
+        self._gadget = gadget
         self._prepare_leaves(leaf_evaluator)
-        self._backend = choose_backend(backend, forest.device)(forest, belief, rule, alternating=alternating)
+        self._backend = choose_backend(backend, forest.device)(
+            forest, belief, rule, alternating=alternating, gadget=gadget
+        )
 
     def _prepare_leaves(self, leaf_evaluator: LeafEvaluator | None) -> None:
         leaves = self.forest.leaves
@@ -98,7 +100,6 @@ class CFR:
             self.iteration + 1,
             iterations,
             self._leaf_values if len(self.forest.leaves) else None,
-            self._update_gadget if self._gadget else None,
             samples,
             sample_averages=self._average_leaves,
         )
@@ -106,11 +107,6 @@ class CFR:
             self.iteration += 1
             self._weight_sum += self.rule.weight(self.iteration)
         return self
-
-    def _update_gadget(self, iteration: int) -> None:
-        assert self._gadget
-        self._gadget.update(self._backend.root_value_sum, self.rule.weight(iteration))
-        self._backend.set_belief(self._gadget.weighted_beliefs())
 
     def warm_start(self, strategy: Tensor, pots: float) -> None:
         """Starts from ``strategy`` ``[A, D, H]`` instead of the uniform one; only before the first iteration.
@@ -136,11 +132,7 @@ class CFR:
             ValueError: the forest has depth-limit leaves.
         """
         check_complete(self.forest)
-        self._backend.set_belief(self.belief)
-        found = Exploitability.at_roots(self.forest, self.belief, *self._backend.average_values())
-        if self._gadget:
-            self._backend.set_belief(self._gadget.weighted_beliefs())
-        return found
+        return Exploitability.at_roots(self.forest, self.belief, *self._backend.average_values())
 
     def root_values(self) -> Tensor:
         """``[2, B, H]`` counterfactual values: the weighted mean over iterations, in chips.
@@ -156,7 +148,7 @@ class CFR:
 
     def root_beliefs(self) -> Tensor:
         """``[2, B, H]`` at the roots; with a gadget, the opponent's from how often each hand played."""
-        return self._gadget.average_beliefs() if self._gadget else self.belief
+        return self._gadget.weigh(self.belief, self._backend.plays[1]) if self._gadget else self.belief
 
     # Leaves
 

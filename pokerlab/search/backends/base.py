@@ -10,6 +10,7 @@ from typing import Protocol
 from torch import Tensor
 
 from pokerlab.search.forest import Forest
+from pokerlab.search.gadget import Gadget
 from pokerlab.search.rules import UpdateRule
 from pokerlab.search.sampling import SampledStrategies
 
@@ -21,7 +22,15 @@ players' counterfactual values of the leaves, ``[players, L, H]``."""
 class Backend(Protocol):
     """Starts from the uniform strategy."""
 
-    def __init__(self, forest: Forest, belief: Tensor, rule: UpdateRule, *, alternating: bool) -> None: ...
+    def __init__(
+        self,
+        forest: Forest,
+        belief: Tensor,
+        rule: UpdateRule,
+        *,
+        alternating: bool,
+        gadget: Gadget | None = None,
+    ) -> None: ...
 
     @property
     def strategy(self) -> Tensor:
@@ -38,12 +47,14 @@ class Backend(Protocol):
         """Counterfactual values at the roots, summed alike; may be overwritten by the next iteration."""
         ...
 
-    def start_from(self, strategy: Tensor, regret: Tensor) -> None:
-        """Sets the strategy and the regrets."""
+    @property
+    def plays(self) -> Tensor:
+        """``[2, B, H]`` with a gadget: how often the opponent's hands play in the next iteration, and that
+        summed over those before with their weights; may be overwritten by the next one."""
         ...
 
-    def set_belief(self, belief: Tensor) -> None:
-        """Sets what weighs the hands at the roots, from now on."""
+    def start_from(self, strategy: Tensor, regret: Tensor) -> None:
+        """Sets the strategy and the regrets."""
         ...
 
     def run(
@@ -51,7 +62,6 @@ class Backend(Protocol):
         first: int,
         iterations: int,
         leaf_query: LeafQuery | None = None,
-        after: Callable[[int], None] | None = None,
         samples: SampledStrategies | None = None,
         *,
         sample_averages: bool = False,
@@ -62,7 +72,6 @@ class Backend(Protocol):
             first: the number of the first, from 1.
             iterations: how many.
             leaf_query: values the leaves before each update, where the forest has leaves.
-            after: is told each iteration's number when it is done; may set the belief.
             samples: strategies to keep on the way.
             sample_averages: whether they are the average strategies instead of the current ones.
         """
@@ -78,5 +87,6 @@ class Backend(Protocol):
         ...
 
     def average_values(self) -> tuple[Tensor, Tensor]:
-        """Root values of the average strategies, and of best responses to them; the forest has no leaves."""
+        """Root values of the average strategies, and of best responses to them, under the belief that
+        it was given, whoever leaves; the forest has no leaves."""
         ...

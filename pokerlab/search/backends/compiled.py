@@ -18,6 +18,7 @@ from pokerlab.search.backends.packing import Floats, flatten_trees, pack_subgame
 from pokerlab.search.backends.terminals import TerminalJobs, advance_group, value_terminals
 from pokerlab.search.backends.threads import thread_pool
 from pokerlab.search.forest import Forest
+from pokerlab.search.gadget import Gadget
 from pokerlab.search.rules import UpdateRule
 from pokerlab.search.sampling import SampledStrategies
 
@@ -40,9 +41,18 @@ class CompiledBackend:
         belief: ``[2, B, H]`` at their roots.
         rule: the update rule.
         alternating: whether players update in turn.
+        gadget: what the opponent may take instead of playing.
     """
 
-    def __init__(self, forest: Forest, belief: Tensor, rule: UpdateRule, *, alternating: bool) -> None:
+    def __init__(
+        self,
+        forest: Forest,
+        belief: Tensor,
+        rule: UpdateRule,
+        *,
+        alternating: bool,
+        gadget: Gadget | None = None,
+    ) -> None:
         self._forest, self._rule, self._alternating = forest, rule, alternating
         self._interrupted = False
         self._dtype = np.dtype(str(forest.dtype).removeprefix("torch."))
@@ -52,7 +62,10 @@ class CompiledBackend:
         # values stay between calls where packs meet before they are backed up
         self._numbers = self._start_numbers(keep_values=self._averages_hands or self._jobs is not None)
         self._each_pack(loops.start, self._trees, self._packs, self._numbers)
-        self.set_belief(belief)
+        self._belief = self._pack_roots(belief)
+        self._numbers.belief[:] = self._belief
+        self._choice = self._start_choice(gadget, belief)
+        self._workspaces: dict[int, Floats] = {}
         self._room = int(np.diff(self._packs.row_at).max() + np.diff(self._packs.root_at).max())
 
         hands, leaves = forest.game.num_hands, len(forest.leaves)
@@ -93,6 +106,22 @@ class CompiledBackend:
             values=self._zeros(rows if keep_values else 0),
         )
 
+    def _start_choice(self, gadget: Gadget | None, belief: Tensor) -> loops.RootChoice:
+        if gadget is None:
+            return loops.RootChoice(0, *[self._zeros(0)] * 3)
+        terms = torch.stack([belief[gadget.opponent], gadget.payments(self._forest, belief)])
+        choice = loops.RootChoice(
+            gadget.opponent,
+            terms=self._pack_roots(terms),
+            regret=self._zeros(len(self._belief)),
+            plays=self._pack_roots(torch.stack([torch.ones_like(terms[0]), torch.zeros_like(terms[0])])),
+        )
+        return choice
+
+    @property
+    def plays(self) -> Tensor:
+        return self._unpack_roots(self._choice.plays)
+
     @property
     def strategy(self) -> Tensor:
         return self._unpack_edges(self._numbers.strategy)
@@ -112,15 +141,11 @@ class CompiledBackend:
             numbers[place] = self._forest.to_edges(values).numpy()
         self._each_pack(loops.set_reach, self._trees, self._packs, self._numbers)
 
-    def set_belief(self, belief: Tensor) -> None:
-        loops.pack_roots(self._packs, belief.contiguous().numpy(), self._numbers.belief)
-
     def run(
         self,
         first: int,
         iterations: int,
         leaf_query: LeafQuery | None = None,
-        after: Callable[[int], None] | None = None,
         samples: SampledStrategies | None = None,
         *,
         sample_averages: bool = False,
@@ -137,8 +162,8 @@ class CompiledBackend:
             weight=np.array([self._rule.weight(t) for t in numbers], self._dtype),
         )
         kept = self._prepare_samples(samples, sample_averages) if samples else self._no_samples
-        if leaf_query or after or self._averages_hands or self._asks_operator:
-            self._run_in_step(steps, iterations, kept, leaf_query, after)
+        if leaf_query or self._averages_hands or self._asks_operator:
+            self._run_in_step(steps, iterations, kept, leaf_query)
         elif self._jobs is None:
             whole = loops.WHOLE
             self._each_pack(self._advance, steps, 0, iterations, 0, 2, kept, whole, iterations=iterations)
@@ -155,7 +180,8 @@ class CompiledBackend:
         loops.normalise(reach.numpy(), belief.numpy())
 
     def average_values(self) -> tuple[Tensor, Tensor]:
-        packed = self._zeros(len(self._numbers.root_values))
+        packed, belief = self._zeros(len(self._numbers.root_values)), self._numbers.belief.copy()
+        self._numbers.belief[:] = self._belief
         self._each_pack(loops.set_average_reach, self._trees, self._packs, self._numbers)
         found = []
         for best in (False, True):
@@ -164,6 +190,7 @@ class CompiledBackend:
                 self._each_pack(self._back_up_average, best, packed, part)
             found.append(self._unpack_roots(packed))
         self._each_pack(loops.set_reach, self._trees, self._packs, self._numbers)
+        self._numbers.belief[:] = belief
         return found[0], found[1]
 
     # Iterations
@@ -174,18 +201,14 @@ class CompiledBackend:
         iterations: int,
         kept: loops.Samples,
         leaf_query: LeafQuery | None = None,
-        after: Callable[[int], None] | None = None,
     ) -> None:
         """All packs take an iteration together, with leaves and payoffs valued in between."""
-        by_themselves = not (leaf_query or self._jobs or self._averages_hands or self._asks_operator)
-        turns = ((0, 1), (1, 2)) if self._alternating and not by_themselves else ((0, 2),)
+        turns = ((0, 1), (1, 2)) if self._alternating else ((0, 2),)
         for step in range(iterations):
             for players in turns:
                 self._value_ends(slice(*players), steps.done + step + 1, leaf_query)
                 for part in self._parts(*players):
                     self._each_pack(self._advance, steps, step, step + 1, *players, kept, part)
-            if after:
-                after(steps.done + step + 1)
 
     def _value_ends(self, players: slice, iteration: int, leaf_query: LeafQuery | None) -> None:
         """Values leaves and, if matrices do not, terminals."""
@@ -236,13 +259,16 @@ class CompiledBackend:
     ) -> None:
         """:func:`loops.advance`, a fraction of a second at a time."""
         numbers = int(self._packs.row_at[last_pack] - self._packs.row_at[first_pack])
-        workspace, most = self._zeros(self._room), AT_ONCE // max(numbers, 1) or 1
+        if first_pack not in self._workspaces:
+            self._workspaces[first_pack] = self._zeros(self._room)
+        workspace, most = self._workspaces[first_pack], AT_ONCE // max(numbers, 1) or 1
         for step in range(begin, end, most):
             if self._interrupted:
                 return
             loops.advance(
                 first_pack, last_pack, step, min(step + most, end), first_player, last_player, self._trees,
-                self._packs, self._numbers, steps, kept, part, self._leaf_values, self._outcomes, workspace,
+                self._packs, self._numbers, self._choice, steps, kept, part, self._leaf_values,
+                self._outcomes, workspace,
             )  # fmt: skip
 
     def _advance_groups(
@@ -265,8 +291,8 @@ class CompiledBackend:
                     return
                 advance_group(
                     group, step, min(step + most, iterations), jobs.groups, jobs.jobs, self._trees,
-                    self._packs, self._numbers, steps, kept, jobs.weight, self._leaf_values,
-                    self._outcomes, lanes, workspace,
+                    self._packs, self._numbers, self._choice, steps, kept, jobs.weight,
+                    self._leaf_values, self._outcomes, lanes, workspace,
                 )  # fmt: skip
 
     def _value_terminals(self, first_job: int, last_job: int, jobs: TerminalJobs, players: slice) -> None:
@@ -319,6 +345,11 @@ class CompiledBackend:
         edges = np.empty((self._forest.edges_at[-1], self._forest.game.num_hands), packed.dtype)
         loops.unpack_edges(self._packs, packed, edges)
         return edges
+
+    def _pack_roots(self, roots: Tensor) -> Floats:
+        packed = self._zeros(self._packs.root_at[-1])
+        loops.pack_roots(self._packs, roots.contiguous().numpy(), packed)
+        return packed
 
     def _unpack_roots(self, packed: Floats) -> Tensor:
         roots = self._zeros(2, self._forest.num_subgames, self._forest.game.num_hands)

@@ -45,6 +45,22 @@ class Steps(NamedTuple):
     """``[t]`` of the iteration in averages."""
 
 
+class RootChoice(NamedTuple):
+    """The opponent's choice between playing and leaving, see :mod:`pokerlab.search.gadget`.
+
+    Pairs of rows that are packed like ``Numbers.belief``; empty, if there is no gadget.
+    """
+
+    opponent: int
+    """Who chooses."""
+    terms: Floats
+    """What each hand weighs when it plays; the counterfactual value of leaving."""
+    regret: Floats
+    """Of playing, of leaving."""
+    plays: Floats
+    """How often each hand plays in the next iteration; the weighted sum over those before."""
+
+
 class Samples(NamedTuple):
     """Strategies to write down: sorted by pack, then step."""
 
@@ -72,6 +88,7 @@ def advance(
     trees: Trees,
     packs: Packs,
     numbers: Numbers,
+    choice: RootChoice,
     steps: Steps,
     samples: Samples,
     part: int,
@@ -91,6 +108,7 @@ def advance(
         trees: of the forest.
         packs: of the forest.
         numbers: are changed.
+        choice: is made anew in every step.
         steps: what to do.
         samples: strategies to write down before their step.
         part: of the trees; not all of it at once where values are averaged over hands.
@@ -148,12 +166,35 @@ def advance(
                     continue
                 for c in range(width):
                     root_sum[player, c] += weight * values[player, c]
+                if player == choice.opponent and choice.plays.shape[0] > 0:
+                    _choose(pack, packs, choice, weight, values[player])
                 values[player] = zero
                 if steps.alternating:
                     _update_reach(player, tree, trees, weight, strategy, strategy_sum, reach)
             if part != BELOW and not steps.alternating:
                 for player in range(first_player, last_player):
                     _update_reach(player, tree, trees, weight, strategy, strategy_sum, reach)
+            if part != BELOW and last_player == 2 and choice.plays.shape[0] > 0:
+                # not sooner: in turn, player 1 still meets player 0's hands as this step found them
+                at = packs.root_at[pack]
+                for c in range(width):
+                    belief[choice.opponent, c] = choice.terms[at + c] * choice.plays[at + c]
+
+
+@inlined
+def _choose(pack: int, packs: Packs, choice: RootChoice, weight: np.floating, played: Floats) -> None:
+    """Regret matching+ between ``played``, the values of playing, and leaving; as before where none regrets."""
+    width, zero, one = played.shape[0], played.dtype.type(0), played.dtype.type(1)
+    for c in range(width):
+        first = packs.root_at[pack] + c
+        second = first + width
+        plays, gain = choice.plays[first], played[c] - choice.terms[second]
+        playing = max(choice.regret[first] + (one - plays) * gain, zero)
+        leaving = max(choice.regret[second] - plays * gain, zero)
+        choice.regret[first], choice.regret[second] = playing, leaving
+        choice.plays[second] += weight * plays
+        if playing + leaving > zero:
+            choice.plays[first] = playing / (playing + leaving)
 
 
 @inlined

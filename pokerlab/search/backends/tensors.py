@@ -5,8 +5,6 @@ loops over nodes, hands or subgames: only over the steps of the sequence form (h
 row).
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -14,6 +12,7 @@ from torch.nn import functional
 from pokerlab.search.backends.base import LeafQuery
 from pokerlab.search.best_response import root_values
 from pokerlab.search.forest import ILLEGAL, Forest, divide, rows_of, uniform_strategy
+from pokerlab.search.gadget import Gadget
 from pokerlab.search.rules import UpdateRule
 from pokerlab.search.sampling import SampledStrategies
 
@@ -26,10 +25,19 @@ class TensorBackend:
         belief: ``[2, B, H]`` at their roots.
         rule: the update rule.
         alternating: whether players update in turn.
+        gadget: what the opponent may take instead of playing.
     """
 
-    def __init__(self, forest: Forest, belief: Tensor, rule: UpdateRule, *, alternating: bool) -> None:
-        self._forest, self._rule = forest, rule
+    def __init__(
+        self,
+        forest: Forest,
+        belief: Tensor,
+        rule: UpdateRule,
+        *,
+        alternating: bool,
+        gadget: Gadget | None = None,
+    ) -> None:
+        self._forest, self._rule, self._root_belief = forest, rule, belief
         self._turns = ((0,), (1,)) if alternating else ((0, 1),)
         rows = belief.new_zeros(forest.num_rows, forest.game.num_hands)
         self._strategy = uniform_strategy(forest)
@@ -48,7 +56,12 @@ class TensorBackend:
         self._node_values = belief.new_zeros(self._strategy.shape[1:])
         # a player's terminal values need the opponent's reach times the opponent's belief
         self._opponent_row = forest.payoffs.row.flip(0)
-        self.set_belief(belief)
+        self._weigh_hands(belief)
+        self._gadget = gadget
+        if gadget:
+            self._paid = gadget.payments(forest, belief)
+            self._choice_regret = belief.new_zeros(belief.shape)  # of playing, of leaving
+            self._plays, self._plays_sum = torch.ones_like(self._paid), torch.zeros_like(self._paid)
 
     @property
     def strategy(self) -> Tensor:
@@ -62,13 +75,17 @@ class TensorBackend:
     def root_value_sum(self) -> Tensor:
         return self._value_sum
 
+    @property
+    def plays(self) -> Tensor:
+        return torch.stack([self._plays, self._plays_sum])
+
     def start_from(self, strategy: Tensor, regret: Tensor) -> None:
         self._strategy.copy_(strategy)
         self._regret.copy_(regret)
         self._reach.copy_(self._forest.reach(strategy))
 
-    def set_belief(self, belief: Tensor) -> None:
-        self._belief, leaves = belief, self._forest.leaves
+    def _weigh_hands(self, belief: Tensor) -> None:
+        leaves = self._forest.leaves
         self._opponent_belief = belief[:, self._forest.payoffs.subgame].flip(0)
         self._leaf_weight = belief[:, leaves.subgame] * leaves.possible
 
@@ -77,7 +94,6 @@ class TensorBackend:
         first: int,
         iterations: int,
         leaf_query: LeafQuery | None = None,
-        after: Callable[[int], None] | None = None,
         samples: SampledStrategies | None = None,
         *,
         sample_averages: bool = False,
@@ -91,20 +107,22 @@ class TensorBackend:
                 self._evaluate(players, iteration, leaf_query)
                 for player in players:
                     self._value_sum[player].add_(self._root_values[player], alpha=weight)
+                    if self._gadget and player == self._gadget.opponent:
+                        self._played = self._root_values[player].clone()
                     nodes = self._forest.player_nodes[player]
                     self._strategy_sum[:, nodes].add_(self._edge_reach[:, nodes], alpha=weight)
                 for player in players:
                     self._update_regrets(player, iteration)
                     self._update_strategy(player)
-            if after:
-                after(iteration)
+            if self._gadget:
+                self._weigh_hands(self._choose(self._gadget.opponent, weight))
 
     def normalise(self, reach: Tensor, belief: Tensor) -> None:
         own = reach.flip(0)
         belief.copy_(divide(own, own.sum(-1, keepdim=True), belief))
 
     def average_values(self) -> tuple[Tensor, Tensor]:
-        return root_values(self._forest, self._forest.average(self._strategy_sum), self._belief)
+        return root_values(self._forest, self._forest.average(self._strategy_sum), self._root_belief)
 
     # One pass
 
@@ -131,6 +149,18 @@ class TensorBackend:
                 values.index_add_(0, forest.decisions.row[player, step], self._node_values[step])
             if forest.isomorphic_hands:
                 forest.isomorphic_hands.average_roots(self._root_values[player])
+
+    def _choose(self, opponent: int, weight: float) -> Tensor:
+        """Regret matching+ between playing and leaving, after an iteration: ``[2, B, H]`` what hands weigh."""
+        gain = self._played - self._paid
+        self._plays_sum.add_(self._plays, alpha=weight)
+        self._choice_regret[0].addcmul_(1 - self._plays, gain)
+        self._choice_regret[1].addcmul_(self._plays, gain, value=-1)
+        self._choice_regret.clamp_min_(0)
+        self._plays = divide(self._choice_regret[0], self._choice_regret.sum(0), self._plays)
+        belief = self._root_belief.clone()
+        belief[opponent] *= self._plays
+        return belief
 
     def _update_regrets(self, player: int, iteration: int) -> None:
         nodes = self._forest.player_nodes[player]

@@ -14,7 +14,7 @@ from pokerlab.games.payoff_loops import value_lanes
 from pokerlab.games.payoff_tables import PayoffTables, TabledPayoffs
 from pokerlab.lanes import LANES, gather_lanes, scatter_lanes
 from pokerlab.loops import compiled, inlined
-from pokerlab.search.backends.loops import WHOLE, Numbers, Samples, Steps, advance
+from pokerlab.search.backends.loops import WHOLE, Numbers, RootChoice, Samples, Steps, advance
 from pokerlab.search.backends.packing import Floats, Packs, Trees
 from pokerlab.search.forest import Forest
 
@@ -106,6 +106,7 @@ def advance_group(
     trees: Trees,
     packs: Packs,
     numbers: Numbers,
+    choice: RootChoice,
     steps: Steps,
     samples: Samples,
     weight: np.floating,
@@ -123,8 +124,8 @@ def advance_group(
             value_terminals(*jobs_there, *players, jobs, trees, packs, numbers, weight, outcomes, lanes)
             for pack in groups.pack[groups.pack_at[group] : groups.pack_at[group + 1]]:
                 advance(
-                    pack, pack + 1, step, step + 1, *players, trees, packs, numbers, steps, samples, WHOLE,
-                    leaf_values, outcomes, workspace,
+                    pack, pack + 1, step, step + 1, *players, trees, packs, numbers, choice, steps, samples,
+                    WHOLE, leaf_values, outcomes, workspace,
                 )  # fmt: skip
 
 
