@@ -31,13 +31,26 @@ _OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": {"nsz"}, "error_model": "
 
 def compiled(function: Function) -> Function:
     """Compiles a function when it is first called, and keeps it on disk where there is room for it."""
+    return _compiled(function)
+
+
+def compiled_in_place(function: Function) -> Function:
+    """The same for a function that makes no array: it writes to those that it is given.
+
+    Its caller keeps them, so that references need not be counted: where rows are short, that takes longer
+    than the arithmetic.
+    """
+    return _compiled(function, _nrt=False)
+
+
+def _compiled(function: Function, **options: Any) -> Function:
     if not NUMBA:
         return function
     try:
-        kept = numba.njit(cache=True, **_OPTIONS)(function)
+        kept = numba.njit(cache=True, **_OPTIONS, **options)(function)
     except RuntimeError:  # no folder can be written to
         _say("numba can keep its compiled loops in no folder: every start compiles them (NUMBA_CACHE_DIR)")
-        kept = numba.njit(**_OPTIONS)(function)
+        kept = numba.njit(**_OPTIONS, **options)(function)
     return cast(Function, kept)
 
 

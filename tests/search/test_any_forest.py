@@ -22,6 +22,7 @@ from pokerlab.games.liars_dice import LiarsDice
 from pokerlab.search.backends import compiled
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
+from pokerlab.search.gadget import Gadget
 from pokerlab.search.leaves import LeafEvaluator, LeafValues
 from pokerlab.search.rules import RULES, UpdateRule, update_rule
 from pokerlab.search.sampling import SampledStrategies
@@ -176,6 +177,78 @@ def test_order_company_and_threads_do_not_change_a_digit(
         if dtype == torch.float64:
             ours, theirs = again.root_values()[:, b], together.root_values()[:, order[b]]
             torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+
+
+class OfAnyHands(Gadget):
+    """The opponent's hands are not equally likely: ties would be for rounding errors to decide."""
+
+    def beliefs(self, forest: Forest, belief: Tensor) -> Tensor:
+        return belief
+
+
+def with_gadget(
+    search: Start, at: tuple[Forest, Tensor], rule: UpdateRule, alternating: bool, resolver: int
+) -> CFR:
+    """Every other hand always plays, so that all meet somebody: else regrets would be rounding errors."""
+    forest, belief = at
+    paid = 20 * (belief[resolver] - belief[1 - resolver])
+    paid[:, ::2] = -1000
+    return search(
+        forest,
+        belief,
+        rule,
+        alternating=alternating,
+        leaf_evaluator=OneByOne(),
+        gadget=OfAnyHands(resolver, paid),
+    )
+
+
+SOME_GAMES = pytest.mark.parametrize("name", ["kuhn", "leduc after deal", "street", "street in matrices"])
+EITHER_PRECISION = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["double", "single"])
+
+
+@EITHER_PRECISION
+@SOME_GAMES
+@settings(max_examples=5)
+@given(mixtures(), rules, ways, st.sampled_from([0, 1]))
+def test_both_solvers_agree_with_a_gadget(
+    name: str, dtype: torch.dtype, mixture: Mixture, rule: UpdateRule, alternating: bool, resolver: int
+) -> None:
+    at, double = mixture.of(name, dtype), dtype == torch.float64
+    plain, fast = (
+        with_gadget(search, at, rule, alternating, resolver).run(10 if double else 3)
+        for search in (with_tensors, with_loops)
+    )
+    tolerance = 1e-10 if double else 1e-5
+    for ours, theirs in zip(found(fast), found(plain), strict=True) if double else ():
+        torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance)
+    for ours, theirs in (
+        (fast.root_values(), plain.root_values()),
+        (fast.root_beliefs(), plain.root_beliefs()),
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance)
+
+
+@EITHER_PRECISION
+@SOME_GAMES
+@settings(max_examples=5)
+@given(mixtures(), rules, ways, st.sampled_from([0, 1]))
+def test_a_forest_with_a_gadget_is_its_subgames_one_at_a_time(
+    name: str, dtype: torch.dtype, mixture: Mixture, rule: UpdateRule, alternating: bool, resolver: int
+) -> None:
+    forest, belief = mixture.of(name, dtype)
+    together = with_gadget(with_loops, (forest, belief), rule, alternating, resolver).run(5)
+    for b in {0, forest.num_subgames // 2, forest.num_subgames - 1}:
+        only = np.array([b])
+        alone = with_gadget(with_loops, (forest.copies(only), belief[:, only]), rule, alternating, resolver)
+        alone.run(5)
+        pairs = [*zip(of_subgame(alone, 0), of_subgame(together, b), strict=True)]
+        pairs.append((alone.root_beliefs()[:, 0], together.root_beliefs()[:, b]))
+        for ours, theirs in pairs:  # sums over hands at leaves may have another order
+            assert len(forest.leaves) or torch.equal(ours, theirs)
+        if dtype == torch.float64:
+            for ours, theirs in (pairs[2], pairs[-1]):
+                torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
 
 
 cuts = st.lists(st.integers(0, 5), min_size=1, max_size=5)

@@ -102,15 +102,19 @@ def test_both_solvers_agree(name: str, numbers: list[int], rule: UpdateRule, see
 
 
 @pytest.mark.parametrize("name", ["river", "turn"])
-def test_both_backends_agree_with_a_gadget(name: str) -> None:
+@pytest.mark.parametrize("resolver", [0, 1])
+def test_both_backends_agree_with_a_gadget(name: str, resolver: int) -> None:
     made, belief = forest(name, [0, 1, 2, 3])
-    gadget = Gadget(1, torch.rand_like(belief[0]))
+    gadget = Gadget(resolver, torch.rand_like(belief[0]))
     fast, plain = (
         search(made, belief, RULES["linear_cfr"], alternating=False, gadget=gadget).run(6)
         for search in (with_loops, with_tensors)
     )
     assert_same(fast, plain)
     torch.testing.assert_close(fast.root_beliefs(), plain.root_beliefs(), rtol=0, atol=1e-9)
+    ours, theirs = fast.exploitability(), exploitability(made, plain.average_strategy(), plain.belief)
+    torch.testing.assert_close(ours.best_response, theirs.best_response, rtol=1e-9, atol=1e-9)
+    assert_same(fast.run(2), plain.run(2))  # measuring changed nothing
 
 
 def default_forest(name: str) -> tuple[Forest, Tensor]:
@@ -120,8 +124,9 @@ def default_forest(name: str) -> tuple[Forest, Tensor]:
     return made, belief.float()
 
 
+@pytest.mark.parametrize("resolver", [None, 0, 1], ids=["plain", "gadget of 0", "gadget of 1"])
 @pytest.mark.parametrize("name", ["river", "turn"])
-def test_both_backends_agree_on_what_is_shipped_for_holdem(name: str) -> None:
+def test_both_backends_agree_on_what_is_shipped_for_holdem(name: str, resolver: int | None) -> None:
     """Alternating DCFR in single precision.
 
     From a strategy that plays everything: where all regrets of a hand that meets nobody are zero, each
@@ -129,7 +134,8 @@ def test_both_backends_agree_on_what_is_shipped_for_holdem(name: str) -> None:
     """
     made, belief = default_forest(name)
     strategy = made.average(torch.rand(made.edge_shape) * made.legal)
-    both = [Solver(backend=backend).start(made, belief) for backend in ("compiled", "tensors")]
+    gadget = None if resolver is None else Gadget(resolver, 40 * (torch.rand_like(belief[0]) - 0.5))
+    both = [Solver(backend=backend).start(made, belief, gadget=gadget) for backend in ("compiled", "tensors")]
     for cfr in both:
         cfr.warm_start(strategy, 3.0)
         cfr.run(6)
@@ -137,6 +143,7 @@ def test_both_backends_agree_on_what_is_shipped_for_holdem(name: str) -> None:
     for fast, plain in (
         [cfr.strategy * met for cfr in both],
         [cfr.average_strategy() * met for cfr in both],
+        [cfr.root_beliefs() for cfr in both],
         [cfr.root_infostate_values() * made.root_possible / 20 for cfr in both],  # in pots
     ):
         errors = (fast - plain).abs()

@@ -69,6 +69,7 @@ class CompiledBackend:
         self._room = int(np.diff(self._packs.row_at).max() + np.diff(self._packs.root_at).max())
 
         hands, leaves = forest.game.num_hands, len(forest.leaves)
+        self._boards = forest.boards.numpy(), forest.leaves.board.numpy()
         self._leaf_reach, self._leaf_values = (self._zeros(2, leaves, hands) for _ in range(2))
         self._outcomes = self._zeros(2, slots, hands)
         # a payoff operator is asked with the opponents' reach
@@ -110,13 +111,12 @@ class CompiledBackend:
         if gadget is None:
             return loops.RootChoice(0, *[self._zeros(0)] * 3)
         terms = torch.stack([belief[gadget.opponent], gadget.payments(self._forest, belief)])
-        choice = loops.RootChoice(
+        return loops.RootChoice(
             gadget.opponent,
             terms=self._pack_roots(terms),
             regret=self._zeros(len(self._belief)),
             plays=self._pack_roots(torch.stack([torch.ones_like(terms[0]), torch.zeros_like(terms[0])])),
         )
-        return choice
 
     @property
     def plays(self) -> Tensor:
@@ -215,8 +215,8 @@ class CompiledBackend:
         forest = self._forest
         if leaf_query or self._asks_operator:
             self._each_pack(
-                loops.weigh_reach, self._trees, self._packs, self._numbers, forest.boards.numpy(),
-                forest.leaves.board.numpy(), self._leaf_reach, self._terminal_reach,
+                loops.weigh_reach, self._trees, self._packs, self._numbers, *self._boards,
+                self._leaf_reach, self._terminal_reach,
             )  # fmt: skip
         if leaf_query:
             values = leaf_query(torch.from_numpy(self._leaf_reach), players, iteration)

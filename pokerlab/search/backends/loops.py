@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pokerlab.games.base import Ints
-from pokerlab.loops import compiled, inlined
+from pokerlab.loops import compiled, compiled_in_place, inlined
 from pokerlab.search.backends.packing import Floats, Packs, Trees
 
 WHOLE, BELOW, ABOVE = 0, 1, 2
@@ -77,7 +77,7 @@ class Samples(NamedTuple):
     """``[E, H]``."""
 
 
-@compiled
+@compiled_in_place
 def advance(
     first_pack: int,
     last_pack: int,
@@ -161,14 +161,18 @@ def advance(
                         first, end, steps.positive[step], steps.negative[step], lowest, steps.predictive,
                         regret, strategy, values, scratch,
                     )  # fmt: skip
-                    values[first + 2 : end + 2] = zero
+                    for edge in range(first + 2, end + 2):
+                        used = values[edge]
+                        for c in range(width):
+                            used[c] = zero
                 if part == BELOW:
                     continue
                 for c in range(width):
                     root_sum[player, c] += weight * values[player, c]
                 if player == choice.opponent and choice.plays.shape[0] > 0:
                     _choose(pack, packs, choice, weight, values[player])
-                values[player] = zero
+                for c in range(width):
+                    values[player, c] = zero
                 if steps.alternating:
                     _update_reach(player, tree, trees, weight, strategy, strategy_sum, reach)
             if part != BELOW and not steps.alternating:
@@ -183,7 +187,7 @@ def advance(
 
 @inlined
 def _choose(pack: int, packs: Packs, choice: RootChoice, weight: np.floating, played: Floats) -> None:
-    """Regret matching+ between ``played``, the values of playing, and leaving; as before where none regrets."""
+    """Regret matching+ between playing, worth ``played``, and leaving; as before where none is positive."""
     width, zero, one = played.shape[0], played.dtype.type(0), played.dtype.type(1)
     for c in range(width):
         first = packs.root_at[pack] + c
@@ -575,7 +579,7 @@ def pack_roots(packs: Packs, roots: Floats, packed: Floats) -> None:
                         to[player, i * lanes + lane] = roots[player, subgame, first_hand + i]
 
 
-@compiled
+@compiled_in_place
 def weigh_reach(
     first_pack: int,
     last_pack: int,
@@ -640,7 +644,7 @@ def _multiply_lane(first: Floats, second: Floats, lane: int, lanes: int, out: Fl
             out[i] = first[i * lanes + lane] * second[i * lanes + lane]
 
 
-@compiled
+@compiled_in_place
 def normalise(leaf_reach: Floats, leaf_belief: Floats) -> None:
     """Beliefs at leaves; one that no hand reaches stays as it was.
 

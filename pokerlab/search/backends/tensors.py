@@ -151,7 +151,7 @@ class TensorBackend:
                 forest.isomorphic_hands.average_roots(self._root_values[player])
 
     def _choose(self, opponent: int, weight: float) -> Tensor:
-        """Regret matching+ between playing and leaving, after an iteration: ``[2, B, H]`` what hands weigh."""
+        """Regret matching+ between playing and leaving: what hands weigh from now on, ``[2, B, H]``."""
         gain = self._played - self._paid
         self._plays_sum.add_(self._plays, alpha=weight)
         self._choice_regret[0].addcmul_(1 - self._plays, gain)
