@@ -7,7 +7,7 @@
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import product
 from math import inf
@@ -34,6 +34,7 @@ from pokerlab.search.backends.base import LeafQuery
 from pokerlab.search.backends.tensors import TensorBackend
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
+from pokerlab.search.gadget import Gadget
 from pokerlab.search.rules import UpdateRule
 from pokerlab.search.sampling import SampledStrategies
 
@@ -47,7 +48,17 @@ class GraphedBackend(TensorBackend):
     Where leaves are valued under the current beliefs (CFR-D), and without a gadget.
     """
 
-    def __init__(self, forest: Forest, belief: Tensor, rule: UpdateRule, *, alternating: bool) -> None:
+    def __init__(
+        self,
+        forest: Forest,
+        belief: Tensor,
+        rule: UpdateRule,
+        *,
+        alternating: bool,
+        gadget: Gadget | None = None,
+    ) -> None:
+        if gadget:
+            raise ValueError("iterations with a gadget are not captured")
         super().__init__(forest, belief, rule, alternating=alternating)
         table = [(rule.weight(t), *rule.discounts(t)) for t in range(1, LONGEST + 1)]
         self._table = torch.tensor(table, device=belief.device, dtype=belief.dtype)
@@ -59,7 +70,6 @@ class GraphedBackend(TensorBackend):
         first: int,
         iterations: int,
         leaf_query: LeafQuery | None = None,
-        after: Callable[[int], None] | None = None,
         samples: SampledStrategies | None = None,
         *,
         sample_averages: bool = False,

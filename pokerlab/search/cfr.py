@@ -1,7 +1,7 @@
 """Counterfactual regret minimisation on a forest of public subgames.
 
-Depth-limit leaves (CFR-D and CFR-AVG), warm starts, gadgets and averages are here; what an iteration does to
-regrets and strategies is the backend's.
+Depth-limit leaves (CFR-D and CFR-AVG), warm starts and averages are here; what an iteration does to regrets
+and strategies, those of a gadget too, is the backend's.
 """
 
 import torch
