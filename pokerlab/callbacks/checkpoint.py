@@ -2,7 +2,9 @@
 
 import contextlib
 import io
+import time
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +120,7 @@ class RunCheckpoint(ModelCheckpoint):
         checkpoint_every: iterations between checkpoints that are kept.
         commit_every: iterations between writes of ``last.ckpt``; it is also written at the end and
             whenever the run is interrupted or fails.
+        commit_minutes: the most minutes between them, if iterations do not take longer.
         saved: called after each write of ``last.ckpt``.
     """
 
@@ -127,6 +130,7 @@ class RunCheckpoint(ModelCheckpoint):
         *,
         checkpoint_every: int,
         commit_every: int,
+        commit_minutes: float = inf,
         saved: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(
@@ -137,7 +141,8 @@ class RunCheckpoint(ModelCheckpoint):
             enable_version_counter=False,
         )
         self.run, self.checkpoint_every, self.commit_every = run, checkpoint_every, commit_every
-        self.saved = saved
+        self.commit_minutes, self.saved = commit_minutes, saved
+        self._written = time.monotonic()
         self._handed = self._due = False
 
     @property
@@ -167,6 +172,7 @@ class RunCheckpoint(ModelCheckpoint):
         trainer.save_checkpoint(self.run.checkpoints / LAST)
         finished = trainer.current_epoch + 1
         due = finished % self.checkpoint_every == 0 or finished % self.commit_every == 0
+        due |= time.monotonic() - self._written >= 60 * self.commit_minutes
         self._due = due or finished == trainer.max_epochs or trainer.should_stop
         self._handed = True
 
@@ -187,6 +193,7 @@ class RunCheckpoint(ModelCheckpoint):
 
     def _flush(self, trainer: lightning.Trainer) -> None:
         _writer(trainer).flush()
+        self._written = time.monotonic()
         if self.saved is not None:
             self.saved()
 

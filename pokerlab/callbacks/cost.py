@@ -1,6 +1,9 @@
 """What a run has cost so far, and the end of a run that would cost too much."""
 
 import logging
+import os
+import signal
+import threading
 import time
 from typing import Any
 
@@ -10,17 +13,24 @@ from pokerlab.learning.module import log_number
 
 log = logging.getLogger("pokerlab")
 
+MARGIN = 120.0
+"""Seconds in which a checkpoint is written and committed."""
+TIME_LIMIT = "time_limit"
+
 
 class CostGuard(lightning.Callback):
-    """Counts time and cost over all of a run's processes; ends a run before a limit, between iterations.
+    """Counts time and cost over all of a run's processes; ends a run before a limit.
 
-    It stops if another iteration as long as the longest one would go beyond a limit. What a killed process
-    did after its last whole iteration is not counted.
+    It ends between iterations if another one as long as the longest would go beyond a limit. Where that could
+    not be foreseen, it ends in the midst of one when the limit is reached, as Ctrl-C would: the last finished
+    iteration is saved. What a killed process did after its last whole iteration is not counted.
 
     Args:
         price_per_hour: USD; None: the cost is not known.
         max_cost_usd: None: no limit.
         max_hours: None: no limit.
+        time_limit: seconds that this process has, after which it is killed; it ends ``MARGIN`` before. None:
+            no limit.
         seconds_before: of the run's earlier processes.
         cost_before: USD, likewise.
         since: when this process began, seconds since 1970; None: now.
@@ -32,15 +42,18 @@ class CostGuard(lightning.Callback):
         price_per_hour: float | None = None,
         max_cost_usd: float | None = None,
         max_hours: float | None = None,
+        time_limit: float | None = None,
         seconds_before: float = 0.0,
         cost_before: float = 0.0,
         since: float | None = None,
     ) -> None:
         self.price_per_hour, self.max_cost_usd, self.max_hours = price_per_hour, max_cost_usd, max_hours
+        self.time_limit = time_limit
         self.seconds_before, self.cost_before = seconds_before, cost_before
         self._since = time.time() if since is None else since
         self._iteration_began = 0.0
         self._longest = 0.0
+        self._timer: threading.Timer | None = None
         self.reason: str | None = None
         """The limit that stopped the run."""
 
@@ -52,16 +65,45 @@ class CostGuard(lightning.Callback):
     @property
     def cost(self) -> float | None:
         """USD."""
-        return self._cost(self._elapsed)
+        if self.price_per_hour is None:
+            return None
+        return self.cost_before + self._elapsed / 3600 * self.price_per_hour
 
     @property
     def _elapsed(self) -> float:
         return time.time() - self._since
 
-    def _cost(self, elapsed: float) -> float | None:
-        if self.price_per_hour is None:
-            return None
-        return self.cost_before + elapsed / 3600 * self.price_per_hour
+    def _limits(self) -> dict[str, float]:
+        """After how many seconds of this process each limit is reached."""
+        limits = {}
+        if self.max_hours is not None:
+            limits[f"max_hours={self.max_hours:g}"] = self.max_hours * 3600 - self.seconds_before
+        if self.max_cost_usd is not None and self.price_per_hour:
+            left = self.max_cost_usd - self.cost_before
+            limits[f"max_cost_usd={self.max_cost_usd:g}"] = left / self.price_per_hour * 3600
+        if self.time_limit is not None:
+            limits[f"{TIME_LIMIT}={self.time_limit:g}"] = self.time_limit - min(MARGIN, self.time_limit / 10)
+        return limits
+
+    def on_train_start(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """Sets the alarm for the first limit, which may be reached already."""
+        if trainer.current_epoch == trainer.max_epochs or not (limits := self._limits()):
+            return
+        reason = min(limits, key=lambda limit: limits[limit])
+
+        def end() -> None:
+            self.reason = reason
+            log.info("stops in the midst of an iteration: launcher.%s is reached", reason)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        self._timer = threading.Timer(max(limits[reason] - self._elapsed, 0), end)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def teardown(self, *_: Any, **__: Any) -> None:
+        """Takes the alarm off."""
+        if self._timer is not None:
+            self._timer.cancel()
 
     def on_train_epoch_start(self, *_: Any) -> None:
         """Starts the iteration's clock."""
@@ -72,14 +114,10 @@ class CostGuard(lightning.Callback):
         if (spent := self.cost) is not None:
             log_number(pl_module, "cost_usd", round(spent, 6))
         self._longest = max(self._longest, time.time() - self._iteration_began)
-        then = self._elapsed + self._longest
-        cost = self._cost(then)
         if trainer.current_epoch + 1 == trainer.max_epochs:
             return
-        if self.max_hours is not None and (self.seconds_before + then) / 3600 > self.max_hours:
-            self.reason = f"max_hours={self.max_hours:g}"
-        elif self.max_cost_usd is not None and cost is not None and cost > self.max_cost_usd:
-            self.reason = f"max_cost_usd={self.max_cost_usd:g}"
+        then = self._elapsed + self._longest
+        self.reason = next((reason for reason, limit in self._limits().items() if then > limit), None)
         if self.reason is not None:
             trainer.should_stop = True
             log.info("another iteration would go beyond launcher.%s", self.reason)

@@ -191,4 +191,5 @@ class RunState(lightning.Callback):
         with contextlib.suppress(OSError, UserError):
             self.metrics.read_again()
         with contextlib.suppress(OSError):
-            self.metrics.write_summary("failed" if isinstance(exception, Exception) else "stopped")
+            state = "failed" if isinstance(exception, Exception) else "stopped"
+            self.metrics.write_summary(state, self.metrics.cost.reason)

@@ -132,6 +132,7 @@ class RunConfig:
     run_dir: Text | None
     checkpoint_every: Count
     commit_every: Count
+    commit_minutes: Above0
     game: Component
     solver: Component
     model: ModelConfig

@@ -8,6 +8,8 @@ from pokerlab.config.compose import CONF
 
 GROUPS = {"algorithm": "rebel", "actors": "processes", "optimizer": "adam", "callbacks": "none"}
 """Groups that came later, with what they would have been."""
+KEYS = {"commit_minutes": 10}
+"""Keys that came later, likewise."""
 WANDB = "pokerlab.callbacks.wandb_run.WandbRun"
 
 
@@ -22,4 +24,4 @@ def upgraded(values: dict[str, Any]) -> dict[str, Any]:
         filled["logger"] = {}
     elif isinstance(logger, dict) and "mode" in logger and "_target_" not in logger:
         filled["logger"] = {"_target_": WANDB, **logger, "save_code": True}
-    return values | filled
+    return KEYS | values | filled

@@ -35,6 +35,10 @@ def image() -> modal.Image:
     )
 
 
+class AttemptEndedError(Exception):
+    """The run is not over, and saved: it goes on in the next attempt."""
+
+
 app = modal.App(APP)
 volume = modal.Volume.from_name(VOLUME, create_if_missing=True)
 
@@ -83,10 +87,12 @@ def train_in(
         or none to resume.
 
     Raises:
+        AttemptEndedError: the attempt's time is over.
         KeyboardInterrupt: the container is taken away; Modal counts it as a preemption and retries.
         RunFailedError: a worker failed.
         DiskError: the run's files cannot be written.
     """
+    from pokerlab.callbacks.cost import TIME_LIMIT
     from pokerlab.config.stored import from_plain, read_config, write_config
     from pokerlab.errors import UserError
     from pokerlab.jobs.detached import carry_on
@@ -116,11 +122,16 @@ def train_in(
         try:
             with stop.watching():
                 carry_on(run, saved=commit, since=since)
+            if str(run.read_job().get("reason")).startswith(TIME_LIMIT):
+                run.update_job(state="retrying")
+                raise AttemptEndedError
         except KeyboardInterrupt:
             if not stop.heard:
                 run.update_job(state="preempted")
                 raise
             run.update_job(state="stopped")
+        except AttemptEndedError:
+            raise
         except UserError as error:
             run.update_job(state="failed", reason=str(error))
         except Exception as error:

@@ -21,6 +21,7 @@ from pokerlab.callbacks.cost import CostGuard
 from pokerlab.callbacks.guarded import GuardedLogger
 from pokerlab.callbacks.metrics import IterationNumbers, MetricsFile, RunState
 from pokerlab.callbacks.progress import ProgressBar
+from pokerlab.config.schema import ModalLauncher
 from pokerlab.console import console as output
 from pokerlab.errors import DiskError, out_of_memory
 from pokerlab.evaluation.plots import plot_run
@@ -96,14 +97,18 @@ def _train(began: Start, saved: Callable[[], None] | None, since: float) -> floa
         return _report(run, parts.game.name, cost, console, [])
     with open_loggers(run, config) as loggers:
         checkpoints = RunCheckpoint(
-            run, checkpoint_every=config.checkpoint_every, commit_every=config.commit_every, saved=saved
+            run,
+            checkpoint_every=config.checkpoint_every,
+            commit_every=config.commit_every,
+            commit_minutes=config.commit_minutes,
+            saved=saved,
         )
         measuring = [IterationNumbers(), parts.evaluation, cost]
         watching = [*measuring, ProgressBar(console), *callbacks(config), RunState(metrics), checkpoints]
         run.update_job(state="running", reason=None, **process_record(os.getpid()))
         if config.trainer.compile:
             parts.compile()
-        _fit(_trainer(began, parts, watching, [metrics, *loggers]), parts, began)
+        _fit(_trainer(began, parts, watching, [metrics, *loggers]), parts, began, cost)
         if cost.reason is not None:
             log.info("stopped; continue with resume_from=%s and another launcher.%s", run.path, cost.reason)
         return _report(run, parts.game.name, cost, console, loggers)
@@ -136,13 +141,14 @@ def _cost_guard(began: Start, since: float) -> CostGuard:
         price_per_hour=price_per_hour(launcher) if paid else None,
         max_cost_usd=launcher.max_cost_usd,
         max_hours=launcher.max_hours,
+        time_limit=launcher.time_limit if paid and isinstance(launcher, ModalLauncher) else None,
         seconds_before=summary.get("seconds") or 0.0,
         cost_before=summary.get("cost_usd") or 0.0,
         since=since,
     )
 
 
-def _fit(trainer: lightning.Trainer, parts: Assembled, began: Start) -> None:
+def _fit(trainer: lightning.Trainer, parts: Assembled, began: Start, cost: CostGuard) -> None:
     def interrupt(*_: Any) -> None:
         for number in before:
             signal.signal(number, signal.SIG_IGN)  # once is enough: what follows must finish
@@ -169,6 +175,8 @@ def _fit(trainer: lightning.Trainer, parts: Assembled, began: Start) -> None:
         if not trainer.interrupted:
             raise
         checkpoints.flush()  # is the last finished iteration saved?
+        if cost.reason is not None:
+            return
         log.info("stopped; continue with resume_from=%s", began.run.path)
         raise KeyboardInterrupt from None
     except OSError:

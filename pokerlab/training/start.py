@@ -26,8 +26,8 @@ from pokerlab.training.fit import check_checkpoint, check_fits
 from pokerlab.training.loggers import check_logger
 
 MAY_CHANGE = {
-    "iterations", "resume_from", "run_name", "run_dir", "checkpoint_every", "commit_every", "trainer",
-    "launcher", "logger", "callbacks", "evaluation",
+    "iterations", "resume_from", "run_name", "run_dir", "checkpoint_every", "commit_every",
+    "commit_minutes", "trainer", "launcher", "logger", "callbacks", "evaluation",
 }  # fmt: skip
 """Top-level keys that may be given anew when a run goes on; the others decide its numbers."""
 

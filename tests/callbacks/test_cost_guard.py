@@ -1,5 +1,6 @@
 """Time and cost of a run, and its end before a limit, on a clock that only iterations move."""
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -81,10 +82,52 @@ def test_cost_goes_on_where_earlier_processes_ended(tmp_path: Path, clock: Clock
 
 
 def test_a_limit_that_the_last_iteration_reaches_stops_nothing(tmp_path: Path, clock: Clock) -> None:
-    guard = CostGuard(max_hours=1e-9)
+    guard = CostGuard(max_hours=1.9)  # it takes two
     run = guarded(tmp_path, clock, guard, iterations=1)
     assert guard.reason is None
     assert run.read_job()["state"] == "finished"
+
+
+class Slow(lightning.Callback):
+    """From an iteration on, each takes a minute unless it is interrupted."""
+
+    def __init__(self, iteration: int) -> None:
+        self.iteration = iteration
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, *_: Any) -> None:
+        if trainer.current_epoch >= self.iteration:
+            time.sleep(60)
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        ({"max_hours": 1 / 3600}, "max_hours=0.000277778"),
+        ({"max_cost_usd": 1.0, "price_per_hour": 3600.0}, "max_cost_usd=1"),
+        ({"time_limit": 1.0, "max_hours": 1.0}, "time_limit=1"),
+    ],
+)
+def test_a_limit_that_could_not_be_foreseen_ends_a_run_in_the_midst_of_an_iteration(
+    limits: dict[str, float], reason: str, tmp_path: Path
+) -> None:
+    guard, run = CostGuard(**limits), RunFolder(tmp_path)
+    metrics = MetricsFile(run, checkpoint_every=100, cost=guard, total=20)
+    saving = RunCheckpoint(run, checkpoint_every=100, commit_every=100)
+    with pytest.raises(SystemExit):  # what Lightning makes of Ctrl-C
+        fit(tmp_path, IterationNumbers(), Slow(2), guard, metrics, RunState(metrics), saving, iterations=20)
+    summary, job = run.read_summary(), run.read_job()
+    assert (summary["state"], job["state"], job["reason"]) == ("stopped", "stopped", reason)
+    assert [line["iteration"] for line in run.read_metrics()] == [0, 1]
+    assert summary["last_checkpoint"] == "checkpoints/last.ckpt"
+    assert summary["seconds"] < 30
+
+
+def test_an_attempt_that_has_nothing_left_plays_nothing(tmp_path: Path) -> None:
+    guard, run = CostGuard(max_hours=1.0, seconds_before=3601.0), RunFolder(tmp_path)
+    metrics = MetricsFile(run, checkpoint_every=100, cost=guard, total=20)
+    with pytest.raises(SystemExit):
+        fit(tmp_path, IterationNumbers(), Slow(0), guard, metrics, RunState(metrics), iterations=20)
+    assert (run.read_job()["reason"], run.read_metrics()) == ("max_hours=1", [])
 
 
 def test_without_a_price_there_is_no_cost(tmp_path: Path, clock: Clock) -> None:

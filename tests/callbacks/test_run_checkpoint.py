@@ -26,6 +26,22 @@ class FailsAt(lightning.Callback):
             raise self.error
 
 
+def test_last_is_written_when_minutes_are_over(run: RunFolder) -> None:
+    """Whatever the number of iterations."""
+    found: list[int] = []
+    fit(
+        run.path,
+        RunCheckpoint(
+            run,
+            checkpoint_every=100,
+            commit_every=100,
+            commit_minutes=1e-9,
+            saved=lambda: found.append(iteration_of(run.checkpoints / LAST)),
+        ),
+    )
+    assert found == [1, 2, 3, 4, 5]
+
+
 class Watch(lightning.Callback):
     """Notes which files there are when an iteration begins."""
 

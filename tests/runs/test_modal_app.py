@@ -1,5 +1,6 @@
 """The Modal function: its definition, and its body over a folder that is no Volume."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,23 @@ def test_the_function_trains_and_commits(straight: RunFolder, tmp_path: Path) ->
     checkpoints = [len([name for name in kept if "iteration=" in name]) for kept in states]
     assert checkpoints == [0, 1, 2, 3, 3]  # at the start, after each checkpoint, at the end
     assert volume.committed[-1] == contents(tmp_path)
+
+
+def test_an_attempt_ends_before_its_time_is_over_and_the_next_goes_on(
+    straight: RunFolder, tmp_path: Path
+) -> None:
+    """Modal would kill it: it saves, and fails, so that Modal tries again."""
+    volume, limited = Volume(tmp_path), config("launcher=modal", "launcher.time_limit=100")
+    run, hour_ago = RunFolder(tmp_path / "run"), time.time() - 3600
+    for attempts in (1, 2):
+        with pytest.raises(modal_app.AttemptEndedError):
+            train_in(tmp_path, limited, JOB, volume.commit, never, since=hour_ago)
+        job = run.read_job()
+        assert (job["state"], job["reason"], job["attempts"]) == ("retrying", "time_limit=100", attempts)
+    train_in(tmp_path, limited, JOB, volume.commit, never)
+    assert run.read_job()["state"] == "finished"
+    losses = [[line["value_loss"] for line in each.read_metrics()] for each in (run, straight)]
+    assert losses[0] == losses[1]
 
 
 def test_a_retry_goes_on_from_what_was_committed(straight: RunFolder, tmp_path: Path) -> None:
