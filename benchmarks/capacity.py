@@ -79,7 +79,7 @@ def cost_of_subgame(parts: Assembled, root: Any, options: Any) -> dict[str, Any]
         "leaves": len(tree.leaves),
         "iterations": iterations,
         "seconds": seconds,
-        "megabytes": solving_bytes(tree, SINGLE, tree.width, network.numbers_a_leaf) / 1e6,
+        "megabytes": solving_bytes(tree, SINGLE, tree.width, network.floats_per_leaf) / 1e6,
         "network_gflop": operations,
         "moved_gigabytes": moved,
         "gpu_milliseconds": max(operations / options.tflops, moved / options.bandwidth * 1e3),

@@ -36,7 +36,7 @@ from pokerlab.selfplay.place import random_stream
 from pokerlab.selfplay.trajectories import SelfPlay
 from pokerlab.store.folder import RunFolder
 from pokerlab.training.assemble import Assembled
-from pokerlab.training.restore import find_checkpoint, restored
+from pokerlab.training.restore import find_checkpoint, restore
 
 SINGLE = torch.empty(0)
 FULL_GAME = (10, 20, 30, 40, 50, 60, 80, 100, 125, 150, 200, 250, 300)
@@ -48,7 +48,7 @@ HELD_OUT = 1
 class NoLeaves:
     """A leaf evaluator that says 0 for every hand."""
 
-    numbers_a_leaf = 0
+    floats_per_leaf = 0
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
         """See :class:`LeafEvaluator`."""
@@ -112,8 +112,8 @@ def error_rows(run: RunFolder, parts: Assembled, options: Namespace) -> list[dic
     minutes = list(accumulate((line["seconds_selfplay"] + line["seconds_training"]) / 60 for line in lines))
     zero = _error(parts.game, held_out, held_out.values)
     rows = [{"iteration": 0, "minutes": 0.0, "states": len(held_out), "error": zero}]
-    for iteration in sorted(run.numbered()):
-        restored_there, _ = restored(read_config(run), run.checkpoint(iteration))
+    for iteration in sorted(run.numbered_checkpoints()):
+        restored_there, _ = restore(read_config(run), run.checkpoint(iteration))
         with torch.no_grad():
             network = restored_there.module.value_network.eval()
             wrong = network(held_out.features, held_out.beliefs) - held_out.values
@@ -148,7 +148,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(given)
     try:
         run, path = find_checkpoint(options.run)
-        parts, iteration = restored(read_config(run), path)
+        parts, iteration = restore(read_config(run), path)
         check_enumerable(parts.game, "its exploitability")
     except UserError as error:
         parser.error(str(error))

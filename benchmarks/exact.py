@@ -34,7 +34,7 @@ from pokerlab.search.tree import build_tree
 from pokerlab.selfplay.examples import ValueExamples
 from pokerlab.selfplay.place import random_stream
 from pokerlab.training.assemble import Assembled
-from pokerlab.training.restore import find_checkpoint, restored
+from pokerlab.training.restore import find_checkpoint, restore
 
 SINGLE = torch.empty(0)
 
@@ -48,7 +48,7 @@ class ExactLeaves:
         iterations: CFR iterations of each solve.
     """
 
-    numbers_a_leaf = 0
+    floats_per_leaf = 0
 
     def __init__(self, game: Game, iterations: int) -> None:
         self.game, self.iterations, self._solver = game, iterations, Solver("dcfr")
@@ -119,7 +119,7 @@ def networks_of(run: str, game: Game) -> Networks:
         UserError: there is no such run, or it is of another game.
     """
     folder, path = find_checkpoint(run)
-    parts, _ = restored(read_config(folder), path)
+    parts, _ = restore(read_config(folder), path)
     if parts.game.name != game.name:
         raise UserError(f"{run} is a run of {parts.game.name}, not of {game.name}")
     return parts.module.networks

@@ -33,7 +33,7 @@ from typing import Any, TypeAlias
 import torch
 
 from benchmarks import gpu_designs, gpu_runs, gpu_solves
-from benchmarks.gpu_forests import Setting, first_line, repeated
+from benchmarks.gpu_forests import Setting, first_line, repeat
 from benchmarks.gpu_solves import Row
 from benchmarks.measure import Arguments, Report, positive
 from pokerlab.config.machine import torch_device
@@ -113,11 +113,11 @@ def device_facts(setting: Setting) -> dict[str, Any]:
     copied = torch.empty_like(source)
     facts: dict[str, Any] = {"name": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
     facts["memory_gb"] = torch.cuda.get_device_properties(device).total_memory / 1e9
-    took = setting.milliseconds(repeated(lambda: copied.copy_(source)))
+    took = setting.milliseconds(repeat(lambda: copied.copy_(source)))
     facts["copy_gb_per_s"] = 2 * source.nbytes / 1e6 / took
     for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         matrix = torch.randn(8192, 8192, device=device).to(dtype)
-        took = setting.milliseconds(repeated(lambda: matrix @ matrix))  # noqa: B023
+        took = setting.milliseconds(repeat(lambda: matrix @ matrix))  # noqa: B023
         facts[f"{name}_tflops"] = 2 * 8192**3 / took / 1e9
     return facts
 

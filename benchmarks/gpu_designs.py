@@ -134,7 +134,7 @@ TRIED = ("graph", "tf32")
 
 
 @contextmanager
-def designed(names: Sequence[str]) -> Iterator[None]:
+def apply_designs(names: Sequence[str]) -> Iterator[None]:
     """Everything made meanwhile is so designed."""
     with ExitStack() as stack:
         for name in names:
@@ -154,10 +154,10 @@ def designs(setting: Setting, sizes: Sequence[int]) -> Iterator[Row]:
                 if size == sizes[0]:
                     exact = values_after(setting, network, street, size, torch.float64)
                     for name, more in (("value_error", ()), ("value_error_graph", ("graph",))):
-                        with designed([*names, *more]):
+                        with apply_designs([*names, *more]):
                             found = values_after(setting, network, street, size, torch.float32)
                         row[name] = (found - exact).abs().mean().item()
-                with designed(names):
+                with apply_designs(names):
                     measure_design(setting, network, street, row)
             except Exception as error:
                 row["error"] = first_line(error)
@@ -195,7 +195,7 @@ def measure_design(setting: Setting, network: ValueNetwork, street: int, row: Ro
     forest = forest_of(setting.game, states, setting.device, torch.float32)
     belief = random_beliefs(forest, setting.seed)
     plain = CFR(forest, belief, DCFR, alternating=True, backend="tensors", leaf_evaluator=network)
-    with designed(["graph"]):
+    with apply_designs(["graph"]):
         graphed = CFR(forest, belief, DCFR, alternating=True, leaf_evaluator=network)
     setting.synchronise()
     row["set_up_s"], row["terminals"] = time.perf_counter() - started, len(forest.terminals)

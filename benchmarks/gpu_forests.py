@@ -79,7 +79,7 @@ class Setting:
         if self.device.type == "cuda":
             torch.cuda.synchronize()
 
-    def synchronised(self, run: Run) -> Run:
+    def run_and_wait(self, run: Run) -> Run:
         """``run``, which then returns when the device is done."""
 
         def wait_for(iterations: int) -> None:
@@ -91,7 +91,7 @@ class Setting:
     def milliseconds(self, run: Run, seconds: float = 0.2) -> float:
         """Of one iteration, the median of three repeats."""
         wanted = 0.001 if self.small else seconds
-        (rate,) = median_rates([self.synchronised(run)], seconds=wanted, repeats=3)
+        (rate,) = median_rates([self.run_and_wait(run)], seconds=wanted, repeats=3)
         return 1000 / rate
 
 
@@ -192,7 +192,7 @@ def costliest(run: Callable[[], object], number: int = 12) -> dict[str, float]:
     return dict(sorted(took.items(), key=lambda item: -item[1])[:number])
 
 
-def captured(run: Callable[[], object]) -> torch.cuda.CUDAGraph:
+def capture(run: Callable[[], object]) -> torch.cuda.CUDAGraph:
     """``run`` as a CUDA graph."""
     aside = torch.cuda.Stream()
     aside.wait_stream(torch.cuda.current_stream())
@@ -206,7 +206,7 @@ def captured(run: Callable[[], object]) -> torch.cuda.CUDAGraph:
     return graph
 
 
-def repeated(call: Callable[[], object]) -> Run:
+def repeat(call: Callable[[], object]) -> Run:
     """A run whose iteration is one call."""
 
     def run(iterations: int) -> None:

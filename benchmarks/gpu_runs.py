@@ -16,8 +16,8 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from benchmarks.gpu_designs import designed
-from benchmarks.gpu_forests import Setting, launches, repeated
+from benchmarks.gpu_designs import apply_designs
+from benchmarks.gpu_forests import Setting, launches, repeat
 from benchmarks.gpu_solves import Row
 from benchmarks.kills import Attempt
 from benchmarks.selfplay import Clock
@@ -41,7 +41,7 @@ PRICE = 3.95
 """USD an hour of an H100 (conf/launcher/modal.yaml)."""
 BELIEF_STATES = 60e6
 PHASES: dict[str, list[tuple[Any, str]]] = {
-    "varied states": [(Holdem, "varied")],
+    "varied states": [(Holdem, "vary")],
     "trees": [(Subgames, "tree")],
     "forests": [(Forest, "__init__"), (Solver, "start")],
     "payoff indices": [(showdown.CardPayoffs, "__init__"), (dense_payoffs.DensePayoffs, "__init__")],
@@ -118,7 +118,7 @@ def timeline(
     (whole,) = check_overrides("train", ["experiment=phase1"])
     parts, on_gpu = Assembled(config), setting.device.type == "cuda"
     module, data = parts.module.to(setting.device), parts.data
-    with designed(design):
+    with apply_designs(design):
         examples, playing, rows = play(setting, parts, module, trajectories)
     values, policies = examples
     about: Row = {
@@ -238,11 +238,11 @@ def learning(setting: Setting, kept: int) -> Iterator[Row]:
 
         row: Row = {
             "replay": replay, "adam": "fused" if optimiser is fused else "separate",
-            "batch_ms": setting.milliseconds(repeated(sources[replay])),
+            "batch_ms": setting.milliseconds(repeat(sources[replay])),
             "step_ms": setting.milliseconds(
-                repeated(lambda: take_step(setting, module, optimiser, batch))  # noqa: B023
+                repeat(lambda: take_step(setting, module, optimiser, batch))  # noqa: B023
             ),
-            "milliseconds": setting.milliseconds(repeated(update)),
+            "milliseconds": setting.milliseconds(repeat(update)),
         }  # fmt: skip
         if setting.device.type == "cuda":
             row["launches"], row["copies"], row["kernel_ms"] = launches(update)

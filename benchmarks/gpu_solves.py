@@ -14,13 +14,13 @@ from benchmarks.gpu_forests import (
     STREETS,
     Setting,
     Traffic,
-    captured,
+    capture,
     first_line,
     forest_of,
     launches,
     matrix_precision,
     random_beliefs,
-    repeated,
+    repeat,
     waits,
 )  # fmt: skip
 from pokerlab.learning.networks import ValueNetwork
@@ -135,7 +135,7 @@ def measure_iteration(setting: Setting, network: ValueNetwork, street: int, row:
     row["leaves"] = len(forest.leaves)
     row["padding"] = 1 - len(forest.terminals) / max(forest.payoffs.row[0].numel(), 1)
     row["milliseconds"] = setting.milliseconds(cfr.run)
-    counted = sum(solving_bytes(tree, forest.boards, forest.width, network.numbers_a_leaf) for tree in trees)
+    counted = sum(solving_bytes(tree, forest.boards, forest.width, network.floats_per_leaf) for tree in trees)
     row["counted_gb"] = counted / 1e9
     if on_gpu:
         row["peak_gb"] = (torch.cuda.max_memory_allocated() - before) / 1e9
@@ -147,8 +147,8 @@ def measure_iteration(setting: Setting, network: ValueNetwork, street: int, row:
     if on_gpu:
         row["waits"] = waits(cfr.step)
         row["launches"], row["copies"], row["kernel_ms"] = launches(cfr.step)
-        graph = captured(cfr.step)
-        row["graph_ms"] = setting.milliseconds(repeated(graph.replay))
+        graph = capture(cfr.step)
+        row["graph_ms"] = setting.milliseconds(repeat(graph.replay))
         row["graph_gb_per_s"] = row["megabytes"] / row["graph_ms"]
 
 
@@ -162,8 +162,8 @@ def graph_agreement(setting: Setting) -> Iterator[Row]:
             CFR(forest, belief, RULES["cfr"], alternating=True, backend="tensors", leaf_evaluator=network)
             for _ in range(3)
         )
-        graph = captured(replayed.step)  # takes three steps
-        repeated(graph.replay)(9)
+        graph = capture(replayed.step)  # takes three steps
+        repeat(graph.replay)(9)
         for cfr in (stepped, again):
             cfr.run(12)
         difference, noise = (
@@ -185,9 +185,9 @@ class Precise:
         self._mlp = copy.deepcopy(network.mlp).to(self.dtype)
 
     @property
-    def numbers_a_leaf(self) -> int:
+    def floats_per_leaf(self) -> int:
         """As the network's."""
-        return self.network.numbers_a_leaf
+        return self.network.floats_per_leaf
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
         """See :class:`LeafEvaluator`."""
@@ -198,7 +198,9 @@ class Precise:
             by_leaf = beliefs.transpose(0, 1)
             with matrix_precision("high" if self.precision == "tf32" else "highest"):
                 found = outputs(by_leaf.to(self.dtype))
-            return self.network._shifted(found.view_as(by_leaf).to(by_leaf), by_leaf).transpose(0, 1)
+            return self.network._shift_to_zero_sum(found.view_as(by_leaf).to(by_leaf), by_leaf).transpose(
+                0, 1
+            )
 
         return values
 
@@ -251,10 +253,10 @@ def query_row(
         "precision": evaluator.precision,
         "leaves": leaves,
         "relative_error": ((ask(beliefs) - exact).norm() / exact.norm()).item(),
-        "milliseconds": setting.milliseconds(repeated(lambda: ask(beliefs))),
+        "milliseconds": setting.milliseconds(repeat(lambda: ask(beliefs))),
     }
     operations = 2 * leaves * sum(p.numel() for p in network.mlp.parameters() if p.dim() == 2)
     if setting.device.type == "cuda":
-        row["graph_ms"] = setting.milliseconds(repeated(captured(lambda: ask(beliefs)).replay))
+        row["graph_ms"] = setting.milliseconds(repeat(capture(lambda: ask(beliefs)).replay))
         row["graph_tflops"] = operations / row["graph_ms"] / 1e9
     return row

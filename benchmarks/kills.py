@@ -211,7 +211,7 @@ def unreadable(run: RunFolder) -> list[str]:
             wrong.append(f"iterations in the metrics: {iterations}")
     except ValueError as error:
         wrong.append(f"{run.metrics.name}: {error}")
-    for path in (run.checkpoints / LAST, *run.numbered().values()):
+    for path in (run.checkpoints / LAST, *run.numbered_checkpoints().values()):
         try:
             if path.exists():
                 check_checkpoint(path, run)
@@ -237,7 +237,7 @@ def next_command(overrides: Sequence[str], run: RunFolder, draw: random.Random) 
     )
 
 
-def killed_once(
+def kill_once(
     number: int,
     command: Sequence[str],
     run: RunFolder,
@@ -348,7 +348,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             seconds = draw.uniform(0, starting if moment == "starting" else longest)
             victim, output = draw.choice(victims), folder / f"round-{number:02d}.txt"
             rounds.append(
-                killed_once(number, command, run, output, moment=moment, seconds=seconds, victim=victim)
+                kill_once(number, command, run, output, moment=moment, seconds=seconds, victim=victim)
             )
             command = next_command(overrides, run, draw)
         last = Attempt(command, run, folder / "last.txt")

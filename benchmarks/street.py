@@ -207,7 +207,7 @@ class Street(Game[StreetState]):
             board=np.zeros(len(actor), dtype=np.int64),
             features=features,
             pot=root.pot + (first + second),
-            kernel=self._first_kernel(root) + np.where(showdown, SHOWDOWN_KERNEL, FOLD_KERNEL),
+            payoff_kernel=self._first_kernel(root) + np.where(showdown, SHOWDOWN_KERNEL, FOLD_KERNEL),
             chips=np.where(showdown, stake, np.where(first_won, 1, -1) * np.array([[1], [-1]]) * stake),
         )
 

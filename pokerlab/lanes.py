@@ -64,7 +64,7 @@ add_lanes = _on_rows("fadd")
 subtract_lanes = _on_rows("fsub")
 
 
-def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
+def _transpose(builder: Any, rows: list[Any]) -> list[Any]:
     """``LANES`` vectors as those of their first, second, … numbers."""
     index = ir.VectorType(ir.IntType(32), LANES)
     for bit in (1, 2, 4, 8):
@@ -147,7 +147,7 @@ def gather_lanes(
             for start, other in zip(starts, others, strict=True)
         ]
         begin = taken.row(arguments[1])
-        for j, vector in enumerate(_transposed(builder, rows)):
+        for j, vector in enumerate(_transpose(builder, rows)):
             taken.store(vector, builder.add(begin, ir.Constant(begin.type, j * LANES)))
 
     return types.void(to, types.intp, values, at, factors, factors_at, types.intp), code
@@ -167,7 +167,7 @@ def scatter_lanes(
         starts, scales = (_numbers_of(context, builder, signature.args[i], arguments[i]) for i in (1, 3))
         begin = given.row(arguments[6])
         rows = [given.load(builder.add(begin, ir.Constant(begin.type, j * LANES))) for j in range(LANES)]
-        for k, vector in enumerate(_transposed(builder, rows)):
+        for k, vector in enumerate(_transpose(builder, rows)):
             with builder.if_then(builder.icmp_signed("<", ir.Constant(arguments[4].type, k), arguments[4])):
                 scale = _splat(builder, scales[k], given.type)
                 start = builder.add(starts[k], arguments[2])

@@ -308,7 +308,7 @@ class Spot(Generic[State]):
         ends = call_down(self.game, state)
         like = torch.empty(0, dtype=torch.float64)
         opponent = torch.as_tensor(reach[1 - player] * self.game.possible_hands(state))
-        operator = self.game.payoff_operator([end.kernel for end, _ in ends], like)
+        operator = self.game.payoff_operator([end.payoff_kernel for end, _ in ends], like)
         shares = torch.tensor([chance * np.sign(end.chips[player]) for end, chance in ends])
         won = (operator(opponent.expand(len(ends), 1, -1))[:, 0] * shares[:, None]).sum(0)
         mass = self.game.mass_operator(like)(opponent[None])[0]

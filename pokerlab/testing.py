@@ -61,7 +61,7 @@ def check_game(game: Game[State], *, lines: int = 30, seed: int = 0) -> None:
     _check_trees(game, met)
 
 
-def _said(game: Game[State], moves: Sequence[Move[State]], state: State) -> str:
+def _describe(game: Game[State], moves: Sequence[Move[State]], state: State) -> str:
     return f"{game.name}, after {write_line(game, moves) or 'nothing'}: {state}"
 
 
@@ -89,7 +89,7 @@ def _check_history(
     game: Game[State], state: State, moves: Sequence[Move[State]], met: dict[State, Sequence[Move[State]]]
 ) -> None:
     """Equal states must have come about in the same way."""
-    said = _said(game, moves, state)
+    said = _describe(game, moves, state)
     before = met.setdefault(state, tuple(moves))
     assert list(before) == list(moves), (
         f"{said}: equal states must have the same public history, but so ends "
@@ -126,7 +126,7 @@ def _check_history(
 
 
 def _check_going_on(game: Game[State], state: State, moves: Sequence[Move[State]]) -> None:
-    said, actor = _said(game, moves, state), game.actor(state)
+    said, actor = _describe(game, moves, state), game.actor(state)
     assert actor in (0, 1, CHANCE), f"{said}: the actor must be 0, 1, CHANCE or TERMINAL, got {actor!r}"
     assert game.possible_hands(state).any(), f"{said}: no hand is possible"
     if moves:
@@ -152,7 +152,7 @@ def _check_going_on(game: Game[State], state: State, moves: Sequence[Move[State]
 
 def _check_chance(game: Game[State], state: State, moves: Sequence[Move[State]]) -> Sequence[State]:
     """For every pair of hands the outcomes' probabilities add up to 1."""
-    said = _said(game, moves, state)
+    said = _describe(game, moves, state)
     outcomes, probability = game.chance_outcomes(state), game.chance_probability(state)
     assert outcomes, f"{said}: chance has no outcome"
     assert len(set(outcomes)) == len(outcomes), f"{said}: two outcomes of chance are equal"
@@ -177,8 +177,8 @@ def _check_end(
     game: Game[State], state: State, moves: Sequence[Move[State]], generator: np.random.Generator
 ) -> None:
     """What one player wins the other loses, whatever they hold, and no more than is in the pot."""
-    said, end = _said(game, moves, state), game.terminal(state)
-    table = _payoff_table(game, end.kernel, generator)
+    said, end = _describe(game, moves, state), game.terminal(state)
+    table = _payoff_table(game, end.payoff_kernel, generator)
     first, second = end.chips[0] * table, end.chips[1] * table
     possible = game.possible_hands(state)
     reach = generator.random((2, game.num_hands)) * possible
@@ -193,7 +193,7 @@ def _check_end(
         assert (np.abs(first) <= abs(end.chips[0]) * game.deal + CLOSE).all(), (
             f"{said}: the kernel must be from -1 to 1 times the deal, got up to {most}"
         )
-    operator = game.payoff_operator([end.kernel], LIKE)
+    operator = game.payoff_operator([end.payoff_kernel], LIKE)
     values = operator(torch.as_tensor(reach)[:, None, None].flip(0))[:, 0, 0].numpy()
     sums = [end.chips[player] * (reach[player] @ values[player]) for player in (0, 1)]
     assert abs(sum(sums)) < CLOSE * max(1, abs(sums[0])), (
@@ -213,7 +213,7 @@ def _payoff_table(game: Game, kernel: int, generator: np.random.Generator) -> Fl
 
 def _check_operators(game: Game[State], ends: Sequence[State], generator: np.random.Generator) -> None:
     """Operators are linear, work kernel by kernel, and the mass operator is the deal's."""
-    kernels = sorted({game.terminal(state).kernel for state in ends})[:8]
+    kernels = sorted({game.terminal(state).payoff_kernel for state in ends})[:8]
     together = game.payoff_operator(kernels, LIKE)
     one, other = torch.as_tensor(generator.random((2, len(kernels), 2, game.num_hands)))
     found = together(one)
@@ -249,7 +249,7 @@ def _check_trees(game: Game[State], met: dict[State, Sequence[Move[State]]]) -> 
     for root, depth_limited in roots:
         if game.actor(root) == CHANCE and len(game.chance_outcomes(root)) > MOST_OUTCOMES:
             continue
-        said = _said(game, met[root], root)
+        said = _describe(game, met[root], root)
         fast = unfold(game, root, depth_limited=depth_limited)
         plain = walk(game, root, depth_limited=depth_limited)
         assert list(fast.states) == list(plain.states), f"{said}: unfold gives other states than walk"
@@ -262,7 +262,7 @@ def _check_trees(game: Game[State], met: dict[State, Sequence[Move[State]]]) -> 
             "board",
             "features",
             "pot",
-            "kernel",
+            "payoff_kernel",
             "chips",
         ):
             one, other = getattr(fast, name), getattr(plain, name)

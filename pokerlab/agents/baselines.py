@@ -118,6 +118,6 @@ class EquityPlayer(Baseline[State]):
         everything = torch.as_tensor(game.possible_hands(state)).double()
         won = torch.zeros(game.num_hands, dtype=torch.float64)
         for end, probability in call_down(game, state):
-            won += probability * outcomes(game, np.array([end.kernel]), everything[None])[0]
+            won += probability * outcomes(game, np.array([end.payoff_kernel]), everything[None])[0]
         met = game.mass_operator(DOUBLE)(everything[None])[0]
         return torch.where(met > 0, 0.5 + won / torch.where(met > 0, met, 1) / 2, 0.5)

@@ -53,7 +53,7 @@ class WandbRun(Logger):
             # an agent of a W&B sweep has given the run its id
             run.update_job(wandb_id=os.environ.get("WANDB_RUN_ID") or uuid.uuid4().hex[:12])
         self._staged = ExitStack()
-        self._staged.enter_context(_staged_in(run))
+        self._staged.enter_context(_stage_in(run))
         self._board = _open(run, mode, project=project, entity=entity, config=dict(config))
         self._board.define_metric("iteration")
         self._board.define_metric("*", step_metric="iteration")
@@ -139,7 +139,7 @@ def best_checkpoint(run: RunFolder) -> Path:
     """
     last = run.checkpoints / LAST
     paths = {read_checkpoint(last)["pokerlab"]["iteration"]: last} if last.exists() else {}
-    paths = run.numbered() | paths
+    paths = run.numbered_checkpoints() | paths
     found = {
         line["iteration"] + 1: line["exploitability"]
         for line in run.read_metrics()
@@ -160,7 +160,7 @@ def summarise(
         project: as above.
         entity: as above.
     """
-    with _staged_in(run):
+    with _stage_in(run):
         board = _open(run, mode, project=project, entity=entity)
         board.summary.update(dict(_flat(results, "evaluation")))
         board.finish()
@@ -175,7 +175,7 @@ def _flat(value: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 
 @contextmanager
-def _staged_in(run: RunFolder) -> Iterator[None]:
+def _stage_in(run: RunFolder) -> Iterator[None]:
     """Keeps in the run's folder what waits to be uploaded: a home may be full, or not to be written."""
     folders = {name: str(run.path.resolve() / "wandb") for name in FOLDERS if name not in os.environ}
     os.environ.update(folders)

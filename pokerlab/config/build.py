@@ -89,7 +89,7 @@ def build(component: Component, *arguments: Any, key: str, kind: type | None = N
         UserError: the class cannot be had, or does not take a value.
     """
     target = check(component, key=key, kind=kind, given=(len(arguments), *given))
-    own = {name: _made(value, f"{key}.{name}") for name, value in component.items() if name != "_target_"}
+    own = {name: _make(value, f"{key}.{name}") for name, value in component.items() if name != "_target_"}
     try:
         return target(*arguments, **own, **given)
     except (ValueError, TypeError) as error:
@@ -98,7 +98,7 @@ def build(component: Component, *arguments: Any, key: str, kind: type | None = N
         raise UserError(f"{key}.{text}" if named else text) from error
 
 
-def _made(value: Any, key: str) -> Any:
+def _make(value: Any, key: str) -> Any:
     """A nested component as an object; one that lacks arguments as what makes it of those."""
     if isinstance(value, Mapping):
         if "_target_" in value:
@@ -111,8 +111,8 @@ def _made(value: Any, key: str) -> Any:
             } - component.keys()
             check(component, key=key, given=(0, *needs))
             return partial(build, component, key=key) if needs else build(component, key=key)
-        return {name: _made(each, f"{key}.{name}") for name, each in value.items()}
-    return [_made(each, key) for each in value] if isinstance(value, list) else value
+        return {name: _make(each, f"{key}.{name}") for name, each in value.items()}
+    return [_make(each, key) for each in value] if isinstance(value, list) else value
 
 
 def check(component: Component, *, key: str, kind: type | None = None, given: Sequence[Any] = (0,)) -> Any:

@@ -77,7 +77,7 @@ def parse(primary: str, arguments: Sequence[str]) -> CommandLine:
             flags += [f"--{name.replace('_', '-')}", value]
     return CommandLine(
         found.config_name or primary,
-        tuple(map(_quoted, found.overrides)),
+        tuple(map(_quote, found.overrides)),
         tuple(flags),
         None if found.config_dir is None else _own_configs(Path(found.config_dir)),
         tuple(found.plugin),
@@ -90,7 +90,7 @@ def _refuse(message: str) -> NoReturn:
     raise UserError(message)
 
 
-def _quoted(argument: str) -> str:
+def _quote(argument: str) -> str:
     key, _, value = argument.partition("=")
     special = "=" in value or not value.isascii()
     plain = key in FREE_TEXT and special and not any(mark in value for mark in "'\"\\,[")

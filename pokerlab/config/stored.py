@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 
 from pokerlab.config.schema import RunConfig, plain
 from pokerlab.config.schema import read_config as read_values
-from pokerlab.config.upgrade import upgraded
+from pokerlab.config.upgrade import upgrade
 from pokerlab.errors import UserError
 from pokerlab.store.files import write_atomically
 from pokerlab.store.folder import RunFolder
@@ -43,6 +43,6 @@ def read_config(run: RunFolder) -> RunConfig:
     """
     values = run.read_config()
     try:
-        return from_plain(upgraded(values))
+        return from_plain(upgrade(values))
     except UserError as error:
         raise UserError(f"{run.config}: {error}") from error

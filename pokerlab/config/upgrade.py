@@ -13,7 +13,7 @@ KEYS = {"commit_minutes": 10}
 WANDB = "pokerlab.callbacks.wandb_run.WandbRun"
 
 
-def upgraded(values: dict[str, Any]) -> dict[str, Any]:
+def upgrade(values: dict[str, Any]) -> dict[str, Any]:
     """A run's config as this version writes it."""
     added = {name: OmegaConf.load(CONF / name / f"{choice}.yaml") for name, choice in GROUPS.items()}
     added = {name: group for name, group in added.items() if name not in values}

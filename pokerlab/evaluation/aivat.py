@@ -133,13 +133,13 @@ class CheckDown(Generic[State]):
         """See :class:`ValueFunction`."""
         # what ends pay is linear in what their kernels do, and the states after a move share these
         ends = [[call_down(self._game, state) for state in of_position] for of_position in states]
-        kernels = [list({end.kernel: None for of in each for end, _ in of}) for each in ends]
+        kernels = [list({end.payoff_kernel: None for of in each for end, _ in of}) for each in ends]
         most = max(map(len, kernels))
         chips = torch.zeros(len(states), max(map(len, states)), most, dtype=torch.float64)
         for position, each in enumerate(ends):
             for child, of_child in enumerate(each):
                 for end, probability in of_child:
-                    place = kernels[position].index(end.kernel)
+                    place = kernels[position].index(end.payoff_kernel)
                     chips[position, child, place] += probability * end.chips[player]
         number = np.array([len(of_position) for of_position in kernels])[which]
         row = np.repeat(np.arange(len(which)), number)

@@ -157,7 +157,7 @@ def plot_sweep(runs: Sequence[Status], keys: Sequence[str], path: Path) -> Path:
 
     Args:
         runs: of the sweep.
-        keys: see :func:`pokerlab.jobs.show.varied`.
+        keys: see :func:`pokerlab.jobs.show.varied_keys`.
         path: the PNG.
     """
     panels = list(keys) or ["run"]

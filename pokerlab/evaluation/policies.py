@@ -175,7 +175,7 @@ def search_policy(
                 shared = here[:, subgame] * share.to(here)[:, None]
             else:
                 play = part.play_average()
-            _add_played(whole, part, here, played, unweighted)
+            _add_play(whole, part, here, played, unweighted)
             if len(part.forest.leaves):
                 reached.append(_reach_leaves(play, shared))
         if not any(len(at) for at, _ in reached):
@@ -242,7 +242,7 @@ def _reach_leaves(play: Play, weight: Tensor) -> tuple[BeliefStates, Tensor]:
     return play.belief_states(leaves.select(reached)), own[:, reached.to(own.device)]
 
 
-def _add_played(whole: WholeGame, part: Part, weight: Tensor, played: Tensor, unweighted: Tensor) -> None:
+def _add_play(whole: WholeGame, part: Part, weight: Tensor, played: Tensor, unweighted: Tensor) -> None:
     """Adds what the subgames' average strategies play to the whole game's policy."""
     search, nodes = part.forest, part.forest.decisions
     states = [search.trees[t].decisions.states[i] for t, i in zip(nodes.tree, nodes.node, strict=True)]

@@ -55,7 +55,7 @@ class Terminal:
     kernel that counts hands beaten minus hands that beat.
     """
 
-    kernel: int
+    payoff_kernel: int
     chips: tuple[float, float]
 
 

@@ -80,7 +80,7 @@ class Deck:
         ranks = np.arange(self.ranks)[:, None] * self.suits
         return (ranks + order[:, None]).reshape(len(order), -1)
 
-    def permuted_hands(self, cards: Ints) -> Ints:
+    def permute_hands(self, cards: Ints) -> Ints:
         """``[..., H]`` what hands become when cards become ``[..., N]`` others."""
         first, second = cards[..., self.hands[:, 0]], cards[..., self.hands[:, 1]]
         hands: Ints = self.hand_of[first, second]

@@ -104,7 +104,7 @@ def read_line(game: Game[State], text: str) -> list[Move[State]]:
         options = _outcomes(game, state) if actor == CHANCE else _actions(game, state)
         move, length = _longest_match(options, words)
         if move is None:
-            expected = _expected(game, state)
+            expected = _list_expected(game, state)
             raise ValueError(f"line {text!r}: at {words[0]!r} {expected}")
         moves.append(move)
         state, words = move.state, words[length:]
@@ -155,7 +155,7 @@ def _longest_match(
     return best, length
 
 
-def _expected(game: Game[State], state: State) -> str:
+def _list_expected(game: Game[State], state: State) -> str:
     if (actor := game.actor(state)) == CHANCE:
         first = next(_outcomes(game, state))[0]
         return f"cards are dealt: expected what can come, such as {first}"

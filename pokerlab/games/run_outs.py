@@ -57,7 +57,7 @@ def run_out_wins(deck: Deck, board: tuple[int, ...], cards: int) -> NDArray[np.s
     boards = np.sort(exchanges[:, list(board)])
     first = np.lexsort(boards.T[::-1])[0] if board else 0
     triangle = _counts(deck, tuple(boards[first].tolist()), cards)
-    hands = np.argsort(deck.permuted_hands(exchanges[first]))[deck.possible(boards[first])]
+    hands = np.argsort(deck.permute_hands(exchanges[first]))[deck.possible(boards[first])]
     wins = np.zeros((deck.num_hands, deck.num_hands), triangle.dtype)
     _spread(triangle, hands, wins)
     return wins
@@ -118,7 +118,7 @@ def _count(deck: Deck, board: tuple[int, ...], cards: int) -> NDArray[np.signedi
             others = np.where(strengths == BLOCKED, np.iinfo(np.int16).max, strengths)
             _add_wins(strengths, others, times, won)
     won -= won.T
-    hands: Ints = deck.permuted_hands(exchanges)
+    hands: Ints = deck.permute_hands(exchanges)
     total = sum(won[hand[:, None], hand] for hand in hands) // len(hands)
     possible = deck.possible(board)
     below = np.where(deck.disjoint, total, 0)[possible][:, possible][np.tri(possible.sum(), k=-1, dtype=bool)]

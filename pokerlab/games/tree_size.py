@@ -114,7 +114,7 @@ class _Count:
             return 1
         other = betting.committed[1 - betting.player]
         if action == CALL and (betting.acted or other >= betting.limit):
-            return self._called(street, betting.pot + 2 * put_in, betting.limit - put_in, aggressor)
+            return self._after_call(street, betting.pot + 2 * put_in, betting.limit - put_in, aggressor)
         committed = (put_in, other) if betting.player == 0 else (other, put_in)
         raised = action >= SMALLEST_BET
         after = betting._replace(
@@ -122,7 +122,7 @@ class _Count:
         )
         return self.below(street, after, betting.player if raised else aggressor, leads)
 
-    def _called(self, street: int, pot: float, stack: float, aggressor: int | None) -> float:
+    def _after_call(self, street: int, pot: float, stack: float, aggressor: int | None) -> float:
         """Where the betting of a street is over."""
         outcomes = self._streets.outcomes
         if street == len(outcomes) or stack <= 0:

@@ -60,7 +60,7 @@ class Unfolded(Generic[_State]):
     """``[N, F]``, see :class:`~pokerlab.games.parts.NetworkFeatures`."""
     pot: Floats
     """``[N]`` chips."""
-    kernel: Ints
+    payoff_kernel: Ints
     """``[T]`` of the terminals, in their order, see :class:`Terminal`."""
     chips: Floats
     """``[2, T]``."""
@@ -138,6 +138,6 @@ def walk(
         board=board_of,
         features=features_of(game, states),
         pot=np.array([game.pot(state) for state in states], dtype=float),
-        kernel=np.array([end.kernel for end in ends], dtype=np.int64),
+        payoff_kernel=np.array([end.payoff_kernel for end in ends], dtype=np.int64),
         chips=np.array([end.chips for end in ends], dtype=float).reshape(-1, 2).T,
     )

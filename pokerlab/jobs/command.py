@@ -29,7 +29,7 @@ from pokerlab.jobs.show import (
     sparkline,
     status_table,
     sweep_table,
-    varied,
+    varied_keys,
 )
 from pokerlab.jobs.stop import stop
 from pokerlab.store.folder import OUTPUTS
@@ -63,7 +63,9 @@ def list_runs(arguments: argparse.Namespace) -> int:
         from pokerlab.evaluation.plots import plot_sweep
 
         path = plot_sweep(
-            statuses, varied(statuses), OUTPUTS / "sweeps" / Path(arguments.sweep).name / "sweep.png"
+            statuses,
+            varied_keys(statuses),
+            OUTPUTS / "sweeps" / Path(arguments.sweep).name / "sweep.png",
         )
         say(f"plot: {path}", error=True)
     return 0

@@ -20,7 +20,7 @@ from pokerlab.store.process import process_record
 from pokerlab.training.assemble import Assembled
 from pokerlab.training.cost import check_limits, price_per_hour
 from pokerlab.training.loggers import check_logger
-from pokerlab.training.start import Start, automatic_name, resumed_config, start
+from pokerlab.training.start import Start, automatic_name, resume_config, start
 
 GPUS = {
     **dict.fromkeys(("A10", "A10G"), 4),
@@ -112,7 +112,7 @@ def _launch_here(began: Start, note: dict[str, Any]) -> str:
     began.lock.release()
     name = run.path.name if run.path == OUTPUTS / run.path.name else str(run.path)
     notes = "".join(f"note     {note}\n" for note in began.notes)
-    return notes + _told(name, f"process {process.pid}", f"results  {run.path}")
+    return notes + _tell(name, f"process {process.pid}", f"results  {run.path}")
 
 
 def _launch_on_modal(
@@ -123,7 +123,7 @@ def _launch_on_modal(
     runs, submission = ModalRuns(), uuid.uuid4().hex
     if config.resume_from is not None:
         name = str(config.resume_from)
-        config, job = _resumed_on_modal(runs, config, experiment, overrides)
+        config, job = _resume_on_modal(runs, config, experiment, overrides)
     else:
         # jobs of a sweep are sent in the same second
         name = str(config.run_name or f"{automatic_name(experiment)}-{submission[:6]}")
@@ -146,10 +146,10 @@ def _launch_on_modal(
         raise UserError(f"a run {name!r} was just submitted by somebody else: give another run_name")
     price = price_per_hour(launcher)
     where = f"call {call}, about {price:.2f} USD an hour"
-    return _told(name, where, f"fetch    python -m pokerlab.jobs pull {name}")
+    return _tell(name, where, f"fetch    python -m pokerlab.jobs pull {name}")
 
 
-def _resumed_on_modal(
+def _resume_on_modal(
     runs: Any, config: RunConfig, experiment: str | None, overrides: list[str]
 ) -> tuple[RunConfig, dict[str, Any]]:
     """The config that a run on the Volume goes on with, and its job.json."""
@@ -164,7 +164,7 @@ def _resumed_on_modal(
             raise UserError(f"no run {name!r} on the Volume{near(name, runs.names())}")
         if job.get("call_id") is not None and is_pending(job["call_id"]):
             raise UserError(f"{name} is running as call {job['call_id']}: stop that first")
-        stored = resumed_config(config, source, experiment, overrides)
+        stored = resume_config(config, source, experiment, overrides)
     here = stored.launcher if isinstance(stored.launcher, ModalLauncher) else launcher
     stored = replace(stored, resume_from=name, run_dir=None, launcher=here)
     check_modal(stored, here)
@@ -173,7 +173,7 @@ def _resumed_on_modal(
     return stored, job
 
 
-def _told(name: str, where: str, results: str) -> str:
+def _tell(name: str, where: str, results: str) -> str:
     jobs = "python -m pokerlab.jobs"
     return (
         f"run      {name} ({where})\n"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 AT_A_GLANCE = ("job.json", "summary.json")
 
 
-def signed_in() -> bool:
+def is_signed_in() -> bool:
     """Whether there are Modal credentials; asked without importing modal, which takes half a second."""
     if os.environ.get("MODAL_TOKEN_ID"):
         return True
@@ -70,7 +70,7 @@ def _alive(job: dict[str, Any]) -> bool | None:
     if job.get("state") not in GOING_ON:
         return False
     if job.get("launcher") == "modal":
-        if job.get("call_id") is None or not signed_in():
+        if job.get("call_id") is None or not is_signed_in():
             return None
         from pokerlab.jobs.modal_client import is_pending
 
@@ -90,10 +90,10 @@ def find_anywhere(name: str) -> Iterator[Found]:
     try:
         local = find_run(name)
     except UserError as error:
-        if not signed_in():
+        if not is_signed_in():
             raise UserError(f"{error}; runs on Modal cannot be seen without `modal token new`") from error
     else:
-        if local.read_job().get("launcher") != "modal" or not signed_in():
+        if local.read_job().get("launcher") != "modal" or not is_signed_in():
             yield Found(local.path.resolve().name, local, None)
             return
     name, cloud = Path(name).name, modal_runs()
@@ -124,7 +124,7 @@ def all_statuses(trouble: Callable[[str], None]) -> list[Status]:
         return look(lambda: Found(name, cloud.mirror(name, Path(folder), AT_A_GLANCE), cloud))
 
     there: list[Status | None] = []
-    if signed_in():
+    if is_signed_in():
         cloud = modal_runs()
         with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(16) as pool:
             try:

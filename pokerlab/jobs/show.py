@@ -133,7 +133,7 @@ def sparkline(values: Sequence[float | None], width: int = 60) -> str:
     return "".join(BLOCKS[int((x - low) / (high - low or 1) * (len(BLOCKS) - 1))] for x in shown)
 
 
-def varied(statuses: Sequence[Status]) -> list[str]:
+def varied_keys(statuses: Sequence[Status]) -> list[str]:
     """The config keys in which the runs of a sweep differ."""
     each = [status.overridden for status in statuses]
     keys = dict.fromkeys(key for overrides in each for key in overrides)
@@ -142,7 +142,7 @@ def varied(statuses: Sequence[Status]) -> list[str]:
 
 def sweep_table(name: str, statuses: Sequence[Status]) -> Table:
     """A sweep's runs, the least exploitable first."""
-    keys = varied(statuses)
+    keys = varied_keys(statuses)
     table = Table(
         Column("run", no_wrap=True), *(key.rpartition(".")[2] for key in keys),
         "state", "iteration", "exploitability", "best", "value loss", "time", "cost USD",

@@ -135,9 +135,9 @@ class ValueNetwork(nn.Module):
         """``[n, F]``, ``[n, 2, H]`` → ``[n, 2, H]``; the values of impossible hands mean nothing."""
         outputs = self.mlp(self.mlp.embed_features(features), beliefs)
         with torch.autocast(beliefs.device.type, enabled=False):  # sums over hands need all digits
-            return self._shifted(outputs.view_as(beliefs).to(beliefs.dtype), beliefs)
+            return self._shift_to_zero_sum(outputs.view_as(beliefs).to(beliefs.dtype), beliefs)
 
-    def _shifted(self, values: Tensor, beliefs: Tensor) -> Tensor:
+    def _shift_to_zero_sum(self, values: Tensor, beliefs: Tensor) -> Tensor:
         if not self.zero_sum:
             return values
         joint = beliefs * self._mass_operator(beliefs)(beliefs.flip(1))  # marginals of the joint belief
@@ -150,7 +150,7 @@ class ValueNetwork(nn.Module):
         return self._mass[2]
 
     @property
-    def numbers_a_leaf(self) -> int:
+    def floats_per_leaf(self) -> int:
         # embedded features and beliefs, a layer before and after its activation, and values
         return 4 * self.mlp.from_features.out_features + 20 * self._game.num_hands
 
@@ -161,7 +161,7 @@ class ValueNetwork(nn.Module):
         def values(beliefs: Tensor) -> Tensor:
             with torch.no_grad():
                 by_leaf = beliefs.transpose(0, 1)
-                return self._shifted(outputs(by_leaf).view_as(by_leaf), by_leaf).transpose(0, 1)
+                return self._shift_to_zero_sum(outputs(by_leaf).view_as(by_leaf), by_leaf).transpose(0, 1)
 
         return values
 
@@ -230,8 +230,8 @@ class Networks(nn.Module):
         self.value, self.policy = value, policy
 
     @property
-    def numbers_a_leaf(self) -> int:
-        return self.value.numbers_a_leaf
+    def floats_per_leaf(self) -> int:
+        return self.value.floats_per_leaf
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
         """See :meth:`ValueNetwork.at`."""

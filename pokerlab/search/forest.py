@@ -151,7 +151,7 @@ class Forest(Generic[State]):
         """A forest of copies of the subgames ``[n]``."""
         return Forest(self.game, self.trees, self.tree_of[subgame], device=self.device, dtype=self.dtype)
 
-    def copied_from(self, copies: "Forest[State]", subgame: Ints) -> Ints:
+    def copy_from(self, copies: "Forest[State]", subgame: Ints) -> Ints:
         """Which decision node each one of :meth:`copies` of the subgames ``[n]`` copies."""
         nodes = copies.decisions
         return self.decision_index(subgame[nodes.subgame.numpy(force=True)], nodes.node)
@@ -408,7 +408,7 @@ class Forest(Generic[State]):
 
     def on_copies(self, edges: Tensor, copies: "Forest[State]", subgame: Ints) -> Tensor:
         """A quantity of edges ``[A, D, H]`` on :meth:`copies` of the subgames ``[n]``."""
-        return edges[:, torch.as_tensor(self.copied_from(copies, subgame), device=edges.device)]
+        return edges[:, torch.as_tensor(self.copy_from(copies, subgame), device=edges.device)]
 
     def edge_rows(self, rows: Tensor) -> Tensor:
         """The edges' part of sequence rows ``[R, H]``, as a view ``[A, D, H]``."""

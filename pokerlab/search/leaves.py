@@ -18,7 +18,7 @@ class LeafEvaluator(Protocol):
     """Values public belief states, such as a value network."""
 
     @property
-    def numbers_a_leaf(self) -> int:
+    def floats_per_leaf(self) -> int:
         """The most numbers that evaluating one leaf takes: forests must fit in memory."""
         ...
 

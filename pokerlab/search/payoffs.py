@@ -47,7 +47,7 @@ def payoffs(game: Game, ends: Sequence[Terminal], player: int, reach: Tensor) ->
         reach: ``[m, H]`` the opponent's, float64.
     """
     chips = torch.tensor([end.chips[player] for end in ends], dtype=torch.float64)
-    return outcomes(game, np.array([end.kernel for end in ends]), reach) * chips[:, None]
+    return outcomes(game, np.array([end.payoff_kernel for end in ends]), reach) * chips[:, None]
 
 
 def terminals(game: Game[State], ends: Sequence[State]) -> list[Terminal]:

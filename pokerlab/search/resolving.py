@@ -99,7 +99,7 @@ class Resolving(Generic[State]):
         """
         solver, leaf_evaluator, expected = self.solver, self.leaf_evaluator, frontier.expected
         forests = self.subgames.forests(
-            frontier.states, self.like, solver.memory, leaf_evaluator.numbers_a_leaf
+            frontier.states, self.like, solver.memory, leaf_evaluator.floats_per_leaf
         )
         for place, forest in forests:
             gadget = None

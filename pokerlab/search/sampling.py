@@ -25,7 +25,7 @@ class SampledStrategies:
         self.copies = forest.copies(subgame)
         self.strategy = uniform_strategy(self.copies)
         """``[A, D, H]`` on ``copies``; what is not yet sampled is uniform."""
-        node = forest.copied_from(self.copies, subgame)
+        node = forest.copy_from(self.copies, subgame)
         of_node = iteration[self.copies.decisions.subgame.numpy(force=True)]
         order = np.argsort(of_node, kind="stable")
         self._to, self._from = (

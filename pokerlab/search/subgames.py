@@ -11,7 +11,7 @@ from pokerlab.search.forest import Forest
 from pokerlab.search.tree import PublicTree, build_tree
 
 
-def solving_bytes(tree: PublicTree, like: Tensor, width: int, numbers_a_leaf: int = 0) -> int:
+def solving_bytes(tree: PublicTree, like: Tensor, width: int, floats_per_leaf: int = 0) -> int:
     """An upper bound of the memory that solving one subgame takes, in the dtype of ``like``.
 
     It counts: for a padded edge, regret, strategy, average, reach and value, and intermediate results as
@@ -22,12 +22,12 @@ def solving_bytes(tree: PublicTree, like: Tensor, width: int, numbers_a_leaf: in
         tree: the subgame's.
         like: a tensor with the device and dtype to work in.
         width: the most actions at one node of any subgame that is solved with it.
-        numbers_a_leaf: the leaf evaluator's part, see :class:`LeafEvaluator`.
+        floats_per_leaf: the leaf evaluator's part, see :class:`LeafEvaluator`.
     """
     hands, features = tree.root_possible.size, tree.leaves.features.shape[1]
     edges, ends = width * len(tree.decisions), len(tree.terminals) + len(tree.leaves)
     numbers = (8 * edges + 16 * len(tree.terminals) + 18 * len(tree.leaves) + 16) * hands
-    numbers += (features + 16) * (ends + edges) + numbers_a_leaf * len(tree.leaves)
+    numbers += (features + 16) * (ends + edges) + floats_per_leaf * len(tree.leaves)
     return numbers * like.element_size()
 
 
@@ -58,12 +58,12 @@ class Subgames(Generic[State]):
         return Forest(self.game, trees, tree_of, device=like.device, dtype=like.dtype)
 
     def forests(
-        self, states: Sequence[State], like: Tensor, most_bytes: float, numbers_a_leaf: int = 0
+        self, states: Sequence[State], like: Tensor, most_bytes: float, floats_per_leaf: int = 0
     ) -> Iterator[tuple[slice, Forest[State]]]:
         """The same in parts that each can be solved in ``most_bytes``; a part has at least one subgame."""
         trees = [self.tree(state) for state in states]
         width = max((tree.width for tree in trees), default=1)
-        sizes = np.cumsum([solving_bytes(tree, like, width, numbers_a_leaf) for tree in trees])
+        sizes = np.cumsum([solving_bytes(tree, like, width, floats_per_leaf) for tree in trees])
         begin = 0
         while begin < len(states):
             before = sizes[begin - 1] if begin else 0

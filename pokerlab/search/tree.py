@@ -191,7 +191,7 @@ def build_tree(
         first_edge=np.concatenate([[0], np.cumsum(fanout[decisions])]),
         edge_action=unfolded.action[below],
         terminals=nodes(terminals),
-        payoff_kernel=unfolded.kernel,
+        payoff_kernel=unfolded.payoff_kernel,
         payoff=unfolded.chips * unfolded.chance[terminals],
         leaves=nodes(leaves),
         representative=symmetry.representative_hand if symmetry else None,

@@ -70,13 +70,13 @@ class DiskReplay(Replay[SomeExamples]):
         self._chunks = [chunk for chunk in self._chunks if chunk.end > oldest]
         if new := len(examples):
             name = f"{self.name}-{self.added:012d}.pt"
-            columns = packed(examples)
+            columns = pack(examples)
             write_atomically(self.folder / name, lambda file: torch.save(columns, file))
             self._chunks.append(Chunk(name, self.added, open_chunk(self.folder / name, new)))
         self.added += new
 
     def _read(self, index: Tensor) -> dict[str, Tensor]:
-        return unpacked(gathered(self._chunks, index), self._kind.distributions)
+        return unpack(gather(self._chunks, index), self._kind.distributions)
 
     def contents(self, added: int) -> dict[str, Any]:
         window = self.window(added)
@@ -99,7 +99,7 @@ class DiskReplay(Replay[SomeExamples]):
             first += examples
 
 
-def packed(examples: Examples) -> dict[str, Tensor]:
+def pack(examples: Examples) -> dict[str, Tensor]:
     """Columns in half precision, probabilities as multiples of the uniform one.
 
     Half precision has fewer bits below 6e-5 and nothing below 6e-8.
@@ -117,7 +117,7 @@ def packed(examples: Examples) -> dict[str, Tensor]:
     }
 
 
-def unpacked(columns: Mapping[str, Tensor], distributions: Sequence[str]) -> dict[str, Tensor]:
+def unpack(columns: Mapping[str, Tensor], distributions: Sequence[str]) -> dict[str, Tensor]:
     """The inverse of :func:`packed`."""
     single = {
         name: column.float() if column.is_floating_point() else column for name, column in columns.items()
@@ -127,7 +127,7 @@ def unpacked(columns: Mapping[str, Tensor], distributions: Sequence[str]) -> dic
     return single
 
 
-def gathered(chunks: Sequence[Chunk], index: Tensor) -> dict[str, Tensor]:
+def gather(chunks: Sequence[Chunk], index: Tensor) -> dict[str, Tensor]:
     """Columns of the examples that ``index`` counts from the first ever added; visits each chunk once.
 
     Args:

@@ -117,7 +117,7 @@ class RunFolder:
             UserError: it holds another run, or cannot be made.
             DiskError: the disk is full or read-only.
         """
-        if self.holds_a_run and not self._abandoned:
+        if self.holds_a_run and not self._is_abandoned:
             raise UserError(
                 f"{self.path} already holds a run: give another run_name or run_dir, "
                 f"or continue it with resume_from={self.path}"
@@ -126,7 +126,7 @@ class RunFolder:
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             lock = RunLock(self.path)
-            if self._abandoned:
+            if self._is_abandoned:
                 self._remove_files()
             self.checkpoints.mkdir(exist_ok=True)
             self.job.open("x").close()  # where there are no locks, one of two gets it
@@ -142,7 +142,7 @@ class RunFolder:
         return lock
 
     @property
-    def _abandoned(self) -> bool:
+    def _is_abandoned(self) -> bool:
         """Whether a process of this machine claimed the folder, and died before it wrote the config."""
         if self.config.exists() or not self.job.is_file():
             return False
@@ -211,7 +211,7 @@ class RunFolder:
         """The checkpoint that is kept after ``iteration`` iterations."""
         return self.checkpoints / f"iteration={iteration:06d}.ckpt"
 
-    def numbered(self) -> dict[int, Path]:
+    def numbered_checkpoints(self) -> dict[int, Path]:
         """Iteration → checkpoint, ascending."""
         paths = self.checkpoints.glob("iteration=*.ckpt")
         found = {int(n): path for path in paths if (n := path.stem.partition("=")[2]).isdecimal()}
@@ -223,7 +223,7 @@ class RunFolder:
         Args:
             needed: the name of the one that ``last.ckpt`` needs.
         """
-        kept = {needed, *(f"replay-{iteration:06d}.pt" for iteration in self.numbered())}
+        kept = {needed, *(f"replay-{iteration:06d}.pt" for iteration in self.numbered_checkpoints())}
         for path in self.checkpoints.glob("replay-*.pt"):
             if path.name not in kept:
                 path.unlink()

@@ -74,8 +74,8 @@ def _is_replay(contents: Any) -> bool:
 
 
 def _newest_good(bad: Path, run: RunFolder, columns: Columns | None) -> str:
-    limit = next((iteration for iteration, path in run.numbered().items() if path == bad), None)
-    for iteration, path in reversed(run.numbered().items()):
+    limit = next((iteration for iteration, path in run.numbered_checkpoints().items() if path == bad), None)
+    for iteration, path in reversed(run.numbered_checkpoints().items()):
         if path == bad or (limit is not None and iteration >= limit):
             continue
         try:

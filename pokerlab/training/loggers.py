@@ -57,11 +57,11 @@ def _check_wandb(logger: Component, launcher: LocalLauncher | ModalLauncher, *, 
         raise UserError(
             "logger=wandb on Modal needs launcher.wandb_secret, the name of a Modal secret with WANDB_API_KEY"
         )
-    if here and not _signed_in():
+    if here and not _is_signed_in():
         raise UserError("no W&B credentials here: sign in with `wandb login`, or use logger=wandb_offline")
 
 
-def _signed_in() -> bool:
+def _is_signed_in() -> bool:
     if os.environ.get("WANDB_API_KEY"):
         return True
     import wandb

@@ -30,7 +30,7 @@ def find_checkpoint(wanted: str) -> tuple[RunFolder, Path]:
     return run, path
 
 
-def restored(config: RunConfig, path: Path) -> tuple[Assembled, int]:
+def restore(config: RunConfig, path: Path) -> tuple[Assembled, int]:
     """A run's objects with the weights of one of its checkpoints, and the iterations that those took.
 
     Raises:

@@ -79,7 +79,7 @@ def start(config: RunConfig, experiment: str | None, overrides: Sequence[str]) -
         lock = source.lock()
         refuse_if_running(source)
     checkpoint, notes = (checkpoint, []) if checkpoint is not None else newest_checkpoint(source)
-    stored = resumed_config(config, source, experiment, overrides)
+    stored = resume_config(config, source, experiment, overrides)
     parts = Assembled(stored).make()
     check_machine(stored)
     check_logger(stored, here=True)
@@ -147,7 +147,7 @@ def _adopt(run: RunFolder, checkpoint: Path) -> Path:
             link_or_copy(RunFolder(checkpoint.parent.parent).replay / name, run.replay / name)
         write_atomically(run.checkpoints / replay.name, replay.read_bytes())
     write_atomically(last, checkpoint.read_bytes())
-    for iteration, path in run.numbered().items():
+    for iteration, path in run.numbered_checkpoints().items():
         if iteration > ours["iteration"]:
             path.unlink()
     return last
@@ -207,7 +207,7 @@ def _wanted(config: RunConfig) -> tuple[RunFolder, Path | None]:
     run = find_run(str(folder))
     checkpoint = run.checkpoint(int(wanted))
     if not checkpoint.is_file():
-        have = ", ".join(str(iteration) for iteration in run.numbered()) or "none"
+        have = ", ".join(str(iteration) for iteration in run.numbered_checkpoints()) or "none"
         raise UserError(
             f"resume_from={wanted}: {run.path} has no checkpoint of that iteration; it has {have}"
         )
@@ -225,11 +225,11 @@ def newest_checkpoint(run: RunFolder) -> tuple[Path | None, list[str]]:
     last = run.checkpoints / LAST
     if os.path.lexists(last):
         return last, []
-    for path in reversed(run.numbered().values()):
+    for path in reversed(run.numbered_checkpoints().values()):
         with contextlib.suppress(UserError):
             check_checkpoint(path, run)
             return path, [f"{last} is missing: goes on from {path.name}"]
-    if (lost := run.read_summary().get("last_checkpoint")) or run.numbered():
+    if (lost := run.read_summary().get("last_checkpoint")) or run.numbered_checkpoints():
         raise UserError(f"{run.path} has lost its checkpoint {lost or LAST}: start a new run")
     return None, []
 
@@ -255,7 +255,7 @@ def check_writable(run: RunFolder) -> None:
             raise UserError(f"{path} {error.strerror}") from error
 
 
-def resumed_config(
+def resume_config(
     config: RunConfig, source: RunFolder, experiment: str | None, overrides: Sequence[str]
 ) -> RunConfig:
     """The run's own config, with what the command line may change.

@@ -14,7 +14,7 @@ from pokerlab.config.stored import read_config
 from pokerlab.games.base import Game
 from pokerlab.search.solver import Solver
 from pokerlab.store.folder import LAST, RunFolder
-from pokerlab.training.restore import find_checkpoint, restored
+from pokerlab.training.restore import find_checkpoint, restore
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def load_run(
     """
     folder, checkpoint = find_checkpoint(wanted)
     config = read_config(folder)
-    parts, iteration = restored(config, checkpoint)
+    parts, iteration = restore(config, checkpoint)
     return Trained(
         folder,
         checkpoint,

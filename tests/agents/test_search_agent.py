@@ -413,7 +413,7 @@ def best_values(game: Game, root: Any, policy: dict[Any, Tensor], belief: Tensor
         actor = game.actor(state)
         if actor == TERMINAL:
             end = game.terminal(state)
-            won = game.payoff_operator([end.kernel], DOUBLE)(weight[None, None])[0, 0, hand]
+            won = game.payoff_operator([end.payoff_kernel], DOUBLE)(weight[None, None])[0, 0, hand]
             return end.chips[player] * won.item()
         plays = [weight if actor == player else weight * policy[state][a] for a in game.actions(state)]
         below = [
@@ -435,7 +435,7 @@ class Recorded:
 
     def __init__(self, leaf_evaluator: LeafEvaluator) -> None:
         self._leaf_evaluator = leaf_evaluator
-        self.numbers_a_leaf = leaf_evaluator.numbers_a_leaf
+        self.floats_per_leaf = leaf_evaluator.floats_per_leaf
         self.said: list[Tensor] = []
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
@@ -522,7 +522,7 @@ def test_a_gadgets_opponent_holds_nothing_outside_its_range() -> None:
 
 
 class Worthless:
-    numbers_a_leaf = 0
+    floats_per_leaf = 0
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
         return torch.zeros_like

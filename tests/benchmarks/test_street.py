@@ -47,7 +47,7 @@ def winnings(game: Street, state: StreetState, own: int, other: int, player: int
 def test_every_terminal_pays_what_each_pair_of_hands_wins(game: Street, root: StreetState) -> None:
     states = tree_of(game, root).terminals.states
     ends = [game.terminal(state) for state in states]
-    operator = game.payoff_operator([end.kernel for end in ends], LIKE)
+    operator = game.payoff_operator([end.payoff_kernel for end in ends], LIKE)
     reach = torch.rand(
         2, len(ends), 3, HANDS, generator=torch.Generator().manual_seed(0), dtype=torch.float64
     )
@@ -67,7 +67,7 @@ def test_both_players_together_win_nothing() -> None:
     reach = torch.rand(2, HANDS, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     for state in tree_of(game).terminals.states:
         end = game.terminal(state)
-        outcome = game.payoff_operator([end.kernel], LIKE)(reach.flip(0)[:, None, None])[:, 0, 0]
+        outcome = game.payoff_operator([end.payoff_kernel], LIKE)(reach.flip(0)[:, None, None])[:, 0, 0]
         won = (reach * outcome).sum(-1) * torch.tensor(end.chips, dtype=torch.float64)
         assert won.abs().max() > 1e-6
         assert won.sum().item() == pytest.approx(0, abs=1e-13)

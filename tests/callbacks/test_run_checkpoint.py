@@ -82,8 +82,8 @@ def test_last_is_written_when_due_and_at_the_end(
         ),
     )
     assert found == saved_after
-    assert list(run.numbered()) == list(range(checkpoint_every, 6, checkpoint_every))
-    for iteration, path in run.numbered().items():
+    assert list(run.numbered_checkpoints()) == list(range(checkpoint_every, 6, checkpoint_every))
+    for iteration, path in run.numbered_checkpoints().items():
         assert iteration_of(path) == iteration
 
 
@@ -198,7 +198,7 @@ class KeepsChunks(lightning.Callback):
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, *_: Any) -> None:
         if trainer.current_epoch:
-            saved = {trainer.current_epoch, *self.run.numbered()}
+            saved = {trainer.current_epoch, *self.run.numbered_checkpoints()}
             self.exact.append(chunks(self.run) == needed(self.run, *saved))
             self.counts.append(len(chunks(self.run)))
 

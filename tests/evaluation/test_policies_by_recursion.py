@@ -270,7 +270,7 @@ class AverageOverCards:
     def __init__(self, game: Game, network: ValueNetwork) -> None:
         self.network, self.mass = network, game.mass_operator(DOUBLE)
 
-    numbers_a_leaf = 0
+    floats_per_leaf = 0
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
         if not (features[:, 2] == 1).any():

@@ -27,7 +27,7 @@ class CalledOrFolded:
     beats = torch.sign(torch.arange(3.0, dtype=torch.float64)[:, None] - torch.arange(3.0))
     other = 1 - torch.eye(3, dtype=torch.float64)
 
-    numbers_a_leaf = 0
+    floats_per_leaf = 0
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
         assert features.tolist() == [GAME.features(LIMIT)]
@@ -135,7 +135,7 @@ def told(beliefs: Tensor) -> Tensor:
 
 
 class Nothing:
-    numbers_a_leaf = 0
+    floats_per_leaf = 0
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
         return torch.zeros_like

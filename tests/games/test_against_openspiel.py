@@ -75,7 +75,7 @@ def check_state(game: Game, hands: tuple[int, int], ours: Any, theirs: Any) -> N
 def check_payoffs(game: Game, hands: tuple[int, int], ours: Any, theirs: Any) -> None:
     """Both players' returns, weighted by the deal, are the payoff operator's."""
     end = game.terminal(ours)
-    operator = game.payoff_operator([end.kernel], torch.empty(0, dtype=torch.float64))
+    operator = game.payoff_operator([end.payoff_kernel], torch.empty(0, dtype=torch.float64))
     for player in (0, 1):
         opponent = torch.zeros(1, 1, game.num_hands, dtype=torch.float64)
         opponent[..., hands[1 - player]] = 1

@@ -215,7 +215,7 @@ def test_where_all_cards_are_dealt_there_is_nothing_to_run_out(game: Game) -> No
 
 def paid_by_all(game: Game, ends: Sequence[tuple[Terminal, float]], reach: Tensor) -> Tensor:
     """``[H]`` counterfactual values of player 0."""
-    kernels = [end.kernel for end, _ in ends]
+    kernels = [end.payoff_kernel for end, _ in ends]
     weights = torch.tensor([end.chips[0] * probability for end, probability in ends], dtype=torch.float64)
     won = game.payoff_operator(kernels, DOUBLE)(reach.expand(len(ends), 1, -1))[:, 0]
     return (weights[:, None] * won).sum(0)
@@ -265,7 +265,7 @@ def test_leduc_is_called_down_over_all_boards() -> None:
     game = Leduc()
     ends = call_down(game, LeducState(rounds=((2,),), committed=(3, 1)))
     assert [(end.chips, probability) for end, probability in ends] == [((3, 3), 1 / 4)] * 6
-    assert len({end.kernel for end, _ in ends}) == 6
+    assert len({end.payoff_kernel for end, _ in ends}) == 6
     ((end, probability),) = call_down(game, LeducState(((2, 1), (2,)), (7, 3), board=1))
     assert (end.chips, probability) == ((7, 7), 1)
 

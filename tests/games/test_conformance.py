@@ -49,7 +49,7 @@ class Forgets(Kuhn):
 class Generous(Kuhn):
     def terminal(self, state: KuhnState) -> Terminal:
         end = super().terminal(state)
-        return Terminal(end.kernel, (end.chips[0], end.chips[1] + 1))
+        return Terminal(end.payoff_kernel, (end.chips[0], end.chips[1] + 1))
 
 
 class Descends(Kuhn):

@@ -86,7 +86,7 @@ def check_payoffs(game: Holdem, hands: tuple[int, int], ours: HoldemState, their
         theirs = theirs.child(board[-1])
     assert theirs.is_terminal()
     end = game.terminal(replace(ours, board=tuple(board)))
-    operator = game.payoff_operator([end.kernel], LIKE)
+    operator = game.payoff_operator([end.payoff_kernel], LIKE)
     for player in (0, 1):
         opponent = torch.zeros(1, 1, game.num_hands, dtype=torch.float64)
         opponent[..., hands[1 - player]] = game.num_hands * comb(len(game.deck.cards) - 2, 2)

@@ -190,7 +190,7 @@ def paid(played: Sequence[Played], player: int) -> torch.Tensor:
     game, number = ANY_GAME, torch.arange(len(played))
     reach = torch.zeros(len(played), 1, game.num_hands, dtype=torch.float64)
     reach[number, 0, torch.tensor([hand.hands[1 - player] for hand in played])] = 1
-    outcome = game.payoff_operator([hand.end.kernel for hand in played], reach)(reach)
+    outcome = game.payoff_operator([hand.end.payoff_kernel for hand in played], reach)(reach)
     own = torch.tensor([hand.hands[player] for hand in played])
     chips = torch.tensor([hand.end.chips[player] for hand in played], dtype=torch.float64)
     weight = 1 / (game.num_hands * comb(len(game.deck.cards) - 2, 2))

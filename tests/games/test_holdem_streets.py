@@ -9,7 +9,7 @@ from pokerlab.games.base import CHANCE, TERMINAL
 from pokerlab.games.holdem import Holdem, HoldemState
 from pokerlab.games.unfolding import walk
 
-FIELDS = ("kind", "above", "action", "chance", "boards", "board", "pot", "kernel", "chips", "features")
+FIELDS = ("kind", "above", "action", "chance", "boards", "board", "pot", "payoff_kernel", "chips", "features")
 GAMES = {
     "hunl": Holdem("hunl", stack=2000, bets=[[[0.5, 1.0]], [[0.5, 1.0], [1.0]]]),
     "capped": Holdem("capped", stack=900, bets=[[0.33, 0.75, 2]], most_raises=2),

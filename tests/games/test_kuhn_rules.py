@@ -24,7 +24,7 @@ def test_lines_pay(line: tuple[int, ...]) -> None:
         state = game.next_state(state, action)
     assert game.actor(state) == TERMINAL
     end = game.terminal(state)
-    assert (end.kernel, end.chips) == LINES[line]
+    assert (end.payoff_kernel, end.chips) == LINES[line]
 
 
 def test_pot_is_what_both_have_put_in() -> None:

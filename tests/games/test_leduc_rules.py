@@ -67,7 +67,7 @@ def test_a_showdown_pays_what_the_loser_has_put_in(first: str, second: str) -> N
 def test_a_pair_wins_then_the_higher_rank(
     line: str, own: int, other: int, board: int, wins: bool | None
 ) -> None:
-    kernel = GAME.terminal(play(line, board=board)).kernel
+    kernel = GAME.terminal(play(line, board=board)).payoff_kernel
     reach = torch.zeros(1, 1, CARDS, dtype=torch.float64)
     reach[..., other] = 1
     sign = {True: 1, False: -1, None: 0}[wins]

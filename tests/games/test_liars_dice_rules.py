@@ -32,7 +32,7 @@ def first_player_wins(game: LiarsDice, line: str, first: str, second: str) -> fl
     end = game.terminal(play(game, line))
     reach = torch.zeros(1, 1, game.num_hands, dtype=torch.float64)
     reach[..., other] = 1
-    won = game.payoff_operator([end.kernel], reach)(reach)[0, 0, own].item() * end.chips[0]
+    won = game.payoff_operator([end.payoff_kernel], reach)(reach)[0, 0, own].item() * end.chips[0]
     return won / game.deal[own, other]
 
 

@@ -77,7 +77,7 @@ games = st.sampled_from(sorted(GAMES))
 def test_every_terminal_pays_each_hand_the_sum_over_the_opponents_hands(name: str) -> None:
     game = GAMES[name]
     ends = [game.terminal(state) for state in TERMINALS[name]]
-    operator = game.payoff_operator([end.kernel for end in ends], LIKE)
+    operator = game.payoff_operator([end.payoff_kernel for end in ends], LIKE)
     reach = reaches(0, 2, len(ends), 1, game.num_hands)
     outcome = operator(reach)
     for index, (state, end) in enumerate(zip(TERMINALS[name], ends, strict=True)):
@@ -104,7 +104,7 @@ def test_an_operator_of_several_kernels_is_each_kernel_on_its_own_rows(
 @given(games, seeds, st.floats(-10, 10), st.floats(-10, 10))
 def test_operators_are_linear_in_the_opponents_reach(name: str, seed: int, a: float, b: float) -> None:
     game = GAMES[name]
-    kernels = sorted({game.terminal(state).kernel for state in TERMINALS[name]})
+    kernels = sorted({game.terminal(state).payoff_kernel for state in TERMINALS[name]})
     first, second = reaches(seed, 2, len(kernels), 2, game.num_hands)
     for operator in (game.payoff_operator(kernels, LIKE), game.mass_operator(LIKE)):
         apart = a * operator(first) + b * operator(second)
@@ -116,7 +116,7 @@ def test_both_players_together_win_nothing(name: str, seed: int) -> None:
     game = GAMES[name]
     reach = reaches(seed, 2, game.num_hands)
     for end in {game.terminal(state) for state in TERMINALS[name]}:
-        operator = game.payoff_operator([end.kernel], LIKE)
+        operator = game.payoff_operator([end.payoff_kernel], LIKE)
         outcome = operator(reach.flip(0)[:, None, None])[:, 0, 0]
         won = (reach * outcome).sum(-1) * torch.tensor(end.chips, dtype=torch.float64)
         assert won.abs().max() > 1e-6, end
@@ -145,8 +145,8 @@ def test_swapping_the_suits_of_hands_and_board_changes_nothing_in_leduc(seed: in
         board = None if state.board is None else state.board ^ 1
         swapped = LeducState(state.rounds, state.committed, board, state.folded)
         ends: list[Terminal] = [game.terminal(state), game.terminal(swapped)]
-        here = game.payoff_operator([ends[0].kernel], LIKE)(reach)
-        there = game.payoff_operator([ends[1].kernel], LIKE)(reach[..., swapped_hands])
+        here = game.payoff_operator([ends[0].payoff_kernel], LIKE)(reach)
+        there = game.payoff_operator([ends[1].payoff_kernel], LIKE)(reach[..., swapped_hands])
         assert ends[0].chips == ends[1].chips
         torch.testing.assert_close(here, there[..., swapped_hands], rtol=0, atol=1e-15)
 

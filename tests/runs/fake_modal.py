@@ -44,7 +44,7 @@ class FakeModal:
         monkeypatch.setattr(modal.FunctionCall, "from_id", lambda call: _Call(self, call))
         monkeypatch.setattr(modal.Volume, "from_name", self._volume)
         monkeypatch.setattr(modal.Dict, "from_name", lambda *_, **__: _Dict(self.stops))
-        monkeypatch.setattr(places, "signed_in", lambda: True)
+        monkeypatch.setattr(places, "is_signed_in", lambda: True)
 
     def _deploy(self) -> None:
         self._fail()

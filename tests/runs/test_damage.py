@@ -15,7 +15,7 @@ from pokerlab.config.stored import read_config
 from pokerlab.errors import UserError
 from pokerlab.jobs import command as jobs
 from pokerlab.store.folder import RunFolder
-from pokerlab.training.restore import find_checkpoint, restored
+from pokerlab.training.restore import find_checkpoint, restore
 from pokerlab.training.start import start
 from runs.harness import KUHN, copy, trained
 
@@ -51,7 +51,7 @@ def tried(name: str, resuming: RunConfig) -> str | None:
             start(resuming, None, []).lock.release()
         else:
             folder, path = find_checkpoint("damaged")
-            restored(read_config(folder), path)
+            restore(read_config(folder), path)
     except UserError as error:
         return str(error)
     return None

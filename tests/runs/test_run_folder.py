@@ -114,8 +114,8 @@ def test_numbered_checkpoints_ascend(run: RunFolder) -> None:
         run.checkpoint(iteration).touch()
     (run.checkpoints / "last.ckpt").touch()
     (run.checkpoints / "replay-000030.pt").touch()
-    assert list(run.numbered()) == [30, 200, 1_000_000]
-    assert run.numbered()[200].name == "iteration=000200.ckpt"
+    assert list(run.numbered_checkpoints()) == [30, 200, 1_000_000]
+    assert run.numbered_checkpoints()[200].name == "iteration=000200.ckpt"
 
 
 def test_a_folder_can_be_claimed_once(run: RunFolder) -> None:

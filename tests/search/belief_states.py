@@ -80,7 +80,7 @@ class LinearLeaves:
         self.queries: list[Tensor] = []
         """The beliefs of every query."""
 
-    numbers_a_leaf = 0
+    floats_per_leaf = 0
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
         def values(beliefs: Tensor) -> Tensor:

@@ -132,7 +132,7 @@ def test_values_in_single_precision_agree(
 class OneByOne:
     """Infostate values by arithmetic of single numbers."""
 
-    numbers_a_leaf = 0
+    floats_per_leaf = 0
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
         return lambda beliefs: (3 * beliefs - 1) * possible * features[:, :1] + beliefs.flip(0)

@@ -5,7 +5,7 @@ import torch
 from belief_states import LinearLeaves, random_beliefs
 from solvers import with_tensors
 
-from benchmarks.gpu_designs import designed
+from benchmarks.gpu_designs import apply_designs
 from pokerlab.games.base import Game
 from pokerlab.games.cards import Deck
 from pokerlab.games.holdem import Holdem
@@ -33,7 +33,7 @@ def test_weights_from_a_table_are_those_of_the_rule(rule: str, alternating: bool
     belief = torch.as_tensor(random_beliefs(game, game.root(), seed=1))[:, None]
     options = {"alternating": alternating, "leaf_evaluator": LinearLeaves(game)}
     plain = with_tensors(forest, belief, RULES[rule], **options).run(9)
-    with designed(["graph"]):
+    with apply_designs(["graph"]):
         graphed = with_tensors(forest, belief, RULES[rule], **options).run(9)
     for ours, theirs in (
         (graphed.average_strategy(), plain.average_strategy()),

@@ -36,7 +36,7 @@ class FixedContinuation:
         found = zip(forest.leaves.tree, forest.leaves.node, strict=True)
         self.states = [forest.trees[tree].leaves.states[node] for tree, node in found]
 
-    numbers_a_leaf = 0
+    floats_per_leaf = 0
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
         def values(beliefs: Tensor) -> Tensor:
@@ -211,7 +211,7 @@ class OneSided:
         self.passing_is_worth = 1.0
         self.queries: list[Tensor] = []
 
-    numbers_a_leaf = 0
+    floats_per_leaf = 0
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
         def values(beliefs: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ def test_an_unfolded_state_is_followed_by_what_its_moves_lead_to(name: str, dept
             assert states == [game.next_state(state, action) for action in actions]
         if unfolded.kind[here] == TERMINAL:
             end = game.terminal(state)
-            assert (unfolded.kernel[ends], *unfolded.chips[:, ends]) == (end.kernel, *end.chips)
+            assert (unfolded.payoff_kernel[ends], *unfolded.chips[:, ends]) == (end.payoff_kernel, *end.chips)
             ends += 1
     assert unfolded.chips.shape == (2, ends)
 

@@ -93,7 +93,7 @@ class ScriptedSolver(Solver):
 class NoValues:
     """Every leaf is worth nothing."""
 
-    numbers_a_leaf = 0
+    floats_per_leaf = 0
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
         return torch.zeros_like

@@ -16,7 +16,7 @@ from pokerlab.errors import UserError
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.selfplay.examples import PolicyExamples, ValueExamples
 from pokerlab.selfplay.replay import MemoryReplay
-from pokerlab.selfplay.replay_on_disk import DiskReplay, chunk_files, open_chunk, packed, unpacked
+from pokerlab.selfplay.replay_on_disk import DiskReplay, chunk_files, open_chunk, pack, unpack
 
 NONE = ValueExamples.none(Kuhn())
 COLUMNS = ("features", "beliefs", "possible", "values")
@@ -164,9 +164,9 @@ def test_small_beliefs_of_many_hands_keep_their_bits() -> None:
         legal=torch.tensor([[True, False]]),
         strategy=torch.rand(1, 2, 1326),
     )
-    halves = packed(examples)
+    halves = pack(examples)
     assert {column.dtype for column in halves.values()} == {torch.float16, torch.bool}
-    back = unpacked(halves, examples.distributions)
+    back = unpack(halves, examples.distributions)
     assert torch.equal(back["beliefs"][0, 0], beliefs[0, 0])  # a uniform one is exact
     torch.testing.assert_close(back["beliefs"], beliefs, rtol=2**-10, atol=0)
     torch.testing.assert_close(back["strategy"], examples.strategy, rtol=2**-11, atol=1e-7)

@@ -212,7 +212,7 @@ def test_both_subgames_of_one_trajectory_explore_independently() -> None:
 class Alone:
     """Leaves where only the king wants to have moved: strategies that soon are pure."""
 
-    numbers_a_leaf = 0
+    floats_per_leaf = 0
 
     def at(self, features: torch.Tensor, possible: torch.Tensor) -> LeafValues:
         moved = (features[:, 0] > 0).long()  # who acted last is who does not act

@@ -40,8 +40,8 @@ class Scaled(ValueNetwork):
         super().__init__(GAME, hidden=8, layers=1)
         self.register_buffer("scale", torch.tensor(scale))
 
-    def _shifted(self, values: Tensor, beliefs: Tensor) -> Tensor:
-        return super()._shifted(values, beliefs) * self.get_buffer("scale")
+    def _shift_to_zero_sum(self, values: Tensor, beliefs: Tensor) -> Tensor:
+        return super()._shift_to_zero_sum(values, beliefs) * self.get_buffer("scale")
 
 
 def network(seed: int, scale: float = 1) -> Scaled:

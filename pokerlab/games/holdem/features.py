@@ -69,4 +69,4 @@ class HoldemFeatures(HoldemRules):
         features = np.tile(np.arange(self.num_features), (len(cards), 1))
         features[:, of_cards : of_cards + len(deck.cards)] = of_cards + cards
         features[:, of_suits:] = of_suits + cards[:, : deck.suits]
-        return Relabellings(features=features, hands=deck.permuted_hands(cards))
+        return Relabellings(features=features, hands=deck.permute_hands(cards))

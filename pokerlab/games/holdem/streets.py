@@ -54,6 +54,6 @@ class HoldemStreets(HoldemFeatures):
             board=np.zeros(len(kind), np.int64),
             features=self._features_of(root, kind, betting),
             pot=root.pot + (committed[0] + committed[1]),
-            kernel=np.where(folded, kernels[1], kernels[0]),
+            payoff_kernel=np.where(folded, kernels[1], kernels[0]),
             chips=np.where(folded, won, 1) * stake,
         )

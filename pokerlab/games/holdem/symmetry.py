@@ -19,7 +19,7 @@ class HoldemSymmetry(HoldemRules):
     def symmetry(self) -> Symmetry[HoldemState] | None:
         """Exchanges of suits that leave the root's board and both ranges as they are, if cards will come."""
         board, exchanges = self._root.board, self.deck.suit_permutations
-        hands = self.deck.permuted_hands(exchanges)
+        hands = self.deck.permute_hands(exchanges)
         same = (np.sort(exchanges[:, list(board)]) == np.sort(np.array(board, dtype=np.int64))).all(1)
         same &= (self._beliefs[:, hands] == self._beliefs[:, None]).all((0, 2))
         if not self._isomorphism or len(board) == self.complete or same.sum() == 1:
