@@ -311,5 +311,5 @@ def test_more_targets_are_what_iterations_believed_valued_under_the_average_stra
 
 
 def test_one_target_a_solve_at_least() -> None:
-    with pytest.raises(ValueError, match=r"selfplay\.targets must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"^targets must be at least 1, got 0"):
         SelfPlay(Kuhn(), Solver(), search_iterations=1, targets=0)
