@@ -11,8 +11,9 @@ from runs.harness import ROOT, command, contents, metrics, refusal
 from pokerlab.store.folder import RunFolder
 
 EXAMPLES = ROOT / "docs" / "examples"
+OWN = f"--config-dir={EXAMPLES}"
 TINY = (
-    f"--config-dir={EXAMPLES}", "experiment=kuhn", "algorithm=imitation", "trajectories=50", "updates=20",
+    OWN, "experiment=kuhn", "algorithm=imitation", "trajectories=50", "updates=20",
     "batch_size=64", "evaluation.every=2", "commit_every=1", "model.policy_network.hidden=32",
 )  # fmt: skip
 
@@ -30,7 +31,7 @@ def test_it_trains_resumes_to_the_same_numbers_is_evaluated_and_plays(tmp_path: 
         ended = command("train", *TINY, *early, "iterations=6", f"run_name={name}", cwd=tmp_path)
         assert (ended.code, ended.err) == (0, ""), ended
     straight, resumed = (RunFolder(tmp_path / "outputs" / name) for name in ("straight", "resumed"))
-    assert command("train", "resume_from=3", "run_name=resumed", cwd=tmp_path, plots=False).code == 0
+    assert command("train", OWN, "resume_from=3", "run_name=resumed", cwd=tmp_path, plots=False).code == 0
     first, second = metrics(straight), metrics(resumed)
     assert [line["iteration"] for line in second] == list(range(6))
     for name in ("policy_loss", "exploitability", "learning_rate", "examples"):
@@ -39,14 +40,14 @@ def test_it_trains_resumes_to_the_same_numbers_is_evaluated_and_plays(tmp_path: 
     assert first[-1]["exploitability"] == first[-1]["exploitability_policy_net"]
     assert {line["value_loss"] for line in first} == {line["search_iterations"] for line in first} == {None}
 
-    ended = command("evaluate", "run=straight", cwd=tmp_path)
+    ended = command("evaluate", OWN, "run=straight", cwd=tmp_path)
     assert (ended.code, ended.err) == (0, "")
     found = json.loads(straight.evaluation.read_text())
     assert found["policy_net"]["exploitability"] == pytest.approx(first[-1]["exploitability"], rel=1e-6)
     match = ("match.against=equilibrium", "match.hands=50")
-    assert command("evaluate", "run=straight", *match, cwd=tmp_path, plots=False).code == 0
+    assert command("evaluate", OWN, "run=straight", *match, cwd=tmp_path, plots=False).code == 0
     assert abs(json.loads(straight.evaluation.read_text())["matches"][0]["exact"]) < 0.01
-    message = refusal("evaluate", "run=straight", *match, "match.play=search_average", cwd=tmp_path)
+    message = refusal("evaluate", OWN, "run=straight", *match, "match.play=search_average", cwd=tmp_path)
     assert message == "match.play=search_average: Imitation plays policy_net, not search_average"
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from runs.harness import KUHN, refusal, trained
 
-from pokerlab.config.build import PLUGINS, allow, build
+from pokerlab.config.build import PLUGINS, allow, build, plugins, trust_folder
 from pokerlab.errors import UserError
 from pokerlab.games.base import Game
 from pokerlab.store.folder import RunFolder
@@ -92,6 +92,16 @@ def test_a_component_says_what_its_class_takes(values: dict[str, Any], message: 
     with pytest.raises(UserError) as refused:
         build({"_target_": f"{plugin}.Pair", **values}, key="pair")
     assert str(refused.value) == message
+
+
+def test_what_lies_in_the_users_folder_is_trusted_and_nothing_else_of_its_name(
+    plugin: str, tmp_path: Path
+) -> None:
+    for name in ("logging.py", "my_own_package/__init__.py", "my_own_file.py", "__main__.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("raise RuntimeError('imported')\n")
+    trust_folder(tmp_path)
+    assert plugins() == ["my_own_file", "my_own_package", plugin]
 
 
 def test_a_module_that_cannot_be_imported_is_one_line(plugin: str, tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """From a config's components to objects: what a ``_target_`` may name, and errors that name the key.
 
 A config that was stored with a run may come from anybody. Its ``_target_``s are classes of this package, of
-the libraries that a group is meant for, or of modules that the user named (``--plugin MODULE``); nothing else
-is imported, let alone called. Imports no torch.
+the libraries that a group is meant for, or of modules that the user named (``--plugin MODULE``, or those in
+``--config-dir DIR``); nothing else is imported, let alone called. Imports no torch.
 """
 
 import importlib
@@ -11,6 +11,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import packages_distributions
+from importlib.util import find_spec
+from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
@@ -41,6 +43,25 @@ def allow(modules: Sequence[str]) -> None:
         if len(owners := set(packages_distributions().get(module.partition(".")[0], ()))) > 1:
             raise UserError(f"plugin {module} is installed twice, by {' and '.join(sorted(owners))}")
         _import(module, f"plugin {module}")
+    _trust(modules)
+
+
+def trust_folder(folder: Path) -> None:
+    """Trusts the modules of a folder of the user's, here and in the processes that this one starts.
+
+    None is imported. Where something else would be imported under its name, that is not trusted.
+    """
+    files = [*folder.glob("[!_]*.py"), *folder.glob("[!_]*/__init__.py")]
+    names = {path.stem if path.parent == folder else path.parent.name for path in files}
+    _trust([name for name in names if _lies_in(folder, name)])
+
+
+def _lies_in(folder: Path, module: str) -> bool:
+    spec = find_spec(module)
+    return spec is not None and Path(spec.origin or "/").resolve().is_relative_to(folder.resolve())
+
+
+def _trust(modules: Sequence[str]) -> None:
     os.environ[PLUGINS] = ",".join(sorted({*plugins(), *modules}))
 
 

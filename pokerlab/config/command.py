@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from pokerlab.config.build import allow, trust_named
+from pokerlab.config.build import allow, trust_folder, trust_named
 from pokerlab.config.compose import CONF, CommandLine, jobs_of, parse
 from pokerlab.config.compose import compose as compose_job
 from pokerlab.config.schema import read_config
@@ -50,7 +50,7 @@ def run_command(name: str, job: Callable[[Any], Any], check: Callable[[Any], Any
                     check(config)
         sys.argv[1:] = line.arguments
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(guarded)()
-    for sweep in sweeps:
+    for sweep in sweeps if name == "train" else ():
         print(f"sweep {sweep}: python -m pokerlab.jobs list --sweep {sweep}")
 
 
@@ -131,7 +131,7 @@ def check_overrides(name: str, arguments: Sequence[str]) -> list[Any]:
 
 
 def _jobs(name: str, line: CommandLine) -> list[Any]:
-    _look_for_modules(line)
+    look_for_modules(line.folder)
     composed = [_plain(config) for config in jobs_of(line)]
     configs = [read_config(name, plain) for plain in composed]
     _refuse_shared_outputs(configs)
@@ -140,27 +140,34 @@ def _jobs(name: str, line: CommandLine) -> list[Any]:
     return configs
 
 
-def _look_for_modules(line: CommandLine) -> None:
-    """The user's own modules are found where the command runs, and beside the user's own configs."""
-    for folder in (Path.cwd(), line.folder):
+def look_for_modules(own: Path | None) -> None:
+    """The user's own modules are found where the command runs, and beside the user's own configs.
+
+    Args:
+        own: the folder of those configs, which is trusted.
+    """
+    for folder in (Path.cwd(), own):
         if folder is not None and str(folder) not in sys.path:
             sys.path.append(str(folder))
-    if line.folder is not None:  # for the processes that this one starts
-        path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-        os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*filter(None, path), str(line.folder)]))
+    if own is not None:
+        trust_folder(own)
+        path = os.environ.get("PYTHONPATH", "").split(os.pathsep)  # for the processes that this one starts
+        os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*filter(None, path), str(own)]))
 
 
 def _refuse_shared_outputs(configs: Sequence[Any]) -> None:
-    """Raises a UserError if two jobs of a sweep would write one file or one folder."""
-    taken: dict[str, str] = {}
-    for config in configs:
+    """Raises a UserError if two outputs, or two jobs of a sweep, would write one file or one folder."""
+    taken: dict[str, tuple[int, str]] = {}
+    for job, config in enumerate(configs):
         for key, path in config.outputs.items():
-            if path in taken:
+            first, other = taken.setdefault(str(Path(path).resolve()), (job, key))
+            if first != job:
                 what = (
                     "folder for several runs" if key in ("run_name", "run_dir") else "file for several jobs"
                 )
                 raise UserError(f"{key}={path} names one {what}: leave it out, or give each its own")
-            taken[path] = key
+            if other != key:
+                raise UserError(f"{key}={path} is the file of {other}: give each its own")
 
 
 def _plain(config: DictConfig) -> Any:

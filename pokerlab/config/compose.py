@@ -24,7 +24,7 @@ BASIC = f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}"
 FREE_TEXT = (
     "resume_from", "run", "run_name", "run_dir", "json", "export", "save", "match.against", "match.histories",
 )  # fmt: skip
-"""Keys whose values may hold what Hydra's grammar gives a meaning to: iteration=000100.ckpt, été."""
+"""Keys whose values may hold what Hydra's grammar gives a meaning to: iteration=000100.ckpt, été, 1e5."""
 
 
 CONF = shipped("conf")
@@ -79,7 +79,7 @@ def parse(primary: str, arguments: Sequence[str]) -> CommandLine:
         found.config_name or primary,
         tuple(map(_quote, found.overrides)),
         tuple(flags),
-        None if found.config_dir is None else _own_configs(Path(found.config_dir)),
+        None if found.config_dir is None else own_configs(Path(found.config_dir)),
         tuple(found.plugin),
         found.multirun,
         not (found.cfg or found.info or found.help or found.hydra_help or found.shell_completion),
@@ -92,12 +92,11 @@ def _refuse(message: str) -> NoReturn:
 
 def _quote(argument: str) -> str:
     key, _, value = argument.partition("=")
-    special = "=" in value or not value.isascii()
-    plain = key in FREE_TEXT and special and not any(mark in value for mark in "'\"\\,[")
-    return f"{key}='{value}'" if plain else argument
+    means_more = value.lower() in ("", "null") or any(mark in value for mark in "'\"\\,[(")
+    return f"{key}='{value}'" if key in FREE_TEXT and not means_more else argument
 
 
-def _own_configs(folder: Path) -> Path:
+def own_configs(folder: Path) -> Path:
     """The user's folder of configs.
 
     Raises:

@@ -122,6 +122,7 @@ def metrics(found: Found, arguments: argparse.Namespace) -> int:
     if arguments.plot:
         if not lines:
             raise UserError(f"{found.name} has no iterations yet")
+        _use_own_modules(arguments)
         from pokerlab.config.build import build
         from pokerlab.config.stored import read_config
         from pokerlab.evaluation.plots import plot_run
@@ -151,6 +152,7 @@ def resume(found: Found, arguments: argparse.Namespace) -> int:
     from pokerlab.config.command import compose
     from pokerlab.jobs.launch import check, launch
 
+    _use_own_modules(arguments)
     on_modal = found.run.read_job().get("launcher") == "modal"
     where = found.name if on_modal else str(found.run.path)
     launcher = "modal" if on_modal else "local"
@@ -158,6 +160,16 @@ def resume(found: Found, arguments: argparse.Namespace) -> int:
     check(config)
     say(launch(config, None, arguments.overrides))
     return 0
+
+
+def _use_own_modules(arguments: argparse.Namespace) -> None:
+    """Trusts what the command line says: a stored config may name nothing else."""
+    from pokerlab.config.build import allow
+    from pokerlab.config.command import look_for_modules
+    from pokerlab.config.compose import own_configs
+
+    look_for_modules(None if arguments.config_dir is None else own_configs(arguments.config_dir))
+    allow(arguments.plugin)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -183,7 +195,16 @@ def parser() -> argparse.ArgumentParser:
     exit_code: dict[str, Any] = yes | {"dest": "exit_code", "help": "that tells the state: 0, 3, 4 or 1"}
     add("status", status, json=as_json, lines=lines | {"default": 5}, **{"exit-code": exit_code})
     add("logs", logs, follow=yes, lines=lines | {"default": 30})
-    add("metrics", metrics, json=as_json, plot=yes | {"help": "draw the run, as PNG"},
+    own: dict[str, dict[str, Any]] = {
+        "config-dir": {"type": Path, "metavar": "DIR", "help": "of your own modules and configs"},
+        "plugin": {
+            "action": "append",
+            "default": [],
+            "metavar": "MODULE",
+            "help": "of yours that the run uses",
+        },
+    }
+    add("metrics", metrics, **own, json=as_json, plot=yes | {"help": "draw the run, as PNG"},
         last={"type": _count, "default": 10, "metavar": "N", "help": "iterations"})  # fmt: skip
     add("wait", wait, timeout={"type": _seconds, "metavar": "S", "help": "seconds at most"},
         **{"exit-code": exit_code})  # fmt: skip
@@ -191,7 +212,7 @@ def parser() -> argparse.ArgumentParser:
         now=yes | {"help": "without a checkpoint; a run of a machine that is gone counts as stopped"},
         seconds={"type": _seconds, "default": 120.0, "metavar": "S", "help": "to wait at most"})  # fmt: skip
     add("pull", pull_run)
-    overrides = add("resume", resume)
+    overrides = add("resume", resume, **own)
     overrides.add_argument("overrides", nargs="*", metavar="key=value", help="what may change")
     return whole
 

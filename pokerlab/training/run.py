@@ -23,13 +23,14 @@ from pokerlab.callbacks.metrics import IterationNumbers, MetricsFile, RunState
 from pokerlab.callbacks.progress import ProgressBar
 from pokerlab.config.schema import ModalLauncher
 from pokerlab.console import console as output
-from pokerlab.errors import DiskError, out_of_memory
+from pokerlab.errors import DiskError, UserError, out_of_memory
 from pokerlab.evaluation.plots import plot_run
 from pokerlab.learning.module import NonFiniteLossError
 from pokerlab.selfplay.actors.processes import WorkerDiedError
 from pokerlab.store.disk import LogFile, StandardOutput, writing
 from pokerlab.store.folder import RunFolder
 from pokerlab.store.process import process_record
+from pokerlab.store.records import GOING_ON
 from pokerlab.training.assemble import Assembled
 from pokerlab.training.cost import price_per_hour
 from pokerlab.training.loggers import callbacks, open_loggers
@@ -69,6 +70,11 @@ def train(began: Start, saved: Callable[[], None] | None = None, since: float | 
         with contextlib.suppress(OSError):
             if began.run.read_job().get("state") != "finished":  # else only plots are missing
                 began.run.update_job(state="failed")
+        raise
+    except BaseException as error:  # before training began: later, what watches it has said so
+        with contextlib.suppress(OSError, UserError):
+            if began.run.read_job().get("state") in GOING_ON:
+                began.run.update_job(state="stopped" if isinstance(error, KeyboardInterrupt) else "failed")
         raise
     finally:
         began.lock.release()

@@ -69,6 +69,8 @@ def command(name: str, *arguments: str, cwd: Path, plots: bool = True) -> Ended:
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.chdir(cwd))
         stack.enter_context(patch.object(sys, "argv", [name, *arguments]))
+        stack.enter_context(patch.dict(os.environ))  # what it trusts, the next command need not
+        stack.enter_context(patch.object(sys, "path", [*sys.path]))
         stack.enter_context(contextlib.redirect_stdout(out))
         stack.enter_context(contextlib.redirect_stderr(err))
         stack.callback(_close_log)

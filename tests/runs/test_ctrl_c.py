@@ -1,0 +1,76 @@
+"""Ctrl-C, whatever a command is doing: exit code 130, nothing on standard error, no half-made run."""
+
+import importlib
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pokerlab.store.folder import RunFolder
+from runs.harness import KUHN, command, contents, copy, trained
+
+SOLVE = ("solve", "game=kuhn", "iterations=2", "json=r.json")
+EVALUATE = ("evaluate", "run=run", "search_iterations=2", "json=r.json")
+MATCH = (*EVALUATE, "match.against=uniform", "match.hands=2")
+TRAIN = ("train", *KUHN, "run_name=new")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return trained(*KUHN, "iterations=1", "run", cwd=tmp_path_factory.mktemp("place"))
+
+
+def press_ctrl_c(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    """When ``module:name`` is called."""
+    module, name = place.split(":")
+    original = getattr(importlib.import_module(module), name)
+
+    def interrupted(*args: Any, **kwargs: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(f"{module}.{name}", interrupted)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place"),
+    [
+        (SOLVE, "pokerlab.config.command:jobs_of"),
+        (SOLVE, "pokerlab.solve:build"),
+        (SOLVE, "pokerlab.spot:build_tree"),
+        (SOLVE, "pokerlab.solve:write_json"),
+        (("solve", "-m", *SOLVE[1:3], "game=kuhn,leduc"), "pokerlab.spot:build_tree"),
+        (EVALUATE, "pokerlab.evaluate:load_run"),
+        (EVALUATE, "pokerlab.evaluate:whole_game_strategy"),
+        (MATCH, "pokerlab.evaluate:hold_contest"),
+        (TRAIN, "pokerlab.config.command:jobs_of"),
+        (TRAIN, "pokerlab.train:start"),
+        (TRAIN, "pokerlab.training.start:write_config"),
+    ],
+)
+def test_a_command_ends_quietly_and_leaves_nothing(
+    arguments: tuple[str, ...], place: str, run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy(run, tmp_path)
+    before = contents(tmp_path)
+    press_ctrl_c(monkeypatch, place)
+    ended = command(*arguments, cwd=tmp_path)
+    assert (ended.code, ended.out.strip(), ended.err) == (130, "", "")
+    after = contents(tmp_path)
+    assert {name: after[name] for name in after if not name.startswith("outputs/sweeps")} == before
+
+
+@pytest.mark.parametrize("place", ["pokerlab.training.run:open_loggers", "pokerlab.training.run:callbacks"])
+def test_a_run_that_has_not_begun_to_train_says_that_it_was_stopped(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as once:
+        press_ctrl_c(once, place)
+        ended = command(*TRAIN, cwd=tmp_path)
+    assert (ended.code, ended.err) == (130, "")
+    stopped = RunFolder(tmp_path / "outputs/new")
+    assert stopped.read_job()["state"] == "stopped"
+    assert command("train", "resume_from=new", "iterations=1", cwd=tmp_path, plots=False).code == 0
+    assert stopped.read_job()["state"] == "finished"
