@@ -4,9 +4,11 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import lightning
 import pytest
-from runs.harness import ROOT, command, contents, metrics, refusal
+from runs.harness import ROOT, command, metrics, refusal
 
 from pokerlab.store.folder import RunFolder
 
@@ -51,24 +53,49 @@ def test_it_trains_resumes_to_the_same_numbers_is_evaluated_and_plays(tmp_path: 
     assert message == "match.play=search_average: Imitation plays policy_net, not search_average"
 
 
-@pytest.mark.parametrize("lacking", ["actor", "module", "streams", "agents"])
+LACKING = {
+    **{name: ([f"def {name}(", f"self.{name} = "], "algorithm Imitation lacks") for name in (
+        "actor", "module", "streams", "agents")},
+    "generate": (["def generate("], "actor Teacher lacks"),
+    "networks": (["def networks("], "module Student lacks"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lacking", LACKING)
 def test_one_that_lacks_a_method_is_refused_by_its_name(
     lacking: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    places, said = LACKING[lacking]
     text = (EXAMPLES / "imitation.py").read_text()
-    (tmp_path / "half").mkdir()
-    for before in (f"def {lacking}(", f"self.{lacking} = "):
+    for before in places:
         text = text.replace(before, before.replace(lacking, f"no_{lacking}"))
+    (tmp_path / "half" / "algorithm").mkdir(parents=True)
     (tmp_path / "half" / "half.py").write_text(text)
-    (tmp_path / "half" / "algorithm").mkdir()
     shown = (EXAMPLES / "algorithm" / "imitation.yaml").read_text().replace("imitation.", "half.")
     (tmp_path / "half" / "algorithm" / "half.yaml").write_text(shown)
-    monkeypatch.syspath_prepend(str(tmp_path / "half"))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    before_files = contents(tmp_path)
     options = (f"--config-dir={tmp_path / 'half'}", "experiment=kuhn", "algorithm=half")
-    ended = command("train", *options, cwd=tmp_path)
-    sys.modules.pop("half", None)
-    assert ended.code == 2, ended
-    assert ended.err == f"error: algorithm Imitation lacks {lacking} (docs/new-algorithm.md)\n"
-    assert {name for name in contents(tmp_path) if "outputs" not in name} == set(before_files)
+    try:
+        message = refusal("train", *options, cwd=tmp_path)
+    finally:
+        sys.modules.pop("half", None)
+    assert message == f"{said} {lacking} (docs/new-algorithm.md)"
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (None, "NoneType is not a LightningModule"),
+        (
+            lightning.LightningModule(),
+            "LightningModule lacks training_step, configure_optimizers, networks",
+        ),
+    ],
+)
+def test_what_learns_is_a_lightning_module_with_networks(
+    made: Any, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import imitation
+
+    monkeypatch.setattr(imitation, "Student", lambda *_, **__: made)
+    assert refusal("train", *TINY, cwd=tmp_path) == f"module {said} (docs/new-algorithm.md)"

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from runs.harness import ROOT
 
+from pokerlab.store.folder import RunFolder
+
 EXAMPLES = ROOT / "docs" / "examples"
 TENSORS = "solver.backend=tensors"
 """A package that was just installed has no compiled loops: they take a minute, and are tried once."""
@@ -36,14 +38,18 @@ class Installed:
 
     def python(self, *arguments: str) -> str:
         """What a Python of this environment, with the installed package, prints."""
+        ended = self.run(*arguments)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """How such a Python ends."""
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         environment["PYTHONPATH"] = str(self.lib)
-        ended = subprocess.run(
+        return subprocess.run(
             [sys.executable, *arguments], cwd=self.here, env=environment, capture_output=True, text=True,
             check=False,
         )  # fmt: skip
-        assert ended.returncode == 0, ended.stderr
-        return ended.stdout
 
     def pokerlab(self, *arguments: str) -> str:
         """What the console script prints."""
@@ -86,4 +92,43 @@ def test_ones_own_game_experiment_and_agent(installed: Installed) -> None:
     installed.pokerlab("solve", *own, "game=von_neumann", "iterations=2", TENSORS)
     installed.pokerlab("train", *own, "experiment=von_neumann", *TINY, "run_name=own")
     match = ("match.against=maniac", "match.hands=2")
-    assert "maniac" in installed.pokerlab("evaluate", *own, "--plugin", "von_neumann", "run=own", *match)
+    assert "maniac" in installed.pokerlab("evaluate", *own, "run=own", *match)
+
+
+@pytest.mark.timeout(600)
+def test_ones_own_algorithm(installed: Installed) -> None:
+    own = ("--config-dir", str(EXAMPLES))
+    run = ("experiment=kuhn", "algorithm=imitation", *TINY, "run_name=imitation")
+    told = installed.pokerlab("launch", *own, *run, "launcher=local")
+    assert told.startswith("run      imitation")
+    installed.pokerlab("jobs", "wait", "imitation")
+    installed.pokerlab("jobs", "resume", "imitation", *own, "iterations=3")
+    installed.pokerlab("jobs", "wait", "imitation")
+    assert len(RunFolder(installed.here / "outputs/imitation").read_metrics()) == 3
+    assert "policy_net" in installed.pokerlab("evaluate", *own, "run=imitation")
+
+
+def test_a_damaged_config_is_one_line(installed: Installed) -> None:
+    conf = installed.lib / "pokerlab" / "conf"
+    solve = (
+        "import sys; from pokerlab.cli import main; sys.exit(main(['solve', 'game=kuhn', 'iterations=1']))"
+    )
+    for path, damage, said in (
+        (conf / "game" / "kuhn.yaml", "a: [1", "kuhn.yaml"),
+        (conf / "solve.yaml", "\0", "solve.yaml"),
+        (conf / "solve.yaml", None, "solve"),
+        (conf, None, "conf"),
+    ):
+        kept = path.with_name("kept")
+        path.rename(kept)
+        try:
+            if damage is not None:
+                path.write_text(damage)
+            ended = installed.run("-c", solve)
+        finally:
+            path.unlink(missing_ok=True)
+            kept.rename(path)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert ended.stderr.startswith("error: ")
+        assert ended.stderr.count("\n") == 1
+        assert said in ended.stderr

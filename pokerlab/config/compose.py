@@ -16,6 +16,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from pokerlab.errors import UserError, near
 from pokerlab.store.files import shipped
@@ -175,6 +176,8 @@ def compose_with_hydra(line: CommandLine, overrides: Sequence[str]) -> DictConfi
     """
     try:
         return _compose(line, overrides)
+    except YAMLError as error:
+        raise UserError(unreadable(error)) from error
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise UserError(_explain(line, overrides, error)) from error
 
@@ -191,6 +194,14 @@ def _compose(line: CommandLine, overrides: Sequence[str]) -> DictConfig:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def unreadable(error: YAMLError) -> str:
+    """One line for a file that is no YAML."""
+    mark = getattr(error, "problem_mark", None)
+    where = f"{mark.name}, line {mark.line + 1}" if mark else getattr(error, "name", "a config")
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or type(error).__name__
+    return f"{where}: cannot be read as YAML: {problem}"
 
 
 def _explain(line: CommandLine, overrides: Sequence[str], error: Exception) -> str:

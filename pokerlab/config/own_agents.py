@@ -7,9 +7,11 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
+from yaml import YAMLError
 
 from pokerlab.agents.base import Agent
 from pokerlab.config.build import build, trust_named
+from pokerlab.config.compose import unreadable
 from pokerlab.errors import UserError
 from pokerlab.games.base import Game
 
@@ -26,7 +28,10 @@ def own_agents() -> dict[str, Callable[[Game], Agent]]:
 
 
 def _maker(path: Path) -> Callable[[Game], Agent]:
-    component: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    try:
+        component: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except YAMLError as error:
+        raise UserError(unreadable(error)) from error
     if not isinstance(component, dict) or "_target_" not in component:
         raise UserError(f"{path} needs a _target_: the class of the agent")
     trust_named(component)

@@ -239,7 +239,12 @@ def run(argv: list[str]) -> NoReturn:
 
 def main(argv: list[str]) -> int:
     """The command; returns the exit code."""
-    arguments = parser().parse_args(argv)
+    whole = parser()
+    arguments, more = whole.parse_known_args(argv)
+    if not hasattr(arguments, "overrides") or any(text.startswith("-") for text in more):
+        whole.parse_args(argv)  # refuses them
+    else:  # overrides after an option
+        arguments.overrides += more
     try:
         if arguments.work is list_runs:
             return list_runs(arguments)

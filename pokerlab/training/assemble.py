@@ -4,6 +4,7 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
+import lightning
 import torch
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import nn
@@ -76,13 +77,16 @@ class Assembled:
             module = self.algorithm.module()
         except (ValueError, TypeError) as error:
             raise _naming(error, self._config) from error
+        kind = type(module).__qualname__
+        if not isinstance(module, lightning.LightningModule):
+            raise UserError(f"module {kind} is not a LightningModule ({HOW_TO})")
         lacks = [
             name for name in ("training_step", "configure_optimizers") if not is_overridden(name, module)
         ]
         if not isinstance(getattr(module, "networks", None), nn.Module):
             lacks.append("networks")
         if lacks:
-            raise UserError(f"module {type(module).__qualname__} lacks {', '.join(lacks)} ({HOW_TO})")
+            raise UserError(f"module {kind} lacks {', '.join(lacks)} ({HOW_TO})")
         return module
 
     @cached_property

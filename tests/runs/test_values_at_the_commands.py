@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pokerlab.errors import out_of_memory
-from runs.harness import KUHN, command, refusal
+from runs.harness import KUHN, command, refusal, trained
 
 SPOT = ("game=river", "iterations=2")
 RIVER = ("experiment=river", "profile=tiny", "workers=0")
@@ -149,3 +149,18 @@ def test_memory_that_does_not_suffice_is_one_line(tmp_path: Path, monkeypatch: p
     assert ended.out.splitlines()[-1].endswith("failed: out of memory: 80 bytes more are needed")
     job = json.loads((tmp_path / "outputs/run/job.json").read_text())
     assert job["state"] == "failed"
+
+
+def test_a_tree_that_does_not_fit_in_memory_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained(*KUHN, "iterations=1", "run", cwd=tmp_path)
+
+    def too_large(*_: object) -> None:
+        raise ValueError("kuhn has 1e+12 public states")
+
+    monkeypatch.setattr("pokerlab.evaluation.policies.check_memory", too_large)
+    monkeypatch.setattr("pokerlab.training.assemble.check_memory", too_large)
+    assert refusal("evaluate", "run=run", cwd=tmp_path) == "kuhn has 1e+12 public states"
+    message = refusal("train", *KUHN, cwd=tmp_path)
+    assert message == "evaluation.every=2: kuhn has 1e+12 public states"
