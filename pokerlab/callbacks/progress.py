@@ -76,7 +76,7 @@ class ProgressBar(lightning.Callback):
         evaluation = [each for each in trainer.callbacks if isinstance(each, ExploitabilityEvery)]  # type: ignore[attr-defined]
         if any(each.evaluated == trainer.current_epoch for each in evaluation):
             self._newest = _strength(logged)
-            log.info("iteration %d/%d  %s  %s", finished, trainer.max_epochs, numbers, self._newest)
+            log.info("iteration %d  %s  %s", finished, numbers, self._newest)
             self._said = time.perf_counter()
         elif (
             not self._bar.console.is_terminal

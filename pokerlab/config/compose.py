@@ -93,7 +93,7 @@ def _refuse(message: str) -> NoReturn:
 
 def _quote(argument: str) -> str:
     key, _, value = argument.partition("=")
-    means_more = value.lower() in ("", "null") or any(mark in value for mark in "'\"\\,[(")
+    means_more = value.lower() in ("", "null", "true", "false") or any(mark in value for mark in "'\"\\,[(")
     return f"{key}='{value}'" if key in FREE_TEXT and not means_more else argument
 
 
