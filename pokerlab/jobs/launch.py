@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from pokerlab.store.files import now
 from pokerlab.store.folder import OUTPUTS
 from pokerlab.store.process import process_record
 from pokerlab.training.assemble import Assembled
-from pokerlab.training.cost import check_limits, price_per_hour
+from pokerlab.training.cost import check_limits, idle_gpu, most_usd, price_per_hour
 from pokerlab.training.loggers import check_logger
 from pokerlab.training.start import Start, automatic_name, resume_config, start
 
@@ -111,7 +112,7 @@ def _launch_here(began: Start, note: dict[str, Any]) -> str:
     run.update_job(**process_record(process.pid))
     began.lock.release()
     name = run.path.name if run.path == OUTPUTS / run.path.name else str(run.path)
-    notes = "".join(f"note     {note}\n" for note in began.notes)
+    notes = _as_lines([*began.notes, *idle_gpu(began.config)])
     return notes + _tell(name, f"process {process.pid}", f"results  {run.path}")
 
 
@@ -144,9 +145,11 @@ def _launch_on_modal(
     if not noted and f'"{submission}"' not in (runs.read(name, "job.json") or b"").decode():
         cancel(call, now=True)
         raise UserError(f"a run {name!r} was just submitted by somebody else: give another run_name")
-    price = price_per_hour(launcher)
-    where = f"call {call}, about {price:.2f} USD an hour"
-    return _tell(name, where, f"fetch    python -m pokerlab.jobs pull {name}")
+    most = most_usd(launcher)
+    limit = "no limit" if most is None else f"{most:.2f} at most"
+    where = f"call {call}, about {price_per_hour(launcher):.2f} USD an hour, {limit}"
+    told = _tell(name, where, f"fetch    python -m pokerlab.jobs pull {name}")
+    return _as_lines(idle_gpu(config)) + told
 
 
 def _resume_on_modal(
@@ -171,6 +174,10 @@ def _resume_on_modal(
     for attempt in ("attempts", "reason"):
         job.pop(attempt, None)
     return stored, job
+
+
+def _as_lines(notes: Iterable[str]) -> str:
+    return "".join(f"note     {note}\n" for note in notes)
 
 
 def _tell(name: str, where: str, results: str) -> str:

@@ -13,6 +13,25 @@ def price_per_hour(launcher: LocalLauncher | ModalLauncher) -> float | None:
     return gpus + prices.cpu * launcher.cpu + prices.memory * launcher.memory / 1024
 
 
+def idle_gpu(config: RunConfig) -> list[str]:
+    """Says if a GPU would wait for the CPU."""
+    on_gpu, launcher = config.trainer.accelerator == "cuda", config.launcher
+    if on_gpu and config.workers:
+        return [f"workers={config.workers} search on CPU cores while the GPU waits: workers=0 has it search"]
+    if not on_gpu and isinstance(launcher, ModalLauncher):
+        return [f"trainer.accelerator=cpu leaves the {launcher.gpu} idle that is paid for: add trainer=gpu"]
+    return []
+
+
+def most_usd(launcher: ModalLauncher) -> float | None:
+    """What a run may cost at most; None: there is no limit."""
+    limits = [launcher.max_cost_usd]
+    price = price_per_hour(launcher)
+    if launcher.max_hours is not None and price is not None:
+        limits.append(launcher.max_hours * price)
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
 def check_limits(config: RunConfig) -> None:
     """Raises a UserError if a cost is limited that nobody knows."""
     launcher = config.launcher

@@ -32,7 +32,7 @@ from pokerlab.store.folder import RunFolder
 from pokerlab.store.process import process_record
 from pokerlab.store.records import GOING_ON
 from pokerlab.training.assemble import Assembled
-from pokerlab.training.cost import price_per_hour
+from pokerlab.training.cost import idle_gpu, price_per_hour
 from pokerlab.training.loggers import callbacks, open_loggers
 from pokerlab.training.start import Start
 
@@ -90,7 +90,7 @@ def _train(began: Start, saved: Callable[[], None] | None, since: float) -> floa
     metrics = MetricsFile(run, checkpoint_every=config.checkpoint_every, cost=cost, total=config.iterations)
     run.remove_leftovers()
     log.info("%s: %s, %d iterations, seed %d", run.path, parts.game.name, config.iterations, config.seed)
-    for note in began.notes:
+    for note in [*began.notes, *idle_gpu(config)]:
         log.warning(note)
     if began.checkpoint is not None:
         log.info("continues from %s", began.checkpoint)

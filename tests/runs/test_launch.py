@@ -84,7 +84,7 @@ def test_phase1_is_deployed_and_spawned(server: FakeModal, here: Path) -> None:
     assert contents(here) == {}
     retries = server.options.pop("retries")
     assert (retries.max_retries, retries.initial_delay) == (10, timedelta(0))
-    assert server.options == {"gpu": "A10:1", "cpu": 8.0, "memory": 32768, "timeout": 86400, "secrets": []}
+    assert server.options == {"gpu": "H100:1", "cpu": 8.0, "memory": 32768, "timeout": 86400, "secrets": []}
     [(config, job)] = server.spawned
     assert json.loads(json.dumps(config)) == config  # plain values only
     assert (config["run_name"], config["trainer"]["accelerator"]) == ("big", "cuda")
@@ -94,8 +94,28 @@ def test_phase1_is_deployed_and_spawned(server: FakeModal, here: Path) -> None:
     assert record == job | {"call_id": "fc-1"}
     lines = [line.split(maxsplit=1) for line in ended.out.splitlines()]
     assert [word for word, _ in lines] == ["run", "follow", "status", "stop", "resume", "fetch"]
-    assert dict(lines)["run"] == "big (call fc-1, about 1.73 USD an hour)"  # 1.10 + 8 · 0.0472 + 32 · 0.008
+    # 3.95 + 8 · 0.0472 + 32 · 0.008
+    assert dict(lines)["run"] == "big (call fc-1, about 4.58 USD an hour, 100.00 at most)"
     assert dict(lines)["fetch"] == "python -m pokerlab.jobs pull big"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (
+            ["trainer=gpu", "workers=2"],
+            "workers=2 search on CPU cores while the GPU waits: workers=0 has it search",
+        ),
+        (["workers=0"], "trainer.accelerator=cpu leaves the A10 idle that is paid for: add trainer=gpu"),
+    ],
+)
+def test_a_gpu_that_would_wait_is_told_of(
+    server: FakeModal, here: Path, overrides: list[str], says: str
+) -> None:
+    ended = command("launch", *ON_MODAL, *overrides, "launcher.max_hours=2", cwd=here)
+    note, run, *_ = ended.out.splitlines()
+    assert note == f"note     {says}"
+    assert run.endswith("about 1.73 USD an hour, 3.47 at most)")
 
 
 def test_a_sweep_is_deployed_once_and_each_run_is_spawned(server: FakeModal, here: Path) -> None:
