@@ -107,8 +107,8 @@ class ModalLauncher:
     name: Literal["modal"]
     gpu: str
     gpu_count: Count
-    cpu: AtLeast0
-    memory: Annotated[int, Range(128)]
+    cpu: Annotated[float, Range(0.125, 64)]
+    memory: Annotated[int, Range(128, 336 * 1024)]
     time_limit: Annotated[int, Range(1, 24 * 3600)]
     retries: Annotated[int, Range(0, 10)]
     wandb_secret: str | None

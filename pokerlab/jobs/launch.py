@@ -141,7 +141,11 @@ def _launch_on_modal(
     # so that it can be found before it starts
     record = {"config.yaml": as_yaml(config)}
     record["job.json"] = json.dumps(job | {"call_id": call}, indent=2)
-    noted = runs.write(name, record, replace=config.resume_from is not None)
+    try:
+        noted = runs.write(name, record, replace=config.resume_from is not None)
+    except BaseException as error:  # nobody would find it
+        cancel(call, now=True)
+        raise UserError(f"the run could not be noted, and call {call} is cancelled: {error}") from error
     if not noted and f'"{submission}"' not in (runs.read(name, "job.json") or b"").decode():
         cancel(call, now=True)
         raise UserError(f"a run {name!r} was just submitted by somebody else: give another run_name")
@@ -161,13 +165,17 @@ def _resume_on_modal(
     name, launcher = str(config.resume_from), config.launcher
     assert isinstance(launcher, ModalLauncher)
     with tempfile.TemporaryDirectory() as folder:
-        source = runs.mirror(name, Path(folder), ("config.yaml", "job.json"))
+        source = runs.mirror(name, Path(folder), ("config.yaml", "job.json", "summary.json"))
         job = source.read_job()
         if not source.config.exists():
             raise UserError(f"no run {name!r} on the Volume{near(name, runs.names())}")
         if job.get("call_id") is not None and is_pending(job["call_id"]):
             raise UserError(f"{name} is running as call {job['call_id']}: stop that first")
         stored = resume_config(config, source, experiment, overrides)
+        latest = source.read_summary().get("latest_iteration")
+    done = 0 if latest is None else latest + 1
+    if stored.iterations <= done:
+        raise UserError(f"{name} has done {done} iterations: give more, as in iterations={2 * done}")
     here = stored.launcher if isinstance(stored.launcher, ModalLauncher) else launcher
     stored = replace(stored, resume_from=name, run_dir=None, launcher=here)
     check_modal(stored, here)

@@ -15,12 +15,16 @@ from signal import SIGINT
 from typing import Any
 
 import modal
+from modal.file_pattern_matcher import FilePatternMatcher
 
 from pokerlab.store.files import shipped
 
 APP, FUNCTION, VOLUME, RUNS = "pokerlab", "train", "pokerlab-runs", Path("/runs")
 STOPS = "pokerlab-stops"
 """A Modal Dict: call id → true, if the call is to stop."""
+
+NOT_SHIPPED = ~FilePatternMatcher("**/*.yaml")
+"""What lies in conf/ and is none of ours."""
 
 
 def image() -> modal.Image:
@@ -31,7 +35,7 @@ def image() -> modal.Image:
         .add_local_file(shipped("constraints.txt"), "/constraints.txt", copy=True)
         .pip_install(*needed, extra_options="-c /constraints.txt")
         .add_local_python_source("pokerlab")
-        .add_local_dir(shipped("conf"), "/root/conf")
+        .add_local_dir(shipped("conf"), "/root/conf", ignore=NOT_SHIPPED)
     )
 
 

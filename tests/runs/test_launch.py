@@ -12,7 +12,10 @@ from typing import Any
 import modal
 import pytest
 
+from pokerlab.config.command import compose
+from pokerlab.errors import UserError
 from pokerlab.store.folder import RunFolder
+from pokerlab.training.cost import price_per_hour
 from runs.fake_modal import FakeModal
 from runs.harness import KUHN, ROOT, command, contents, refusal
 
@@ -94,7 +97,7 @@ def test_phase1_is_deployed_and_spawned(server: FakeModal, here: Path) -> None:
     assert record == job | {"call_id": "fc-1"}
     lines = [line.split(maxsplit=1) for line in ended.out.splitlines()]
     assert [word for word, _ in lines] == ["run", "follow", "status", "stop", "resume", "fetch"]
-    # 3.95 + 8 · 0.0472 + 32 · 0.008
+    assert price_per_hour(compose("train", ["experiment=phase1"]).launcher) == pytest.approx(4.58, abs=0.01)
     assert dict(lines)["run"] == "big (call fc-1, about 4.58 USD an hour, 100.00 at most)"
     assert dict(lines)["fetch"] == "python -m pokerlab.jobs pull big"
 
@@ -168,6 +171,10 @@ def test_a_run_on_modal_goes_on_with_its_own_config(server: FakeModal, here: Pat
         "is a run of experiment=kuhn, not leduc"
     )
     assert refusal("launch", *again, "resume_from=walk", cwd=here).startswith("no run 'walk'")
+    for iterations in ("1", "2"):
+        assert refusal("launch", *again, f"iterations={iterations}", cwd=here) == (
+            "run has done 2 iterations: give more, as in iterations=4"
+        )
     assert command("launch", *again, cwd=here).code == 0
     assert server.options["gpu"] == "H100:2"
     config, job = server.spawned[-1]
@@ -177,6 +184,19 @@ def test_a_run_on_modal_goes_on_with_its_own_config(server: FakeModal, here: Pat
     run = RunFolder(server.runs / "run")
     assert [line["iteration"] for line in run.read_metrics()] == list(range(6))
     assert run.read_job()["attempts"] == 1
+
+
+def test_a_run_that_cannot_be_noted_is_cancelled(
+    server: FakeModal, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise UserError("no room")
+
+    monkeypatch.setattr("pokerlab.jobs.modal_client.ModalRuns.write", fail)
+    assert refusal("launch", *ON_MODAL, cwd=here) == (
+        "the run could not be noted, and call fc-1 is cancelled: no room"
+    )
+    assert server.cancelled == [("fc-1", True)]
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,16 @@ def test_no_job_of_a_sweep_starts_if_one_has_a_wrong_value(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "override", ["launcher.gpu=FOO", "launcher.time_limit=0", "launcher.memory=x", "launcher.cpu=-1"]
+    "override",
+    [
+        "launcher.gpu=FOO",
+        "launcher.time_limit=0",
+        "launcher.memory=x",
+        "launcher.cpu=-1",
+        "launcher.cpu=0",
+        "launcher.cpu=1000",
+        "launcher.memory=99999999",
+    ],
 )
 def test_what_modal_does_not_have_is_not_sent(override: str, tmp_path: Path) -> None:
     with patch("modal.App.deploy") as deploy, patch("modal.Function.from_name"):
