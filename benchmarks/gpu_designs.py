@@ -1,7 +1,5 @@
 """Designs that :mod:`benchmarks.gpu` tries against what the solver does today on a GPU.
 
-* graph: an iteration is captured once and replayed; weights and discounts are read from a table on the
-  device, so that the replay is right at every iteration.
 * tf32, bf16: the leaf network's matrix products.
 """
 
@@ -10,7 +8,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import product
-from math import inf
 from typing import Any
 from unittest.mock import patch
 
@@ -27,88 +24,8 @@ from benchmarks.gpu_forests import (
     launches,
     random_beliefs,
 )  # fmt: skip
-from benchmarks.gpu_solves import DCFR, Precise, Row
+from benchmarks.gpu_solves import Precise, Row, start
 from pokerlab.learning.networks import ValueNetwork
-from pokerlab.search import cfr as cfr_module
-from pokerlab.search.backends.base import LeafQuery
-from pokerlab.search.backends.tensors import TensorBackend
-from pokerlab.search.cfr import CFR
-from pokerlab.search.forest import Forest
-from pokerlab.search.gadget import Gadget
-from pokerlab.search.rules import UpdateRule
-from pokerlab.search.sampling import SampledStrategies
-
-LONGEST = 4096
-"""Iterations that a captured solve may take."""
-
-
-class GraphedBackend(TensorBackend):
-    """:class:`TensorBackend` whose iterations are replays of one CUDA graph; on a CPU, the same operations.
-
-    Where leaves are valued under the current beliefs (CFR-D), and without a gadget.
-    """
-
-    def __init__(
-        self,
-        forest: Forest,
-        belief: Tensor,
-        rule: UpdateRule,
-        *,
-        alternating: bool,
-        gadget: Gadget | None = None,
-    ) -> None:
-        if gadget:
-            raise ValueError("iterations with a gadget are not captured")
-        super().__init__(forest, belief, rule, alternating=alternating)
-        table = [(rule.weight(t), *rule.discounts(t)) for t in range(1, LONGEST + 1)]
-        self._table = torch.tensor(table, device=belief.device, dtype=belief.dtype)
-        self._weight, self._positive, self._negative = self._now = self._table[0].clone()
-        self._graph: torch.cuda.CUDAGraph | None = None
-
-    def run(
-        self,
-        first: int,
-        iterations: int,
-        leaf_query: LeafQuery | None = None,
-        samples: SampledStrategies | None = None,
-        *,
-        sample_averages: bool = False,
-    ) -> None:
-        for iteration in range(first, first + iterations):
-            if samples is not None and samples.is_due(iteration):
-                samples.record(iteration, self._strategy)
-            self._now.copy_(self._table[iteration - 1])
-            if iteration == 1 or self._table.device.type == "cpu":
-                self._iterate(iteration, leaf_query)  # what is made on first use is made
-                continue
-            if self._graph is None:
-                self._graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(self._graph):
-                    self._iterate(iteration, leaf_query)
-            self._graph.replay()
-
-    def _iterate(self, iteration: int, leaf_query: LeafQuery | None) -> None:
-        for players in self._turns:
-            self._evaluate(players, iteration, leaf_query)
-            for player in players:
-                nodes = self._forest.player_nodes[player]
-                self._value_sum[player].addcmul_(self._root_values[player], self._weight)
-                self._strategy_sum[:, nodes].addcmul_(self._edge_reach[:, nodes], self._weight)
-            for player in players:
-                self._update_regrets(player, iteration)
-                self._update_strategy(player)
-
-    def _update_regrets(self, player: int, iteration: int) -> None:
-        nodes = self._forest.player_nodes[player]
-        regret = self._regret[:, nodes]
-        if min(self._rule.alpha, self._rule.beta) < inf:
-            regret.mul_(torch.where(regret > 0, self._positive, self._negative))
-        instantaneous = self._edge_values[:, nodes] - self._node_values[nodes]
-        regret.add_(instantaneous)
-        if self._rule.floor:
-            regret.clamp_min_(0)
-        if self._prediction is not None:
-            self._prediction[:, nodes] = instantaneous
 
 
 def precise_at(precision: str) -> Any:
@@ -117,7 +34,6 @@ def precise_at(precision: str) -> Any:
 
 
 PATCHES: dict[str, tuple[Any, str, Any]] = {
-    "graph": (cfr_module, "choose_backend", lambda *_: GraphedBackend),
     "tf32": (ValueNetwork, "at", precise_at("tf32")),
     "bf16": (ValueNetwork, "at", precise_at("bf16")),
 }
@@ -129,7 +45,7 @@ DESIGNS: tuple[tuple[str, ...], ...] = (
 OF_STREET = {"flop": DESIGNS, "turn": DESIGNS, "river": DESIGNS[:1]}
 """What differs there: rivers have no leaves."""
 STREETS_TRIED = (1, 2, 3)
-TRIED = ("graph", "tf32")
+TRIED = ("tf32",)
 """What self-play is tried with."""
 
 
@@ -153,9 +69,9 @@ def designs(setting: Setting, sizes: Sequence[int]) -> Iterator[Row]:
             try:
                 if size == sizes[0]:
                     exact = values_after(setting, network, street, size, torch.float64)
-                    for name, more in (("value_error", ()), ("value_error_graph", ("graph",))):
-                        with apply_designs([*names, *more]):
-                            found = values_after(setting, network, street, size, torch.float32)
+                    for name, graph in (("value_error", False), ("value_error_graph", True)):
+                        with apply_designs(names):
+                            found = values_after(setting, network, street, size, torch.float32, graph)
                         row[name] = (found - exact).abs().mean().item()
                 with apply_designs(names):
                     measure_design(setting, network, street, row)
@@ -172,6 +88,7 @@ def values_after(
     street: int,
     size: int,
     dtype: torch.dtype,
+    cuda_graph: bool = False,
     iterations: int = 10,
 ) -> Tensor:
     """``[2, B, H]`` root values in pots."""
@@ -179,14 +96,14 @@ def values_after(
     forest = forest_of(setting.game, states, setting.device, dtype)
     network = network if dtype == torch.float32 else copy.deepcopy(network).to(dtype)
     belief = random_beliefs(forest, setting.seed)
-    cfr = CFR(forest, belief, DCFR, alternating=True, backend="tensors", leaf_evaluator=network)
+    cfr = start(forest, belief, network, cuda_graph=cuda_graph)
     cfr.run(iterations)
     pots = torch.tensor([setting.game.pot(state) for state in states], dtype=torch.float64)[:, None]
     return (cfr.root_infostate_values() * forest.root_possible).double().cpu() / pots
 
 
 def measure_design(setting: Setting, network: ValueNetwork, street: int, row: Row) -> None:
-    """Adds what an iteration takes; ``graph_ms`` is that of iterations that are right, weights and all."""
+    """Adds what an iteration takes; ``graph_ms`` as a CUDA graph."""
     states, on_gpu = setting.states(street, row["subgames"]), setting.device.type == "cuda"
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
@@ -194,9 +111,7 @@ def measure_design(setting: Setting, network: ValueNetwork, street: int, row: Ro
     started = time.perf_counter()
     forest = forest_of(setting.game, states, setting.device, torch.float32)
     belief = random_beliefs(forest, setting.seed)
-    plain = CFR(forest, belief, DCFR, alternating=True, backend="tensors", leaf_evaluator=network)
-    with apply_designs(["graph"]):
-        graphed = CFR(forest, belief, DCFR, alternating=True, leaf_evaluator=network)
+    plain, graphed = (start(forest, belief, network, cuda_graph=graph) for graph in (False, True))
     setting.synchronise()
     row["set_up_s"], row["terminals"] = time.perf_counter() - started, len(forest.terminals)
     row["milliseconds"] = setting.milliseconds(plain.run, 0.1)

@@ -31,6 +31,7 @@ class CFR:
         average_leaves: under which beliefs it does: those that the present strategy induces (CFR-D), or
             those of the average strategy (CFR-AVG). See :meth:`_leaf_values`.
         gadget: what the opponent may take instead of playing the subgames.
+        cuda_graph: whether iterations on a GPU are replays of a captured one.
 
     Raises:
         ValueError: the forest has leaves, and there is no leaf evaluator.
@@ -47,6 +48,7 @@ class CFR:
         leaf_evaluator: LeafEvaluator | None = None,
         average_leaves: bool = False,
         gadget: Gadget | None = None,
+        cuda_graph: bool = True,
     ) -> None:
         if gadget:
             belief = gadget.beliefs(forest, belief)
@@ -57,7 +59,7 @@ class CFR:
         self._average_leaves = average_leaves
         self._gadget = gadget
         self._prepare_leaves(leaf_evaluator)
-        self._backend = choose_backend(backend, forest.device)(
+        self._backend = choose_backend(backend, forest.device, cuda_graph=cuda_graph)(
             forest, belief, rule, alternating=alternating, gadget=gadget
         )
 
@@ -77,7 +79,7 @@ class CFR:
         if self._average_leaves:
             updates = 2 if self.alternating else 1  # alternating players meet different strategies
             self._leaf_sums = weight.new_zeros(updates, *weight.shape)
-            self._leaf_sum_weights = [0.0] * updates
+            self._leaf_sum_weights = weight.new_zeros(updates)
         self._leaf_watch: tuple[Tensor, Tensor] | None = None
 
     @property
@@ -153,7 +155,13 @@ class CFR:
     # Leaves
 
     def watch_leaves(self) -> "CFR":
-        """Keeps what :meth:`leaf_infostate_values` needs, from now on; returns itself."""
+        """Keeps what :meth:`leaf_infostate_values` needs; returns itself.
+
+        Raises:
+            ValueError: an iteration was taken.
+        """
+        if self.iteration:
+            raise ValueError("leaves are watched from the first iteration on")
         nothing = torch.zeros_like(self._leaf_belief)
         self._leaf_watch = nothing, nothing.clone()
         return self
@@ -172,27 +180,29 @@ class CFR:
         values, mass = self._leaf_watch
         return divide(values * self.forest.leaves.pot[:, None], mass, torch.zeros_like(mass))
 
-    def _leaf_values(self, reach: Tensor, players: slice, iteration: int) -> Tensor:
+    def _leaf_values(self, reach: Tensor, players: slice, weight: float | Tensor) -> Tensor:
         """Counterfactual values of the leaves for those of the ``players`` who are about to update.
 
         Infostate values times opponent mass: both as the present strategy reaches the leaf (CFR-D), or
         both as the average strategy does, this iteration included (CFR-AVG). ReBeL's form of the latter
-        takes differences of such values from iteration to iteration; see docs/liars-dice.md.
+        takes differences of such values from iteration to iteration; see docs/liars-dice.md. Nothing here
+        depends on the iteration's number but through ``weight``, and nothing that lasts is a new tensor: a
+        backend may replay it.
 
         Args:
             reach: ``[2, L, H]`` for each player, the opponent's reach × belief.
             players: who updates.
-            iteration: its number.
+            weight: the iteration's.
         """
-        weight = self.rule.weight(iteration)
         if self._average_leaves:
             which = players.start if self.alternating else 0
-            self._leaf_sum_weights[which] += weight
-            reach = self._leaf_sums[which].add_(reach, alpha=weight) / self._leaf_sum_weights[which]
+            total = self._leaf_sum_weights[which].add_(weight)
+            reach = self._leaf_sums[which].add_(reach * weight) / total
         self._backend.normalise(reach, self._leaf_belief)
         worth = self._evaluate_leaves(self._leaf_belief)[players]
         mass = self.forest.mass(reach[players])
         if self._leaf_watch is not None:
-            self._leaf_watch[0][players].addcmul_(worth, mass, value=weight)
-            self._leaf_watch[1][players].add_(mass, alpha=weight)
+            watched = mass * weight
+            self._leaf_watch[0][players].addcmul_(worth, watched)
+            self._leaf_watch[1][players].add_(watched)
         return mass.mul_(worth).mul_(self._leaf_scale)

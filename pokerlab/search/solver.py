@@ -32,6 +32,8 @@ class Solver:
             GB; more subgames than fit are solved in parts.
         backend: ``compiled``, loops for the CPU that numba compiles; ``tensors``, on any device; or
             ``auto``: ``compiled`` on the CPU where numba works, else ``tensors``.
+        cuda_graph: whether iterations on a GPU are replays of a captured one; otherwise the host launches
+            each of their operations.
 
     Raises:
         ValueError: a value is none of these.
@@ -50,6 +52,7 @@ class Solver:
         warm_start: float = 0.0,
         memory_gb: float = 4.0,
         backend: str = "auto",
+        cuda_graph: bool = True,
     ) -> None:
         if type(memory_gb) not in (int, float) or not memory_gb > 0:
             raise ValueError(f"memory_gb must be a number above 0, got {memory_gb!r}")
@@ -59,7 +62,9 @@ class Solver:
             raise ValueError(f"leaf_beliefs must be one of {', '.join(LEAF_BELIEFS)}, got {leaf_beliefs!r}")
         if backend not in BACKENDS:
             raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
-        self.backend = backend
+        if type(cuda_graph) is not bool:
+            raise ValueError(f"cuda_graph must be true or false, got {cuda_graph!r}")
+        self.backend, self.cuda_graph = backend, cuda_graph
         self.average_leaves = leaf_beliefs == "average"
         self.rule = update_rule(rule, averaging, alpha=alpha, beta=beta, gamma=gamma)
         self.alternating, self.warm_start, self.memory = alternating, warm_start, memory_gb * 1e9
@@ -89,6 +94,7 @@ class Solver:
             leaf_evaluator=leaf_evaluator,
             average_leaves=self.average_leaves,
             gadget=gadget,
+            cuda_graph=self.cuda_graph,
         )
         if self.warm_start and forest.num_decisions and isinstance(leaf_evaluator, Prior):
             cfr.warm_start(leaf_evaluator.strategy(forest, belief), self.warm_start)

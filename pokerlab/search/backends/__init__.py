@@ -1,5 +1,8 @@
 """Arithmetic of CFR: tensor operations for any device, and compiled loops for the CPU."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 
 from pokerlab.loops import NUMBA
@@ -9,8 +12,13 @@ from pokerlab.search.backends.tensors import TensorBackend
 BACKENDS = ("auto", "compiled", "tensors")
 
 
-def choose_backend(name: str, device: torch.device) -> type[Backend]:
+def choose_backend(name: str, device: torch.device, *, cuda_graph: bool = True) -> Callable[..., Backend]:
     """A backend by name; ``auto`` is ``compiled`` on the CPU where numba works, else ``tensors``.
+
+    Args:
+        name: one of ``BACKENDS``.
+        device: the forest's.
+        cuda_graph: whether tensors on a GPU replay a captured iteration.
 
     Raises:
         ValueError: the name is unknown, or loops cannot be compiled for the device.
@@ -22,7 +30,7 @@ def choose_backend(name: str, device: torch.device) -> type[Backend]:
         reason = "numba is not there" if device.type == "cpu" else f"this one is {device.type}"
         raise ValueError(f"backend=compiled needs numba and the CPU as its device: {reason}")
     if name == "tensors" or not possible:
-        return TensorBackend
+        return partial(TensorBackend, cuda_graph=cuda_graph)
     from pokerlab.search.backends.compiled import CompiledBackend
 
     return CompiledBackend

@@ -14,8 +14,9 @@ from pokerlab.search.gadget import Gadget
 from pokerlab.search.rules import UpdateRule
 from pokerlab.search.sampling import SampledStrategies
 
-LeafQuery = Callable[[Tensor, slice, int], Tensor]
-"""(the opponents' reach × belief at the leaves ``[2, L, H]``, the players who update, the iteration) → those
+LeafQuery = Callable[[Tensor, slice, float | Tensor], Tensor]
+"""(the opponents' reach × belief at the leaves ``[2, L, H]``, the players who update, what the
+iteration weighs) → those
 players' counterfactual values of the leaves, ``[players, L, H]``."""
 
 

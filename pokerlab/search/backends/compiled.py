@@ -206,11 +206,11 @@ class CompiledBackend:
         turns = ((0, 1), (1, 2)) if self._alternating else ((0, 2),)
         for step in range(iterations):
             for players in turns:
-                self._value_ends(slice(*players), steps.done + step + 1, leaf_query)
+                self._value_ends(slice(*players), float(steps.weight[step]), leaf_query)
                 for part in self._parts(*players):
                     self._each_pack(self._advance, steps, step, step + 1, *players, kept, part)
 
-    def _value_ends(self, players: slice, iteration: int, leaf_query: LeafQuery | None) -> None:
+    def _value_ends(self, players: slice, weight: float, leaf_query: LeafQuery | None) -> None:
         """Values leaves and, if matrices do not, terminals."""
         forest = self._forest
         if leaf_query or self._asks_operator:
@@ -219,7 +219,7 @@ class CompiledBackend:
                 self._leaf_reach, self._terminal_reach,
             )  # fmt: skip
         if leaf_query:
-            values = leaf_query(torch.from_numpy(self._leaf_reach), players, iteration)
+            values = leaf_query(torch.from_numpy(self._leaf_reach), players, weight)
             self._leaf_values[players] = values.numpy()
         if self._jobs:
             bounds = self._jobs.bounds[[0, -1]] if self._is_small else self._jobs.bounds

@@ -2,12 +2,16 @@
 
 The plain reference that the compiled loops are held against, and what runs on a GPU. Nothing in an iteration
 loops over nodes, hands or subgames: only over the steps of the sequence form (how many own decisions lie in a
-row).
+row). What depends on an iteration's number is read from a table on the device: on a GPU one iteration is
+captured as a CUDA graph, whose replay is right at every number.
 """
+
+import logging
+from functools import cache
+from math import inf
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from pokerlab.search.backends.base import LeafQuery
 from pokerlab.search.best_response import root_values
@@ -15,6 +19,25 @@ from pokerlab.search.forest import ILLEGAL, Forest, divide, rows_of, uniform_str
 from pokerlab.search.gadget import Gadget
 from pokerlab.search.rules import UpdateRule
 from pokerlab.search.sampling import SampledStrategies
+
+FIRST_TABLE = 1024
+"""Iterations whose numbers are made at first."""
+
+
+@cache
+def _table(rule: UpdateRule, length: int) -> Tensor:
+    """``[length, 3]`` of iterations from 1: weight, discount of positive regrets, and by how much that of
+    negative ones is larger."""
+    discounts = [rule.discounts(t) for t in range(1, length + 1)]
+    numbers = [(rule.weight(t), *of) for t, of in enumerate(discounts, 1)]
+    table = torch.tensor(numbers, dtype=torch.float64)
+    table[:, 2] /= table[:, 1]
+    return table
+
+
+@cache
+def _warn(message: str) -> None:
+    logging.getLogger(__name__).warning(message)
 
 
 class TensorBackend:
@@ -26,6 +49,7 @@ class TensorBackend:
         rule: the update rule.
         alternating: whether players update in turn.
         gadget: what the opponent may take instead of playing.
+        cuda_graph: whether iterations on a GPU are replays of a captured one.
     """
 
     def __init__(
@@ -36,6 +60,7 @@ class TensorBackend:
         *,
         alternating: bool,
         gadget: Gadget | None = None,
+        cuda_graph: bool = True,
     ) -> None:
         self._forest, self._rule, self._root_belief = forest, rule, belief
         self._turns = ((0,), (1,)) if alternating else ((0, 1),)
@@ -45,6 +70,11 @@ class TensorBackend:
         self._strategy_sum = torch.zeros_like(self._strategy)  # weighted sums of own reach
         self._prediction = torch.zeros_like(self._strategy) if rule.predictive else None
         self._value_sum = belief.new_zeros(belief.shape)
+        self._discounts = min(rule.alpha, rule.beta) < inf
+        self._captures = cuda_graph and belief.device.type == "cuda"
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._extend_table(FIRST_TABLE)
+        self._weight, self._positive, self._ratio = self._now = self._table[0].clone()
 
         self._reach = forest.reach(self._strategy)
         self._edge_reach = forest.edge_rows(self._reach)
@@ -56,10 +86,12 @@ class TensorBackend:
         self._node_values = belief.new_zeros(self._strategy.shape[1:])
         # a player's terminal values need the opponent's reach times the opponent's belief
         self._opponent_row = forest.payoffs.row.flip(0)
-        self._weigh_hands(belief)
+        self._opponent_belief = belief[:, forest.payoffs.subgame].flip(0)
+        self._leaf_weight = belief[:, forest.leaves.subgame] * forest.leaves.possible
         self._gadget = gadget
         if gadget:
             self._paid = gadget.payments(forest, belief)
+            self._played = torch.zeros_like(self._paid)
             self._choice_regret = belief.new_zeros(belief.shape)  # of playing, of leaving
             self._plays, self._plays_sum = torch.ones_like(self._paid), torch.zeros_like(self._paid)
 
@@ -84,11 +116,6 @@ class TensorBackend:
         self._regret.copy_(regret)
         self._reach.copy_(self._forest.reach(strategy))
 
-    def _weigh_hands(self, belief: Tensor) -> None:
-        leaves = self._forest.leaves
-        self._opponent_belief = belief[:, self._forest.payoffs.subgame].flip(0)
-        self._leaf_weight = belief[:, leaves.subgame] * leaves.possible
-
     def run(
         self,
         first: int,
@@ -98,24 +125,50 @@ class TensorBackend:
         *,
         sample_averages: bool = False,
     ) -> None:
+        if first + iterations > len(self._table):
+            self._extend_table(2 * (first + iterations))
         for iteration in range(first, first + iterations):
             if samples is not None and samples.is_due(iteration):
                 average = self._forest.average(self._strategy_sum) if sample_averages else self._strategy
                 samples.record(iteration, average)
-            weight = self._rule.weight(iteration)
-            for players in self._turns:
-                self._evaluate(players, iteration, leaf_query)
-                for player in players:
-                    self._value_sum[player].add_(self._root_values[player], alpha=weight)
-                    if self._gadget and player == self._gadget.opponent:
-                        self._played = self._root_values[player].clone()
-                    nodes = self._forest.player_nodes[player]
-                    self._strategy_sum[:, nodes].add_(self._edge_reach[:, nodes], alpha=weight)
-                for player in players:
-                    self._update_regrets(player, iteration)
-                    self._update_strategy(player)
-            if self._gadget:
-                self._weigh_hands(self._choose(self._gadget.opponent, weight))
+            self._now.copy_(self._table[iteration - 1])
+            if self._captures and iteration > 1 and self._graph is None:  # what is made on first use is made
+                self._capture(leaf_query)
+            if self._graph is None:
+                self._iterate(leaf_query)
+            else:
+                self._graph.replay()
+
+    def _extend_table(self, length: int) -> None:
+        belief = self._root_belief
+        self._table = _table(self._rule, length).to(belief.device, belief.dtype)
+
+    def _capture(self, leaf_query: LeafQuery | None) -> None:
+        """An iteration as a CUDA graph; where that fails, operations are launched one by one."""
+        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+        try:
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+                self._iterate(leaf_query)
+            self._graph = graph
+        except RuntimeError as error:
+            torch.cuda.set_stream(stream)  # a capture that fails may leave its own
+            self._captures = False
+            _warn(f"iterations cannot be a CUDA graph and take longer: {str(error).partition(chr(10))[0]}")
+
+    def _iterate(self, leaf_query: LeafQuery | None) -> None:
+        for players in self._turns:
+            self._evaluate(players, leaf_query)
+            for player in players:
+                nodes = self._forest.player_nodes[player]
+                self._value_sum[player].addcmul_(self._root_values[player], self._weight)
+                self._strategy_sum[:, nodes].addcmul_(self._edge_reach[:, nodes], self._weight)
+                if self._gadget and player == self._gadget.opponent:
+                    self._played.copy_(self._root_values[player])
+            for player in players:
+                self._update_regrets(player)
+                self._update_strategy(player)
+        if self._gadget:
+            self._choose(self._gadget.opponent)
 
     def normalise(self, reach: Tensor, belief: Tensor) -> None:
         own = reach.flip(0)
@@ -126,7 +179,7 @@ class TensorBackend:
 
     # One pass
 
-    def _evaluate(self, players: tuple[int, ...], iteration: int, leaf_query: LeafQuery | None) -> None:
+    def _evaluate(self, players: tuple[int, ...], leaf_query: LeafQuery | None) -> None:
         """Counterfactual values of ``players``' sequences under the present strategy, leaves upward."""
         forest, values = self._forest, self._values
         values.copy_(self._no_values)
@@ -137,7 +190,7 @@ class TensorBackend:
             values.index_add_(0, forest.payoffs.row[which].flatten(), won.flatten(0, -2))
         if leaf_query:
             reach = rows_of(self._reach, forest.leaves.row).mul_(self._leaf_weight).flip(0)
-            leaf_values = leaf_query(reach, which, iteration)
+            leaf_values = leaf_query(reach, which, self._weight)
             values.index_add_(0, forest.leaves.row[which].flatten(), leaf_values.flatten(0, -2))
         for player in players:
             for step in reversed(forest.steps[player]):
@@ -150,28 +203,26 @@ class TensorBackend:
             if forest.isomorphic_hands:
                 forest.isomorphic_hands.average_roots(self._root_values[player])
 
-    def _choose(self, opponent: int, weight: float) -> Tensor:
-        """Regret matching+ between playing and leaving: what hands weigh from now on, ``[2, B, H]``."""
+    def _choose(self, opponent: int) -> None:
+        """Regret matching+ between playing and leaving; sets what hands weigh from now on."""
         gain = self._played - self._paid
-        self._plays_sum.add_(self._plays, alpha=weight)
+        self._plays_sum.addcmul_(self._plays, self._weight)
         self._choice_regret[0].addcmul_(1 - self._plays, gain)
         self._choice_regret[1].addcmul_(self._plays, gain, value=-1)
         self._choice_regret.clamp_min_(0)
-        self._plays = divide(self._choice_regret[0], self._choice_regret.sum(0), self._plays)
-        belief = self._root_belief.clone()
-        belief[opponent] *= self._plays
-        return belief
+        self._plays.copy_(divide(self._choice_regret[0], self._choice_regret.sum(0), self._plays))
+        dealt, leaves = self._root_belief[opponent] * self._plays, self._forest.leaves
+        self._opponent_belief[1 - opponent] = dealt[self._forest.payoffs.subgame]
+        torch.mul(dealt[leaves.subgame], leaves.possible, out=self._leaf_weight[opponent])
 
-    def _update_regrets(self, player: int, iteration: int) -> None:
+    def _update_regrets(self, player: int) -> None:
         nodes = self._forest.player_nodes[player]
         regret = self._regret[:, nodes]
-        positive, negative = self._rule.discounts(iteration)
-        if positive != negative:
-            functional.leaky_relu_(regret, negative / positive)  # scales what is negative
-        if positive != 1:
-            regret.mul_(positive)
         instantaneous = self._edge_values[:, nodes] - self._node_values[nodes]
-        regret.add_(instantaneous)
+        if self._discounts:
+            torch.addcmul(instantaneous, torch.prelu(regret, self._ratio), self._positive, out=regret)
+        else:
+            regret.add_(instantaneous)
         if self._rule.floor:
             regret.clamp_min_(0)
         if self._prediction is not None:
