@@ -17,7 +17,7 @@ from torch.nn import functional
 from pokerlab.games.base import Game, PayoffOperator
 from pokerlab.games.parts import HandFeatures, network_features
 from pokerlab.search.forest import Forest, uniform_strategy
-from pokerlab.search.leaves import LeafValues
+from pokerlab.search.leaves import LeafValues, multiply_in
 
 ILLEGAL_LOGIT = -1e9
 
@@ -161,7 +161,9 @@ class ValueNetwork(nn.Module):
         def values(beliefs: Tensor) -> Tensor:
             with torch.no_grad():
                 by_leaf = beliefs.transpose(0, 1)
-                return self._shift_to_zero_sum(outputs(by_leaf).view_as(by_leaf), by_leaf).transpose(0, 1)
+                found = outputs(by_leaf).view_as(by_leaf).to(by_leaf.dtype)
+                with multiply_in("float32", beliefs.device):  # sums over hands need all digits
+                    return self._shift_to_zero_sum(found, by_leaf).transpose(0, 1)
 
         return values
 

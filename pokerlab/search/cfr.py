@@ -11,7 +11,7 @@ from pokerlab.search.backends import choose_backend
 from pokerlab.search.best_response import Exploitability, check_complete
 from pokerlab.search.forest import Forest, divide, rows_of
 from pokerlab.search.gadget import Gadget
-from pokerlab.search.leaves import LeafEvaluator
+from pokerlab.search.leaves import LeafEvaluator, multiply_in
 from pokerlab.search.rules import UpdateRule
 from pokerlab.search.sampling import SampledStrategies
 
@@ -32,6 +32,7 @@ class CFR:
             those of the average strategy (CFR-AVG). See :meth:`_leaf_values`.
         gadget: what the opponent may take instead of playing the subgames.
         cuda_graph: whether iterations on a GPU are replays of a captured one.
+        leaf_precision: of the leaf evaluator's matrix products, one of ``LEAF_PRECISIONS``.
 
     Raises:
         ValueError: the forest has leaves, and there is no leaf evaluator.
@@ -49,6 +50,7 @@ class CFR:
         average_leaves: bool = False,
         gadget: Gadget | None = None,
         cuda_graph: bool = True,
+        leaf_precision: str = "float32",
     ) -> None:
         if gadget:
             belief = gadget.beliefs(forest, belief)
@@ -57,7 +59,7 @@ class CFR:
         """How many iterations were taken."""
         self._weight_sum = 0.0
         self._average_leaves = average_leaves
-        self._gadget = gadget
+        self._gadget, self._leaf_precision = gadget, leaf_precision
         self._prepare_leaves(leaf_evaluator)
         self._backend = choose_backend(backend, forest.device, cuda_graph=cuda_graph)(
             forest, belief, rule, alternating=alternating, gadget=gadget
@@ -199,7 +201,8 @@ class CFR:
             total = self._leaf_sum_weights[which].add_(weight)
             reach = self._leaf_sums[which].add_(reach * weight) / total
         self._backend.normalise(reach, self._leaf_belief)
-        worth = self._evaluate_leaves(self._leaf_belief)[players]
+        with multiply_in(self._leaf_precision, reach.device):
+            worth = self._evaluate_leaves(self._leaf_belief)[players]
         mass = self.forest.mass(reach[players])
         if self._leaf_watch is not None:
             watched = mass * weight

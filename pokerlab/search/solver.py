@@ -8,7 +8,7 @@ from pokerlab.search.backends import BACKENDS
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.gadget import Gadget
-from pokerlab.search.leaves import LeafEvaluator, Prior
+from pokerlab.search.leaves import LEAF_PRECISIONS, LeafEvaluator, Prior
 from pokerlab.search.rules import update_rule
 
 LEAF_BELIEFS = ("current", "average")
@@ -34,6 +34,8 @@ class Solver:
             ``auto``: ``compiled`` on the CPU where numba works, else ``tensors``.
         cuda_graph: whether iterations on a GPU are replays of a captured one; otherwise the host launches
             each of their operations.
+        leaf_precision: what the leaf network's matrix products are rounded to: ``float32``, ``tf32`` (on a
+            GPU; elsewhere float32) or ``bfloat16``.
 
     Raises:
         ValueError: a value is none of these.
@@ -53,6 +55,7 @@ class Solver:
         memory_gb: float = 4.0,
         backend: str = "auto",
         cuda_graph: bool = True,
+        leaf_precision: str = "float32",
     ) -> None:
         if type(memory_gb) not in (int, float) or not memory_gb > 0:
             raise ValueError(f"memory_gb must be a number above 0, got {memory_gb!r}")
@@ -64,6 +67,10 @@ class Solver:
             raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
         if type(cuda_graph) is not bool:
             raise ValueError(f"cuda_graph must be true or false, got {cuda_graph!r}")
+        if leaf_precision not in LEAF_PRECISIONS:
+            expected = ", ".join(LEAF_PRECISIONS)
+            raise ValueError(f"leaf_precision must be one of {expected}, got {leaf_precision!r}")
+        self.leaf_precision = leaf_precision
         self.backend, self.cuda_graph = backend, cuda_graph
         self.average_leaves = leaf_beliefs == "average"
         self.rule = update_rule(rule, averaging, alpha=alpha, beta=beta, gamma=gamma)
@@ -95,6 +102,7 @@ class Solver:
             average_leaves=self.average_leaves,
             gadget=gadget,
             cuda_graph=self.cuda_graph,
+            leaf_precision=self.leaf_precision,
         )
         if self.warm_start and forest.num_decisions and isinstance(leaf_evaluator, Prior):
             cfr.warm_start(leaf_evaluator.strategy(forest, belief), self.warm_start)
