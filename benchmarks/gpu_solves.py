@@ -28,7 +28,7 @@ from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafEvaluator, LeafValues
 from pokerlab.search.rules import RULES
-from pokerlab.search.subgames import Subgames, solving_bytes
+from pokerlab.search.subgames import Subgames, payoff_bytes, solving_bytes
 
 Row: TypeAlias = dict[str, Any]
 
@@ -144,6 +144,7 @@ def measure_iteration(setting: Setting, network: ValueNetwork, street: int, row:
     row["padding"] = 1 - len(forest.terminals) / max(forest.payoffs.row[0].numel(), 1)
     row["milliseconds"] = setting.milliseconds(cfr.run)
     counted = sum(solving_bytes(tree, forest.boards, forest.width, network.floats_per_leaf) for tree in trees)
+    counted += payoff_bytes(game, trees, forest.boards)
     row["counted_gb"] = counted / 1e9
     if on_gpu:
         row["peak_gb"] = (torch.cuda.max_memory_allocated() - before) / 1e9

@@ -124,6 +124,9 @@ class Street(Game[StreetState]):
         first_won = state.committed[0] > state.committed[1]
         return Terminal(kernel + FOLD_KERNEL, (stake, -stake) if first_won else (-stake, stake))
 
+    def payoff_bytes(self, kernel: int, like: Tensor) -> int:
+        return 0
+
     def payoff_operator(self, kernels: Sequence[int], like: Tensor) -> PayoffOperator:
         weight = self.deal[0, 1]
 

@@ -129,6 +129,13 @@ class Game(ABC, Generic[State]):
             like: a tensor with the device and dtype to work in.
         """
 
+    def payoff_bytes(self, kernel: int, like: Tensor) -> int:
+        """The most memory that :meth:`payoff_operator` takes for one of its kernels.
+
+        Here for two matrices: a forest's frequent kernels have several rows, all together two a kernel.
+        """
+        return 2 * self.num_hands**2 * like.element_size()
+
     def mass_operator(self, like: Tensor) -> PayoffOperator:
         """The operator ``Σ_h' deal(h, h')·reach(h')`` for each own hand ``h``, ``[..., H] → [..., H]``."""
         transposed = torch.as_tensor(self.deal.T.copy(), device=like.device, dtype=like.dtype)

@@ -52,6 +52,19 @@ class CardMass:
         return met.masked_fill_(met < everything * (ROUNDINGS * torch.finfo(reach.dtype).eps), 0)
 
 
+def is_half(deck: Deck, board: Sequence[int], complete: int, like: Tensor) -> bool:
+    """Whether a board's matrix is held in float16."""
+    exact = num_run_outs(deck, tuple(board), complete) <= EXACT
+    return exact and like.device.type == "cuda" and like.dtype == torch.float32
+
+
+def dense_bytes(deck: Deck, kind: int, board: Sequence[int], *, complete: int, like: Tensor) -> int:
+    """What a kernel takes: its possible hands, and where nobody folded a matrix."""
+    hands, number = deck.num_hands, like.element_size()
+    of_matrix = 2 if is_half(deck, board, complete, like) else number
+    return hands * number + (0 if kind == FOLDED else hands**2 * of_matrix)
+
+
 class DensePayoffs:
     """Kernels as one batched operator, ``[..., M, K, H] → [..., M, K, H]``.
 
@@ -94,8 +107,7 @@ class DensePayoffs:
         return torch.as_tensor(values, device=self._like.device)
 
     def _is_half(self, board: tuple[int, ...]) -> bool:
-        exact = num_run_outs(self._deck, board, self._complete) <= EXACT
-        return exact and self._like.device.type == "cuda" and self._like.dtype == torch.float32
+        return is_half(self._deck, board, self._complete, self._like)
 
     def _product(
         self, rows_of: dict[tuple[int, ...], list[int]], half: bool, times: int

@@ -16,9 +16,14 @@ def workspace_for(tables: PayoffTables, dtype: torch.dtype) -> np.ndarray:
     return torch.empty(rows, LANES, dtype=dtype).numpy()
 
 
+def padded_columns(hands: int) -> int:
+    """How many columns a matrix of so many gets."""
+    return -(-hands // ROWS) * ROWS
+
+
 def pad_columns(matrices: Sequence[torch.Tensor], *, hands: int, dtype: torch.dtype) -> Floats:
     """``[R, H, H]`` → ``[R, H, H + padding]``, in whole ``ROWS``."""
-    padded = torch.zeros(len(matrices), hands, -(-hands // ROWS) * ROWS, dtype=dtype)
+    padded = torch.zeros(len(matrices), hands, padded_columns(hands), dtype=dtype)
     for to, matrix in zip(padded, matrices, strict=True):
         to[:, :hands] = matrix
     return padded.numpy()

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pokerlab.games.base import Ints, PayoffOperator
 from pokerlab.games.cards import Deck
-from pokerlab.games.dense_payoffs import DensePayoffs
+from pokerlab.games.dense_payoffs import DensePayoffs, dense_bytes
 from pokerlab.games.payoff_tables import RUN_OUT, SHOWDOWN, PayoffTables
 from pokerlab.games.run_outs import num_run_outs, run_out_wins
 from pokerlab.loops import NUMBA
@@ -27,6 +27,8 @@ if NUMBA:
     from pokerlab.games import payoff_loops
 
 KINDS = 3
+ORDERED = 12
+"""Bytes that a hand takes in a kernel's order of strength and tie groups."""
 
 
 class Kernels:
@@ -68,8 +70,21 @@ def card_payoffs(
         weight: probability of each pair of hands that share no card.
         like: a tensor with the device and dtype to work in.
     """
-    operator = CardPayoffs if like.device.type == "cpu" and NUMBA else DensePayoffs
+    operator = CardPayoffs if _in_loops(like) else DensePayoffs
     return operator(deck, kernels, complete=complete, weight=weight, like=like)
+
+
+def card_payoff_bytes(deck: Deck, kind: int, board: Sequence[int], *, complete: int, like: Tensor) -> int:
+    """What :func:`card_payoffs` takes for a kernel."""
+    if not _in_loops(like):
+        return dense_bytes(deck, kind, board, complete=complete, like=like)
+    hands = deck.num_hands
+    matrix = hands * payoff_loops.padded_columns(hands) * like.element_size()
+    return hands * ORDERED + (matrix if kind == RUN_OUT else 0)
+
+
+def _in_loops(like: Tensor) -> bool:
+    return like.device.type == "cpu" and NUMBA
 
 
 class CardPayoffs:
@@ -101,10 +116,12 @@ class CardPayoffs:
         order[shown], ends = _order(strengths)
         first[shown] = deck.num_hands - count[shown]
         end[shown] = ends - first[shown, None]
+        dealt_out = {boards[row]: None for row in np.flatnonzero(kinds == RUN_OUT)}
+        matrix = {board: i for i, board in enumerate(dealt_out)}
         run_outs = [  # the opponent's hand first
-            torch.from_numpy(run_out_wins(deck, boards[row], complete)).to(like.dtype)
-            / -num_run_outs(deck, boards[row], complete)
-            for row in np.flatnonzero(kinds == RUN_OUT)
+            torch.from_numpy(run_out_wins(deck, board, complete)).to(like.dtype)
+            / -num_run_outs(deck, board, complete)
+            for board in dealt_out
         ]
         self.tables = PayoffTables(
             kind=kinds,
@@ -114,7 +131,7 @@ class CardPayoffs:
             end=end,
             cards=deck.hands.T.astype(np.uint32),
             num_cards=len(deck.cards),
-            run_out=np.cumsum(kinds == RUN_OUT) - 1,
+            run_out=np.array([matrix.get(board, -1) for board in boards], dtype=np.int64),
             run_outs=payoff_loops.pad_columns(run_outs, hands=deck.num_hands, dtype=like.dtype),
         )
 

@@ -1,6 +1,6 @@
 """Makes forests of depth-limited subgames."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic
 
 import numpy as np
@@ -16,7 +16,7 @@ def solving_bytes(tree: PublicTree, like: Tensor, width: int, floats_per_leaf: i
 
     It counts: for a padded edge, regret, strategy, average, reach and value, and intermediate results as
     large; for a terminal or a leaf, both players' reach, belief and value, and its place in the forest; for a
-    leaf also the sums of CFR-AVG.
+    leaf also the sums of CFR-AVG. Payoffs come on top, once for all subgames: :func:`payoff_bytes`.
 
     Args:
         tree: the subgame's.
@@ -29,6 +29,12 @@ def solving_bytes(tree: PublicTree, like: Tensor, width: int, floats_per_leaf: i
     numbers = (8 * edges + 16 * len(tree.terminals) + 18 * len(tree.leaves) + 16) * hands
     numbers += (features + 16) * (ends + edges) + floats_per_leaf * len(tree.leaves)
     return numbers * like.element_size()
+
+
+def payoff_bytes(game: Game, trees: Iterable[PublicTree], like: Tensor) -> int:
+    """What the payoff operator takes that values the terminals of all ``trees``."""
+    kernels = set[int]().union(*({*tree.payoff_kernel.tolist()} for tree in trees))
+    return sum(game.payoff_bytes(kernel, like) for kernel in kernels)
 
 
 MOST_NODES = 1_000_000
@@ -63,13 +69,20 @@ class Subgames(Generic[State]):
         """The same in parts that each can be solved in ``most_bytes``; a part has at least one subgame."""
         trees = [self.tree(state) for state in states]
         width = max((tree.width for tree in trees), default=1)
-        sizes = np.cumsum([solving_bytes(tree, like, width, floats_per_leaf) for tree in trees])
-        begin = 0
-        while begin < len(states):
-            before = sizes[begin - 1] if begin else 0
-            end = max(int(np.searchsorted(sizes, before + most_bytes, side="right")), begin + 1)
+        kernels = {id(tree): {*tree.payoff_kernel.tolist()} for tree in trees}
+        begin = end = 0
+        taken, paid = 0.0, set[int]()
+        while end < len(states):
+            new = kernels[id(trees[end])] - paid
+            more = solving_bytes(trees[end], like, width, floats_per_leaf)
+            more += sum(self.game.payoff_bytes(kernel, like) for kernel in new)
+            if end > begin and taken + more > most_bytes:
+                yield slice(begin, end), self.forest(states[begin:end], like)
+                begin, taken, paid = end, 0.0, set()
+            else:
+                taken, paid, end = taken + more, paid | new, end + 1
+        if begin < end:
             yield slice(begin, end), self.forest(states[begin:end], like)
-            begin = end
 
     def tree(self, state: State) -> PublicTree[State]:
         """The depth-limited tree below ``state``."""

@@ -65,6 +65,9 @@ class DenseStreet(Street):
         of_one_hand = super().payoff_operator(every, one_hand)(one_hand)
         return MatrixPayoffs(of_one_hand.transpose(1, 2).numpy(), kernels, like)
 
+    def payoff_bytes(self, kernel: int, like: Tensor) -> int:
+        return Game.payoff_bytes(self, kernel, like)
+
 
 class LinearLeaves:
     """Infostate values that are a fixed random linear map of beliefs and features."""

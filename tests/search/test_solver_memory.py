@@ -1,6 +1,7 @@
 """What solving takes is stated, bounded and configurable."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,19 @@ from solvers import EITHER_SOLVER, Start, with_loops, with_tensors
 from torch import Tensor
 
 from benchmarks.street import Street, StreetState
+from pokerlab.games import showdown
 from pokerlab.games.base import Game
+from pokerlab.games.cards import Deck
+from pokerlab.games.holdem import Holdem
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
+from pokerlab.games.payoff_tables import RUN_OUT
+from pokerlab.games.showdown import card_payoff_bytes
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.rules import RULES
-from pokerlab.search.subgames import Subgames, solving_bytes
+from pokerlab.search.subgames import Subgames, payoff_bytes, solving_bytes
 
 MANY_SIZES = (0.25, 0.5, 0.75, 1, 1.5, 2, 3)
 
@@ -118,13 +124,87 @@ def test_a_part_has_at_least_one_subgame_and_no_fewer_than_fit() -> None:
     game, like = Leduc(), torch.empty(0, dtype=torch.float64)
     subgames, states = Subgames(game), [belief_states(game)[i % 11] for i in range(50)]
     trees = [subgames.tree(state) for state in states]
-    sizes = [solving_bytes(tree, like, max(t.width for t in trees)) for tree in trees]
+
+    def size(part: slice) -> float:
+        """With what the payoffs of all take once."""
+        each = [solving_bytes(tree, like, max(t.width for t in trees)) for tree in trees[part]]
+        return sum(each) + payoff_bytes(game, trees[part], like)
+
     assert len(list(subgames.forests(states, like, 1))) == 50
-    most = 2.5 * max(sizes)
+    most = 2.5 * max(size(slice(i, i + 1)) for i in range(50))
     parts = [part for part, _ in subgames.forests(states, like, most)]
     assert 5 < len(parts) < 50
     for part, following in pairwise(parts):
-        assert sum(sizes[part]) <= most < sum(sizes[part.start : following.start + 1])
+        assert size(part) <= most < size(slice(part.start, following.start + 1))
+
+
+def endgame(board: str) -> Holdem:
+    bets: list[list[float]] = [[0.5, 1], [1]]
+    return Holdem("endgame", board=board, pot=20, stack=15, blinds=(1, 2), bets=bets, ranks=7)
+
+
+CARD_GAMES = [
+    Leduc(),
+    LiarsDice(1, 3),
+    DenseStreet(24),
+    endgame("2c3c4d5d8h"),
+    endgame("2c3c4d5d"),
+    endgame("2c3c4d"),
+]
+
+
+def bytes_of(value: object) -> int:
+    """Of all tensors and arrays in what a payoff operator keeps."""
+    if isinstance(value, Tensor | np.ndarray):
+        return value.nbytes
+    if isinstance(value, tuple | list):
+        return sum(bytes_of(part) for part in value)
+    return 0
+
+
+@pytest.mark.parametrize("loops", [True, False], ids=["loops", "products"])
+@pytest.mark.parametrize("game", CARD_GAMES, ids=str)
+@DTYPES
+def test_payoffs_take_what_is_stated(
+    game: Game, dtype: torch.dtype, loops: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Matrices too, each once: a frequent kernel has several rows."""
+    monkeypatch.setattr(showdown, "NUMBA", loops)
+    like = torch.empty(0, dtype=dtype)
+    forest = Subgames(game).forest([game.root()] * 3, like)
+    stated = payoff_bytes(game, forest.trees, like)
+    assert bytes_of([*vars(forest.payoffs.operator).values()]) <= 1.05 * stated + 5_000
+    once = game.payoff_operator(forest.payoff_kernels.tolist(), like)
+    assert stated <= 2 * bytes_of([*vars(once).values()])
+    if isinstance(game, Holdem):
+        assert stated == pytest.approx(bytes_of([*vars(once).values()]), rel=0.05, abs=5_000)
+
+
+@pytest.mark.parametrize(("board", "number"), [("2c3d4h5s", 2), ("2c3d4h", 2), ("", 4)])
+def test_on_a_gpu_a_matrix_takes_half_where_its_counts_are_small(board: str, number: int) -> None:
+    deck = Deck(13, 4)
+    like: Any = SimpleNamespace(device=torch.device("cuda"), dtype=torch.float32, element_size=lambda: 4)
+    cards = deck.read_cards(board)
+    found = card_payoff_bytes(deck, RUN_OUT, cards, complete=5, like=like)
+    assert found == pytest.approx(1326**2 * number, rel=0.01)
+
+
+def test_parts_of_a_forest_count_the_matrices_of_their_boards() -> None:
+    """Each once in a part, however many of its subgames need it."""
+    game, like = DenseStreet(60), torch.empty(0)
+    subgames = Subgames(game)
+    few, many = ([StreetState(10, 100, b) for b in boards] for boards in ([0] * 40, range(40)))
+    of_one = solving_bytes(subgames.tree(few[0]), like, subgames.tree(few[0]).width)
+    most = 20 * of_one + payoff_bytes(game, [subgames.tree(few[0])], like)
+    parts = {
+        name: [part for part, _ in subgames.forests(states, like, most)]
+        for name, states in (("few", few), ("many", many))
+    }
+    assert [part.stop - part.start for part in parts["few"]] == [20, 20]
+    for part in parts["many"]:
+        trees = [subgames.tree(state) for state in many[part]]
+        assert len(trees) * of_one + payoff_bytes(game, trees, like) <= most
+    assert len(parts["many"]) > 2
 
 
 @given(st.lists(st.sampled_from([*range(8)] + [0] * 20), min_size=1, max_size=200))

@@ -17,7 +17,7 @@ from pokerlab.games.dense_payoffs import CardMass
 from pokerlab.games.holdem.arguments import read_deals, read_ranges, read_root
 from pokerlab.games.holdem.state import HoldemState
 from pokerlab.games.payoff_tables import FOLDED, RUN_OUT, SHOWDOWN
-from pokerlab.games.showdown import Kernels, card_payoffs
+from pokerlab.games.showdown import Kernels, card_payoff_bytes, card_payoffs
 from pokerlab.games.tree_size import Streets, count_states, too_large
 
 BUTTON = 1
@@ -250,6 +250,10 @@ class HoldemRules(Game[HoldemState]):
     def payoff_operator(self, kernels: Sequence[int], like: Tensor) -> PayoffOperator:
         decoded = [self._kernels.decode(kernel) for kernel in kernels]
         return card_payoffs(self.deck, decoded, complete=self.complete, weight=self._weight, like=like)
+
+    def payoff_bytes(self, kernel: int, like: Tensor) -> int:
+        kind, board = self._kernels.decode(kernel)
+        return card_payoff_bytes(self.deck, kind, board, complete=self.complete, like=like)
 
     def mass_operator(self, like: Tensor) -> PayoffOperator:
         return CardMass(self.deck, self._weight, like)

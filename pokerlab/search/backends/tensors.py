@@ -20,7 +20,7 @@ from pokerlab.search.gadget import Gadget
 from pokerlab.search.rules import UpdateRule
 from pokerlab.search.sampling import SampledStrategies
 
-FIRST_TABLE = 1024
+FIRST_TABLE = 128
 """Iterations whose numbers are made at first."""
 
 
@@ -126,7 +126,7 @@ class TensorBackend:
         sample_averages: bool = False,
     ) -> None:
         if first + iterations > len(self._table):
-            self._extend_table(2 * (first + iterations))
+            self._extend_table(1 << (first + iterations).bit_length())  # few lengths: tables are remembered
         for iteration in range(first, first + iterations):
             if samples is not None and samples.is_due(iteration):
                 average = self._forest.average(self._strategy_sum) if sample_averages else self._strategy
