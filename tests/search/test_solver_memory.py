@@ -163,7 +163,7 @@ def bytes_of(value: object) -> int:
 
 
 @pytest.mark.parametrize("loops", [True, False], ids=["loops", "products"])
-@pytest.mark.parametrize("game", CARD_GAMES, ids=str)
+@pytest.mark.parametrize("game", CARD_GAMES, ids=lambda game: f"{game.name}-{game.num_hands}")
 @DTYPES
 def test_payoffs_take_what_is_stated(
     game: Game, dtype: torch.dtype, loops: bool, monkeypatch: pytest.MonkeyPatch
