@@ -165,8 +165,13 @@ class Spot(Generic[State]):
     @property
     def expected_values(self) -> tuple[float, float]:
         """Chips of the root's pot that each player takes: together all of it."""
-        first, second = self.game.committed(self.tree.root)
+        first, second = self._put_in(self.tree.root)
         return first + self.value, second - self.value
+
+    def _put_in(self, state: Any) -> tuple[float, float]:
+        """Each player's part of the pot; half of it where the game does not say."""
+        committed, half = self.game.committed(state), self.game.pot(state) / 2
+        return committed if any(committed) else (half, half)
 
     def __repr__(self) -> str:
         progress, (first, second) = self.progress, self.expected_values
@@ -231,7 +236,7 @@ class Spot(Generic[State]):
         reach = self._reach(place) * start
         shown = (start[player] > 0) & self.game.possible_hands(place.state)
         hands = place.hands[shown]
-        ev = self._values(place, reach)[player] + self.game.committed(place.state)[player]
+        ev = self._values(place, reach)[player] + self._put_in(place.state)[player]
         equity = self._equity(place, reach, player)
         chances = np.zeros((len(hands), 0))
         if acts and place.actor < CHANCE:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -57,7 +58,7 @@ LINES = {
     "leduc": ["", "bet", "check check Qs", "bet raise call | Jh | check bet", "check bet call"],
     "river": ["", "check", "bet 0.5", "check all-in"],
     "turn": ["", "check", "bet 1 call", "check check 6h", "bet 1 call 6s", "check check 5d bet 1"],
-    "short": ["", "bet all-in", "check", "bet all-in call"],
+    "short": ["", "bet all-in", "check", "check check 6h"],
 }
 CASES = [(name, line, player) for name in GAMES for line in LINES[name] for player in (0, 1)]
 
@@ -88,6 +89,17 @@ def strength(game: Game, state: Any, hand: int) -> int:
     return -int(evaluate_cards(*cards))
 
 
+def shown_down(game: Game, state: Any, hands: tuple[int, int]) -> float:
+    """1 if player 0 wins, −1 if it loses; the mean over cards to come, one at most."""
+    boards = [state]
+    if isinstance(game, Holdem) and len(state.board) < game.complete:
+        seen = {*state.board, *game.deck.hands[list(hands)].flatten().tolist()}
+        rest = [card for card in range(len(game.deck.cards)) if card not in seen]
+        boards = [replace(state, board=(*state.board, card)) for card in rest]
+    signs = [np.sign(strength(game, on, hands[0]) - strength(game, on, hands[1])) for on in boards]
+    return float(np.mean(signs))
+
+
 def outcomes(game: Game, state: Any, hands: tuple[int, int]) -> list[Any]:
     """All that leave both hands possible are equally likely."""
     return [o for o in game.chance_outcomes(state) if game.possible_hands(o)[list(hands)].all()]
@@ -98,8 +110,7 @@ def won(name: str, game: Game, line: str, state: Any, hands: tuple[int, int]) ->
     actor = game.actor(state)
     if actor == TERMINAL:
         first, second = game.terminal(state).chips
-        mine, theirs = (strength(game, state, hand) for hand in hands)
-        return first if first != second else first * np.sign(mine - theirs)
+        return first if first != second else first * shown_down(game, state, hands)
     if actor == CHANCE:
         below = [
             won(name, game, f"{line} {outcome_name(game, state, o)}", o, hands)
@@ -120,8 +131,7 @@ def share(game: Game, state: Any, hands: tuple[int, int]) -> float:
         return float(np.mean([share(game, o, hands) for o in outcomes(game, state, hands)]))
     if actor != TERMINAL:
         return share(game, game.next_state(state, table_play(game).check_or_call(state)), hands)
-    mine, theirs = (strength(game, state, hand) for hand in hands)
-    return (1 + np.sign(mine - theirs)) / 2
+    return (1 + shown_down(game, state, hands)) / 2
 
 
 def reach(name: str, game: Game, line: str, player: int) -> Floats:
@@ -344,3 +354,10 @@ def test_spots_run_nothing_and_know_their_version(tmp_path: Path) -> None:
     np.savez(path, about=np.array(json.dumps(about)), strategy=np.zeros((1, 1)))
     with pytest.raises(ValueError, match="is a spot of version 99: expected 1"):
         open_spot(path)
+
+
+def test_where_a_game_does_not_say_who_put_in_what_it_is_half_each() -> None:
+    solved = solve(LiarsDice(1, 4), iterations=2)
+    first, second = solved.expected_values
+    pot = solved.game.pot(solved.game.root())
+    assert (first + second, first - second) == pytest.approx((pot, 2 * solved.value))

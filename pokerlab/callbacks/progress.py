@@ -27,7 +27,8 @@ log = logging.getLogger("pokerlab")
 class ProgressBar(lightning.Callback):
     """A bar over iterations, with losses, examples per second and the newest exploitability.
 
-    Each evaluation is also logged as a line; without a terminal, so is progress every few seconds.
+    Each evaluation is also logged as a line, and so is the last iteration; without a terminal, so is progress
+    every few seconds.
 
     Args:
         console: where to.
@@ -78,7 +79,7 @@ class ProgressBar(lightning.Callback):
             self._newest = _strength(logged)
             log.info("iteration %d  %s  %s", finished, numbers, self._newest)
             self._said = time.perf_counter()
-        elif (
+        elif finished == trainer.max_epochs or (
             not self._bar.console.is_terminal
             and time.perf_counter() - self._said > self.seconds_between_lines
         ):

@@ -146,9 +146,10 @@ def read_yaml(path: Path) -> Any:
 
     try:
         with open_to_read(path) as file:
-            return yaml.load(file, Loader=_yaml_loader())
+            return yaml.load(file.read().decode(), Loader=_yaml_loader())
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+        said = " ".join(str(error).split()).replace('in "<unicode string>", ', "at ")
+        raise UserError(f"{path} cannot be read: {said}") from error
 
 
 @cache

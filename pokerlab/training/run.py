@@ -116,7 +116,7 @@ def _train(began: Start, saved: Callable[[], None] | None, since: float) -> floa
             parts.compile()
         _fit(_trainer(began, parts, watching, [metrics, *loggers]), parts, began, cost)
         if cost.reason is not None:
-            log.info("stopped; continue with resume_from=%s and another launcher.%s", run.path, cost.reason)
+            log.info("stopped at launcher.%s; a larger one and resume_from=%s go on", cost.reason, run.path)
         return _report(run, parts.game.name, cost, console, loggers)
 
 
@@ -228,12 +228,18 @@ def _report(
     for logger, path in product(loggers, drawn):
         if hasattr(logger, "log_image"):  # and has not failed
             logger.log_image(f"plots/{path.stem}", [str(path)])
-    evaluated = [line for line in metrics if line["exploitability"] is not None]
     if cost.cost is not None:
         log.info("cost: %.2f USD in %.2f hours", cost.cost, cost.seconds / 3600)
-    if not evaluated:
-        return None
-    last = evaluated[-1]
+    evaluated = [line for line in metrics if line["exploitability"] is not None]
+    if evaluated:
+        console.print(_strength(game, evaluated[-1]))
+    console.print("plots:", *(str(path) for path in drawn), highlight=False, soft_wrap=True)
+    console.print(f"run:   {run.path}", highlight=False, soft_wrap=True)
+    return evaluated[-1]["exploitability"] if evaluated else None
+
+
+def _strength(game: str, last: dict[str, Any]) -> Table:
+    """The last exploitability that was measured."""
     table = Table(
         "policy",
         "exploitability (NashConv/2)",
@@ -246,7 +252,4 @@ def _report(
     for name, value in rows.items():
         if value is not None:
             table.add_row(name, f"{value:.5f}", f"{2 * value:.5f}")
-    console.print(table)
-    console.print("plots:", *(str(path) for path in drawn), highlight=False, soft_wrap=True)
-    console.print(f"run:   {run.path}", highlight=False, soft_wrap=True)
-    return last["exploitability"]
+    return table

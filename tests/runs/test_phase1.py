@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pokerlab.config.command import compose
+from pokerlab.store.folder import RunFolder
 from runs.harness import assert_same_run, command, copy, metrics, refusal, trained
 
 PHASE1 = ("experiment=phase1", "trainer=cpu", "launcher=local", "profile=tiny", "workers=0")
@@ -28,7 +29,12 @@ def test_the_profile_changes_sizes_alone() -> None:
 def test_it_trains_and_resumes_to_the_same_run(tmp_path: Path) -> None:
     place = tmp_path / "straight"
     place.mkdir()
-    straight = trained(*PHASE1, "run", cwd=place)
+    first = command("train", *PHASE1, "run_name=run", cwd=place, plots=False)
+    *_, iteration, plots, where = first.out.splitlines()
+    assert "iteration 2/2" in iteration  # however quick it was
+    assert plots.startswith("plots: ")
+    assert where == "run:   outputs/run"
+    straight = RunFolder(place / "outputs" / "run")
     assert {path.name.partition("-")[0] for path in straight.replay.iterdir()} == {"values", "policies"}
     run = copy(straight, tmp_path)
     for path in (run.checkpoint(2), run.checkpoints / "last.ckpt"):
