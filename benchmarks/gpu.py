@@ -12,7 +12,7 @@ fraction of one. The parts, in the order in which they run:
 * networks: leaf networks in float32, TF32 and bfloat16: time of a query, errors of answers and root values.
 * timeline: an iteration of phase 1, reduced: seconds by phase, and hours and USD for 60 million belief
   states.
-* designs, designed_timeline: what :mod:`benchmarks.gpu_designs` tries instead of what is there.
+* designs, designed_timeline: iterations, and self-play, with the leaf network in other precisions.
 * learning: an optimiser step with the replay in memory and on the device.
 * resume: a tiny run, killed and resumed.
 
@@ -98,7 +98,7 @@ def parts_of(
         "networks": lambda: gpu_solves.networks(setting, leaves, subgames=2 if small else 16),
         "timeline": lambda: gpu_runs.timeline(setting, today, *search),
         "designs": lambda: gpu_designs.designs(setting, (2,) if small else (16, 64, 256)),
-        "designed_timeline": lambda: gpu_runs.timeline(setting, designed, *search, gpu_designs.TRIED),
+        "designed_timeline": lambda: gpu_runs.timeline(setting, designed, *search, "tf32"),
         "learning": lambda: gpu_runs.learning(setting, 50 if small else 20_000),
         "resume": lambda: gpu_runs.resume(setting, LIMITS["resume"]),
     }

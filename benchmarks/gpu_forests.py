@@ -1,7 +1,6 @@
 """What :mod:`benchmarks.gpu` measures on: forests of hold'em streets, and how it counts and times them."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -226,16 +225,6 @@ def waits(run: Callable[[], object]) -> str | None:
     finally:
         torch.cuda.set_sync_debug_mode("default")
     return None
-
-
-@contextlib.contextmanager
-def matrix_precision(name: str) -> Iterator[None]:
-    """``high``: TF32; ``highest``: float32."""
-    torch.set_float32_matmul_precision(name)
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision("highest")
 
 
 def first_line(error: BaseException) -> str:

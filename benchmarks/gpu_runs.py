@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from benchmarks.gpu_designs import apply_designs
 from benchmarks.gpu_forests import Setting, launches, repeat
 from benchmarks.gpu_solves import Row
 from benchmarks.kills import Attempt
@@ -97,7 +96,7 @@ class Utilisation:
 
 
 def timeline(
-    setting: Setting, trajectories: int, search_iterations: int, updates: int, design: Sequence[str] = ()
+    setting: Setting, trajectories: int, search_iterations: int, updates: int, precision: str = "float32"
 ) -> Iterator[list[Row]]:
     """An iteration of phase 1 with its own networks, and what 60 million belief states would take.
 
@@ -106,23 +105,24 @@ def timeline(
         trajectories: games.
         search_iterations: of a subgame.
         updates: optimiser steps.
-        design: of the search, see :mod:`benchmarks.gpu_designs`; empty: as it is.
+        precision: of the leaf network, ``solver.leaf_precision``.
 
     Yields:
         The rows of self-play, then those of learning and of both together.
     """
     sizes = ["selfplay.value_capacity=20000", "selfplay.policy_capacity=20000", "solver.memory_gb=30"]
     config = setting.config_with(
-        *([] if setting.small else sizes), f"selfplay.search_iterations={search_iterations}"
+        *([] if setting.small else sizes),
+        f"selfplay.search_iterations={search_iterations}",
+        f"solver.leaf_precision={precision}",
     )
     (whole,) = check_overrides("train", ["experiment=phase1"])
     parts, on_gpu = Assembled(config), setting.device.type == "cuda"
     module, data = parts.module.to(setting.device), parts.data
-    with apply_designs(design):
-        examples, playing, rows = play(setting, parts, module, trajectories)
+    examples, playing, rows = play(setting, parts, module, trajectories)
     values, policies = examples
     about: Row = {
-        "phase": "self-play", "seconds": playing, "design": " ".join(design) or "today",
+        "phase": "self-play", "seconds": playing, "design": precision,
         "trajectories": trajectories, "search_iterations": search_iterations,
         "value_examples": len(values), "policy_examples": len(policies),
         "value_examples_per_s": len(values) / playing, "ms_a_trajectory": 1000 * playing / trajectories,

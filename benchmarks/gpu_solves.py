@@ -18,7 +18,6 @@ from benchmarks.gpu_forests import (
     first_line,
     forest_of,
     launches,
-    matrix_precision,
     random_beliefs,
     repeat,
     waits,
@@ -26,7 +25,7 @@ from benchmarks.gpu_forests import (
 from pokerlab.learning.networks import ValueNetwork
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
-from pokerlab.search.leaves import LeafEvaluator, LeafValues
+from pokerlab.search.leaves import LeafEvaluator, LeafValues, multiply_in
 from pokerlab.search.rules import RULES
 from pokerlab.search.subgames import Subgames, payoff_bytes, solving_bytes
 
@@ -39,11 +38,22 @@ COMPARED = 2
 DCFR = RULES["dcfr"]
 
 
-def start(forest: Forest, belief: Tensor, leaf_evaluator: LeafEvaluator, *, cuda_graph: bool = False) -> CFR:
+PRECISIONS = {"fp32": "float32", "tf32": "tf32", "bf16": "bfloat16"}
+"""What tables call the solver's leaf precisions."""
+
+
+def start(
+    forest: Forest,
+    belief: Tensor,
+    leaf_evaluator: LeafEvaluator,
+    *,
+    cuda_graph: bool = False,
+    precision: str = "fp32",
+) -> CFR:
     """DCFR on tensors, plain or as a CUDA graph."""
     return CFR(
         forest, belief, DCFR, alternating=True, backend="tensors", leaf_evaluator=leaf_evaluator,
-        cuda_graph=cuda_graph,
+        cuda_graph=cuda_graph, leaf_precision=PRECISIONS[precision],
     )  # fmt: skip
 
 
@@ -181,33 +191,17 @@ def graph_agreement(setting: Setting) -> Iterator[Row]:
 # Networks
 
 
-class Precise:
-    """A value network as a leaf evaluator, its matrix products in float32, TF32 or bfloat16."""
+class Exact:
+    """A value network as a leaf evaluator that works in float64."""
 
-    def __init__(self, network: ValueNetwork, precision: str) -> None:
-        self.network, self.precision = network, precision
-        self.dtype = {"bf16": torch.bfloat16, "fp64": torch.float64}.get(precision, torch.float32)
-        self._mlp = copy.deepcopy(network.mlp).to(self.dtype)
-
-    @property
-    def floats_per_leaf(self) -> int:
-        """As the network's."""
-        return self.network.floats_per_leaf
+    def __init__(self, network: ValueNetwork) -> None:
+        self._network = copy.deepcopy(network).double()
+        self.floats_per_leaf = network.floats_per_leaf
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
         """See :class:`LeafEvaluator`."""
-        outputs = self._mlp.at(features.to(self.dtype))
-
-        @torch.no_grad()
-        def values(beliefs: Tensor) -> Tensor:
-            by_leaf = beliefs.transpose(0, 1)
-            with matrix_precision("high" if self.precision == "tf32" else "highest"):
-                found = outputs(by_leaf.to(self.dtype))
-            return self.network._shift_to_zero_sum(found.view_as(by_leaf).to(by_leaf), by_leaf).transpose(
-                0, 1
-            )
-
-        return values
+        values = self._network.at(features.double(), possible.double())
+        return lambda beliefs: values(beliefs.double()).to(beliefs)
 
 
 def networks(setting: Setting, leaves: Sequence[int], subgames: int) -> Iterator[Row]:
@@ -218,12 +212,11 @@ def networks(setting: Setting, leaves: Sequence[int], subgames: int) -> Iterator
     forest = forest_of(setting.game, states, setting.device, torch.float32)
     belief = random_beliefs(forest, setting.seed)
     pots = torch.tensor([setting.game.pot(state) for state in states], device=setting.device)[:, None]
-    exact = root_values(forest, belief, Precise(network, "fp64"))
+    exact = root_values(forest, belief, Exact(network))
     for precision in precisions:
-        evaluator = Precise(network, precision)
         for number in leaves:
-            yield query_row(setting, forest, evaluator, network, number)
-        found, again = (root_values(forest, belief, evaluator) for _ in range(2))
+            yield query_row(setting, forest, network, precision, number)
+        found, again = (root_values(forest, belief, network, precision) for _ in range(2))
         for iterations, value, other, of in zip(AFTER, found, again, exact, strict=True):
             yield {
                 "precision": precision,
@@ -234,9 +227,11 @@ def networks(setting: Setting, leaves: Sequence[int], subgames: int) -> Iterator
             }
 
 
-def root_values(forest: Forest, belief: Tensor, evaluator: LeafEvaluator) -> list[Tensor]:
+def root_values(
+    forest: Forest, belief: Tensor, evaluator: LeafEvaluator, precision: str = "fp32"
+) -> list[Tensor]:
     """``[2, B, H]`` infostate values in chips of possible hands, ``AFTER`` iterations."""
-    cfr = start(forest, belief, evaluator)
+    cfr = start(forest, belief, evaluator, precision=precision)
     found = []
     for iterations in AFTER:
         cfr.run(iterations - cfr.iteration)
@@ -244,18 +239,21 @@ def root_values(forest: Forest, belief: Tensor, evaluator: LeafEvaluator) -> lis
     return found
 
 
-def query_row(
-    setting: Setting, forest: Forest, evaluator: Precise, network: ValueNetwork, leaves: int
-) -> Row:
+def query_row(setting: Setting, forest: Forest, network: ValueNetwork, precision: str, leaves: int) -> Row:
     """One precision at so many leaves."""
     which = torch.arange(leaves, device=setting.device) % len(forest.leaves)
     features, possible = forest.leaves.features[which], forest.leaves.possible[which]
     beliefs = torch.rand(2, leaves, setting.game.num_hands, device=setting.device) * possible
     beliefs = beliefs / beliefs.sum(-1, keepdim=True)
-    ask = evaluator.at(features, possible)
-    exact = Precise(network, "fp64").at(features, possible)(beliefs)
+    prepared = network.at(features, possible)
+
+    def ask(beliefs: Tensor) -> Tensor:
+        with multiply_in(PRECISIONS[precision], setting.device):
+            return prepared(beliefs)
+
+    exact = Exact(network).at(features, possible)(beliefs)
     row: Row = {
-        "precision": evaluator.precision,
+        "precision": precision,
         "leaves": leaves,
         "relative_error": ((ask(beliefs) - exact).norm() / exact.norm()).item(),
         "milliseconds": setting.milliseconds(repeat(lambda: ask(beliefs))),

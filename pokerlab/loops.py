@@ -10,7 +10,7 @@ Function = TypeVar("Function", bound=Callable)
 
 
 @cache
-def _say(message: str) -> None:
+def warn_once(message: str) -> None:
     """Warns once, and in the main process alone."""
     if parent_process() is None:
         logging.getLogger(__name__).warning(message)
@@ -19,7 +19,7 @@ def _say(message: str) -> None:
 try:
     import numba
 except ImportError as error:
-    _say(f"numba cannot be imported: solving is many times slower without compiled loops ({error})")
+    warn_once(f"numba cannot be imported: solving is many times slower without compiled loops ({error})")
     NUMBA = False
 else:
     NUMBA = True
@@ -49,7 +49,8 @@ def _compiled(function: Function, **options: Any) -> Function:
     try:
         kept = numba.njit(cache=True, **_OPTIONS, **options)(function)
     except RuntimeError:  # no folder can be written to
-        _say("numba can keep its compiled loops in no folder: every start compiles them (NUMBA_CACHE_DIR)")
+        why = "numba can keep its compiled loops in no folder"
+        warn_once(f"{why}: every start compiles them (NUMBA_CACHE_DIR)")
         kept = numba.njit(**_OPTIONS, **options)(function)
     return cast(Function, kept)
 

@@ -85,10 +85,7 @@ class CostGuard(lightning.Callback):
             limits[f"{TIME_LIMIT}={self.time_limit:g}"] = self.time_limit - min(MARGIN, self.time_limit / 10)
         return limits
 
-    def on_train_start(self, trainer: lightning.Trainer, *_: Any) -> None:
-        """Sets the alarm for the first limit, which may be reached already."""
-        if trainer.current_epoch == trainer.max_epochs or not (limits := self._limits()):
-            return
+    def _set_alarm(self, limits: dict[str, float]) -> None:
         reason = min(limits, key=lambda limit: limits[limit])
 
         def end() -> None:
@@ -96,9 +93,13 @@ class CostGuard(lightning.Callback):
             log.info("stops in the midst of an iteration: launcher.%s is reached", reason)
             os.kill(os.getpid(), signal.SIGINT)
 
-        self._timer = threading.Timer(max(limits[reason] - self._elapsed, 0), end)
+        left = limits[reason] - self._elapsed
+        self._timer = threading.Timer(left, end)
         self._timer.daemon = True
-        self._timer.start()
+        if left > 0:
+            self._timer.start()
+        else:  # here and now, while nothing is being written
+            end()
 
     def teardown(self, *_: Any, **__: Any) -> None:
         """Takes the alarm off."""
@@ -106,8 +107,10 @@ class CostGuard(lightning.Callback):
             self._timer.cancel()
 
     def on_train_epoch_start(self, *_: Any) -> None:
-        """Starts the iteration's clock."""
+        """Starts the iteration's clock, and before the first iteration the alarm."""
         self._iteration_began = time.time()
+        if self._timer is None and (limits := self._limits()):
+            self._set_alarm(limits)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Logs the cost, and decides whether there is another iteration."""

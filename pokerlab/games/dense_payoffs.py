@@ -95,13 +95,8 @@ class DensePayoffs:
         rows_of: dict[tuple[int, ...], list[int]] = {}
         for row in np.flatnonzero(~folded).tolist():
             rows_of.setdefault(boards[row], []).append(row)
-        self._products = [
-            self._product(rows_of, half, times)
-            for half in (True, False)
-            for times in sorted(
-                {len(rows) for board, rows in rows_of.items() if self._is_half(board) == half}
-            )
-        ]
+        kinds = sorted({(self._is_half(board), len(rows)) for board, rows in rows_of.items()})
+        self._products = [self._product(rows_of, *kind) for kind in kinds]
 
     def _index(self, values: np.ndarray) -> Tensor:
         return torch.as_tensor(values, device=self._like.device)

@@ -6,18 +6,18 @@ counted when they are first needed, and kept in :func:`pokerlab.store.files.cach
 """
 
 import contextlib
-import logging
 import os
 import zlib
-from functools import cache, lru_cache
+from functools import lru_cache
 from math import comb
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pokerlab.games.base import Ints
 from pokerlab.games.cards import BLOCKED, Deck
-from pokerlab.loops import compiled
+from pokerlab.loops import compiled, warn_once
 from pokerlab.store.files import cache_folder
 
 REMEMBERED = 16
@@ -81,31 +81,41 @@ def _counts(deck: Deck, board: tuple[int, ...], cards: int) -> NDArray[np.signed
         return _count(deck, board, cards)
     name = f"{deck.ranks}x{deck.suits}-{cards}-{deck.board_name(board) or 'empty'}.bin"
     path = cache_folder() / "run_outs" / name
-    dtype = np.min_scalar_type(-num_run_outs(deck, board, cards))
     hands = int(deck.possible(board).sum())
-    with contextlib.suppress(OSError):
-        content = path.read_bytes()
-        checksum, kept = content[:CHECKSUM], content[CHECKSUM:]
-        whole = len(kept) == hands * (hands - 1) // 2 * dtype.itemsize
-        if whole and zlib.crc32(kept).to_bytes(CHECKSUM, "little") == checksum:
-            return np.frombuffer(kept, dtype)
+    dtype = np.min_scalar_type(-num_run_outs(deck, board, cards))
+    if (kept := _read(path, hands * (hands - 1) // 2 * dtype.itemsize)) is not None:
+        return np.frombuffer(kept, dtype)
     counted = _count(deck, board, cards)
-    temporary = path.with_name(f".{name}.{os.getpid()}.tmp")  # other processes may be at the same board
+    _keep(path, counted.tobytes())
+    return counted
+
+
+def _read(path: Path, size: int) -> bytes | None:
+    """What :func:`_keep` kept; None: nothing that is whole."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    whole = len(content) == CHECKSUM + size and content[:CHECKSUM] == _checksum(content[CHECKSUM:])
+    return content[CHECKSUM:] if whole else None
+
+
+def _checksum(content: bytes) -> bytes:
+    return zlib.crc32(content).to_bytes(CHECKSUM, "little")
+
+
+def _keep(path: Path, content: bytes) -> None:
+    """Writes a file, if that is possible."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # others may be at the same board
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = counted.tobytes()
-        temporary.write_bytes(zlib.crc32(content).to_bytes(CHECKSUM, "little") + content)
+        temporary.write_bytes(_checksum(content) + content)
         temporary.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        _warn(f"all-ins are counted anew at every start: {error.strerror}: {path.parent} (POKERLAB_CACHE)")
-    return counted
-
-
-@cache
-def _warn(message: str) -> None:
-    logging.getLogger(__name__).warning(message)
+        why = f"{error.strerror}: {path.parent} (POKERLAB_CACHE)"
+        warn_once(f"all-ins are counted anew at every start: {why}")
 
 
 def _count(deck: Deck, board: tuple[int, ...], cards: int) -> NDArray[np.signedinteger]:

@@ -126,16 +126,11 @@ def train_in(
         try:
             with stop.watching():
                 carry_on(run, saved=commit, since=since)
-            if str(run.read_job().get("reason")).startswith(TIME_LIMIT):
-                run.update_job(state="retrying")
-                raise AttemptEndedError
         except KeyboardInterrupt:
             if not stop.heard:
                 run.update_job(state="preempted")
                 raise
             run.update_job(state="stopped")
-        except AttemptEndedError:
-            raise
         except UserError as error:
             run.update_job(state="failed", reason=str(error))
         except Exception as error:
@@ -144,7 +139,11 @@ def train_in(
                 with suppress(OSError):
                     run.update_job(state="retrying", reason=f"{type(cause).__name__}: {cause}")
                 raise
-        return str(run.read_job()["state"])
+        ended = run.read_job()
+        if ended["state"] == "stopped" and str(ended.get("reason")).startswith(TIME_LIMIT):
+            run.update_job(state="retrying")
+            raise AttemptEndedError
+        return str(ended["state"])
     finally:
         commit()
 

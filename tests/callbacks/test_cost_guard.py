@@ -126,7 +126,7 @@ def test_an_attempt_that_has_nothing_left_plays_nothing(tmp_path: Path) -> None:
     guard, run = CostGuard(max_hours=1.0, seconds_before=3601.0), RunFolder(tmp_path)
     metrics = MetricsFile(run, checkpoint_every=100, cost=guard, total=20)
     with pytest.raises(SystemExit):
-        fit(tmp_path, IterationNumbers(), Slow(0), guard, metrics, RunState(metrics), iterations=20)
+        fit(tmp_path, IterationNumbers(), guard, Slow(0), metrics, RunState(metrics), iterations=20)
     assert (run.read_job()["reason"], run.read_metrics()) == ("max_hours=1", [])
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pokerlab.games import run_outs
 from pokerlab.games.cards import Deck
 from pokerlab.games.run_outs import num_run_outs, run_out_wins
+from pokerlab.loops import warn_once
 
 DECK, CARDS = Deck(5, 4), 5
 
@@ -27,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget() -> None:
-    for remembered in (run_out_wins, run_outs._counts, run_outs._warn):
+    for remembered in (run_out_wins, run_outs._counts, warn_once):
         remembered.cache_clear()
 
 

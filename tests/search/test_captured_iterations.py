@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pokerlab.games.base import Game
 from pokerlab.games.leduc import Leduc
+from pokerlab.loops import warn_once
 from pokerlab.search.backends import tensors
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
@@ -100,7 +101,7 @@ def test_what_cannot_be_captured_is_launched_step_by_step(
     def refuse(*_: Any, **__: Any) -> Any:
         raise RuntimeError("operation not permitted when stream is capturing\nCUDA kernel errors")
 
-    tensors._warn.cache_clear()
+    warn_once.cache_clear()
     expected = found(start(with_tensors, "leduc", "dcfr", alternating=True), (20,))
     with caplog.at_level(logging.WARNING):
         for _ in range(2):

@@ -15,9 +15,8 @@ from pokerlab.search.rules import UpdateRule
 from pokerlab.search.sampling import SampledStrategies
 
 LeafQuery = Callable[[Tensor, slice, float | Tensor], Tensor]
-"""(the opponents' reach × belief at the leaves ``[2, L, H]``, the players who update, what the
-iteration weighs) → those
-players' counterfactual values of the leaves, ``[players, L, H]``."""
+"""(the opponents' reach × belief at the leaves ``[2, L, H]``, the players who update, what the iteration
+weighs) → those players' counterfactual values of the leaves, ``[players, L, H]``."""
 
 
 class Backend(Protocol):

@@ -6,13 +6,13 @@ row). What depends on an iteration's number is read from a table on the device: 
 captured as a CUDA graph, whose replay is right at every number.
 """
 
-import logging
 from functools import cache
 from math import inf
 
 import torch
 from torch import Tensor
 
+from pokerlab.loops import warn_once
 from pokerlab.search.backends.base import LeafQuery
 from pokerlab.search.best_response import root_values
 from pokerlab.search.forest import ILLEGAL, Forest, divide, rows_of, uniform_strategy
@@ -33,11 +33,6 @@ def _table(rule: UpdateRule, length: int) -> Tensor:
     table = torch.tensor(numbers, dtype=torch.float64)
     table[:, 2] /= table[:, 1]
     return table
-
-
-@cache
-def _warn(message: str) -> None:
-    logging.getLogger(__name__).warning(message)
 
 
 class TensorBackend:
@@ -153,7 +148,8 @@ class TensorBackend:
         except RuntimeError as error:
             torch.cuda.set_stream(stream)  # a capture that fails may leave its own
             self._captures = False
-            _warn(f"iterations cannot be a CUDA graph and take longer: {str(error).partition(chr(10))[0]}")
+            why = str(error).partition("\n")[0]
+            warn_once(f"iterations cannot be a CUDA graph and take longer: {why}")
 
     def _iterate(self, leaf_query: LeafQuery | None) -> None:
         for players in self._turns:
