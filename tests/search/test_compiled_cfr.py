@@ -23,7 +23,7 @@ from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
 from pokerlab.search import subgames
-from pokerlab.search.backends import compiled, packing
+from pokerlab.search.backends import compiled, loops, packing
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.rules import RULES
@@ -211,3 +211,17 @@ def test_trees_are_kept_up_to_a_size_and_stay_at_home(monkeypatch: pytest.Monkey
     assert sum(map(subgames._size, made._trees.values())) == made._nodes <= 500
     there = pickle.loads(pickle.dumps(made))
     assert len(there.tree(StreetState(5, 100)).decisions) > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["double", "single"])
+def test_loops_are_compiled_once_for_each_dtype(dtype: torch.dtype) -> None:
+    """Whatever forests a process has solved: a compilation takes seconds."""
+    for game in (Leduc("before_deal"), Leduc(), Kuhn(), LiarsDice(1, 3)):
+        states = belief_states(game)
+        for roots in (states[:1], states[-1:], states):
+            forest = Subgames(game).forest(roots, torch.empty(0, dtype=dtype))
+            belief = (forest.root_possible / forest.root_possible.sum(-1, keepdim=True)).expand(2, -1, -1)
+            leaves = LinearLeaves(game)
+            with_loops(forest, belief, RULES["dcfr"], alternating=True, leaf_evaluator=leaves).run(1)
+    compilers: list[Any] = [loops.advance, loops.start]
+    assert [len(compiler.signatures) <= 2 for compiler in compilers] == [True, True]

@@ -9,6 +9,7 @@ Within a tree, row 0 and 1 are the players' empty sequences and row ``2 + e`` is
 node's edges are adjacent. All trees and all packs lie one behind the other in flat arrays.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -100,6 +101,11 @@ def starts_of(lengths: list[int] | Ints) -> Ints:
     return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
 
 
+def _join(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """``[2, n]`` each, side by side, in one layout always: for another one, every loop is compiled anew."""
+    return np.ascontiguousarray(np.concatenate(parts, 1))
+
+
 def flatten_trees(forest: Forest, dtype: np.dtype) -> Trees:
     """The forest's trees one behind the other."""
     trees, forms = forest.trees, [tree.sequence_form for tree in forest.trees]
@@ -127,14 +133,14 @@ def flatten_trees(forest: Forest, dtype: np.dtype) -> Trees:
         deal_at=np.stack([node_at[:-1], node_at[:-1] + of_first], 1) + before_deal,
         above=np.concatenate([form.above for form in forms]),
         terminal_at=starts_of([len(tree.terminals) for tree in trees]),
-        terminal_row=np.concatenate([form.terminal_row for form in forms], 1),
+        terminal_row=_join([form.terminal_row for form in forms]),
         payoff_kernel=np.searchsorted(
             forest.payoff_kernels, np.concatenate([tree.payoff_kernel for tree in trees])
         ),
-        payoff=np.concatenate([tree.payoff for tree in trees], 1).astype(dtype),
+        payoff=_join([tree.payoff for tree in trees]).astype(dtype),
         matrices=matrices,
         leaf_at=starts_of([len(tree.leaves) for tree in trees]),
-        leaf_row=np.concatenate([form.leaf_row for form in forms], 1),
+        leaf_row=_join([form.leaf_row for form in forms]),
         representative=representative,
         share=(1 / np.maximum(np.array(numbers).reshape(representative.shape), 1)).astype(dtype),
     )
