@@ -216,7 +216,8 @@ def test_trees_are_kept_up_to_a_size_and_stay_at_home(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["double", "single"])
 def test_loops_are_compiled_once_for_each_dtype(dtype: torch.dtype) -> None:
     """Whatever forests a process has solved: a compilation takes seconds."""
-    for game in (Leduc("before_deal"), Leduc(), Kuhn(), LiarsDice(1, 3)):
+    games: list[Game] = [Leduc("before_deal"), Leduc(), Kuhn(), LiarsDice(1, 3)]
+    for game in games:
         states = belief_states(game)
         for roots in (states[:1], states[-1:], states):
             forest = Subgames(game).forest(roots, torch.empty(0, dtype=dtype))
