@@ -24,7 +24,7 @@ from pokerlab.games.parts import Variation
 from pokerlab.search.subgames import Subgames, solving_bytes
 from pokerlab.search.tree import PublicTree
 from pokerlab.selfplay.place import Place, random_stream
-from pokerlab.training.assemble import Assembled
+from pokerlab.training.assemble import RunParts
 
 PASSES = 12
 """How often an iteration of CFR reads or writes each number of an edge, a terminal or a leaf: regret,
@@ -55,7 +55,7 @@ def line_of_play(game: Game, seed: int) -> list[Any]:
         state = leaves[0]
 
 
-def cost_of_subgame(parts: Assembled, root: Any, options: Any) -> dict[str, Any]:
+def cost_of_subgame(parts: RunParts, root: Any, options: Any) -> dict[str, Any]:
     """The cost of one solve."""
     subgames, network = Subgames(parts.game), parts.module.networks
     tree = subgames.tree(root)
@@ -103,7 +103,7 @@ def flops_per_state(module: nn.Module) -> int:
     return 2 * sum(layer.weight.numel() for layer in module.modules() if isinstance(layer, nn.Linear))
 
 
-def seconds_per_step(parts: Assembled) -> float:
+def seconds_per_step(parts: RunParts) -> float:
     """Of an optimiser step, on a batch of examples from two trajectories."""
     data, module = parts.data, parts.module
     actors: Any = data.dataset.actors
@@ -138,7 +138,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_intermixed_args(given)
     try:
         (config,) = check_overrides("train", options.overrides)
-        parts = Assembled(config)
+        parts = RunParts(config)
     except UserError as error:
         parser.error(str(error))
     torch.set_num_threads(1)

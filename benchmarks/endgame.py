@@ -35,7 +35,7 @@ from pokerlab.selfplay.examples import ValueExamples
 from pokerlab.selfplay.place import random_stream
 from pokerlab.selfplay.trajectories import SelfPlay
 from pokerlab.store.folder import RunFolder
-from pokerlab.training.assemble import Assembled
+from pokerlab.training.assemble import RunParts
 from pokerlab.training.restore import find_checkpoint, restore
 
 SINGLE = torch.empty(0)
@@ -64,7 +64,7 @@ class CompleteSelfPlay(SelfPlay):
         return super().value_examples(forest, belief, values)
 
 
-def agent_rows(parts: Assembled, whole: WholeGame, options: Namespace) -> list[dict[str, Any]]:
+def agent_rows(parts: RunParts, whole: WholeGame, options: Namespace) -> list[dict[str, Any]]:
     """Exploitability of search, with the network and with leaves worth 0."""
     leaves: dict[str, LeafEvaluator] = {"network": parts.module.networks, "zero": NoLeaves()}
     rows = []
@@ -84,7 +84,7 @@ def agent_rows(parts: Assembled, whole: WholeGame, options: Namespace) -> list[d
     return rows
 
 
-def full_game_rows(parts: Assembled, whole: WholeGame, least: float) -> list[dict[str, Any]]:
+def full_game_rows(parts: RunParts, whole: WholeGame, least: float) -> list[dict[str, Any]]:
     """Exploitability of full-game CFR, until it is at most ``least``."""
     forest = Forest(parts.game, [whole.tree])
     cfr = parts.solver.start(forest, whole.belief.float())
@@ -103,7 +103,7 @@ def _of_pot(whole: WholeGame, exploitability: float) -> dict[str, float]:
     return {"exploitability": exploitability, "percent_of_pot": 100 * exploitability / pot}
 
 
-def error_rows(run: RunFolder, parts: Assembled, options: Namespace) -> list[dict[str, Any]]:
+def error_rows(run: RunFolder, parts: RunParts, options: Namespace) -> list[dict[str, Any]]:
     """The value network's error at each checkpoint; the first row is that of saying 0."""
     play = CompleteSelfPlay(parts.game, parts.solver, search_iterations=options.search_iterations)
     draws = random_stream(options.seed, HELD_OUT)

@@ -33,7 +33,7 @@ from pokerlab.search.solver import Solver
 from pokerlab.search.tree import build_tree
 from pokerlab.selfplay.examples import ValueExamples
 from pokerlab.selfplay.place import random_stream
-from pokerlab.training.assemble import Assembled
+from pokerlab.training.assemble import RunParts
 from pokerlab.training.restore import find_checkpoint, restore
 
 SINGLE = torch.empty(0)
@@ -72,7 +72,7 @@ class ExactLeaves:
         return values
 
 
-def search_rows(parts: Assembled, leaves: ExactLeaves, options: Namespace) -> list[dict[str, float]]:
+def search_rows(parts: RunParts, leaves: ExactLeaves, options: Namespace) -> list[dict[str, float]]:
     """The search policy's exploitability with exact leaves."""
     whole, rows = WholeGame(parts.game), []
     for iterations in options.iterations:
@@ -93,7 +93,7 @@ def search_rows(parts: Assembled, leaves: ExactLeaves, options: Namespace) -> li
     return rows
 
 
-def network_rows(parts: Assembled, leaves: ExactLeaves, options: Namespace) -> list[dict[str, float | str]]:
+def network_rows(parts: RunParts, leaves: ExactLeaves, options: Namespace) -> list[dict[str, float | str]]:
     """Errors of value networks, and of self-play's targets."""
     networks = {run: networks_of(run, leaves.game) for run in options.runs}
     play, first = parts.data.dataset, networks[options.runs[0]]
@@ -149,7 +149,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         (config,) = check_overrides("train", options.overrides)
         report = Report(parser, given, threads=config.trainer.threads, dtype="float32", seed=options.seed)
-        parts = Assembled(config)
+        parts = RunParts(config)
         leaves = ExactLeaves(parts.game, options.leaf_iterations * (10 if options.runs else 1))
         if options.runs:
             report.results["networks"] = network_rows(parts, leaves, options)

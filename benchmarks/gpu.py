@@ -151,7 +151,7 @@ def run_part(report: Report, name: str, rows: Callable[[], Rows], limit: float, 
     write(report, path)
     if found:
         shown = {key: key.replace("_", " ") for key in COLUMNS[name] if any(key in row for row in found)}
-        padded = [{key: _shown(row.get(key)) for key in shown} for row in found]
+        padded = [{key: _as_cell(row.get(key)) for key in shown} for row in found]
         report.table(f"{name}, {part['seconds']:.0f} s", shown, padded)
 
 
@@ -161,7 +161,7 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not abs(value) < float("inf") else value
 
 
-def _shown(value: Any) -> Any:
+def _as_cell(value: Any) -> Any:
     return str(value) if isinstance(value, (bool, list)) else value
 
 

@@ -34,7 +34,7 @@ from pokerlab.selfplay.place import random_stream
 from pokerlab.selfplay.sampling import TrajectorySampler
 from pokerlab.selfplay.trajectories import SelfPlay
 from pokerlab.store.folder import RunFolder
-from pokerlab.training.assemble import Assembled
+from pokerlab.training.assemble import RunParts
 
 PRICE = 3.95
 """USD an hour of an H100 (conf/launcher/modal.yaml)."""
@@ -117,7 +117,7 @@ def timeline(
         f"solver.leaf_precision={precision}",
     )
     (whole,) = check_overrides("train", ["experiment=phase1"])
-    parts, on_gpu = Assembled(config), setting.device.type == "cuda"
+    parts, on_gpu = RunParts(config), setting.device.type == "cuda"
     module, data = parts.module.to(setting.device), parts.data
     examples, playing, rows = play(setting, parts, module, trajectories)
     values, policies = examples
@@ -149,7 +149,7 @@ def timeline(
 
 
 def play(
-    setting: Setting, parts: Assembled, module: Learner, trajectories: int
+    setting: Setting, parts: RunParts, module: Learner, trajectories: int
 ) -> tuple[tuple[ValueExamples, PolicyExamples], float, list[Row]]:
     """The examples of so many games, the seconds that they took, and where those went."""
     like = torch.empty(0, device=setting.device)
@@ -208,7 +208,7 @@ def learn(setting: Setting, module: Learner, data: Any, updates: int, clock: Clo
 
 def learning(setting: Setting, kept: int) -> Iterator[Row]:
     """An optimiser step, with the replay in memory or on the device, and Adam as several kernels or one."""
-    module = Assembled(setting.config).module.to(setting.device)
+    module = RunParts(setting.config).module.to(setting.device)
     size, game = setting.config.batch_size, setting.game
     examples = random_examples(game, kept)
     in_memory: Batch = dict(zip(("values", "policies"), examples, strict=True))
@@ -216,19 +216,19 @@ def learning(setting: Setting, kept: int) -> Iterator[Row]:
     separate, fused = (torch.optim.Adam(module.parameters(), lr=1e-4, fused=fused) for fused in (False, True))
     draws = random_stream(setting.seed)
 
-    def picked(examples: SomeExamples, index: Tensor) -> SomeExamples:
+    def pick(examples: SomeExamples, index: Tensor) -> SomeExamples:
         return type(examples)(**{name: column[index] for name, column in examples.columns().items()})
 
-    def drawn(batch: Batch, device: torch.device) -> Batch:
+    def draw(batch: Batch, device: torch.device) -> Batch:
         index = torch.randint(kept, (size,), generator=draws).to(device)
-        return {name: picked(examples, index) for name, examples in batch.items()}
+        return {name: pick(examples, index) for name, examples in batch.items()}
 
-    def copied() -> Batch:
-        return to_device(drawn(in_memory, torch.device("cpu")), setting.device)
+    def copy() -> Batch:
+        return to_device(draw(in_memory, torch.device("cpu")), setting.device)
 
     sources: dict[str, Callable[[], Batch]] = {
-        "memory": copied,
-        "device": lambda: drawn(on_device, setting.device),
+        "memory": copy,
+        "device": lambda: draw(on_device, setting.device),
     }
     for replay, optimiser in (("memory", separate), ("device", separate), ("device", fused)):
         batch = sources[replay]()

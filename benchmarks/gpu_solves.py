@@ -60,7 +60,7 @@ def start(
 # Agreement
 
 
-def solved(
+def solve(
     setting: Setting, backend: str, street: int, device: torch.device, dtype: torch.dtype
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Root values in pots ``[2, B, H]`` and average strategies ``[A, D, H]`` after ``AFTER`` iterations.
@@ -86,7 +86,7 @@ def references(setting: Setting) -> dict[tuple[str, str], list[tuple[np.ndarray,
     """By street and dtype, what the CPU's solver finds."""
     cpu = torch.device("cpu")
     return {
-        (street, str(dtype)): solved(setting, "compiled", number, cpu, dtype)
+        (street, str(dtype)): solve(setting, "compiled", number, cpu, dtype)
         for dtype in (torch.float64, torch.float32)
         for number, street in enumerate(STREETS)
     }
@@ -96,7 +96,7 @@ def agreement(setting: Setting, reference: Callable[[], dict[tuple[str, str], An
     """The tensors' solver on the device, and the CPU's in float32, against the CPU's in float64."""
     found: dict[tuple[str, str], Any] = {}
     for dtype, (number, street) in product((torch.float64, torch.float32), enumerate(STREETS)):
-        found[street, str(dtype)] = solved(setting, "tensors", number, setting.device, dtype)
+        found[street, str(dtype)] = solve(setting, "tensors", number, setting.device, dtype)
     expected = reference()
     cpu_float32 = {key: value for key, value in expected.items() if key[1] == "torch.float32"}
     for solver, of_solver in (("device", found), ("cpu", cpu_float32)):

@@ -129,12 +129,12 @@ class Attempt:
 
         seen = look()
 
-        def grown() -> bool:
+        def has_grown() -> bool:
             nonlocal seen
             before, seen = seen, look()
             return seen[0] == before[0] and seen[1] > before[1]
 
-        self.until(grown)
+        self.until(has_grown)
 
     def processes(self) -> list[psutil.Process]:
         """All that it started."""
@@ -292,7 +292,7 @@ def wrong_in_the_end(run: RunFolder, straight: RunFolder, iterations: int) -> li
     return wrong + [f"missing: {name}" for name in sorted(files(straight) - files(run))]
 
 
-def uninterrupted(command: Sequence[str], run: RunFolder, output: Path) -> tuple[float, float]:
+def train_undisturbed(command: Sequence[str], run: RunFolder, output: Path) -> tuple[float, float]:
     """Trains the run in peace: seconds until its first iteration was finished, and from then to its last.
 
     Raises:
@@ -333,7 +333,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         config = config_of(overrides)
         report = Report(parser, given, threads=config.trainer.threads, seed=options.seed)
-        starting, training = uninterrupted(
+        starting, training = train_undisturbed(
             first_command(overrides, straight), straight, folder / "straight.txt"
         )
         report.console.print(

@@ -42,13 +42,13 @@ from pokerlab.config.command import check_overrides
 from pokerlab.config.machine import torch_device
 from pokerlab.errors import UserError
 from pokerlab.games.leduc import Leduc
-from pokerlab.games.unfolding import Unfolded, walk
+from pokerlab.games.unfolding import UnfoldedSubgame, walk
 from pokerlab.search.forest import Forest
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import solving_bytes
 from pokerlab.search.tree import build_tree
 from pokerlab.selfplay.place import Place
-from pokerlab.training.assemble import Assembled
+from pokerlab.training.assemble import RunParts
 
 BATCHES = (1, 4, 16, 64, 256, 1024, 4096)
 HANDS = (6, 24, 96, 332, 1326)
@@ -117,7 +117,7 @@ def street_rows(costs: Costs, streets: Sequence[Street]) -> list[dict[str, Any]]
 class WalkedStreet(Street):
     """A street whose tree is built by walking its states one by one."""
 
-    def unfold(self, root: StreetState, *, depth_limited: bool) -> Unfolded[StreetState]:
+    def unfold(self, root: StreetState, *, depth_limited: bool) -> UnfoldedSubgame[StreetState]:
         return walk(self, root, depth_limited=depth_limited)
 
 
@@ -171,7 +171,7 @@ def start_generation(overrides: Sequence[str], workers: int, seed: int) -> Itera
     """
     (config,) = check_overrides("train", [*overrides, f"workers={workers}", f"seed={seed}"])
     torch_device(config.trainer.accelerator, "trainer.accelerator")
-    parts = Assembled(config)
+    parts = RunParts(config)
     actors = parts.data.dataset.actors
 
     def generate(iterations: int = 1) -> int:

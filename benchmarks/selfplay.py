@@ -36,7 +36,7 @@ from pokerlab.search.cfr import CFR
 from pokerlab.search.leaves import LeafValues
 from pokerlab.selfplay.data import SelfPlayData
 from pokerlab.store.folder import RunFolder
-from pokerlab.training.assemble import Assembled
+from pokerlab.training.assemble import RunParts
 
 IN_THIS_PROCESS = ("search", "network", "sampling")
 IN_WORKERS = ("workers",)
@@ -80,7 +80,7 @@ class Clock:
         return call
 
 
-def watch(parts: Assembled, clock: Clock) -> None:
+def watch(parts: RunParts, clock: Clock) -> None:
     """Wraps the parts of a run so that ``clock`` sees its phases."""
     actors: Any = parts.data.dataset.actors
     for replay in parts.data.replays.values():
@@ -140,7 +140,7 @@ def iterations_of(config: RunConfig, repeats: int) -> list[dict[str, float]]:
     """The seconds of each of ``repeats`` iterations, by phase, and the examples that it made."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
-        parts, clock = Assembled(config, RunFolder(Path(folder))), Clock()
+        parts, clock = RunParts(config, RunFolder(Path(folder))), Clock()
         watch(parts, clock)
         stopwatch = Stopwatch(clock, parts.data)
         for message in ("does not have many workers", "has `__len__` defined", "LeafSpec.* is deprecated"):

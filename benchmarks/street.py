@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pokerlab.games.base import TERMINAL, Bools, Game, PayoffOperator, Terminal
 from pokerlab.games.betting import CALL, FOLD, ROUNDING, SMALLEST_BET, Betting, Sizes, enumerate_betting
-from pokerlab.games.unfolding import LazyStates, Unfolded
+from pokerlab.games.unfolding import LazyStates, UnfoldedSubgame
 
 FOLD_KERNEL, SHOWDOWN_KERNEL = 0, 1
 """Without a board; with board b the kernels are ``2·(b + 1)`` more."""
@@ -170,7 +170,7 @@ class Street(Game[StreetState]):
         board = 0 if state.board is None else (state.board + 1) / self.num_hands
         return state.pot / (state.pot + 2 * state.stack), board
 
-    def unfold(self, root: StreetState, *, depth_limited: bool) -> Unfolded[StreetState]:
+    def unfold(self, root: StreetState, *, depth_limited: bool) -> UnfoldedSubgame[StreetState]:
         start = Betting(
             pot=root.pot,
             committed=root.committed,
@@ -200,7 +200,7 @@ class Street(Game[StreetState]):
             committed = float(first[node]), float(second[node])
             return StreetState(root.pot, root.stack, root.board, tuple(actions), committed)
 
-        return Unfolded(
+        return UnfoldedSubgame(
             states=LazyStates(state, np.arange(len(actor))),
             kind=actor,
             above=betting.above,

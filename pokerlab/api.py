@@ -26,7 +26,7 @@ from pokerlab.evaluation.report import contest_tables, read_evaluation
 from pokerlab.games.base import Game
 from pokerlab.games.holdem import Holdem
 from pokerlab.spot import Spot
-from pokerlab.training.trained import Trained, load_run
+from pokerlab.training.trained import TrainedRun, load_run
 
 LOCAL_BEST_RESPONSE = "lbr"
 
@@ -34,7 +34,7 @@ LOCAL_BEST_RESPONSE = "lbr"
 class Run:
     """A trained run, as :func:`load` finds it."""
 
-    def __init__(self, trained: Trained) -> None:
+    def __init__(self, trained: TrainedRun) -> None:
         self._trained, self.game, self.name = trained, trained.game, trained.name
         self.iteration = trained.iteration
         """Iterations of training that the checkpoint has behind it."""

@@ -45,16 +45,16 @@ class _Lenient:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        with self._unless_gone():
+        with self._silence_if_gone():
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        with self._unless_gone():
+        with self._silence_if_gone():
             self._stream.flush()
 
     @contextlib.contextmanager
-    def _unless_gone(self) -> Any:
+    def _silence_if_gone(self) -> Any:
         try:
             yield
         except OSError as error:

@@ -55,7 +55,7 @@ from pokerlab.search.resolving import SEARCH_AVERAGE, SEARCH_GADGET, SEARCH_ITER
 from pokerlab.search.solver import Solver
 from pokerlab.store.files import write_json
 from pokerlab.training.loggers import log_evaluation
-from pokerlab.training.trained import Trained, load_run
+from pokerlab.training.trained import TrainedRun, load_run
 
 Show = Callable[[dict[str, Any]], None]
 """Prints results and draws pictures, once all is saved."""
@@ -117,7 +117,9 @@ def _check(config: EvaluateConfig) -> dict[str, Path | None]:
     return outputs | {"histories": output_path(config.match.histories, "match.histories")}
 
 
-def _exploitability(config: EvaluateConfig, run: Trained, export: Path | None) -> tuple[dict[str, Any], Show]:
+def _exploitability(
+    config: EvaluateConfig, run: TrainedRun, export: Path | None
+) -> tuple[dict[str, Any], Show]:
     """What each way to play loses to best responses."""
     if not run.game.enumerable:
         raise UserError(
@@ -153,13 +155,13 @@ def _exploitability(config: EvaluateConfig, run: Trained, export: Path | None) -
 
     def show(results: dict[str, Any]) -> None:
         out.print(exploitability_table(results))
-        drawn = plot_run(run.folder.read_metrics(), run.game.name, run.folder.plots)
-        out.print("plots:", *(str(path) for path in drawn), highlight=False, soft_wrap=True)
+        plots = plot_run(run.folder.read_metrics(), run.game.name, run.folder.plots)
+        out.print("plots:", *(str(path) for path in plots), highlight=False, soft_wrap=True)
 
     return found, show
 
 
-def _agents(run: Trained) -> dict[str, Agent]:
+def _agents(run: TrainedRun) -> dict[str, Agent]:
     """By the ways to play; not with the gadget in games of many hands, where it takes long."""
     agents = {}
     for way in run.algorithm.agents:
@@ -170,7 +172,7 @@ def _agents(run: Trained) -> dict[str, Agent]:
     return agents
 
 
-def _line_up(config: EvaluateConfig, run: Trained, find_run: Callable[[str], Trained]) -> list[Entrant]:
+def _line_up(config: EvaluateConfig, run: TrainedRun, find_run: Callable[[str], TrainedRun]) -> list[Entrant]:
     """The run's agent, and those that it is to meet."""
     with as_mistakes(f"match.play={config.match.play}: "):
         entrants = [enter(run, config.match.play)]
@@ -202,7 +204,7 @@ def _names(against: str | Sequence[str] | None) -> list[str]:
 
 
 def _matches(
-    config: EvaluateConfig, run: Trained, entrants: list[Entrant], histories: Path | None
+    config: EvaluateConfig, run: TrainedRun, entrants: list[Entrant], histories: Path | None
 ) -> tuple[dict[str, Any], Show]:
     """What everybody wins against everybody."""
     if histories:

@@ -54,10 +54,10 @@ def _on_rows(operation: str) -> Any:
         result = getattr(builder, operation)(to.load(start), values.load(values.row(arguments[3])))
         to.store(result, start)
 
-    def typed(context: Any, to: Any, row: Any, values: Any, at: Any) -> Any:
+    def declare(context: Any, to: Any, row: Any, values: Any, at: Any) -> Any:
         return types.void(to, types.intp, values, types.intp), code
 
-    return _intrinsic(typed)
+    return _intrinsic(declare)
 
 
 add_lanes = _on_rows("fadd")

@@ -31,8 +31,8 @@ def main(config: RunConfig) -> None:
     if hydra_config.sweeper["_target_"] != BASIC:
         raise UserError("a search needs each run's result before the next: use pokerlab train")
     experiment = hydra_config.runtime.choices.get("experiment")
-    told = launch(config, experiment, list(hydra_config.overrides.task), **sweep_note())
-    console().print(told, highlight=False, soft_wrap=True)
+    message = launch(config, experiment, list(hydra_config.overrides.task), **sweep_note())
+    console().print(message, highlight=False, soft_wrap=True)
 
 
 def run() -> None:

@@ -29,32 +29,32 @@ else:
 _OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": {"nsz"}, "error_model": "numpy"}
 
 
-def compiled(function: Function) -> Function:
+def jit(function: Function) -> Function:
     """Compiles a function when it is first called, and keeps it on disk where there is room for it."""
-    return _compiled(function)
+    return _jit(function)
 
 
-def compiled_in_place(function: Function) -> Function:
+def jit_in_place(function: Function) -> Function:
     """The same for a function that makes no array: it writes to those that it is given.
 
     Its caller keeps them, so that references need not be counted: where rows are short, that takes longer
     than the arithmetic.
     """
-    return _compiled(function, _nrt=False)
+    return _jit(function, _nrt=False)
 
 
-def _compiled(function: Function, **options: Any) -> Function:
+def _jit(function: Function, **options: Any) -> Function:
     if not NUMBA:
         return function
     try:
-        kept = numba.njit(cache=True, **_OPTIONS, **options)(function)
+        made = numba.njit(cache=True, **_OPTIONS, **options)(function)
     except RuntimeError:  # no folder can be written to
         why = "numba can keep its compiled loops in no folder"
         warn_once(f"{why}: every start compiles them (NUMBA_CACHE_DIR)")
-        kept = numba.njit(**_OPTIONS, **options)(function)
-    return cast(Function, kept)
+        made = numba.njit(**_OPTIONS, **options)(function)
+    return cast(Function, made)
 
 
-def inlined(function: Function) -> Function:
+def jit_inline(function: Function) -> Function:
     """For functions that compiled ones call in loops; as calls, these would take up to twice as long."""
     return cast(Function, numba.njit(inline="always", **_OPTIONS)(function)) if NUMBA else function

@@ -25,7 +25,7 @@ from pokerlab.config.schema import RunConfig
 from pokerlab.store.disk import writing
 from pokerlab.store.files import now
 from pokerlab.store.process import process_record
-from pokerlab.training.assemble import Assembled
+from pokerlab.training.assemble import RunParts
 from pokerlab.training.run import STOPPED, RunFailedError, train
 from pokerlab.training.start import start
 
@@ -33,7 +33,7 @@ from pokerlab.training.start import start
 def check(config: RunConfig) -> None:
     """Finds a config's mistakes, before anything is written."""
     if config.resume_from is None:  # a run that goes on has its own config
-        Assembled(config)
+        RunParts(config)
     check_machine(config)
 
 

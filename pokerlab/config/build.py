@@ -81,7 +81,7 @@ def targets(values: Any) -> Iterator[str]:
             yield from targets(value)
 
 
-def trust_named(values: Any) -> None:
+def trust_targets(values: Any) -> None:
     """Trusts the modules of every ``_target_`` in values that the user wrote.
 
     Raises:

@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from pokerlab.config.build import allow, trust_folder, trust_named
+from pokerlab.config.build import allow, trust_folder, trust_targets
 from pokerlab.config.compose import CONF, CommandLine, jobs_of, parse
 from pokerlab.config.compose import compose as compose_job
 from pokerlab.config.schema import read_config
@@ -37,7 +37,7 @@ def run_command(name: str, job: Callable[[Any], Any], check: Callable[[Any], Any
     """
     sweeps: set[str] = set()
 
-    def guarded(config: DictConfig) -> Any:
+    def run_job(config: DictConfig) -> Any:
         sweeps.update(sweep_note().values())
         with ending_in_one_line():
             return job(read_config(name, _plain(config)))
@@ -49,7 +49,7 @@ def run_command(name: str, job: Callable[[Any], Any], check: Callable[[Any], Any
                 if check is not None:
                     check(config)
         sys.argv[1:] = line.arguments
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(guarded)()
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(run_job)()
     for sweep in sweeps if name == "train" else ():
         print(f"sweep {sweep}: python -m pokerlab.jobs list --sweep {sweep}")
 
@@ -136,7 +136,7 @@ def _jobs(name: str, line: CommandLine) -> list[Any]:
     configs = [read_config(name, plain) for plain in composed]
     _refuse_shared_outputs(configs)
     allow(line.plugins)
-    trust_named(composed)
+    trust_targets(composed)
     return configs
 
 

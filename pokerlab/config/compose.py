@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from pokerlab.errors import UserError, near
-from pokerlab.store.files import shipped
+from pokerlab.store.files import shipped_path
 
 BASIC = f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}"
 FREE_TEXT = (
@@ -28,7 +28,7 @@ FREE_TEXT = (
 """Keys whose values may hold what Hydra's grammar gives a meaning to: iteration=000100.ckpt, été, 1e5."""
 
 
-CONF = shipped("conf")
+CONF = shipped_path("conf")
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def convert(kind: Any, value: Any, key: str) -> Any:
     """
     options = get_args(kind) if get_origin(kind) in (UnionType, Union) else (kind,)
     if len(options) > 1 and all(map(is_dataclass, options)):
-        return read(_named(options, value, key), value, key)
+        return read(_choose_section(options, value, key), value, key)
     for option in options:
         try:
             return _convert(option, value, key)
@@ -86,7 +86,7 @@ def convert(kind: Any, value: Any, key: str) -> Any:
     raise UserError(f"{key} must {expected}, got {value!r}")
 
 
-def _named(sections: Sequence[Any], values: Any, key: str) -> Any:
+def _choose_section(sections: Sequence[Any], values: Any, key: str) -> Any:
     """The one of several dataclasses whose ``name`` the values have."""
     by_name = {get_args(_kinds(section)["name"])[0]: section for section in sections}
     name = values.get("name") if isinstance(values, Mapping) else values

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from yaml import YAMLError
 
 from pokerlab.agents.base import Agent
-from pokerlab.config.build import build, trust_named
+from pokerlab.config.build import build, trust_targets
 from pokerlab.config.compose import unreadable
 from pokerlab.errors import UserError
 from pokerlab.games.base import Game
@@ -34,5 +34,5 @@ def _maker(path: Path) -> Callable[[Game], Agent]:
         raise UserError(unreadable(error)) from error
     if not isinstance(component, dict) or "_target_" not in component:
         raise UserError(f"{path} needs a _target_: the class of the agent")
-    trust_named(component)
+    trust_targets(component)
     return partial(build, component, key=f"agent {path.stem}", kind=Agent)

@@ -112,9 +112,9 @@ def plot_calibration(calibrations: Mapping[str, Calibration]) -> Figure:
         margin = 0.03 * (high - low) or 0.1
         low, high = low - margin, high + margin
         ends = [[low, high], [low, high]]
-        *_, drawn = axes.hist2d(predicted, solved, BINS, range=ends, weights=weight, cmap="cividis_r")
-        full = np.ma.masked_equal(drawn.get_array(), 0)
-        drawn.set(array=full, norm=LogNorm(SMALL * full.max(), full.max()))
+        *_, histogram = axes.hist2d(predicted, solved, BINS, range=ends, weights=weight, cmap="cividis_r")
+        full = np.ma.masked_equal(histogram.get_array(), 0)
+        histogram.set(array=full, norm=LogNorm(SMALL * full.max(), full.max()))
         axes.plot([low, high], [low, high], color=NETWORK, linewidth=1.2, linestyle="--")
         axes.set(xlabel="predicted (pots)", ylabel="solved (pots)", box_aspect=1)
         states = f"{len(of):,} belief state{'s' if len(of) > 1 else ''}"
@@ -123,7 +123,7 @@ def plot_calibration(calibrations: Mapping[str, Calibration]) -> Figure:
         )
         axes.set_title(f"{street}, {states}\nerror: {errors}", fontsize=10)
         tidy(axes)
-        figure.colorbar(drawn, ax=axes, label="weight of the hands", fraction=0.046)
+        figure.colorbar(histogram, ax=axes, label="weight of the hands", fraction=0.046)
     figure.supxlabel(
         "where search ends before the game does, solved values rest on the network's own", fontsize=8
     )

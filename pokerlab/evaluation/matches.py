@@ -263,9 +263,9 @@ class _Tables(Generic[State]):
         strategies = self._seats[agent][player].strategies(lines).double().cpu()
         here = torch.as_tensor(which)
         chances = strategies[here, :, torch.as_tensor(self._hands[tables, player])]
-        drawn = torch.as_tensor(self._generator.random(len(tables)))
+        threshold = torch.as_tensor(self._generator.random(len(tables)))
         cumulative = chances.cumsum(1)
-        actions = (cumulative <= drawn[:, None] * cumulative[:, -1:]).sum(1)
+        actions = (cumulative <= threshold[:, None] * cumulative[:, -1:]).sum(1)
         if aivat:
             states = [self._lines[i].state for i in at]
             aivat.observe_action(torch.as_tensor(tables), states, player, strategies[here], actions)
@@ -306,5 +306,5 @@ def draw_hands(game: Game, deals: int, generator: np.random.Generator) -> Ints:
     of_first = first * (game.deal @ second)
     chosen = generator.choice(game.num_hands, deals, p=of_first / of_first.sum())
     given_first = np.cumsum(game.deal[chosen] * second, 1)
-    drawn = generator.random(deals)[:, None] * given_first[:, -1:]
-    return np.stack([chosen, (given_first <= drawn).sum(1)], 1)
+    threshold = generator.random(deals)[:, None] * given_first[:, -1:]
+    return np.stack([chosen, (given_first <= threshold).sum(1)], 1)

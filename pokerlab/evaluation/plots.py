@@ -48,7 +48,7 @@ def draw_run(metrics: Sequence[dict[str, Any]], game: str) -> Iterator[tuple[str
     """
     yield "losses", _draw_losses(metrics)
     if evaluated := evaluations(metrics):
-        seconds = _elapsed(metrics)
+        seconds = _elapsed_seconds(metrics)
         iterations = [line["iteration"] + 1 for line in evaluated]
         times = [seconds[line["iteration"]] for line in evaluated]
         yield "exploitability", _draw_exploitability(evaluated, iterations, "iteration", game)
@@ -61,7 +61,7 @@ def evaluations(metrics: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [line for line in metrics if line["exploitability"] is not None]
 
 
-def _elapsed(metrics: Sequence[dict[str, Any]]) -> dict[int, float]:
+def _elapsed_seconds(metrics: Sequence[dict[str, Any]]) -> dict[int, float]:
     total, elapsed = 0.0, {}
     for line in metrics:
         total += line["seconds_selfplay"] + line["seconds_training"]
@@ -139,7 +139,7 @@ def plot_curves(groups: Mapping[str, Sequence[Sequence[dict[str, Any]]]], game: 
     for (name, runs), colour in zip(groups.items(), CURVES, strict=False):
         minutes, found = [], []
         for metrics in runs:
-            elapsed = _elapsed(metrics)
+            elapsed = _elapsed_seconds(metrics)
             evaluated = evaluations(metrics)
             minutes.append([elapsed[line["iteration"]] / 60 for line in evaluated])
             found.append([line["exploitability"] for line in evaluated])

@@ -109,7 +109,7 @@ def _wrong(name: str, given: Any) -> ValueError:
     return ValueError(f"{name} must be lists of fractions of the pot above 0, such as {example}, got {given}")
 
 
-def check_offered(start: Betting, streets: Sequence[Street]) -> None:
+def check_bets(start: Betting, streets: Sequence[Street]) -> None:
     """Every size must be large enough for a bet, or a raise, on some street that has it.
 
     Args:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pokerlab.games.base import Bools, Floats, Ints
-from pokerlab.loops import compiled
+from pokerlab.loops import jit
 
 FOLD, CALL, SMALLEST_BET = 0, 1, 2
 
@@ -115,7 +115,7 @@ def enumerate_betting(start: Betting, sizes: Sizes) -> BettingTree:
     return BettingTree(above, action, player, raises, committed)
 
 
-@compiled
+@jit
 def _put_in(
     action: int,
     player: int,
@@ -147,7 +147,7 @@ def _put_in(
     return called + by if allowed and called + by < limit * ROUNDING else -1.0
 
 
-@compiled
+@jit
 def _enumerate(
     pot: float,
     first: float,

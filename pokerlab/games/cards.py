@@ -280,7 +280,7 @@ class Deck:
 
     def _by_ranks(self, size: int) -> tuple[Ints, NDArray[np.int16], NDArray[np.int16]]:
         """Keys, ascending, and strengths of ``size`` cards without a flush; strengths of flushes."""
-        if size not in self._known:
+        if size not in self._strengths_by_size:
             sets = [
                 ranks for ranks in combinations_with_replacement(range(self.ranks), size)
                 if all(ranks[i] != ranks[i + len(SUITS)] for i in range(size - len(SUITS)))
@@ -291,11 +291,11 @@ class Deck:
             order = keys.argsort()
             different = np.unique(np.concatenate([values, self._flushes]))
             strengths = [np.searchsorted(different, of).astype(np.int16) for of in (values, self._flushes)]
-            self._known[size] = keys[order], strengths[0][order], strengths[1]
-        return self._known[size]
+            self._strengths_by_size[size] = keys[order], strengths[0][order], strengths[1]
+        return self._strengths_by_size[size]
 
     @cached_property
-    def _known(self) -> dict[int, tuple[Ints, NDArray[np.int16], NDArray[np.int16]]]:
+    def _strengths_by_size(self) -> dict[int, tuple[Ints, NDArray[np.int16], NDArray[np.int16]]]:
         return {}
 
     @cached_property

@@ -7,7 +7,7 @@ import torch
 
 from pokerlab.games.payoff_tables import RUN_OUT, SHOWDOWN, Floats, PayoffTables
 from pokerlab.lanes import LANES, ROWS, add_lanes, multiply_lanes, subtract_lanes
-from pokerlab.loops import compiled, inlined
+from pokerlab.loops import jit, jit_inline
 
 
 def workspace_for(tables: PayoffTables, dtype: torch.dtype) -> np.ndarray:
@@ -29,7 +29,7 @@ def pad_columns(matrices: Sequence[torch.Tensor], *, hands: int, dtype: torch.dt
     return padded.numpy()
 
 
-@compiled
+@jit
 def value_rows(
     first_row: int,
     last_row: int,
@@ -69,7 +69,7 @@ def value_rows(
                         own[hand] = outcome[hand, k] * weight
 
 
-@inlined
+@jit_inline
 def value_lanes(row: int, tables: PayoffTables, mass: Floats, outcome: Floats, sums: Floats) -> None:
     """What ``LANES`` terminals with the kernel of ``row`` give each hand, before the weight of pairs.
 
@@ -91,7 +91,7 @@ def value_lanes(row: int, tables: PayoffTables, mass: Floats, outcome: Floats, s
         _meet(order, tables.cards, mass, outcome, sums)
 
 
-@inlined
+@jit_inline
 def _meet(order: np.ndarray, cards: np.ndarray, mass: Floats, met: Floats, sums: Floats) -> None:
     """The mass that each hand meets; ``sums`` are of all hands, and of those with each card."""
     everything = sums.shape[0] - 1
@@ -106,7 +106,7 @@ def _meet(order: np.ndarray, cards: np.ndarray, mass: Floats, met: Floats, sums:
         subtract_lanes(met, hand, sums, cards[1, hand])
 
 
-@inlined
+@jit_inline
 def _show_down(
     order: np.ndarray, end: np.ndarray, cards: np.ndarray, mass: Floats, beaten: Floats, sums: Floats
 ) -> None:

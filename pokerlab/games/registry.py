@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 
 from pokerlab.games.base import Game
-from pokerlab.store.files import shipped
+from pokerlab.store.files import shipped_path
 
-FOLDER = shipped("conf") / "game"
+FOLDER = shipped_path("conf") / "game"
 TARGET = "_target_"
 
 

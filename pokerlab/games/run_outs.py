@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pokerlab.games.base import Ints
 from pokerlab.games.cards import BLOCKED, Deck
-from pokerlab.loops import compiled, warn_once
+from pokerlab.loops import jit, warn_once
 from pokerlab.store.files import cache_folder
 
 REMEMBERED = 16
@@ -63,7 +63,7 @@ def run_out_wins(deck: Deck, board: tuple[int, ...], cards: int) -> NDArray[np.s
     return wins
 
 
-@compiled
+@jit
 def _spread(triangle: np.ndarray, hands: np.ndarray, wins: np.ndarray) -> None:
     """Sets ``wins`` of some hands: below the diagonal to ``triangle``, row by row; above, to its negative."""
     at = 0
@@ -135,7 +135,7 @@ def _count(deck: Deck, board: tuple[int, ...], cards: int) -> NDArray[np.signedi
     return below.astype(np.min_scalar_type(-num_run_outs(deck, board, cards)))
 
 
-@compiled
+@jit
 def _add_wins(strengths: np.ndarray, others: np.ndarray, times: int, won: np.ndarray) -> None:
     """Adds ``times`` for each board ``[B]`` on which the row's hand beats the column's.
 

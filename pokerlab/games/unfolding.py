@@ -37,7 +37,7 @@ class LazyStates(Sequence[State]):
 
 
 @dataclass(frozen=True, slots=True)
-class Unfolded(Generic[_State]):
+class UnfoldedSubgame(Generic[_State]):
     """Every public state of a subgame, ``N`` of them: each before those below it, those in order of action.
 
     This is preorder: the states below one state lie in one piece behind it. ``T`` of them are terminal.
@@ -70,11 +70,11 @@ class Unfolded(Generic[_State]):
 class FastUnfolding(Protocol[_State]):
     """A faster way than :func:`walk`: an optional part of a game."""
 
-    def unfold(self, root: _State, *, depth_limited: bool) -> Unfolded[_State]:
+    def unfold(self, root: _State, *, depth_limited: bool) -> UnfoldedSubgame[_State]:
         """Exactly what :func:`walk` gives."""
 
 
-def unfold(game: Game[State], root: State, *, depth_limited: bool) -> Unfolded[State]:
+def unfold(game: Game[State], root: State, *, depth_limited: bool) -> UnfoldedSubgame[State]:
     """Every public state of the subgame that starts at ``root``, the fastest way.
 
     Args:
@@ -89,7 +89,7 @@ def unfold(game: Game[State], root: State, *, depth_limited: bool) -> Unfolded[S
 
 def walk(
     game: Game[State], root: State, *, depth_limited: bool, symmetry: Symmetry[State] | None = None
-) -> Unfolded[State]:
+) -> UnfoldedSubgame[State]:
     """Every public state of the subgame that starts at ``root``, found state by state.
 
     Args:
@@ -128,7 +128,7 @@ def walk(
             stack += [(game.next_state(state, move), here, move, chance, depth + 1, dealt) for move in moves]
     kinds, aboves, actions, board_of = np.array(nodes, dtype=np.int64).T.copy()
     ends = [game.terminal(states[i]) for i in (kinds == TERMINAL).nonzero()[0]]
-    return Unfolded(
+    return UnfoldedSubgame(
         states=states,
         kind=kinds,
         above=aboves,

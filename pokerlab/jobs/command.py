@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from pokerlab.console import say, wide_console
 from pokerlab.errors import DiskError, UserError, near
-from pokerlab.jobs.places import Found, all_statuses, find_anywhere
+from pokerlab.jobs.places import FoundRun, all_statuses, find_anywhere
 from pokerlab.jobs.pull import pull
 from pokerlab.jobs.show import (
     by_exploitability,
@@ -71,7 +71,7 @@ def list_runs(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def status(found: Found, arguments: argparse.Namespace) -> int:
+def status(found: FoundRun, arguments: argparse.Namespace) -> int:
     """``status``: progress, rate, what is left, best losses, and whether it is really alive."""
     seen = found.status(arguments.lines)
     if arguments.json:
@@ -81,7 +81,7 @@ def status(found: Found, arguments: argparse.Namespace) -> int:
     return EXIT_CODES[seen.state] if arguments.exit_code else 0
 
 
-def wait(found: Found, arguments: argparse.Namespace) -> int:
+def wait(found: FoundRun, arguments: argparse.Namespace) -> int:
     """``wait``: until the run is over, or for ``--timeout`` seconds."""
     until = math.inf if arguments.timeout is None else time.monotonic() + arguments.timeout
     while (state := found.status().state) in GOING_ON and (left := until - time.monotonic()) > 0:
@@ -91,7 +91,7 @@ def wait(found: Found, arguments: argparse.Namespace) -> int:
     return EXIT_CODES[state] if arguments.exit_code else int(state != "finished")
 
 
-def logs(found: Found, arguments: argparse.Namespace) -> int:
+def logs(found: FoundRun, arguments: argparse.Namespace) -> int:
     """``logs``: the last lines, and with ``--follow`` new ones until the run is over."""
     path, begin = None, -arguments.lines
     while True:
@@ -108,7 +108,7 @@ def logs(found: Found, arguments: argparse.Namespace) -> int:
         time.sleep(found.pause)
 
 
-def metrics(found: Found, arguments: argparse.Namespace) -> int:
+def metrics(found: FoundRun, arguments: argparse.Namespace) -> int:
     """``metrics``: the last iterations, and the whole run as a line of blocks or as pictures."""
     lines = found.run.read_metrics()
     shown = lines[-arguments.last :]
@@ -129,25 +129,25 @@ def metrics(found: Found, arguments: argparse.Namespace) -> int:
         from pokerlab.games.base import Game
 
         folder = found.run.plots if found.cloud is None else OUTPUTS / found.name / "plots"
-        drawn = plot_run(lines, build(read_config(found.run).game, key="game", kind=Game).name, folder)
-        say("plots:", *drawn, error=True)
+        plots = plot_run(lines, build(read_config(found.run).game, key="game", kind=Game).name, folder)
+        say("plots:", *plots, error=True)
     return 0
 
 
-def stop_run(found: Found, arguments: argparse.Namespace) -> int:
+def stop_run(found: FoundRun, arguments: argparse.Namespace) -> int:
     """``stop``: with a checkpoint first, or ``--now``."""
     say(stop(found, at_once=arguments.now, seconds=arguments.seconds, report=say))
     return 0
 
 
-def pull_run(found: Found, arguments: argparse.Namespace) -> int:
+def pull_run(found: FoundRun, arguments: argparse.Namespace) -> int:
     """``pull``: downloads the folder of a run on Modal, or what is new in it."""
     run, fetched = pull(found, lambda file, size: say(f"{size / 1e6:10.2f} MB  {file}"))
     say(f"{run.path}: {fetched} files came, every file is as on the Volume")
     return 0
 
 
-def resume(found: Found, arguments: argparse.Namespace) -> int:
+def resume(found: FoundRun, arguments: argparse.Namespace) -> int:
     """``resume``: submits the run again where it ran, to go on from its last checkpoint."""
     from pokerlab.config.command import compose
     from pokerlab.jobs.launch import check, launch

@@ -18,7 +18,7 @@ from pokerlab.store.disk import writing
 from pokerlab.store.files import now
 from pokerlab.store.folder import OUTPUTS
 from pokerlab.store.process import process_record
-from pokerlab.training.assemble import Assembled
+from pokerlab.training.assemble import RunParts
 from pokerlab.training.cost import check_limits, idle_gpu, most_usd, price_per_hour
 from pokerlab.training.loggers import check_logger
 from pokerlab.training.start import Start, automatic_name, resume_config, start
@@ -43,7 +43,7 @@ def check(config: RunConfig) -> None:
         check_machine(config)
         check_limits(config)
     if config.resume_from is None:  # a run that goes on has its own config
-        Assembled(config)
+        RunParts(config)
 
 
 def check_modal(config: RunConfig, launcher: ModalLauncher) -> None:
@@ -152,8 +152,8 @@ def _launch_on_modal(
     most = most_usd(launcher)
     limit = "no limit" if most is None else f"{most:.2f} at most"
     where = f"call {call}, about {price_per_hour(launcher):.2f} USD an hour, {limit}"
-    told = _tell(name, where, f"fetch    python -m pokerlab.jobs pull {name}")
-    return _as_lines(idle_gpu(config)) + told
+    message = _tell(name, where, f"fetch    python -m pokerlab.jobs pull {name}")
+    return _as_lines(idle_gpu(config)) + message
 
 
 def _resume_on_modal(

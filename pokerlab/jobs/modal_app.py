@@ -17,7 +17,7 @@ from typing import Any
 import modal
 from modal.file_pattern_matcher import FilePatternMatcher
 
-from pokerlab.store.files import shipped
+from pokerlab.store.files import shipped_path
 
 APP, FUNCTION, VOLUME, RUNS = "pokerlab", "train", "pokerlab-runs", Path("/runs")
 STOPS = "pokerlab-stops"
@@ -32,10 +32,10 @@ def image() -> modal.Image:
     needed = [needed for needed in requires("pokerlab") or () if "extra ==" not in needed]
     return (
         modal.Image.debian_slim(python_version="3.11")
-        .add_local_file(shipped("constraints.txt"), "/constraints.txt", copy=True)
+        .add_local_file(shipped_path("constraints.txt"), "/constraints.txt", copy=True)
         .pip_install(*needed, extra_options="-c /constraints.txt")
         .add_local_python_source("pokerlab")
-        .add_local_dir(shipped("conf"), "/root/conf", ignore=NOT_SHIPPED)
+        .add_local_dir(shipped_path("conf"), "/root/conf", ignore=NOT_SHIPPED)
     )
 
 

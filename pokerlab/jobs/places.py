@@ -38,7 +38,7 @@ def modal_runs() -> "ModalRuns":
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundRun:
     """A run, wherever it is."""
 
     name: str
@@ -81,7 +81,7 @@ def _alive(job: dict[str, Any]) -> bool | None:
 
 
 @contextmanager
-def find_anywhere(name: str) -> Iterator[Found]:
+def find_anywhere(name: str) -> Iterator[FoundRun]:
     """The run called ``name``, or in the folder ``name``.
 
     Raises:
@@ -94,12 +94,12 @@ def find_anywhere(name: str) -> Iterator[Found]:
             raise UserError(f"{error}; runs on Modal cannot be seen without `modal token new`") from error
     else:
         if local.read_job().get("launcher") != "modal" or not is_signed_in():
-            yield Found(local.path.resolve().name, local, None)
+            yield FoundRun(local.path.resolve().name, local, None)
             return
     name, cloud = Path(name).name, modal_runs()
     with tempfile.TemporaryDirectory() as folder:
         if name in cloud.names() and (mirror := cloud.mirror(name, Path(folder))).holds_a_run:
-            yield Found(name, mirror, cloud)
+            yield FoundRun(name, mirror, cloud)
             return
     known = sorted({*cloud.names(), *(run.path.name for run in local_runs())})
     raise UserError(f"no run {name!r} here or on the Volume{near(name, known)}")
@@ -112,7 +112,7 @@ def all_statuses(trouble: Callable[[str], None]) -> list[Status]:
         trouble: is told of each run that cannot be read, and of Modal if it cannot be reached.
     """
 
-    def look(found: Callable[[], Found]) -> Status | None:
+    def look(found: Callable[[], FoundRun]) -> Status | None:
         try:
             one = found()
             return one.status() if one.run.holds_a_run else None
@@ -121,7 +121,7 @@ def all_statuses(trouble: Callable[[str], None]) -> list[Status]:
             return None
 
     def look_there(name: str) -> Status | None:
-        return look(lambda: Found(name, cloud.mirror(name, Path(folder), AT_A_GLANCE), cloud))
+        return look(lambda: FoundRun(name, cloud.mirror(name, Path(folder), AT_A_GLANCE), cloud))
 
     there: list[Status | None] = []
     if is_signed_in():
@@ -132,6 +132,6 @@ def all_statuses(trouble: Callable[[str], None]) -> list[Status]:
             except UserError as error:
                 trouble(str(error))
     names = {status.run for status in there if status is not None}
-    here = [look(partial(Found, run.path.name, run, None)) for run in local_runs()]
+    here = [look(partial(FoundRun, run.path.name, run, None)) for run in local_runs()]
     copies = [status for status in here if status and status.launcher == "modal" and status.run in names]
     return [status for status in there + here if status is not None and status not in copies]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pokerlab.errors import UserError
-from pokerlab.jobs.places import Found
+from pokerlab.jobs.places import FoundRun
 from pokerlab.store.files import TEMPORARY
 from pokerlab.store.folder import OUTPUTS, RunFolder
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pokerlab.jobs.modal_client import ModalRuns
 
 
-def pull(found: Found, report: Callable[[str, int], None]) -> tuple[RunFolder, int]:
+def pull(found: FoundRun, report: Callable[[str, int], None]) -> tuple[RunFolder, int]:
     """Downloads a run's folder from the Volume into outputs/; what is there already is not sent again.
 
     Each file is checked for its length, and checkpoints for the checksums in them, before it takes its

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import psutil
 
 from pokerlab.errors import UserError
-from pokerlab.jobs.places import Found
+from pokerlab.jobs.places import FoundRun
 from pokerlab.store.files import now, write_json
 from pokerlab.store.folder import RunFolder
 from pokerlab.store.process import find_process
 from pokerlab.store.records import GOING_ON
 
 
-def stop(found: Found, *, at_once: bool, seconds: float, report: Callable[[str], None]) -> str:
+def stop(found: FoundRun, *, at_once: bool, seconds: float, report: Callable[[str], None]) -> str:
     """Ends a run, with a checkpoint first.
 
     Args:
@@ -42,7 +42,7 @@ def stop(found: Found, *, at_once: bool, seconds: float, report: Callable[[str],
     return f"{found.name} is stopped after {after.iterations} iterations; {kept}"
 
 
-def _stop_here(found: Found, *, at_once: bool, seconds: float, report: Callable[[str], None]) -> None:
+def _stop_here(found: FoundRun, *, at_once: bool, seconds: float, report: Callable[[str], None]) -> None:
     process = find_process(found.run.read_job())
     if process is None:
         if not at_once:
@@ -73,7 +73,7 @@ def _record_stop(run: RunFolder) -> None:
         write_json(run.summary, summary | {"state": "stopped", "last_updated": now()})
 
 
-def _stop_on_modal(found: Found, *, at_once: bool, seconds: float, report: Callable[[str], None]) -> None:
+def _stop_on_modal(found: FoundRun, *, at_once: bool, seconds: float, report: Callable[[str], None]) -> None:
     from pokerlab.jobs.modal_client import cancel, is_pending, request_stop
 
     cloud, job = found.cloud, found.run.read_job()

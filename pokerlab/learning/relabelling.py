@@ -27,8 +27,8 @@ class Relabelling(nn.Module):
 
     def forward(self, examples: SomeExamples, draws: torch.Generator) -> SomeExamples:
         """Each under names of its own: what ends in hands ``[n, ..., H]`` is exchanged, and features."""
-        drawn = torch.randint(len(self.hands), (len(examples),), generator=draws).to(self.hands.device)
-        features, hands = self.features[drawn], self.hands[drawn]
+        chosen = torch.randint(len(self.hands), (len(examples),), generator=draws).to(self.hands.device)
+        features, hands = self.features[chosen], self.hands[chosen]
         changed = {}
         for name, values in examples.columns().items():
             if name == "features":

@@ -16,7 +16,7 @@ import numpy as np
 from pokerlab.games.base import CHANCE, LEAF, TERMINAL, Bools, Floats, Game, Ints, State
 from pokerlab.games.parts import Symmetry
 from pokerlab.games.unfolding import LazyStates, unfold, walk
-from pokerlab.loops import compiled
+from pokerlab.loops import jit
 
 Edge: TypeAlias = tuple[int, int]
 """(decision node, position of the action among its legal actions)."""
@@ -199,7 +199,7 @@ def build_tree(
     )
 
 
-@compiled
+@jit
 def _follow(kind: Ints, above: Ints) -> tuple[Ints, Ints, Ints, Ints, Bools]:
     """What the moves on the way from the root add up to, for states in the order of ``unfold``.
 

@@ -24,7 +24,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def shipped(name: str) -> Path:
+def shipped_path(name: str) -> Path:
     """A file or folder that comes with the package: inside of an installed one, beside it in a checkout."""
     package = Path(__file__).parents[1]
     return package / name if (package / name).exists() else package.parent / name

@@ -25,7 +25,7 @@ from pokerlab.training.cost import check_limits
 HOW_TO = "docs/new-algorithm.md"
 
 
-class Assembled:
+class RunParts:
     """The objects of a run, built from its config; networks and replays when they are first asked for.
 
     Making it finds every mistake that can be found without those.
@@ -95,7 +95,7 @@ class Assembled:
         found: Actor = _with_methods(self.algorithm.actor(), Actor, "actor")
         return found
 
-    def make(self) -> "Assembled":
+    def make(self) -> "RunParts":
         """Makes what checking a config does not: networks, whose mistakes show then, and what plays here.
 
         Raises:

@@ -11,7 +11,7 @@ from pokerlab.selfplay.data import SelfPlayData
 from pokerlab.selfplay.replay_on_disk import chunk_files, open_chunk
 from pokerlab.store.checkpoints import load, load_weights, read_checkpoint
 from pokerlab.store.folder import RunFolder
-from pokerlab.training.assemble import Assembled
+from pokerlab.training.assemble import RunParts
 
 Columns = Mapping[str, set[str]]
 """Stream of examples → the names of its columns."""
@@ -86,7 +86,7 @@ def _newest_good(bad: Path, run: RunFolder, columns: Columns | None) -> str:
     return "there is none before it"
 
 
-def check_fits(path: Path, run: RunFolder, parts: Assembled) -> int:
+def check_fits(path: Path, run: RunFolder, parts: RunParts) -> int:
     """How many iterations a checkpoint has done, if all that is in it fits the run.
 
     Args:

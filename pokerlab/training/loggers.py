@@ -9,7 +9,7 @@ from typing import Any
 import lightning
 from lightning.pytorch.loggers.logger import Logger
 
-from pokerlab.callbacks.guarded import GuardedLogger
+from pokerlab.callbacks.guarded_logger import GuardedLogger
 from pokerlab.config.build import build, check, parameters_of
 from pokerlab.config.fields import Component
 from pokerlab.config.schema import LocalLauncher, ModalLauncher, RunConfig, plain

@@ -6,7 +6,7 @@ from pokerlab.config.schema import RunConfig
 from pokerlab.errors import UserError
 from pokerlab.store.checkpoints import load_weights, read_checkpoint
 from pokerlab.store.folder import LAST, RunFolder, find_run
-from pokerlab.training.assemble import Assembled
+from pokerlab.training.assemble import RunParts
 
 
 def find_checkpoint(wanted: str) -> tuple[RunFolder, Path]:
@@ -30,14 +30,14 @@ def find_checkpoint(wanted: str) -> tuple[RunFolder, Path]:
     return run, path
 
 
-def restore(config: RunConfig, path: Path) -> tuple[Assembled, int]:
+def restore(config: RunConfig, path: Path) -> tuple[RunParts, int]:
     """A run's objects with the weights of one of its checkpoints, and the iterations that those took.
 
     Raises:
         UserError: the checkpoint cannot be read, or is of another game or other networks.
     """
     checkpoint = read_checkpoint(path)
-    parts = Assembled(config)
+    parts = RunParts(config)
     if checkpoint["pokerlab"]["game"] != parts.game.name:
         raise UserError(
             f"{path} is a checkpoint of {checkpoint['pokerlab']['game']}, not of {parts.game.name}"

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from pokerlab.callbacks.checkpoint import RunCheckpoint, RunCheckpointIO
 from pokerlab.callbacks.cost import CostGuard
-from pokerlab.callbacks.guarded import GuardedLogger
+from pokerlab.callbacks.guarded_logger import GuardedLogger
 from pokerlab.callbacks.metrics import IterationNumbers, MetricsFile, RunState
 from pokerlab.callbacks.progress import ProgressBar
 from pokerlab.config.schema import ModalLauncher
@@ -31,7 +31,7 @@ from pokerlab.store.disk import LogFile, StandardOutput, writing
 from pokerlab.store.folder import RunFolder
 from pokerlab.store.process import process_record
 from pokerlab.store.records import GOING_ON
-from pokerlab.training.assemble import Assembled
+from pokerlab.training.assemble import RunParts
 from pokerlab.training.cost import idle_gpu, price_per_hour
 from pokerlab.training.loggers import callbacks, open_loggers
 from pokerlab.training.start import Start
@@ -121,7 +121,7 @@ def _train(began: Start, saved: Callable[[], None] | None, since: float) -> floa
 
 
 def _trainer(
-    began: Start, parts: Assembled, callbacks: list[lightning.Callback], loggers: list[Logger]
+    began: Start, parts: RunParts, callbacks: list[lightning.Callback], loggers: list[Logger]
 ) -> lightning.Trainer:
     config = began.config
     return lightning.Trainer(
@@ -154,7 +154,7 @@ def _cost_guard(began: Start, since: float) -> CostGuard:
     )
 
 
-def _fit(trainer: lightning.Trainer, parts: Assembled, began: Start, cost: CostGuard) -> None:
+def _fit(trainer: lightning.Trainer, parts: RunParts, began: Start, cost: CostGuard) -> None:
     def interrupt(*_: Any) -> None:
         for number in before:
             signal.signal(number, signal.SIG_IGN)  # once is enough: what follows must finish
@@ -224,8 +224,8 @@ def _report(
     metrics = run.read_metrics()
     if not metrics:
         return None
-    drawn = plot_run(metrics, game, run.plots)
-    for logger, path in product(loggers, drawn):
+    plots = plot_run(metrics, game, run.plots)
+    for logger, path in product(loggers, plots):
         if hasattr(logger, "log_image"):  # and has not failed
             logger.log_image(f"plots/{path.stem}", [str(path)])
     if cost.cost is not None:
@@ -233,7 +233,7 @@ def _report(
     evaluated = [line for line in metrics if line["exploitability"] is not None]
     if evaluated:
         console.print(_strength(game, evaluated[-1]))
-    console.print("plots:", *(str(path) for path in drawn), highlight=False, soft_wrap=True)
+    console.print("plots:", *(str(path) for path in plots), highlight=False, soft_wrap=True)
     console.print(f"run:   {run.path}", highlight=False, soft_wrap=True)
     return evaluated[-1]["exploitability"] if evaluated else None
 

@@ -21,7 +21,7 @@ from pokerlab.store.folder import LAST, OUTPUTS, RunFolder, cannot_write, find_r
 from pokerlab.store.lock import RunLock
 from pokerlab.store.process import find_process
 from pokerlab.store.records import GOING_ON
-from pokerlab.training.assemble import Assembled
+from pokerlab.training.assemble import RunParts
 from pokerlab.training.fit import check_checkpoint, check_fits
 from pokerlab.training.loggers import check_logger
 
@@ -43,7 +43,7 @@ class Start:
     iteration: int
     """How many iterations are done."""
     lock: RunLock
-    parts: Assembled
+    parts: RunParts
     """What it trains with; has no folder yet."""
     notes: Sequence[str] = ()
     """What the run's log is to say first."""
@@ -66,13 +66,13 @@ def start(config: RunConfig, experiment: str | None, overrides: Sequence[str]) -
     """
     if config.resume_from is None:
         check_logger(config, here=True)
-        parts = Assembled(config).make()  # a mistake shows here, before anything is written
+        parts = RunParts(config).make()  # a mistake shows here, before anything is written
         run, lock = _new_folder(config, experiment)
         with _all_or_nothing(run):
             run.update_job(experiment=experiment, overrides=list(overrides))
             config = write_config(run, config)
         return Start(run, config, None, 0, lock, parts)
-    source, checkpoint = _wanted(config)
+    source, checkpoint = _find_source(config)
     named = _named_folder(config)
     goes_on = named is None or named.resolve() == source.path.resolve()
     if goes_on:
@@ -80,7 +80,7 @@ def start(config: RunConfig, experiment: str | None, overrides: Sequence[str]) -
         refuse_if_running(source)
     checkpoint, notes = (checkpoint, []) if checkpoint is not None else newest_checkpoint(source)
     stored = resume_config(config, source, experiment, overrides)
-    parts = Assembled(stored).make()
+    parts = RunParts(stored).make()
     check_machine(stored)
     check_logger(stored, here=True)
     done = 0 if checkpoint is None else check_fits(checkpoint, source, parts)
@@ -120,7 +120,7 @@ def go_on(run: RunFolder, checkpoint: Path | None, lock: RunLock) -> Start:
     done = 0 if checkpoint is None else int(check_checkpoint(checkpoint, run)["pokerlab"]["iteration"])
     check_writable(run)
     notes += missing_metrics(run, done)
-    return Start(run, config, checkpoint, done, lock, Assembled(config).make(), notes)
+    return Start(run, config, checkpoint, done, lock, RunParts(config).make(), notes)
 
 
 @contextlib.contextmanager
@@ -187,7 +187,7 @@ def automatic_name(experiment: str | None) -> str:
     return f"{experiment or 'run'}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
-def _wanted(config: RunConfig) -> tuple[RunFolder, Path | None]:
+def _find_source(config: RunConfig) -> tuple[RunFolder, Path | None]:
     """The run and the checkpoint that ``resume_from`` means; None: the newest.
 
     Raises:

@@ -18,7 +18,7 @@ from pokerlab.training.restore import find_checkpoint, restore
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainedRun:
     """A run's game and networks, and how it searches."""
 
     folder: RunFolder
@@ -64,7 +64,7 @@ def load_run(
     *,
     solver: Solver | None = None,
     search_iterations: int | None = None,
-) -> Trained:
+) -> TrainedRun:
     """Loads a run's name, its folder, or a checkpoint.
 
     Args:
@@ -79,7 +79,7 @@ def load_run(
     folder, checkpoint = find_checkpoint(wanted)
     config = read_config(folder)
     parts, iteration = restore(config, checkpoint)
-    return Trained(
+    return TrainedRun(
         folder,
         checkpoint,
         iteration,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from benchmarks.street import FOLD_KERNEL, SHOWDOWN_KERNEL, Street, StreetState
 from pokerlab.games.base import TERMINAL
 from pokerlab.games.betting import CALL, FOLD
-from pokerlab.games.unfolding import Unfolded, walk
+from pokerlab.games.unfolding import UnfoldedSubgame, walk
 from pokerlab.search.best_response import exploitability
 from pokerlab.search.forest import Forest
 from pokerlab.search.solver import Solver
@@ -136,7 +136,7 @@ def test_compiled_unfolding_is_the_plain_walk(
         root = root if game.actor(after) == TERMINAL else after
     ours, walked = game.unfold(root, depth_limited=True), walk(game, root, depth_limited=True)
     assert list(ours.states) == list(walked.states)
-    for field in fields(Unfolded):
+    for field in fields(UnfoldedSubgame):
         if field.name != "states":
             fast, plain = getattr(ours, field.name), getattr(walked, field.name)
             assert fast.dtype == plain.dtype

@@ -15,7 +15,7 @@ from pokerlab.games.base import Game
 from pokerlab.learning.networks import PolicyNetwork, ValueNetwork
 from pokerlab.search.solver import Solver
 from pokerlab.store.folder import RunFolder
-from pokerlab.training.assemble import Assembled
+from pokerlab.training.assemble import RunParts
 
 
 def fit(
@@ -24,12 +24,12 @@ def fit(
     iterations: int = 5,
     resume: Path | None = None,
     overrides: tuple[str, ...] = (),
-) -> Assembled:
+) -> RunParts:
     """Trains; needs no RunCheckpoint."""
     callbacks = [each for each in given if isinstance(each, lightning.Callback)]
     run = RunFolder(folder)
     run.checkpoints.mkdir(parents=True, exist_ok=True)
-    parts = Assembled(compose("train", [*KUHN, f"iterations={iterations}", *overrides]), run)
+    parts = RunParts(compose("train", [*KUHN, f"iterations={iterations}", *overrides]), run)
     trainer = lightning.Trainer(
         max_epochs=iterations,
         limit_train_batches=4,

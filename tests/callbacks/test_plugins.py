@@ -12,7 +12,7 @@ from runs.harness import KUHN, command, metrics, refusal, trained
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pokerlab.config.command import compose
-from pokerlab.training.assemble import Assembled
+from pokerlab.training.assemble import RunParts
 
 FEW = (*KUHN, "iterations=3", "evaluation.every=null")
 
@@ -54,7 +54,7 @@ def test_several_loggers_and_callbacks_work_together(tmp_path: Path) -> None:
 def test_another_optimiser_is_a_class_and_its_arguments() -> None:
     chosen = {"_target_": "torch.optim.SGD", "momentum": 0.9}
     config = replace(compose("train", [*FEW]), optimizer=chosen)
-    optimizer = Assembled(config).optimizer()
+    optimizer = RunParts(config).optimizer()
     assert isinstance(optimizer, torch.optim.SGD)
     assert optimizer.defaults["momentum"] == 0.9
     assert optimizer.defaults["lr"] == config.model.learning_rate
@@ -63,7 +63,7 @@ def test_another_optimiser_is_a_class_and_its_arguments() -> None:
 @pytest.mark.parametrize(("precision", "fused"), [("32-true", True), ("bf16-mixed", False)])
 def test_adam_is_one_kernel_where_gradients_can_be_clipped_then(precision: str, fused: bool) -> None:
     config = compose("train", [*FEW, f"trainer.precision={precision}"])
-    optimizer: Any = Assembled(config).optimizer()
+    optimizer: Any = RunParts(config).optimizer()
     assert optimizer.defaults["fused"] is fused
 
 

@@ -98,7 +98,7 @@ class TellingCFR(CFR):
         return self
 
     def average_strategy(self) -> Tensor:
-        return told(self.belief[:, self.forest.decisions.subgame])
+        return leaf_values_of(self.belief[:, self.forest.decisions.subgame])
 
 
 class TellingSolver(Solver):
@@ -128,7 +128,7 @@ def scripted(t: int, like: Tensor) -> Tensor:
     return torch.stack([pass_, 1 - pass_])
 
 
-def told(beliefs: Tensor) -> Tensor:
+def leaf_values_of(beliefs: Tensor) -> Tensor:
     """A strategy ``[2, n, H]`` that only beliefs ``[2, n, H]`` lead to."""
     pass_ = (beliefs[0] + beliefs[1].flip(-1) / 2) / 2
     return torch.stack([pass_, 1 - pass_])
@@ -154,8 +154,8 @@ def shares(solver: Solver, iterations: int, play_throughs: int, seed: int = 0) -
     for t in range(1, iterations + 1):
         strategy = scripted(t, torch.empty(2, len(first_subgame), 3, dtype=torch.float64))
         reach = torch.stack([strategy[0, first], strategy[1, second]])  # player 0 passed, player 1 bet
-        told_here = told((reach / reach.sum(1, keepdim=True))[:, None])[0, 0]
-        equations.append(reach[0] * (told_here - policy))
+        values_here = leaf_values_of((reach / reach.sum(1, keepdim=True))[:, None])[0, 0]
+        equations.append(reach[0] * (values_here - policy))
     system = torch.cat([torch.stack(equations, 1), torch.ones(1, iterations, dtype=torch.float64)])
     right = torch.tensor([0.0, 0, 0, 1], dtype=torch.float64)
     found = torch.linalg.lstsq(system, right[:, None]).solution[:, 0]

@@ -10,7 +10,7 @@ from pokerlab.config.command import compose
 from pokerlab.config.schema import plain
 from pokerlab.jobs import modal_app
 from pokerlab.jobs.modal_app import train_in, train_on_modal
-from pokerlab.store.files import shipped
+from pokerlab.store.files import shipped_path
 from pokerlab.store.folder import RunFolder
 from runs.harness import KUHN, assert_same_run, config_of, contents, copy, metrics, never, trained
 
@@ -36,7 +36,7 @@ def config(*overrides: str) -> dict[str, Any]:
 
 
 def test_the_image_gets_configs_and_nothing_else_that_lies_there() -> None:
-    files = [path for path in shipped("conf").rglob("*") if path.is_file()]
+    files = [path for path in shipped_path("conf").rglob("*") if path.is_file()]
     assert files
     assert not any(modal_app.NOT_SHIPPED(path) for path in files)
     for decoy in (".env", "game/secrets.json", "notes.yaml.bak"):

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from pokerlab.games.base import CHANCE, TERMINAL, Bools, Floats, Game, PayoffOperator, Terminal
-from pokerlab.games.bets import BetsByStreet, check_offered, is_number, read_bets
+from pokerlab.games.bets import BetsByStreet, check_bets, is_number, read_bets
 from pokerlab.games.betting import CALL, FOLD, SMALLEST_BET, Betting, Sizes, options
 from pokerlab.games.cards import Deck
 from pokerlab.games.dense_payoffs import CardMass
@@ -85,7 +85,7 @@ class HoldemRules(Game[HoldemState]):
             states = count_states(root, Streets((street,), (), self.big_blind), quickly=True)
             if reason := too_large(states, self.num_hands):
                 raise ValueError(f"bets make {reason}; offer fewer, or set most_raises")
-        check_offered(root, streets)
+        check_bets(root, streets)
 
     @property
     def sizes(self) -> Floats:
@@ -168,9 +168,9 @@ class HoldemRules(Game[HoldemState]):
         sizes = street.donk if self._leads(state) else street.plain
         if not state.variation or not self._jitter:
             return sizes
-        moved = np.random.default_rng(state.variation).uniform(-1, 1, len(sizes.fractions)) * self._jitter
+        shift = np.random.default_rng(state.variation).uniform(-1, 1, len(sizes.fractions)) * self._jitter
         # none may become nothing, and their order is that of actions
-        return sizes._replace(fractions=np.sort(np.maximum(sizes.fractions + moved, sizes.fractions / 2)))
+        return sizes._replace(fractions=np.sort(np.maximum(sizes.fractions + shift, sizes.fractions / 2)))
 
     def _leads(self, state: HoldemState) -> bool:
         """Whether player 1 was the last to bet or raise on the street before."""
@@ -238,12 +238,12 @@ class HoldemRules(Game[HoldemState]):
     def terminal(self, state: HoldemState) -> Terminal:
         stake = state.pot / 2 + min(state.committed)
         if not state.is_folded:
-            return Terminal(self._kernels.encode(self._shown(state), state.board), (stake, stake))
+            return Terminal(self._kernels.encode(self._payoff_kind(state), state.board), (stake, stake))
         first_won = state.committed[0] > state.committed[1]
         chips = (stake, -stake) if first_won else (-stake, stake)
         return Terminal(self._kernels.encode(FOLDED, state.board), chips)
 
-    def _shown(self, state: HoldemState) -> int:
+    def _payoff_kind(self, state: HoldemState) -> int:
         """The kind of payoff when nobody folds any more."""
         return SHOWDOWN if len(state.board) == self.complete else RUN_OUT
 
@@ -281,6 +281,6 @@ class HoldemRules(Game[HoldemState]):
     def vary(self, state: HoldemState, seed: int) -> HoldemState:
         """With sizes of bets moved by up to ``jitter``, or ``most_deals`` of the cards that can come."""
         if self.actor(state) == CHANCE:
-            varied = replace(state, variation=seed)
-            return varied if self._draws_deals(varied) else state
+            variant = replace(state, variation=seed)
+            return variant if self._draws_deals(variant) else state
         return replace(state, variation=seed) if self._jitter else state

@@ -9,19 +9,19 @@ from pokerlab.games.betting import CALL, FOLD, enumerate_betting
 from pokerlab.games.holdem.features import HoldemFeatures
 from pokerlab.games.holdem.state import HoldemState
 from pokerlab.games.payoff_tables import FOLDED
-from pokerlab.games.unfolding import LazyStates, Unfolded, walk
+from pokerlab.games.unfolding import LazyStates, UnfoldedSubgame, walk
 
 
 class HoldemStreets(HoldemFeatures):
     """Enumerates a street's betting all at once."""
 
-    def unfold(self, root: HoldemState, *, depth_limited: bool) -> Unfolded[HoldemState]:
+    def unfold(self, root: HoldemState, *, depth_limited: bool) -> UnfoldedSubgame[HoldemState]:
         last_street = self._street(root) == len(self.boards) - 1
         if self.actor(root) == CHANCE or not (last_street or depth_limited):
             return walk(self, root, depth_limited=depth_limited)
         return self._unfold_street(root)
 
-    def _unfold_street(self, root: HoldemState) -> Unfolded[HoldemState]:
+    def _unfold_street(self, root: HoldemState) -> UnfoldedSubgame[HoldemState]:
         """The betting of one street."""
         betting = enumerate_betting(self._betting(root), self._sizes_at(root))
         over, called = betting.player < 0, betting.action == CALL
@@ -33,7 +33,7 @@ class HoldemStreets(HoldemFeatures):
         committed = betting.committed
         stake = root.pot / 2 + committed[:, ends].min(0)
         won = np.where(committed[0, ends] > committed[1, ends], 1, -1) * np.array([[1], [-1]])
-        kernels = [self._kernels.encode(kind, root.board) for kind in (self._shown(root), FOLDED)]
+        kernels = [self._kernels.encode(kind, root.board) for kind in (self._payoff_kind(root), FOLDED)]
 
         def make(node: int) -> HoldemState:
             actions = list[int]()
@@ -44,7 +44,7 @@ class HoldemStreets(HoldemFeatures):
             played = (*root.actions[-1], *reversed(actions))
             return replace(root, committed=(first, second), actions=(*root.actions[:-1], played))
 
-        return Unfolded(
+        return UnfoldedSubgame(
             states=LazyStates(make, np.arange(len(kind))),
             kind=kind,
             above=betting.above,

@@ -38,8 +38,8 @@ class HoldemSymmetry(HoldemRules):
             streets = [state.board[a:b] for a, b in pairwise(self.boards[start:])]
             there = np.array(kept_as[streets[0]])
             which = int((np.sort(exchanges[:, list(streets[0])]) == there).all(1).argmax())
-            moved = [sorted(exchanges[which, list(cards)].tolist()) for cards in streets]
-            return replace(state, board=(*board, *chain.from_iterable(moved))), hands[which]
+            exchanged = [sorted(exchanges[which, list(cards)].tolist()) for cards in streets]
+            return replace(state, board=(*board, *chain.from_iterable(exchanged))), hands[which]
 
         return Symmetry(
             representative_hand=hands.min(0),

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pokerlab.games.base import Ints
-from pokerlab.loops import compiled, compiled_in_place, inlined
+from pokerlab.loops import jit, jit_in_place, jit_inline
 from pokerlab.search.backends.packing import Floats, Packs, Trees
 
 WHOLE, BELOW, ABOVE = 0, 1, 2
@@ -77,7 +77,7 @@ class Samples(NamedTuple):
     """``[E, H]``."""
 
 
-@compiled_in_place
+@jit_in_place
 def advance(
     first_pack: int,
     last_pack: int,
@@ -185,7 +185,7 @@ def advance(
                     belief[choice.opponent, c] = choice.terms[at + c] * choice.plays[at + c]
 
 
-@inlined
+@jit_inline
 def _choose(pack: int, packs: Packs, choice: RootChoice, weight: np.floating, played: Floats) -> None:
     """Regret matching+ between playing, worth ``played``, and leaving; as before where none is positive."""
     width, zero, one = played.shape[0], played.dtype.type(0), played.dtype.type(1)
@@ -201,7 +201,7 @@ def _choose(pack: int, packs: Packs, choice: RootChoice, weight: np.floating, pl
             choice.plays[first] = playing / (playing + leaving)
 
 
-@inlined
+@jit_inline
 def _nodes_of(player: int, tree: int, trees: Trees, part: int) -> tuple[int, int]:
     """Where a player's nodes in a part of a tree begin, and where they end."""
     deal = trees.deal_at[tree, player]
@@ -209,7 +209,7 @@ def _nodes_of(player: int, tree: int, trees: Trees, part: int) -> tuple[int, int
     return first, deal if part == ABOVE else trees.node_at[tree, player + 1]
 
 
-@compiled
+@jit
 def average_isomorphic(
     first_player: int, last_player: int, trees: Trees, packs: Packs, values: Floats
 ) -> None:
@@ -235,7 +235,7 @@ def average_isomorphic(
         pack = end
 
 
-@compiled
+@jit
 def _average_isomorphic_row(
     row: int, first_pack: int, last_pack: int, trees: Trees, packs: Packs, values: Floats, total: Floats
 ) -> None:
@@ -256,20 +256,20 @@ def _average_isomorphic_row(
                 )
 
 
-@inlined
+@jit_inline
 def _row_at(row: int, pack: int, packs: Packs) -> int:
     """Where a row of a pack begins."""
     return packs.row_at[pack] + row * ((packs.root_at[pack + 1] - packs.root_at[pack]) // 2)
 
 
-@inlined
+@jit_inline
 def _values(packs: Packs, pack: int, numbers: Numbers, workspace: Floats) -> Floats:
     """Room for a pack's values."""
     begin, end = packs.row_at[pack], packs.row_at[pack + 1]
     return numbers.values[begin:end] if numbers.values.shape[0] > 0 else workspace[: end - begin]
 
 
-@inlined
+@jit_inline
 def _add_terminals(
     player: int,
     tree: int,
@@ -304,7 +304,7 @@ def _add_terminals(
                         own[i * lanes + w] += factor * weighted[j * lanes + w]
 
 
-@inlined
+@jit_inline
 def _add_outcomes(
     player: int, pack: int, tree: int, trees: Trees, packs: Packs, outcomes: Floats, values: Floats
 ) -> None:
@@ -322,7 +322,7 @@ def _add_outcomes(
                     _add_to_lane(own, lane, lanes, trees.payoff[player, terminal], won)
 
 
-@inlined
+@jit_inline
 def _add_leaves(
     player: int, pack: int, tree: int, trees: Trees, packs: Packs, leaf_values: Floats, values: Floats
 ) -> None:
@@ -339,7 +339,7 @@ def _add_leaves(
                 _add_to_lane(own, lane, lanes, values.dtype.type(1), worth)
 
 
-@inlined
+@jit_inline
 def _add_to_lane(row: Floats, lane: int, lanes: int, factor: np.floating, values: Floats) -> None:
     if lanes == 1:  # in the processor's vectors
         for i in range(values.shape[0]):
@@ -349,7 +349,7 @@ def _add_to_lane(row: Floats, lane: int, lanes: int, factor: np.floating, values
             row[i * lanes + lane] += factor * values[i]
 
 
-@inlined
+@jit_inline
 def _node_values(first: int, end: int, strategy: Floats, values: Floats, node: Floats) -> None:
     """A decision node's value: its actions' values, weighted by the strategy."""
     width = node.shape[0]
@@ -362,7 +362,7 @@ def _node_values(first: int, end: int, strategy: Floats, values: Floats, node: F
             node[c] += chance[c] * value[c]
 
 
-@inlined
+@jit_inline
 def _match_regrets(
     first: int,
     end: int,
@@ -402,7 +402,7 @@ def _match_regrets(
             new[c] = new[c] / node[c] + total[c]  # divided: a pure strategy is exactly 1
 
 
-@inlined
+@jit_inline
 def _add_predictions(
     first: int,
     end: int,
@@ -423,7 +423,7 @@ def _add_predictions(
             total[c] += new[c]
 
 
-@inlined
+@jit_inline
 def _update_reach(
     player: int,
     tree: int,
@@ -444,7 +444,7 @@ def _update_reach(
                 below[c] = chance[c] * above[c]
 
 
-@compiled
+@jit
 def set_reach(first_pack: int, last_pack: int, trees: Trees, packs: Packs, numbers: Numbers) -> None:
     """Sets the reach to that of the strategy."""
     for pack in range(first_pack, last_pack):
@@ -459,7 +459,7 @@ def set_reach(first_pack: int, last_pack: int, trees: Trees, packs: Packs, numbe
             _update_reach(player, tree, trees, numbers.reach.dtype.type(0), strategy, strategy_sum, reach)
 
 
-@compiled
+@jit
 def set_average_reach(first_pack: int, last_pack: int, trees: Trees, packs: Packs, numbers: Numbers) -> None:
     """Sets the reach to that of the average strategy."""
     for pack in range(first_pack, last_pack):
@@ -479,13 +479,13 @@ def set_average_reach(first_pack: int, last_pack: int, trees: Trees, packs: Pack
                     reach[edge + 2, c] = above[c] * _share(strategy_sum[edge, c], total, end - first)
 
 
-@inlined
+@jit_inline
 def _share(part: np.floating, total: np.floating, parts: int) -> np.floating:
     """Of an action in the average strategy: uniform where it was never reached."""
     return part / total if total > 0 else type(part)(1) / type(part)(parts)
 
 
-@compiled
+@jit
 def back_up_average(
     first_pack: int,
     last_pack: int,
@@ -548,7 +548,7 @@ def back_up_average(
                 values[player] = 0
 
 
-@compiled
+@jit
 def start(first_pack: int, last_pack: int, trees: Trees, packs: Packs, numbers: Numbers) -> None:
     """Sets the uniform strategy and its reach."""
     one = numbers.regret.dtype.type(1)
@@ -564,7 +564,7 @@ def start(first_pack: int, last_pack: int, trees: Trees, packs: Packs, numbers: 
     set_reach(first_pack, last_pack, trees, packs, numbers)
 
 
-@compiled
+@jit
 def pack_roots(packs: Packs, roots: Floats, packed: Floats) -> None:
     """``[2, B, H]`` at the roots, such as beliefs, packed like ``numbers.belief``."""
     for pack in range(packs.tree.shape[0]):
@@ -579,7 +579,7 @@ def pack_roots(packs: Packs, roots: Floats, packed: Floats) -> None:
                         to[player, i * lanes + lane] = roots[player, subgame, first_hand + i]
 
 
-@compiled_in_place
+@jit_in_place
 def weigh_reach(
     first_pack: int,
     last_pack: int,
@@ -634,7 +634,7 @@ def weigh_reach(
                         _multiply_lane(theirs, prior, lane, lanes, out)
 
 
-@inlined
+@jit_inline
 def _multiply_lane(first: Floats, second: Floats, lane: int, lanes: int, out: Floats) -> None:
     if lanes == 1:
         for i in range(out.shape[0]):
@@ -644,7 +644,7 @@ def _multiply_lane(first: Floats, second: Floats, lane: int, lanes: int, out: Fl
             out[i] = first[i * lanes + lane] * second[i * lanes + lane]
 
 
-@compiled_in_place
+@jit_in_place
 def normalise(leaf_reach: Floats, leaf_belief: Floats) -> None:
     """Beliefs at leaves; one that no hand reaches stays as it was.
 
@@ -664,7 +664,7 @@ def normalise(leaf_reach: Floats, leaf_belief: Floats) -> None:
                     belief[hand] = weighted[hand] / total  # of tiny totals, the inverse is infinite
 
 
-@compiled
+@jit
 def unpack_edges(packs: Packs, edges: Floats, out: Floats) -> None:
     """Packed edges, such as ``numbers.strategy``, as ``[E, H]``: subgame by subgame in their trees' order."""
     for pack in range(packs.tree.shape[0]):
@@ -679,7 +679,7 @@ def unpack_edges(packs: Packs, edges: Floats, out: Floats) -> None:
                 _unpack_lane(here, lane, lanes, to)
 
 
-@compiled
+@jit
 def unpack_roots(packs: Packs, roots: Floats, out: Floats) -> None:
     """Packed empty sequences, such as ``numbers.root_values``, as ``[2, B, H]``."""
     for pack in range(packs.tree.shape[0]):
@@ -695,7 +695,7 @@ def unpack_roots(packs: Packs, roots: Floats, out: Floats) -> None:
                         to[i] = here[player, i * lanes + lane]
 
 
-@inlined
+@jit_inline
 def _unpack_lane(edges: Floats, lane: int, lanes: int, out: Floats) -> None:
     for edge in range(edges.shape[0]):
         for hand in range(out.shape[1]):

@@ -13,7 +13,7 @@ from pokerlab.games.base import Ints
 from pokerlab.games.payoff_loops import value_lanes
 from pokerlab.games.payoff_tables import PayoffTables, TabledPayoffs
 from pokerlab.lanes import LANES, gather_lanes, scatter_lanes
-from pokerlab.loops import compiled, inlined
+from pokerlab.loops import jit, jit_inline
 from pokerlab.search.backends.loops import WHOLE, Numbers, RootChoice, Samples, Steps, advance
 from pokerlab.search.backends.packing import Floats, Packs, Trees
 from pokerlab.search.forest import Forest
@@ -39,7 +39,7 @@ class Jobs(NamedTuple):
     """Whether a row is one lane, padded to whole vectors."""
 
 
-@compiled
+@jit
 def value_terminals(
     first_job: int,
     last_job: int,
@@ -96,7 +96,7 @@ class Groups(NamedTuple):
     """``[packs]``."""
 
 
-@compiled
+@jit
 def advance_group(
     group: int,
     first_step: int,
@@ -129,7 +129,7 @@ def advance_group(
                 )  # fmt: skip
 
 
-@inlined
+@jit_inline
 def _place(at: int, jobs: Jobs, trees: Trees, packs: Packs) -> int:
     """Where a job's terminal stands among the forest's."""
     subgame = jobs.subgame[at]
@@ -137,7 +137,7 @@ def _place(at: int, jobs: Jobs, trees: Trees, packs: Packs) -> int:
     return packs.terminal_at[subgame] - trees.terminal_at[tree] + jobs.terminal[at]
 
 
-@inlined
+@jit_inline
 def _hand_out(
     begin: int, lanes: int, player: int, jobs: Jobs, trees: Trees, packs: Packs, values: Floats, out: Floats
 ) -> None:
@@ -149,7 +149,7 @@ def _hand_out(
                 out[player, slot, hand] = values[hand, k]
 
 
-@inlined
+@jit_inline
 def _gather(
     begin: int,
     lanes: int,
@@ -184,7 +184,7 @@ def _gather(
                 mass[first + i, k] = numbers.reach[reach_at[k] + at] * numbers.belief[belief_at[k] + at]
 
 
-@inlined
+@jit_inline
 def _scatter(
     begin: int,
     lanes: int,

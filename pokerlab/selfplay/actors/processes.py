@@ -93,7 +93,7 @@ class Processes:
         """Every worker's answer, where its share is not empty."""
         for worker in self._running:
             if not worker.process.is_alive():
-                raise worker.died(f"before iteration {place.iteration}")
+                raise worker.death_error(f"before iteration {place.iteration}")
         for worker in self._running:
             if share := shares[worker.number]:
                 with contextlib.suppress(ConnectionError):  # it has just died, as is about to be seen
@@ -141,14 +141,14 @@ class _Worker:
         try:
             answer = self.pipe.recv_bytes()
         except (EOFError, OSError):
-            raise self.died(f"in iteration {iteration}") from None
+            raise self.death_error(f"in iteration {iteration}") from None
         examples: Share | _Failure = pickle.loads(answer)
         if isinstance(examples, _Failure):
             examples.error.add_note(f"In {self}, iteration {iteration}:\n{examples.traceback}")
             raise examples.error
         return examples
 
-    def died(self, when: str) -> WorkerDiedError:
+    def death_error(self, when: str) -> WorkerDiedError:
         self.process.join(5)  # its pipe ends a moment earlier
         code = self.process.exitcode
         how = f"exit code {code}" if code is None or code >= 0 else f"killed by {signal.Signals(-code).name}"
