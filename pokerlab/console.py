@@ -87,6 +87,11 @@ def say(*values: object, error: bool = False) -> None:
     print(*values, file=_Lenient(sys.stderr if error else sys.stdout), flush=True)
 
 
+def rate(value: float) -> str:
+    """How many a second: whole, or if there are few, to two digits."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
 INTERRUPTED = 130
 """Exit code of a command that Ctrl-C ended."""
 

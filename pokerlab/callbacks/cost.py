@@ -21,9 +21,10 @@ TIME_LIMIT = "time_limit"
 class CostGuard(lightning.Callback):
     """Counts time and cost over all of a run's processes; ends a run before a limit.
 
-    It ends between iterations if another one as long as the longest would go beyond a limit. Where that could
-    not be foreseen, it ends in the midst of one when the limit is reached, as Ctrl-C would: the last finished
-    iteration is saved. What a killed process did after its last whole iteration is not counted.
+    It ends between iterations if another one as long as the longest would go beyond a limit. The first
+    iteration of each process says nothing about the next: it also compiles. Where the end could not be
+    foreseen, it comes in the midst of an iteration when the limit is reached, as with Ctrl-C: the last
+    finished iteration is saved. What a killed process did after its last whole iteration is not counted.
 
     Args:
         price_per_hour: USD; None: the cost is not known.
@@ -52,7 +53,8 @@ class CostGuard(lightning.Callback):
         self.seconds_before, self.cost_before = seconds_before, cost_before
         self._since = time.time() if since is None else since
         self._iteration_began = 0.0
-        self._longest = 0.0
+        self._longest: float | None = None
+        """Seconds, of this process's iterations but its first; None before that has ended."""
         self._timer: threading.Timer | None = None
         self.reason: str | None = None
         """The limit that stopped the run."""
@@ -114,13 +116,19 @@ class CostGuard(lightning.Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Logs the cost, and decides whether there is another iteration."""
-        if (spent := self.cost) is not None:
-            log_number(pl_module, "cost_usd", round(spent, 6))
-        self._longest = max(self._longest, time.time() - self._iteration_began)
+        if (cost := self.cost) is not None:
+            log_number(pl_module, "cost_usd", round(cost, 6))
+        took = time.time() - self._iteration_began
+        self._longest = 0.0 if self._longest is None else max(self._longest, took)
         if trainer.current_epoch + 1 == trainer.max_epochs:
             return
-        then = self._elapsed + self._longest
-        self.reason = next((reason for reason, limit in self._limits().items() if then > limit), None)
+        spent = self._elapsed
+        over = (
+            reason
+            for reason, limit in self._limits().items()
+            if spent + self._longest > limit or spent >= limit
+        )
+        self.reason = next(over, None)
         if self.reason is not None:
             trainer.should_stop = True
             log.info("another iteration would go beyond launcher.%s", self.reason)

@@ -20,6 +20,7 @@ from rich.text import Text
 from torch import Tensor
 
 from pokerlab.callbacks.exploitability import ExploitabilityEvery
+from pokerlab.console import rate
 
 log = logging.getLogger("pokerlab")
 
@@ -73,11 +74,11 @@ class ProgressBar(lightning.Callback):
         losses = [
             f"{name.replace('_', ' ')} {value:.2e}  " for name, value in logged.items() if "loss" in name
         ]
-        numbers = f"{''.join(losses)}{examples / (self._trained - self._started):,.0f} examples/s"
+        numbers = f"{''.join(losses)}{rate(examples / (self._trained - self._started))} examples/s"
         evaluation = [each for each in trainer.callbacks if isinstance(each, ExploitabilityEvery)]  # type: ignore[attr-defined]
         if any(each.evaluated == trainer.current_epoch for each in evaluation):
             self._newest = _strength(logged)
-            log.info("iteration %d  %s  %s", finished, numbers, self._newest)
+            log.info("iteration %d/%d  %s  %s", finished, trainer.max_epochs, numbers, self._newest)
             self._said = time.perf_counter()
         elif finished == trainer.max_epochs or (
             not self._bar.console.is_terminal

@@ -1,7 +1,7 @@
 """What a command line asks for, composed by Hydra: mistakes are one line with the near matches."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -178,6 +178,9 @@ def compose_with_hydra(line: CommandLine, overrides: Sequence[str]) -> DictConfi
         return _compose(line, overrides)
     except YAMLError as error:
         raise UserError(unreadable(error)) from error
+    except UnicodeDecodeError as error:
+        own = () if line.folder is None else sorted(line.folder.rglob("*.yaml"))
+        raise UserError(not_unicode(error, own)) from error
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise UserError(_explain(line, overrides, error)) from error
 
@@ -202,6 +205,17 @@ def unreadable(error: YAMLError) -> str:
     where = f"{mark.name}, line {mark.line + 1}" if mark else getattr(error, "name", "a config")
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or type(error).__name__
     return f"{where}: cannot be read as YAML: {problem}"
+
+
+def not_unicode(error: UnicodeDecodeError, paths: Iterable[Path]) -> str:
+    """One line for a file in another encoding: the one of ``paths`` that holds what cannot be read."""
+    path = next((path for path in paths if error.object in path.read_bytes()), "a config")
+    return f"{path}: is not UTF-8: byte 0x{error.object[error.start]:02x} in {_line_of(error)!r}"
+
+
+def _line_of(error: UnicodeDecodeError) -> str:
+    begin = error.object.rfind(b"\n", 0, error.start) + 1
+    return error.object[begin:].splitlines()[0][:60].decode(errors="replace")
 
 
 def _explain(line: CommandLine, overrides: Sequence[str], error: Exception) -> str:

@@ -11,7 +11,7 @@ from yaml import YAMLError
 
 from pokerlab.agents.base import Agent
 from pokerlab.config.build import build, trust_targets
-from pokerlab.config.compose import unreadable
+from pokerlab.config.compose import not_unicode, unreadable
 from pokerlab.errors import UserError
 from pokerlab.games.base import Game
 
@@ -32,6 +32,8 @@ def _maker(path: Path) -> Callable[[Game], Agent]:
         component: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     except YAMLError as error:
         raise UserError(unreadable(error)) from error
+    except UnicodeDecodeError as error:
+        raise UserError(not_unicode(error, [path])) from error
     if not isinstance(component, dict) or "_target_" not in component:
         raise UserError(f"{path} needs a _target_: the class of the agent")
     trust_targets(component)

@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pokerlab.store.files import write_atomically
 from pokerlab.store.status import Status
@@ -79,14 +80,19 @@ def _draw_losses(metrics: Sequence[dict[str, Any]]) -> Figure:
         values = [math.nan if line.get(name) is None else line[name] for line in metrics]
         axes.plot(iterations, values, color=SEARCH, linewidth=1.5)
         axes.set(xlabel="iteration", ylabel=name.replace("_", " ") + units.get(name, ""), yscale="log")
+        _tick_iterations(axes)
         tidy(axes)
     return figure
+
+
+def _tick_iterations(axes: Axes) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
 
 
 def _draw_exploitability(
     evaluated: Sequence[dict[str, Any]], positions: Sequence[float], label: str, game: str
 ) -> Figure:
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
     last = evaluated[-1]
     series = []
@@ -106,23 +112,39 @@ def _draw_exploitability(
 def _finish_exploitability(axes: Axes, label: str, game: str) -> None:
     """Adds published results, labels and the legend."""
     published = PUBLISHED.get(game, {})
-    for name, value in published.items():
+    for value in published.values():
         axes.axhline(value, color=PAPERS, linewidth=1, linestyle="--")
-        below = any(value < other < 1.1 * value for other in published.values())  # no room above
+    axes.set(xlabel=label, ylabel="exploitability (NashConv/2, chips)", yscale="log", title=game)
+    if label == "iteration":
+        _tick_iterations(axes)
+    axes.figure.legend(frameon=False, loc="outside lower center", ncols=2)
+    tidy(axes)
+    _label_levels(axes, published)
+
+
+LINE_OF_TEXT = 9.0
+"""Points from one label to the next."""
+
+
+def _label_levels(axes: Axes, levels: Mapping[str, float]) -> None:
+    """Names horizontal lines at their right ends, outside the axes; labels of close ones are moved apart."""
+    axes.figure.draw_without_rendering()  # type: ignore[union-attr]  # the layout, and with it positions
+    to_points = 72 / axes.figure.dpi
+    heights = {name: axes.transData.transform((0, value))[1] * to_points for name, value in levels.items()}
+    lowest = -math.inf
+    for name in sorted(heights, key=lambda name: heights[name]):
+        lowest = max(heights[name], lowest + LINE_OF_TEXT)
         axes.annotate(
-            f"{name}: {value:g}",
-            (1, value),
+            f"{name}: {levels[name]:g}",
+            (1, levels[name]),
             xycoords=("axes fraction", "data"),
-            xytext=(-3, -2 if below else 2),
+            xytext=(12, lowest - heights[name]),
             textcoords="offset points",
-            ha="right",
-            va="top" if below else "bottom",
+            va="center",
             fontsize=7,
             color=PAPERS,
+            arrowprops={"arrowstyle": "-", "color": PAPERS, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 0},
         )
-    axes.set(xlabel=label, ylabel="exploitability (NashConv/2, chips)", yscale="log", title=game)
-    axes.legend(frameon=False, loc="lower left")
-    tidy(axes)
 
 
 def plot_curves(groups: Mapping[str, Sequence[Sequence[dict[str, Any]]]], game: str, path: Path) -> Path:
@@ -134,7 +156,7 @@ def plot_curves(groups: Mapping[str, Sequence[Sequence[dict[str, Any]]]], game: 
         game: for the published results.
         path: the PNG.
     """
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
     for (name, runs), colour in zip(groups.items(), CURVES, strict=False):
         minutes, found = [], []

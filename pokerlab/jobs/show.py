@@ -7,6 +7,7 @@ from typing import Any
 from rich.table import Column, Table
 from rich.text import Text
 
+from pokerlab.console import rate
 from pokerlab.store.status import Status
 
 COLOURS = {"running": "green", "finished": "blue", "failed": "red", "stopped": "yellow"}
@@ -79,7 +80,7 @@ def status_table(status: Status) -> Table:
         ("state", _state(status) + Text(f"  {status.reason or ''}")),
         ("where", f"{status.launcher or '–'}, {alive[status.alive]}"),
         ("iterations", f"{_progress(status)}{pace}{left}"),
-        ("examples/s", number(status.examples_per_second, ",.0f")),
+        ("examples/s", "–" if status.examples_per_second is None else rate(status.examples_per_second)),
         ("value loss", _and_best(status.value_loss, status.best_value_loss, ".2e")),
         ("policy loss", _and_best(status.policy_loss, status.best_policy_loss, ".2e")),
         (

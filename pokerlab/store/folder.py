@@ -249,7 +249,10 @@ class RunFolder:
                 found.append((line, parse_line(line)))
             except ValueError as error:
                 where = f"line {i + 1}" if last is None else f"the line {line.strip()[:40]!r}"
-                raise UserError(f"{self.metrics} cannot be read: {where}: {error}") from error
+                raise UserError(
+                    f"{self.metrics} cannot be read: {where}: {error}; remove it from the file: "
+                    "the run goes on without"
+                ) from error
         return found
 
     @property
@@ -297,4 +300,6 @@ def _read_record(path: Path, fields: Mapping[str, tuple[Check, str]]) -> dict[st
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
+        raise UserError(
+            f"{path} cannot be read: {error}; remove the file: the run goes on without"
+        ) from error

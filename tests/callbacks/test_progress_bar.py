@@ -13,6 +13,7 @@ from rich.console import Console
 
 from pokerlab.callbacks.exploitability import ExploitabilityEvery
 from pokerlab.callbacks.progress import ProgressBar
+from pokerlab.console import rate
 from pokerlab.games.kuhn import Kuhn
 
 LOSSES = r"value loss \d\.\d\de[+-]\d\d  policy loss \d\.\d\de[+-]\d\d  [\d,]+ examples/s"
@@ -65,7 +66,7 @@ def test_without_a_terminal_nothing_is_drawn(tmp_path: Path) -> None:
 def test_each_evaluation_is_logged(tmp_path: Path, logged: pytest.LogCaptureFixture) -> None:
     fit(tmp_path, evaluation(2), ProgressBar(console(terminal=False)[0]), iterations=3)
     for finished, message in zip((2, 3), messages(logged), strict=True):
-        assert re.fullmatch(f"iteration {finished}  {LOSSES}  {EXPLOITABILITY}", message)
+        assert re.fullmatch(f"iteration {finished}/3  {LOSSES}  {EXPLOITABILITY}", message)
 
 
 def test_without_a_terminal_lines_come_every_few_seconds(
@@ -75,6 +76,14 @@ def test_without_a_terminal_lines_come_every_few_seconds(
     assert [message.split("  ")[0] for message in messages(logged)] == [
         "iteration 1/3", "iteration 2/3", "iteration 3/3",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("examples", "seconds", "shown"),
+    [(3, 100, "0.03"), (1, 2, "0.5"), (50, 8, "6.2"), (99_999, 10, "10,000")],
+)
+def test_few_examples_a_second_are_not_none(examples: int, seconds: int, shown: str) -> None:
+    assert rate(examples / seconds) == shown
 
 
 def test_a_run_that_fails_gives_the_terminal_back(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Pictures of a run show its numbers."""
 
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,10 @@ import numpy as np
 import pytest
 from matplotlib import image
 from matplotlib.axes import Axes
+from matplotlib.text import Text
 from numpy.typing import NDArray
 
-from pokerlab.evaluation.plots import NETWORK, PUBLISHED, SEARCH, plot_run
+from pokerlab.evaluation.plots import NETWORK, PUBLISHED, SEARCH, draw_run, plot_run
 
 EXPLOITABILITY = ["exploitability.png", "exploitability_seconds.png"]
 
@@ -128,3 +130,26 @@ def test_published_results_are_drawn_where_there_are_any(
     plot_run(RUN, game, tmp_path)
     assert levels == 2 * list(PUBLISHED.get(game, {}).values())
     assert (len(levels) > 0) == (game == "leduc")
+
+
+@pytest.mark.parametrize("game", PUBLISHED)
+@pytest.mark.parametrize("worst", [0.01, 0.06, 4.0, 4000.0])
+def test_what_a_picture_says_lies_on_nothing_else(game: str, worst: float) -> None:
+    figures = dict(draw_run([line(0, worst), line(1, worst / 1.1)], game))
+    for name in ("exploitability", "exploitability_seconds"):
+        figure = figures[name]
+        figure.draw_without_rendering()
+        [axes] = figure.axes
+        # of a text alone: that of an annotation holds its arrow too
+        labels = [Text.get_window_extent(text) for text in axes.texts]
+        assert len(labels) == len(PUBLISHED[game])
+        boxes = [axes.bbox, *labels, figure.legends[0].get_window_extent()]
+        assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+        assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in boxes)
+        assert all(figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1 for box in boxes)
+
+
+def test_iterations_are_whole() -> None:
+    for _, figure in list(draw_run([line(0, 0.5)], "kuhn"))[:2]:
+        figure.draw_without_rendering()
+        assert [tick for axes in figure.axes for tick in axes.get_xticks() if tick % 1] == []

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pokerlab.config.command import check_overrides, compose
+from pokerlab.config.own_agents import own_agents
 from pokerlab.errors import UserError, near
 from runs.harness import KUHN, command, contents, refusal
 
@@ -120,6 +121,19 @@ def test_no_flag_of_hydras_switches_checks_off(flags: str, own: str, tmp_path: P
 )
 def test_a_flag_that_cannot_be_is_one_line(flags: str, expected: str, tmp_path: Path) -> None:
     assert refusal("train", *flags.split(" "), "iterations=1", cwd=tmp_path) == expected
+
+
+def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    for group in ("experiment", "agent"):
+        (own / group).mkdir(parents=True)
+        (own / group / "latin.yaml").write_bytes(f"seed: 5\n# {group}: café\n".encode("latin-1"))
+    why = "is not UTF-8: byte 0xe9 in '# {}: caf\ufffd'"
+    message = refusal("train", f"--config-dir={own}", "experiment=latin", cwd=tmp_path)
+    assert message == f"{own}/experiment/latin.yaml: {why.format('experiment')}"
+    check_overrides("evaluate", [f"--config-dir={own}", "run=some"])
+    with pytest.raises(UserError, match=f"^{own}/agent/latin.yaml: {why.format('agent')}$"):
+        own_agents()
 
 
 @pytest.mark.parametrize("name", ["été", "x" * 200, "1e5", "ks-1,b=2"])

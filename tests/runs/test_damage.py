@@ -170,6 +170,15 @@ def test_a_wrong_value_is_named(
         assert said is not None
         assert said.startswith(f"outputs/damaged/{file} cannot be read: ")
         assert (list(values)[-1] if values else "iteration") in said
+    # as the message advises
+    if path.suffix == ".jsonl":
+        assert "line 3: " in str(refused["train"])
+        assert str(refused["train"]).endswith("; remove it from the file: the run goes on without")
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+    else:
+        assert str(refused["train"]).endswith("; remove the file: the run goes on without")
+        path.unlink()
+    assert tried("train", resuming) is None
 
 
 def test_numbers_that_are_not_there_are_dashes(
