@@ -3,10 +3,12 @@
 Dependencies come from this environment; the package does not: the wheel has a folder of its own.
 """
 
+import json
 import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,26 @@ EXAMPLES = ROOT / "docs" / "examples"
 TENSORS = "solver.backend=tensors"
 """A package that was just installed has no compiled loops, which take a minute."""
 TINY = ("profile=tiny", "workers=0", TENSORS)
+
+
+EACH = """
+import contextlib, io, json, logging, sys
+from pokerlab.cli import main
+printed = []
+for arguments in json.loads(sys.argv[1]):
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        try:
+            code = main(arguments)
+        except SystemExit as ending:
+            code = ending.code
+    if code:
+        sys.exit(f"{arguments} ended with {code}: {shown.getvalue()}")
+    printed.append(shown.getvalue())
+    for handler in list((log := logging.getLogger("pokerlab")).handlers):  # a process would end here
+        log.removeHandler(handler)
+print(json.dumps(printed))
+"""
 
 
 class Installed:
@@ -55,6 +77,11 @@ class Installed:
         """What the console script prints."""
         return self.python(str(self.lib / "bin" / "pokerlab"), *arguments)
 
+    def each(self, *commands: Sequence[str]) -> list[str]:
+        """What commands print that one process runs one after the other: imports take seconds."""
+        printed: list[str] = json.loads(self.python("-c", EACH, json.dumps(commands)))
+        return printed
+
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
@@ -76,22 +103,27 @@ def test_games_are_made_by_name_in_a_program(installed: Installed) -> None:
 
 def test_every_command_works_from_an_empty_folder(installed: Installed) -> None:
     installed.pokerlab("train", "experiment=leduc", *TINY, "run_name=leduc")
-    installed.pokerlab(
-        "solve", "game=river", "game.board=Td9d6hQc2s", "game.ranges=[QQ,AK]", "iterations=2", TENSORS
+    solve = ("solve", "game=river", "game.board=Td9d6hQc2s", "game.ranges=[QQ,AK]", "iterations=2", TENSORS)
+    _, evaluated, told, _, listed = installed.each(
+        solve,
+        ("evaluate", "run=leduc", "search_iterations=2"),
+        ("launch", "experiment=kuhn", *TINY, "launcher=local", "run_name=kuhn"),
+        ("jobs", "wait", "kuhn"),
+        ("jobs", "list"),
     )
-    assert "search_average" in installed.pokerlab("evaluate", "run=leduc", "search_iterations=2")
-    told = installed.pokerlab("launch", "experiment=kuhn", *TINY, "launcher=local", "run_name=kuhn")
+    assert "search_average" in evaluated
     assert told.startswith("run      kuhn")
-    installed.pokerlab("jobs", "wait", "kuhn")
-    assert {"leduc", "kuhn"} <= set(installed.pokerlab("jobs", "list").replace("│", " ").split())
+    assert {"leduc", "kuhn"} <= set(listed.replace("│", " ").split())
 
 
 def test_ones_own_game_experiment_and_agent(installed: Installed) -> None:
     own = ("--config-dir", str(EXAMPLES))
-    installed.pokerlab("solve", *own, "game=von_neumann", "iterations=2", TENSORS)
-    installed.pokerlab("train", *own, "experiment=von_neumann", *TINY, "run_name=own")
-    match = ("match.against=maniac", "match.hands=2")
-    assert "maniac" in installed.pokerlab("evaluate", *own, "run=own", *match)
+    *_, evaluated = installed.each(
+        ("solve", *own, "game=von_neumann", "iterations=2", TENSORS),
+        ("train", *own, "experiment=von_neumann", *TINY, "run_name=own"),
+        ("evaluate", *own, "run=own", "match.against=maniac", "match.hands=2"),
+    )
+    assert "maniac" in evaluated
 
 
 @pytest.mark.timeout(600)

@@ -45,9 +45,13 @@ def run_command(name: str, job: Callable[[Any], Any], check: Callable[[Any], Any
     with ending_in_one_line():
         line = parse(name, sys.argv[1:])
         if line.runs:
-            for config in _jobs(name, line):
+            configs = _jobs(name, line)
+            for config in configs:
                 if check is not None:
                     check(config)
+            if not line.asks_hydra and HydraConfig.get().mode != RunMode.MULTIRUN:
+                job(*configs)  # as Hydra would, but that takes it a second to compose the same config again
+                return
         sys.argv[1:] = line.arguments
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(run_job)()
     for sweep in sweeps if name == "train" else ():

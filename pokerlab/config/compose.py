@@ -49,6 +49,12 @@ class CommandLine:
     """Whether something is to run; else Hydra shows the config, or helps."""
 
     @property
+    def asks_hydra(self) -> bool:
+        """Whether something is said to Hydra itself, or may be by the user's own configs."""
+        hydras = any(re.match(r"[+~]*hydra\b", override) for override in self.overrides)
+        return hydras or bool(self.flags) or self.folder is not None
+
+    @property
     def arguments(self) -> list[str]:
         """What Hydra's own parser is to be given."""
         return [*self.flags, *self.overrides]
@@ -126,13 +132,14 @@ def jobs_of(line: CommandLine) -> list[DictConfig]:
         raise UserError(f"cannot read the command line: {_first_line(error)}") from error
     swept = [override for override in parsed if override.is_sweep_override()]
     fixed = [str(override.input_line) for override in parsed if override not in swept]
-    node = compose_with_hydra(line, fixed).hydra
+    whole = compose_with_hydra(line, fixed)
+    node = whole.hydra
     sweeps = node.mode == RunMode.MULTIRUN or line.multirun
     if swept and not sweeps:
         raise UserError(f"{swept[0].input_line} asks for several values: add -m to run them all")
     if not sweeps:
-        jobs = [list(line.overrides)]
-    elif node.sweeper["_target_"] != BASIC:  # one that decides as it goes
+        return [_resolve(line, line.overrides, whole)]
+    if node.sweeper["_target_"] != BASIC:  # one that decides as it goes
         jobs = [fixed]
     else:
         given = {override.get_key_element() for override in parsed}
@@ -153,7 +160,11 @@ def compose(line: CommandLine, overrides: Sequence[str], number: int = 0) -> Dic
     Raises:
         UserError: a key, group or value does not exist; names the near matches.
     """
-    whole = compose_with_hydra(line, overrides)
+    return _resolve(line, overrides, compose_with_hydra(line, overrides), number)
+
+
+def _resolve(line: CommandLine, overrides: Sequence[str], whole: DictConfig, number: int = 0) -> DictConfig:
+    """The config of a job without Hydra's own part, which is Hydra's from now on."""
     with open_dict(whole):
         whole.hydra.job.num = number
         whole.hydra.job.id = str(number)

@@ -124,13 +124,15 @@ def _finish_exploitability(axes: Axes, label: str, game: str) -> None:
 
 LINE_OF_TEXT = 9.0
 """Points from one label to the next."""
+AXES_POINTS = 250.0
+"""How high axes are at least."""
 
 
 def _label_levels(axes: Axes, levels: Mapping[str, float]) -> None:
     """Names horizontal lines at their right ends, outside the axes; labels of close ones are moved apart."""
-    axes.figure.draw_without_rendering()  # type: ignore[union-attr]  # the layout, and with it positions
-    to_points = 72 / axes.figure.dpi
-    heights = {name: axes.transData.transform((0, value))[1] * to_points for name, value in levels.items()}
+    bottom, top = map(math.log, axes.get_ylim())
+    points = AXES_POINTS / (top - bottom)
+    heights = {name: math.log(value) * points for name, value in levels.items()}
     lowest = -math.inf
     for name in sorted(heights, key=lambda name: heights[name]):
         lowest = max(heights[name], lowest + LINE_OF_TEXT)

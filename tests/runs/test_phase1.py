@@ -73,9 +73,17 @@ def test_mistakes(command_name: str, arguments: list[str], expected: str, tmp_pa
     assert refusal(command_name, *arguments, cwd=tmp_path).startswith(expected)
 
 
+SMALL = ("experiment=leduc", "profile=tiny", "launcher=local")
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return trained(*SMALL, "plain", cwd=tmp_path_factory.mktemp("plain"))
+
+
 @pytest.mark.parametrize("setting", ["trainer.precision=bf16-mixed", "trainer.compile=true"])
 def test_settings_for_a_gpu_learn_here_too(
-    setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    setting: str, plain: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled = []
 
@@ -84,8 +92,7 @@ def test_settings_for_a_gpu_learn_here_too(
         return function
 
     monkeypatch.setattr(torch, "compile", eager)  # a compiler takes half a minute, and is not everywhere
-    run = trained("experiment=leduc", "profile=tiny", "launcher=local", setting, "run", cwd=tmp_path)
-    plain = trained("experiment=leduc", "profile=tiny", "launcher=local", "plain", cwd=tmp_path)
+    run = trained(*SMALL, setting, "run", cwd=tmp_path)
     assert len(compiled) == (2 if "compile" in setting else 0)
     first, as_plain = (metrics(each)[0]["value_loss"] for each in (run, plain))
     assert first == pytest.approx(as_plain, rel=0.05)

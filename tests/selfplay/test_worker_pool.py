@@ -17,78 +17,14 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from players import Failing, Play, Stuck, UnsendableError, network, pids, threads
 
-from pokerlab.algorithms.rebel import ReBeLActor
-from pokerlab.games.kuhn import Kuhn
 from pokerlab.learning.networks import ValueNetwork
-from pokerlab.search.solver import Solver
 from pokerlab.selfplay.actors.processes import Processes, Share, WorkerDiedError
 from pokerlab.selfplay.examples import concatenate
 from pokerlab.selfplay.place import Place, random_stream
-from pokerlab.selfplay.trajectories import SelfPlay
-
-GAME = Kuhn(depth_limit=1)
 
 pytestmark = pytest.mark.timeout(60)  # what goes wrong between processes is that one waits for ever
-
-
-class Scaled(ValueNetwork):
-    """Has a buffer."""
-
-    def __init__(self, scale: float) -> None:
-        super().__init__(GAME, hidden=8, layers=1)
-        self.register_buffer("scale", torch.tensor(scale))
-
-    def _shift_to_zero_sum(self, values: Tensor, beliefs: Tensor) -> Tensor:
-        return super()._shift_to_zero_sum(values, beliefs) * self.get_buffer("scale")
-
-
-def network(seed: int, scale: float = 1) -> Scaled:
-    torch.manual_seed(seed)
-    return Scaled(scale)
-
-
-class Play:
-    def __init__(self) -> None:
-        self.selfplay = SelfPlay(GAME, Solver(), search_iterations=8)
-
-    def generate(self, networks: Any, n: int, place: Place) -> Share:
-        return ReBeLActor(self.selfplay).generate(networks, n, place)
-
-
-class Stuck(Play):
-    """Never finishes two games or more; a file named like the process says that it is at them."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self.folder = folder
-
-    def generate(self, networks: Any, n: int, place: Place) -> Share:
-        if n > 1:
-            (self.folder / str(os.getpid())).touch()
-            time.sleep(600)
-        return super().generate(networks, n, place)
-
-
-class UnsendableError(Exception):
-    """Cannot be made again from what pickle keeps of it."""
-
-    def __init__(self, hand: str, pot: int) -> None:
-        super().__init__(f"{hand} in a pot of {pot}")
-
-
-class Failing(Play):
-    def __init__(self, failure: Callable[[], Exception]) -> None:
-        super().__init__()
-        self.failure = failure
-
-    def generate(self, *_: Any) -> Share:
-        raise self.failure()
-
-
-def threads() -> Exception:
-    return RuntimeError(f"{torch.get_num_threads()} thread")
 
 
 def same(first: Share, second: Share) -> bool:
@@ -108,12 +44,6 @@ def by_hand(network: ValueNetwork, shares: list[int], seed: int, iteration: int)
     ]
     values, policies = zip(*parts, strict=True)
     return {"values": concatenate(values), "policies": concatenate(policies)}
-
-
-def pids(pool: Processes) -> list[int]:
-    found = [worker.process.pid for worker in pool._running]
-    assert None not in found
-    return found  # type: ignore[return-value]
 
 
 def state(pid: int) -> str:
@@ -356,7 +286,7 @@ def test_a_pool_leaves_nothing_behind() -> None:
 TRAINER = """
 import sys
 from pathlib import Path
-from test_worker_pool import Place, Processes, Stuck, network, pids
+from players import Place, Processes, Stuck, network, pids
 pool = Processes(Stuck(Path(sys.argv[1])), workers=2)
 pool.generate(network(0), 2, Place(0, 0))
 print(*pids(pool), flush=True)
