@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,8 +19,11 @@ from runs import fake_modal
 from runs.fake_modal import FakeModal
 from runs.harness import KUHN, ROOT, assert_same_run, command, contents, copy, trained
 
+from pokerlab.errors import UserError
 from pokerlab.jobs import command as jobs
 from pokerlab.jobs import modal_app
+from pokerlab.jobs.modal_client import ModalRuns
+from pokerlab.jobs.places import FoundRun
 from pokerlab.selfplay.trajectories import SelfPlay
 from pokerlab.store.files import write_json
 from pokerlab.store.folder import RunFolder
@@ -227,7 +231,9 @@ def test_a_run_that_has_only_just_been_made(here: Path, say: Say) -> None:
     assert say("status", "--exit-code", "new")[0] == 3
     assert say("list")[0] == 0
     assert say("metrics", "new")[0] == 0
-    assert say("logs", "new") == (0, "", "")
+    code, out, err = say("logs", "new")
+    assert (code, out) == (0, "")
+    assert re.fullmatch(r"new is submitted and has logged nothing yet, submitted \d+ s ago\n", err)
     assert say("metrics", "new", "--plot")[2] == "error: new has no iterations yet\n"
 
 
@@ -359,6 +365,43 @@ def test_a_call_from_waiting_to_its_end(server: FakeModal, here: Path, say: Say)
     assert "iteration 6" in say("logs", "far")[1]
     assert [status["run"] for status in json.loads(say("list", "--json")[1])] == ["far"]
     assert contents(here) == {}
+
+
+def test_logs_of_a_call_that_has_not_begun_are_what_its_containers_print(
+    server: FakeModal, here: Path, say: Say
+) -> None:
+    on_modal(server, here)
+    waiting = r"far is submitted and has logged nothing yet, submitted \d+ s ago\n"
+    code, out, err = say("logs", "far")  # Modal has no logs of it
+    assert (code, out) == (0, "")
+    assert re.fullmatch(waiting, err)
+    server.printed["fc-1"] = "pulls the image\nstarts\n"
+    code, out, err = say("logs", "far", "--lines", "1")
+    assert (code, out) == (0, "starts\n")
+    assert re.fullmatch(waiting, err)
+    server.run()
+    assert "starts" not in say("logs", "far")[1]
+
+
+def test_waiting_goes_on_while_the_network_is_away(
+    server: FakeModal, here: Path, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_modal(server, here)
+    monkeypatch.setattr(FoundRun, "pause", 0.01)
+    mirror, times = ModalRuns.mirror, iter(range(5))
+
+    def fail_twice(*arguments: Any) -> RunFolder:
+        time_number = next(times)
+        if time_number in (1, 2):
+            raise UserError("no route")
+        if time_number == 3:
+            server.run()
+        return mirror(*arguments)
+
+    monkeypatch.setattr(ModalRuns, "mirror", fail_twice)
+    code, out, err = say("wait", "far")
+    assert (code, out.splitlines()[-1]) == (0, "far is finished")
+    assert err == 2 * "no route; goes on trying\n"
 
 
 def test_a_call_that_is_gone_is_not_running(server: FakeModal, here: Path, say: Say) -> None:
@@ -530,3 +573,14 @@ def test_without_a_connection_it_says_so(
     assert code == (0 if arguments == ["list"] else 2)
     assert err.count("\n") == 1
     assert "no route" in err
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["status", "far"], ["pull", "far"]])
+def test_a_server_that_cannot_be_reached_is_one_line(
+    arguments: list[str], server: FakeModal, run: RunFolder, here: Path, say: Say
+) -> None:
+    server.reachable = False
+    code, out, err = say(*arguments)
+    assert code == (0 if arguments == ["list"] else 2)
+    assert err.removeprefix("error: ") == "Modal cannot be reached: api.modal.com: no route\n"
+    assert ("run" in out) == (arguments == ["list"])  # those that are here

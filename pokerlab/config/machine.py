@@ -63,7 +63,11 @@ def check_machine(config: "RunConfig") -> None:
     Raises:
         UserError: it cannot.
     """
-    torch_device(config.trainer.accelerator, "trainer.accelerator")
+    try:
+        torch_device(config.trainer.accelerator, "trainer.accelerator")
+    except UserError as error:
+        hint = "; trainer=cpu trains on the CPU" if config.trainer.accelerator == "cuda" else ""
+        raise UserError(f"{error}{hint}") from error
     cores = os.cpu_count() or 1
     if config.workers > (most := max(FEW_WORKERS, WORKERS_A_CORE * cores)):
         raise UserError(f"workers may be at most {most} here, with {cores} cores, got {config.workers}")

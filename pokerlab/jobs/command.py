@@ -24,6 +24,7 @@ from pokerlab.jobs.places import FoundRun, all_statuses, find_anywhere
 from pokerlab.jobs.pull import pull
 from pokerlab.jobs.show import (
     by_exploitability,
+    duration,
     metrics_table,
     runs_table,
     sparkline,
@@ -86,16 +87,25 @@ def wait(found: FoundRun, arguments: argparse.Namespace) -> int:
     until = math.inf if arguments.timeout is None else time.monotonic() + arguments.timeout
     while (state := found.status().state) in GOING_ON and (left := until - time.monotonic()) > 0:
         time.sleep(min(left, found.pause))
-        found.refresh()
+        _refresh(found)
     say(f"{found.name} is {state}")
     return EXIT_CODES[state] if arguments.exit_code else int(state != "finished")
 
 
+def _refresh(found: FoundRun) -> None:
+    """Looks again; off the network, what was seen before stays."""
+    try:
+        found.refresh()
+    except UserError as error:
+        say(f"{error}; goes on trying", error=True)
+
+
 def logs(found: FoundRun, arguments: argparse.Namespace) -> int:
     """``logs``: the last lines, and with ``--follow`` new ones until the run is over."""
-    path, begin = None, -arguments.lines
+    path, begin, told = None, -arguments.lines, False
     while True:
-        found.refresh()
+        if path is not None:
+            _refresh(found)
         over = found.status().state not in GOING_ON  # before reading: nothing comes after
         if path != found.run.newest_log:
             path, begin = found.run.newest_log, begin if path is None else 0
@@ -103,6 +113,13 @@ def logs(found: FoundRun, arguments: argparse.Namespace) -> int:
         for line in lines[begin:]:
             say(line)
         begin = len(lines)
+        if not lines and not told:
+            told = True
+            for line in found.output(arguments.lines):
+                say(line)
+            seen = found.status()
+            say(f"{found.name} is {seen.state} and has logged nothing yet, submitted "
+                f"{duration(seen.age_seconds)} ago", error=True)  # fmt: skip
         if over or not arguments.follow:
             return 0
         time.sleep(found.pause)

@@ -119,12 +119,16 @@ def _launch_here(began: Start, note: dict[str, Any]) -> str:
 def _launch_on_modal(
     config: RunConfig, experiment: str | None, overrides: list[str], note: dict[str, Any]
 ) -> str:
+    from pokerlab.jobs.code_version import code_version
     from pokerlab.jobs.modal_client import ModalRuns, cancel, spawn
+    from pokerlab.jobs.prices import current_prices
 
-    runs, submission = ModalRuns(), uuid.uuid4().hex
+    runs, submission, notes = ModalRuns(), uuid.uuid4().hex, list[str]()
     if config.resume_from is not None:
         name = str(config.resume_from)
         config, job = _resume_on_modal(runs, config, experiment, overrides)
+        if (before := job.get("code")) not in (None, code_version()):
+            notes.append(f"{name} goes on with other code, {code_version()}: it was trained by {before}")
     else:
         # jobs of a sweep are sent in the same second
         name = str(config.run_name or f"{automatic_name(experiment)}-{submission[:6]}")
@@ -134,9 +138,13 @@ def _launch_on_modal(
                 f"a run {name!r} is on the Volume already: give another run_name, "
                 f"or continue it with resume_from={name}"
             )
-    config, launcher = replace(config, run_name=name), config.launcher
+    launcher = config.launcher
     assert isinstance(launcher, ModalLauncher)
+    if not any(override.lstrip("+").startswith("launcher.prices") for override in overrides):
+        launcher = replace(launcher, prices=current_prices(launcher.prices))
+    config = replace(config, run_name=name, launcher=launcher)
     job |= {"launcher": "modal", "submitted": now(), "submission": submission, "state": "submitted", **note}
+    job["code"] = code_version()
     call = spawn(launcher, plain(config), job)
     # so that it can be found before it starts
     record = {"config.yaml": as_yaml(config)}
@@ -153,7 +161,7 @@ def _launch_on_modal(
     limit = "no limit" if most is None else f"{most:.2f} at most"
     where = f"call {call}, about {price_per_hour(launcher):.2f} USD an hour, {limit}"
     message = _tell(name, where, f"fetch    python -m pokerlab.jobs pull {name}")
-    return _as_lines(idle_gpu(config)) + message
+    return _as_lines([*notes, *idle_gpu(config)]) + message
 
 
 def _resume_on_modal(

@@ -1,7 +1,8 @@
 """The Modal app: an image with pokerlab, a Volume with the runs, one function that trains.
 
-Deployed once and kept; a submission spawns the function with the GPU, time limit and retries that the
-launcher's config asks for. The function gets a plain, resolved config and composes nothing.
+Deployed once for each version of the code, and kept; a submission spawns the function with the GPU, time
+limit and retries that the launcher's config asks for. The function gets a plain, resolved config and
+composes nothing.
 """
 
 import os

@@ -1,17 +1,22 @@
 """Runs on Modal, as seen from here: the Volume's files, function calls, and submissions."""
 
 import io
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import modal
+from modal.config import config as modal_config
 
 from pokerlab.config.schema import ModalLauncher
 from pokerlab.errors import UserError
+from pokerlab.jobs.code_version import code_version
 from pokerlab.jobs.modal_app import APP, FUNCTION, STOPS, VOLUME, app
 from pokerlab.store.folder import RunFolder
 
@@ -25,6 +30,11 @@ def modal_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except modal.exception.AuthError as error:
+        if modal_config.get("token_id"):
+            said = " ".join(str(error).split())
+            raise UserError(
+                f"Modal rejects this token: make another with `modal token new` ({said})"
+            ) from error
         raise UserError(
             "no Modal credentials here: sign in with `modal token new`, "
             "or run on this machine with launcher=local"
@@ -33,10 +43,34 @@ def modal_errors(doing: str) -> Iterator[None]:
         raise UserError(f"Modal did not {doing}: {' '.join(str(error).split())}") from error
 
 
+def check_reachable(seconds: float = 5.0) -> None:
+    """Raises a UserError if none of Modal's servers answers; its client would try for a minute.
+
+    Whether there are credentials, and how to reach it through a proxy, is for the client to say.
+    """
+    urls = [urlsplit(url.strip()) for url in modal_config.get("server_url").split(",")]
+    if not modal_config.get("token_id") or getproxies() or any(not url.hostname for url in urls):
+        return
+    for url in urls:
+        try:
+            port = url.port or (443 if url.scheme == "https" else 80)
+            socket.create_connection((url.hostname or "", port), timeout=seconds).close()
+        except OSError as error:
+            why = error.strerror or str(error)
+        else:
+            return
+    raise UserError(f"Modal cannot be reached: {urls[-1].hostname}: {why}")
+
+
 class ModalRuns:
-    """The runs on the Volume."""
+    """The runs on the Volume.
+
+    Raises:
+        UserError: Modal cannot be reached.
+    """
 
     def __init__(self) -> None:
+        check_reachable()
         self._volume = modal.Volume.from_name(VOLUME, create_if_missing=True)
 
     def names(self) -> list[str]:
@@ -101,14 +135,24 @@ class ModalRuns:
 def is_pending(call_id: str) -> bool | None:
     """Whether a call waits, runs, or will be tried again; None: Modal cannot be reached."""
     try:
+        check_reachable()
         modal.FunctionCall.from_id(call_id).get(timeout=0)
     except TimeoutError:
         return True
-    except modal.exception.ConnectionError:
+    except (UserError, modal.exception.AuthError, modal.exception.ConnectionError):
         return None
     except Exception:  # whatever the function raised in the end
         return False
     return False
+
+
+def call_logs(call_id: str, lines: int) -> list[str]:
+    """The last lines that a call's containers printed; none if Modal does not give them."""
+    try:
+        entries = list(modal.FunctionCall.from_id(call_id).logs.tail(lines))
+    except Exception:  # it does not know the call yet, or keeps no logs of it any more
+        return []
+    return "".join(entry.message for entry in entries).splitlines()[-lines:]
 
 
 def request_stop(call_id: str) -> None:
@@ -129,18 +173,25 @@ def cancel(call_id: str, *, now: bool) -> None:
 
 
 @cache
-def deploy() -> None:
-    """Makes the app's newest version the one that is spawned; once a process."""
+def deploy() -> str:
+    """Deploys this code as an app of its own, which no other code takes the place of; once a process.
+
+    An attempt that is started again, days later perhaps, runs the code that was submitted.
+
+    Returns:
+        The app's name.
+    """
+    name = f"{APP}-{code_version().partition('+')[2]}"
     with modal.enable_output() if sys.stdout.isatty() else nullcontext(), modal_errors("take the app"):
-        app.deploy()
+        app.deploy(name=name)
+    return name
 
 
 def spawn(launcher: ModalLauncher, config: dict[str, Any], job: dict[str, Any]) -> str:
     """Calls the deployed function on what ``launcher`` asks for; returns the call's id."""
-    secret = launcher.wandb_secret
-    deploy()
+    secret, deployed = launcher.wandb_secret, deploy()
     with modal_errors("take the run"):
-        function = modal.Function.from_name(APP, FUNCTION).with_options(
+        function = modal.Function.from_name(deployed, FUNCTION).with_options(
             gpu=f"{launcher.gpu}:{launcher.gpu_count}",
             cpu=launcher.cpu,
             memory=launcher.memory,

@@ -57,6 +57,15 @@ class FoundRun:
         if self.cloud is not None:
             self.cloud.mirror(self.name, self.run.path.parent)
 
+    def output(self, lines: int) -> list[str]:
+        """What the machine of a run on Modal printed last: what there is before the run itself logs."""
+        call = self.run.read_job().get("call_id")
+        if self.cloud is None or call is None:
+            return []
+        from pokerlab.jobs.modal_client import call_logs
+
+        return call_logs(call, lines)
+
     def alive(self) -> bool | None:
         """Whether its process or call exists; None: it cannot be asked."""
         return _alive(self.run.read_job())
@@ -120,14 +129,15 @@ def all_statuses(trouble: Callable[[str], None]) -> list[Status]:
             trouble(str(error))
             return None
 
-    def look_there(name: str) -> Status | None:
-        return look(lambda: FoundRun(name, cloud.mirror(name, Path(folder), AT_A_GLANCE), cloud))
-
     there: list[Status | None] = []
     if is_signed_in():
-        cloud = modal_runs()
         with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(16) as pool:
             try:
+                cloud = modal_runs()
+
+                def look_there(name: str) -> Status | None:
+                    return look(lambda: FoundRun(name, cloud.mirror(name, Path(folder), AT_A_GLANCE), cloud))
+
                 there = list(pool.map(look_there, cloud.names()))
             except UserError as error:
                 trouble(str(error))

@@ -94,6 +94,8 @@ def status_table(status: Status) -> Table:
         ("last sign", f"{duration(status.silent_seconds)} ago"),
         ("checkpoint", status.last_checkpoint or "–"),
     ]
+    if status.code is not None:
+        rows.append(("code", status.code))
     table.add_row(Text(status.run, style="bold"), status.experiment or "")
     for name, value in rows:
         table.add_row(name, value)

@@ -51,7 +51,7 @@ JOB: Mapping[str, tuple[Check, str]] = {
     "submitted": (_moment, "a time"),
     "overrides": (_overrides, "a list of key=value"),
     **dict.fromkeys(
-        ("host", "launcher", "experiment", "sweep", "reason", "call_id", "submission", "wandb_id"),
+        ("host", "launcher", "experiment", "sweep", "reason", "call_id", "submission", "wandb_id", "code"),
         (_text, "a text"),
     ),
 }

@@ -53,6 +53,8 @@ class Status:
     last_checkpoint: str | None
     pid: int | None
     call_id: str | None
+    code: str | None
+    """The version that was submitted, if it runs elsewhere."""
     folder: str
     log: list[str] = field(default_factory=list)
 
@@ -123,6 +125,7 @@ def read_status(run: RunFolder, alive: bool | None, *, name: str, lines: int = 0
         last_checkpoint=summary.get("last_checkpoint"),
         pid=job.get("pid"),
         call_id=job.get("call_id"),
+        code=job.get("code"),
         folder=str(run.path),
         log=run.read_log(lines) if lines else [],
     )

@@ -8,15 +8,19 @@ import io
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import modal
 import pytest
-from modal.types import FileEntry, FileEntryType
+from modal.types import FileEntry, FileEntryType, LogEntry
 
+from pokerlab.errors import UserError
 from pokerlab.jobs import modal_client, places
-from pokerlab.jobs.modal_app import APP, FUNCTION, VOLUME, train_in
+from pokerlab.jobs.modal_app import FUNCTION, VOLUME, train_in
 
 
 class FakeModal:
@@ -31,12 +35,20 @@ class FakeModal:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, runs: Path, error: Exception | None = None) -> None:
         self.runs, self.error = runs, error
         self.options: dict[str, Any] = {}
+        self.called: list[str] = []
+        """The app of each call."""
         self.spawned: list[tuple[dict[str, Any], dict[str, Any]]] = []
-        self.deployed = 0
+        self.apps: list[str] = []
+        """Deployed."""
+        self.reachable = True
         self.over: dict[str, Any] = {}
         """Call → what came of it."""
         self.stops: dict[str, bool] = {}
         self.cancelled: list[tuple[str, bool]] = []
+        self.printed: dict[str, str] = {}
+        """Call → what its containers printed."""
+        self.rates: dict[str, str] = {}
+        """USD; see Modal's billing."""
         runs.mkdir(exist_ok=True)
         modal_client.deploy.cache_clear()
         monkeypatch.setattr(modal.App, "deploy", self._deploy)
@@ -44,18 +56,34 @@ class FakeModal:
         monkeypatch.setattr(modal.FunctionCall, "from_id", lambda call: _Call(self, call))
         monkeypatch.setattr(modal.Volume, "from_name", self._volume)
         monkeypatch.setattr(modal.Dict, "from_name", lambda *_, **__: _Dict(self.stops))
+        monkeypatch.setattr(modal.Workspace, "from_context", lambda: SimpleNamespace(billing=self._billing()))
+        monkeypatch.setattr(modal_client, "check_reachable", self._reach)
         monkeypatch.setattr(places, "is_signed_in", lambda: True)
 
-    def _deploy(self) -> None:
+    def _deploy(self, *, name: str) -> None:
         self._fail()
-        self.deployed += 1
+        self.apps.append(name)
+
+    def _reach(self) -> None:
+        if not self.reachable:
+            raise UserError("Modal cannot be reached: api.modal.com: no route")
+
+    def _billing(self) -> SimpleNamespace:
+        def rates() -> dict[str, Decimal]:
+            self._fail()
+            return {key: Decimal(rate) for key, rate in self.rates.items()}
+
+        return SimpleNamespace(rates=rates)
 
     def _fail(self) -> None:
         if self.error is not None:
             raise self.error
 
     def _function(self, app: str, name: str) -> "FakeModal":
-        assert (app, name) == (APP, FUNCTION)
+        assert name == FUNCTION
+        if app not in self.apps:
+            raise modal.exception.NotFoundError(app)
+        self.called.append(app)
         return self
 
     def _volume(self, name: str, **_: Any) -> "_Volume":
@@ -99,6 +127,16 @@ class _Call:
         if isinstance(result, BaseException):
             raise result
         return result
+
+    @property
+    def logs(self) -> SimpleNamespace:
+        def tail(entries: int) -> list[LogEntry]:
+            printed = self.server.printed[self.object_id].splitlines(keepends=True)
+            return [
+                LogEntry(line, datetime.now(UTC), "stdout", self.object_id, []) for line in printed[-entries:]
+            ]
+
+        return SimpleNamespace(tail=tail)
 
     def cancel(self, terminate_containers: bool = False) -> None:
         self.server.cancelled.append((self.object_id, terminate_containers))

@@ -17,7 +17,7 @@ from pokerlab.jobs import command as jobs
 from pokerlab.store.folder import RunFolder
 from pokerlab.training.restore import find_checkpoint, restore
 from pokerlab.training.start import start
-from runs.harness import KUHN, copy, trained
+from runs.harness import KUHN, command, copy, refusal, trained
 
 FILES = ("config.yaml", "job.json", "summary.json", "training_metrics.jsonl", "training.log")
 LAST, REPLAY = "checkpoints/last.ckpt", "checkpoints/replay-000002.pt"
@@ -310,6 +310,26 @@ def test_a_replay_that_lacks_something_is_refused(
     assert refused is not None
     assert "replay" in refused
     assert refused.endswith("; the one before it is outputs/damaged/checkpoints/iteration=000001.ckpt")
+
+
+def test_a_run_of_a_gpu_goes_on_here_if_it_is_asked_to(run: RunFolder) -> None:
+    text = run.config.read_text()
+    for ours, theirs in (("accelerator: cpu", "accelerator: cuda"), ("32-true", "bf16-mixed")):
+        assert ours in text
+        text = text.replace(ours, theirs)
+    run.config.write_text(text)
+    run.update_job(launcher="modal", call_id="fc-1", state="running", pid=None, host=None)
+    place = run.path.resolve().parents[1]
+    again = ("resume_from=damaged", "iterations=3")
+    if not torch.cuda.is_available():
+        for name, more in (("train", ()), ("launch", ("launcher=local",))):
+            assert refusal(name, *again, *more, cwd=place) == (
+                "trainer.accelerator='cuda' is not available here: "
+                "expected cpu, or cuda where there is a GPU; trainer=cpu trains on the CPU"
+            )
+    assert command("train", *again, "trainer=cpu", cwd=place, plots=False).code == 0
+    assert run.read_job()["state"] == "finished"
+    assert [line["iteration"] for line in run.read_metrics()] == [0, 1, 2]
 
 
 def test_a_gpu_that_is_not_here_is_named(run: RunFolder, resuming: RunConfig) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +16,9 @@ import pytest
 
 from pokerlab.config.command import compose
 from pokerlab.errors import UserError
+from pokerlab.jobs import command as jobs
+from pokerlab.jobs import modal_client
+from pokerlab.jobs.code_version import code_version
 from pokerlab.store.folder import RunFolder
 from pokerlab.training.cost import price_per_hour
 from runs.fake_modal import FakeModal
@@ -128,7 +133,7 @@ def test_a_sweep_is_deployed_once_and_each_run_is_spawned(server: FakeModal, her
     assert len({job["submission"] for job in jobs}) == 2
     assert len({job["sweep"] for job in jobs}) == 1
     assert [job["overrides"][-1] for job in jobs] == ["seed=1", "seed=2"]
-    assert server.deployed == 1
+    assert server.called == 2 * server.apps
 
 
 def test_the_secret_of_wandb_goes_along(server: FakeModal, here: Path) -> None:
@@ -197,6 +202,85 @@ def test_a_run_that_cannot_be_noted_is_cancelled(
         "the run could not be noted, and call fc-1 is cancelled: no room"
     )
     assert server.cancelled == [("fc-1", True)]
+
+
+def test_other_code_is_another_app_and_a_run_says_which_it_runs(
+    server: FakeModal, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("launch", *ON_MODAL, "run_name=run", "iterations=2", cwd=here).code == 0
+    server.run()
+    monkeypatch.setattr("pokerlab.jobs.code_version.code_version", lambda: "0.2.0+other")
+    monkeypatch.setattr("pokerlab.jobs.modal_client.code_version", lambda: "0.2.0+other")
+    modal_client.deploy.cache_clear()  # another process
+    ended = command("launch", "resume_from=run", "launcher=modal", "iterations=6", cwd=here)
+    first = code_version()
+    note = f"note     run goes on with other code, 0.2.0+other: it was trained by {first}"
+    assert ended.out.splitlines()[0] == note
+    assert server.called == [f"pokerlab-{first.partition('+')[2]}", "pokerlab-other"]
+    assert [job["code"] for _, job in server.spawned] == [first, "0.2.0+other"]
+    assert jobs.main(["status", "run"]) == 0
+    assert re.search(r"^code +0\.2\.0\+other", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_the_version_follows_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("pokerlab/jobs", "conf/game"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "constraints.txt").write_text("torch==2\n")
+    (tmp_path / "conf/game/kuhn.yaml").write_text("a: 1\n")
+    (tmp_path / "pokerlab/jobs/show.py").write_text("1\n")
+    monkeypatch.setattr("pokerlab.jobs.code_version.shipped_path", lambda name: tmp_path / name)
+    seen = [code_version.__wrapped__()]
+    (tmp_path / "pokerlab/jobs/notes.txt").touch()
+    assert code_version.__wrapped__() == seen[0]  # is not sent
+    for name, content in (
+        ("constraints.txt", "torch==3\n"), ("conf/game/kuhn.yaml", "a: 2\n"), ("pokerlab/show.py", "1\n"),
+    ):  # fmt: skip
+        (tmp_path / name).write_text(content)
+        seen.append(code_version.__wrapped__())
+    assert len(set(seen)) == 4
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+\+[0-9a-f]{10}", each) for each in seen)
+
+
+def test_modals_own_prices_count_where_they_can_be_understood(server: FakeModal, here: Path) -> None:
+    limit = "launcher.max_hours=2"
+    server.rates = {
+        "gpu_a10": "1.25",  # an hour
+        "cpu_core": "0.00001",  # a second
+        "memory": "7",  # of nothing that we know
+        "gpu_h100": "0.001",
+    }
+    price = 1.25 + 8 * 0.036 + 32 * 0.008
+    ended = command("launch", *ON_MODAL, limit, cwd=here)
+    assert f"about {price:.2f} USD an hour, {2 * price:.2f} at most" in ended.out
+    config, _ = server.spawned[-1]
+    assert config["launcher"]["prices"]["gpu"]["H100!"] == pytest.approx(3.6)
+    assert config["launcher"]["prices"]["gpu"]["T4"] == 0.59
+    ended = command("launch", *ON_MODAL, limit, "launcher.prices.gpu.A10=2", "run_name=own", cwd=here)
+    assert f"about {2 + 8 * 0.0472 + 32 * 0.008:.2f} USD an hour" in ended.out
+
+
+def test_a_rejected_token_is_not_a_missing_one(
+    server: FakeModal, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.error = modal.exception.AuthError("Token ID not found")
+    monkeypatch.setenv("MODAL_TOKEN_ID", "ak-1")
+    assert refusal("launch", *ON_MODAL, cwd=here) == (
+        "Modal rejects this token: make another with `modal token new` (Token ID not found)"
+    )
+
+
+def test_a_server_that_does_not_answer_is_said_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODAL_TOKEN_ID", "ak-1")
+    monkeypatch.setattr(modal_client, "getproxies", dict)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))  # and nobody listens
+        port = listening.getsockname()[1]
+        monkeypatch.setenv("MODAL_SERVER_URL", f"http://127.0.0.1:{port}")
+        with pytest.raises(UserError, match=r"^Modal cannot be reached: 127\.0\.0\.1: Connection refused$"):
+            modal_client.ModalRuns()
+        assert modal_client.is_pending("fc-1") is None
+        listening.listen()
+        modal_client.check_reachable()
 
 
 @pytest.mark.parametrize(
