@@ -122,6 +122,7 @@ def train_in(
         write_config(run, from_plain(config))
         run.update_job(**job)
     run.update_job(attempts=attempts + 1)
+    done = run.read_summary().get("latest_iteration")
     commit()
     try:
         try:
@@ -141,7 +142,11 @@ def train_in(
                     run.update_job(state="retrying", reason=f"{type(cause).__name__}: {cause}")
                 raise
         ended = run.read_job()
-        if ended["state"] == "stopped" and str(ended.get("reason")).startswith(TIME_LIMIT):
+        if ended["state"] == "stopped" and (limit := str(ended.get("reason"))).startswith(TIME_LIMIT):
+            if run.read_summary().get("latest_iteration") == done:  # the next attempt would get no further
+                why = f"{limit} is too short for one iteration: raise it, or lower trajectories"
+                run.update_job(state="failed", reason=why)
+                return "failed"
             run.update_job(state="retrying")
             raise AttemptEndedError
         return str(ended["state"])

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -72,20 +73,36 @@ def test_the_function_trains_and_commits(straight: RunFolder, tmp_path: Path) ->
 
 
 def test_an_attempt_ends_before_its_time_is_over_and_the_next_goes_on(
-    straight: RunFolder, tmp_path: Path
+    straight: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Modal would kill it: it saves, and fails, so that Modal tries again."""
     volume, limited = Volume(tmp_path), config("launcher=modal", "launcher.time_limit=100")
-    run, hour_ago = RunFolder(tmp_path / "run"), time.time() - 3600
+    run = RunFolder(tmp_path / "run")
+
+    def clock() -> float:
+        """An iteration that is in the metrics took a hundred seconds."""
+        return 1e9 + 100 * len(run.read_metrics())
+
+    monkeypatch.setattr("pokerlab.callbacks.cost.time", SimpleNamespace(time=clock))
     for attempts in (1, 2):
         with pytest.raises(modal_app.AttemptEndedError):
-            train_in(tmp_path, limited, JOB, volume.commit, never, since=hour_ago)
+            train_in(tmp_path, limited, JOB, volume.commit, never, since=clock())
         job = run.read_job()
         assert (job["state"], job["reason"], job["attempts"]) == ("retrying", "time_limit=100", attempts)
+        assert len(run.read_metrics()) == 2 * attempts
     train_in(tmp_path, limited, JOB, volume.commit, never)
     assert run.read_job()["state"] == "finished"
     losses = [[line["value_loss"] for line in each.read_metrics()] for each in (run, straight)]
     assert losses[0] == losses[1]
+
+
+def test_an_attempt_that_is_too_short_for_an_iteration_is_not_paid_for_again(tmp_path: Path) -> None:
+    volume, limited = Volume(tmp_path), config("launcher=modal", "launcher.time_limit=100")
+    assert train_in(tmp_path, limited, JOB, volume.commit, never, since=time.time() - 3600) == "failed"
+    job = RunFolder(tmp_path / "run").read_job()
+    assert (job["state"], job["reason"]) == (
+        "failed", "time_limit=100 is too short for one iteration: raise it, or lower trajectories",
+    )  # fmt: skip
 
 
 def test_a_retry_goes_on_from_what_was_committed(straight: RunFolder, tmp_path: Path) -> None:
