@@ -36,8 +36,7 @@ dist: $(INSTALLED)
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist
 
-# Reinstalls only when what is to be installed has changed. The pins in constraints.txt also choose the
-# torch build; a range alone would fetch the newest.
+# Reinstalls only when what is to be installed has changed, at the versions in constraints.txt.
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
