@@ -3,7 +3,7 @@
 Loops over so few numbers would not be vectorised, since arrays may overlap.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from llvmlite import ir
@@ -14,6 +14,10 @@ _intrinsic = cast(Callable[[Callable], Any], intrinsic)
 
 LANES = 16
 """Numbers that are worked on at once: a vector of AVX-512 in float32, several of a smaller processor."""
+
+
+CACHE_LINE = 64
+"""Bytes."""
 
 
 class _Vectors:
@@ -44,24 +48,135 @@ class _Vectors:
         return self._builder.mul(row, ir.Constant(row.type, LANES))
 
 
-def _on_rows(operation: str) -> Any:
-    """``operation(to, row, values, at)``: ``to[row] += values[at]``, or ``-=``, for arrays ``[n, LANES]``."""
+class _Indices:
+    """An array of unsigned integers."""
+
+    def __init__(self, context: Any, builder: Any, array_type: Any, array: Any) -> None:
+        self._builder, self._data = builder, context.make_array(array_type)(context, builder, array).data
+
+    def at(self, place: Any) -> Any:
+        """One of them."""
+        number = self._builder.load(self._builder.gep(self._data, [place]))
+        return self._builder.zext(number, ir.IntType(64))
+
+
+class _List:
+    """Rows that are added up in the order of a list."""
+
+    def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
+        self.builder = builder
+        self.to, self.values = (_Vectors(context, builder, signature.args[i], arguments[i]) for i in range(2))
+        self.members = _Indices(context, builder, signature.args[2], arguments[2])
+        self.first, self.last = arguments[3], arguments[4]
+        self.total = cgutils.alloca_once(builder, self.to.type)  # a register in the end
+
+    def value(self, place: Any) -> Any:
+        """The row that a place of the list names."""
+        return self.values.load(self.values.row(self.members.at(place)))
+
+    def in_fours(self, body: Callable[[Any, int], None]) -> None:
+        """``body(place, number)``, for four places at a time, then for what is left one by one."""
+        builder, step = self.builder, ir.Constant(self.first.type, 4)
+        fours = builder.mul(builder.sdiv(builder.sub(self.last, self.first), step), step)
+        middle = builder.add(self.first, fours)
+        for begin, end, number in ((self.first, middle, 4), (middle, self.last, 1)):
+            step = ir.Constant(self.first.type, number)
+            with cgutils.for_range_slice(builder, begin, end, step, step.type) as (place, _):
+                body(place, number)
+
+    def add_up(self, place: Any, number: int) -> list[Any]:
+        """The values from a place on, each with those before."""
+        sums = [self.value(place)]
+        for i in range(1, number):
+            value = self.value(self.builder.add(place, ir.Constant(place.type, i)))
+            sums.append(self.builder.fadd(sums[-1], value))
+        return sums
+
+
+@_intrinsic
+def sum_list(typing: Any, to: Any, values: Any, members: Any, first: Any, last: Any, row: Any) -> Any:
+    """``to[row] = the sum of values[members[i]]`` for i from ``first`` to ``last``; arrays ``[n, LANES]``."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> None:
-        to = _Vectors(context, builder, signature.args[0], arguments[0])
-        values = _Vectors(context, builder, signature.args[2], arguments[2])
-        start = to.row(arguments[1])
-        result = getattr(builder, operation)(to.load(start), values.load(values.row(arguments[3])))
-        to.store(result, start)
+        loop = _List(context, builder, signature, arguments)
+        builder.store(ir.Constant(loop.to.type, [0.0] * LANES), loop.total)
 
-    def declare(context: Any, to: Any, row: Any, values: Any, at: Any) -> Any:
-        return types.void(to, types.intp, values, types.intp), code
+        def body(place: Any, number: int) -> None:
+            sums = loop.add_up(place, number)
+            builder.store(builder.fadd(builder.load(loop.total), sums[-1]), loop.total)
+
+        loop.in_fours(body)
+        loop.to.store(builder.load(loop.total), loop.to.row(arguments[5]))
+
+    return types.void(to, values, members, types.intp, types.intp, types.intp), code
+
+
+@_intrinsic
+def add_list_up(
+    typing: Any, to: Any, values: Any, members: Any, first: Any, last: Any, row: Any, start: Any, at: Any
+) -> Any:
+    """``to[row + i] = -start[at] / 2 + the sum of values[members[first + j]]``, j to i - 1.
+
+    i to ``last - first``, inclusive; arrays ``[n, LANES]``.
+    """
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> None:
+        loop = _List(context, builder, signature, arguments)
+        given = _Vectors(context, builder, signature.args[6], arguments[6])
+        half = ir.Constant(loop.to.type, [-0.5] * LANES)
+        builder.store(builder.fmul(given.load(given.row(arguments[7])), half), loop.total)
+
+        def row(place: Any, number: int) -> Any:
+            place = builder.sub(builder.add(place, ir.Constant(place.type, number)), loop.first)
+            return loop.to.row(builder.add(arguments[5], place))
+
+        def body(place: Any, number: int) -> None:
+            before = builder.load(loop.total)
+            for i, more in enumerate(loop.add_up(place, number)):
+                after = builder.fadd(before, more)
+                loop.to.store(after, row(place, i + 1))
+            builder.store(after, loop.total)
+
+        loop.to.store(builder.load(loop.total), row(loop.first, 0))
+        loop.in_fours(body)
+
+    return types.void(to, values, members, types.intp, types.intp, types.intp, start, types.intp), code
+
+
+def _combine(signs: Sequence[int], *, own: bool) -> Any:
+    """Sums of rows of ``values``, for each of some places.
+
+    ``(to, mass, values, index, members, first, last)``: for i from ``first`` to ``last``, h = ``members[i]``,
+    and j = i - ``first``, ``to[h]`` is set to ``mass[h] ± values[index[0, j]] ± values[index[1, j]] …``; the
+    mass is left out if not ``own``. Arrays are ``[n, LANES]``; ``index`` is contiguous.
+    """
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> None:
+        to, mass, values = (_Vectors(context, builder, signature.args[i], arguments[i]) for i in range(3))
+        index, members = (_Indices(context, builder, signature.args[i], arguments[i]) for i in (3, 4))
+        array = context.make_array(signature.args[3])(context, builder, arguments[3])
+        columns, first, last = builder.extract_value(array.shape, 1), arguments[5], arguments[6]
+        step = ir.Constant(first.type, 1)
+        with cgutils.for_range_slice(builder, first, last, step, step.type) as (place, _):
+            row, at = to.row(members.at(place)), builder.sub(place, first)
+            total = mass.load(row) if own else None
+            for i, sign in enumerate(signs):
+                column = builder.add(at, builder.mul(columns, ir.Constant(columns.type, i)))
+                value = values.load(values.row(index.at(column)))
+                combine = builder.fadd if sign > 0 else builder.fsub
+                total = value if total is None else combine(total, value)
+            to.store(total, row)
+
+    def declare(
+        context: Any, to: Any, mass: Any, values: Any, index: Any, members: Any, first: Any, last: Any
+    ) -> Any:
+        return types.void(to, mass, values, index, members, types.intp, types.intp), code
 
     return _intrinsic(declare)
 
 
-add_lanes = _on_rows("fadd")
-subtract_lanes = _on_rows("fsub")
+meet_lists = _combine((1, -1, -1), own=True)
+compare_lists = _combine((1, 1, -1, -1, -1, -1), own=False)
 
 
 def _transpose(builder: Any, rows: list[Any]) -> list[Any]:
@@ -154,6 +269,21 @@ def gather_lanes(
 
 
 @_intrinsic
+def transpose_lanes(typing: Any, to: Any, row: Any, values: Any, at: Any, offset: Any) -> Any:
+    """:func:`gather_lanes` without factors."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> None:
+        taken, there = (_Vectors(context, builder, signature.args[i], arguments[i]) for i in (0, 2))
+        starts = _numbers_of(context, builder, signature.args[3], arguments[3])
+        rows = [there.load(builder.add(start, arguments[4])) for start in starts]
+        begin = taken.row(arguments[1])
+        for j, vector in enumerate(_transpose(builder, rows)):
+            taken.store(vector, builder.add(begin, ir.Constant(begin.type, j * LANES)))
+
+    return types.void(to, types.intp, values, at, types.intp), code
+
+
+@_intrinsic
 def scatter_lanes(
     typing: Any, to: Any, at: Any, offset: Any, factors: Any, lanes: Any, values: Any, row: Any
 ) -> Any:
@@ -174,3 +304,23 @@ def scatter_lanes(
                 there.store(builder.fadd(there.load(start), builder.fmul(vector, scale)), start)
 
     return types.void(to, at, types.intp, factors, types.intp, values, types.intp), code
+
+
+@_intrinsic
+def fetch(typing: Any, values: Any, first: Any, last: Any) -> Any:
+    """Asks for ``values[first:last]`` ahead of their use: into the cache of the core, not into its first."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> None:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        bits = ir.IntType(32)
+        pointer = ir.IntType(8).as_pointer()
+        ask = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), [pointer, bits, bits, bits]), "llvm.prefetch.p0i8"
+        )
+        step = CACHE_LINE // context.get_abi_sizeof(context.get_value_type(signature.args[0].dtype))
+        step = ir.Constant(arguments[1].type, step)
+        with cgutils.for_range_slice(builder, arguments[1], arguments[2], step, step.type) as (at, _):
+            there = builder.bitcast(builder.gep(data, [at]), pointer)
+            builder.call(ask, [there, bits(0), bits(2), bits(1)])
+
+    return types.void(values, types.intp, types.intp), code

@@ -43,15 +43,21 @@ def jit_in_place(function: Function) -> Function:
     return _jit(function, _nrt=False)
 
 
-def _jit(function: Function, **options: Any) -> Function:
+def jit_for_numbers(function: Function) -> Function:
+    """The same for arrays without NaN, of which the largest number is wanted."""
+    return _jit(function, _nrt=False, fastmath={"nsz", "nnan"})
+
+
+def _jit(function: Function, **given: Any) -> Function:
     if not NUMBA:
         return function
+    options = _OPTIONS | given
     try:
-        made = numba.njit(cache=True, **_OPTIONS, **options)(function)
+        made = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder can be written to
         why = "numba can keep its compiled loops in no folder"
         warn_once(f"{why}: every start compiles them (NUMBA_CACHE_DIR)")
-        made = numba.njit(**_OPTIONS, **options)(function)
+        made = numba.njit(**options)(function)
     return cast(Function, made)
 
 

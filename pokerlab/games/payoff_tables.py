@@ -18,21 +18,24 @@ FOLDED, SHOWDOWN, RUN_OUT = 0, 1, 2
 
 
 class PayoffTables(NamedTuple):
-    """``M`` payoff kernels."""
+    """``M`` payoff kernels.
 
-    kind: Ints
-    """``[M]``."""
-    first: Ints
-    """``[M]`` where in ``order`` the hands begin that the board leaves possible."""
-    last: Ints
-    """``[M]`` exclusive."""
-    order: np.ndarray
-    """``[M, H]`` hands; at a showdown by strength."""
-    end: np.ndarray
-    """``[M, H]`` where the tie group of the hand at a place ends."""
+    Hands are in lists: for each card, those that hold it, and at last all, ``N + 1`` lists. Only those hands
+    that the board leaves possible are in any; at a showdown, weaker ones come first.
+    """
+
     cards: np.ndarray
     """``[2, H]``."""
-    num_cards: int
+    kind: Ints
+    """``[M]``."""
+    members: np.ndarray
+    """``[M, 3H]`` the lists one behind the other."""
+    list_at: Ints
+    """``[M, N + 2]`` where each list begins, and the last ends."""
+    partial: np.ndarray
+    """``[M, 6, H]`` for each place of the last list, that list and those of both the hand's cards. At a
+    showdown, two of a list's partial sums, of which a list of n has n + 1: up to the hand's tie group, and
+    up to its end. Else ``[:, :3]``, the lists."""
     run_out: Ints
     """``[M]`` which of ``run_outs``."""
     run_outs: Floats
@@ -48,3 +51,5 @@ class TabledPayoffs(Protocol):
     weight: float
     """Of each pair of hands that can meet."""
     tables: PayoffTables
+    lists: PayoffTables
+    """The same without ``run_outs``."""

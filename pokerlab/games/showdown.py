@@ -9,6 +9,7 @@ with matrices of pairs take less time (:mod:`pokerlab.games.dense_payoffs`).
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from math import prod
 
 import numpy as np
@@ -16,10 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pokerlab.games.base import Ints, PayoffOperator
+from pokerlab.games.base import Bools, Ints, PayoffOperator
 from pokerlab.games.cards import Deck
 from pokerlab.games.dense_payoffs import DensePayoffs, dense_bytes
-from pokerlab.games.payoff_tables import RUN_OUT, SHOWDOWN, PayoffTables
+from pokerlab.games.payoff_tables import RUN_OUT, SHOWDOWN, Floats, PayoffTables
 from pokerlab.games.run_outs import num_run_outs, run_out_wins
 from pokerlab.loops import NUMBA
 
@@ -27,8 +28,8 @@ if NUMBA:
     from pokerlab.games import payoff_loops
 
 KINDS = 3
-ORDERED = 12
-"""Bytes that a hand takes in a kernel's order of strength and tie groups."""
+LISTED = 18
+"""Bytes that a hand takes in a kernel's lists."""
 
 
 class Kernels:
@@ -80,7 +81,7 @@ def card_payoff_bytes(deck: Deck, kind: int, board: Sequence[int], *, complete: 
         return dense_bytes(deck, kind, board, complete=complete, like=like)
     hands = deck.num_hands
     matrix = hands * payoff_loops.padded_columns(hands) * like.element_size()
-    return hands * ORDERED + (matrix if kind == RUN_OUT else 0)
+    return hands * LISTED + (matrix if kind == RUN_OUT else 0)
 
 
 def _in_loops(like: Tensor) -> bool:
@@ -100,40 +101,41 @@ class CardPayoffs:
         like: Tensor,
     ) -> None:
         self.weight, self._dtype = weight, like.dtype
+        self._deck, self._complete = deck, complete
         kinds = np.array([kind for kind, _ in kernels], dtype=np.int64)
         boards = [tuple(sorted(board)) for _, board in kernels]
         number = {board: i for i, board in enumerate(dict.fromkeys(boards))}
         self.board = np.array([number[board] for board in boards], dtype=np.int64)
         """``[M]`` numbers the different boards."""
-        possible = np.array([deck.possible(board) for board in boards], dtype=bool).reshape(
-            -1, deck.num_hands
-        )
-        count = possible.sum(-1)
-        order = np.argsort(~possible, -1, kind="stable")
-        first, end = np.zeros_like(count), np.zeros_like(order)
-        shown = np.flatnonzero(kinds == SHOWDOWN)
-        strengths = deck.strengths(np.array([boards[row] for row in shown], np.int64).reshape(-1, complete))
-        order[shown], ends = _order(strengths)
-        first[shown] = deck.num_hands - count[shown]
-        end[shown] = ends - first[shown, None]
-        dealt_out = {boards[row]: None for row in np.flatnonzero(kinds == RUN_OUT)}
-        matrix = {board: i for i, board in enumerate(dealt_out)}
-        run_outs = [  # the opponent's hand first
-            torch.from_numpy(run_out_wins(deck, board, complete)).to(like.dtype)
-            / -num_run_outs(deck, board, complete)
-            for board in dealt_out
-        ]
-        self.tables = PayoffTables(
+        self._dealt_out = tuple({boards[row]: None for row in np.flatnonzero(kinds == RUN_OUT)})
+        matrix = {board: i for i, board in enumerate(self._dealt_out)}
+        cards, members, list_at, partial = _list_hands(deck, kinds == SHOWDOWN, boards, complete)
+        self.lists = PayoffTables(
+            cards=cards,
             kind=kinds,
-            first=first,
-            last=first + count,
-            order=order.astype(np.uint32),  # unsigned: an index that cannot count from the end
-            end=end,
-            cards=deck.hands.T.astype(np.uint32),
-            num_cards=len(deck.cards),
+            members=members,
+            list_at=list_at,
+            partial=partial,
             run_out=np.array([matrix.get(board, -1) for board in boards], dtype=np.int64),
-            run_outs=payoff_loops.pad_columns(run_outs, hands=deck.num_hands, dtype=like.dtype),
+            run_outs=self._pad([]),
         )
+        """What loops need to know, without run-outs."""
+
+    @cached_property
+    def tables(self) -> PayoffTables:
+        """What loops need to know."""
+        if not self._dealt_out:
+            return self.lists
+        deck, complete = self._deck, self._complete
+        run_outs = [  # the opponent's hand first
+            torch.from_numpy(run_out_wins(deck, board, complete)).to(self._dtype)
+            / -num_run_outs(deck, board, complete)
+            for board in self._dealt_out
+        ]
+        return self.lists._replace(run_outs=self._pad(run_outs))
+
+    def _pad(self, run_outs: Sequence[Tensor]) -> Floats:
+        return payoff_loops.pad_columns(run_outs, hands=self._deck.num_hands, dtype=self._dtype)
 
     def __call__(self, reach: Tensor) -> Tensor:
         """``[..., M, K, H]`` opponent reach → the same shape."""
@@ -144,6 +146,27 @@ class CardPayoffs:
             source.numpy().dtype.type(self.weight), payoff_loops.workspace_for(self.tables, self._dtype),
         )  # fmt: skip
         return won
+
+
+def _list_hands(
+    deck: Deck, shown: Bools, boards: Sequence[tuple[int, ...]], complete: int
+) -> tuple[np.ndarray, np.ndarray, Ints, np.ndarray]:
+    """``cards``, ``members``, ``list_at``, ``partial`` of :class:`PayoffTables`; ``shown`` at showdowns."""
+    number, hands = len(boards), deck.num_hands
+    possible = np.array([deck.possible(board) for board in boards], dtype=bool).reshape(-1, hands)
+    blocked = hands - possible.sum(-1)
+    order, ends = np.argsort(~possible, -1, kind="stable"), np.zeros((number, hands), np.int64)
+    complete_boards = [board for board, is_shown in zip(boards, shown, strict=True) if is_shown]
+    strengths = deck.strengths(np.array(complete_boards, np.int64).reshape(-1, complete))
+    order[shown], ends[shown] = _order(strengths)  # those that are blocked come first
+    cards = deck.hands.T.astype(np.uint16, order="C")
+    members, partial = np.zeros((number, 3 * hands), np.uint16), np.zeros((number, 6, hands), np.uint16)
+    list_at = np.zeros((number, len(deck.cards) + 2), np.int64)
+    for row in range(number):
+        there = slice(blocked[row], hands) if shown[row] else slice(0, hands - blocked[row])
+        end = ends[row, there] - blocked[row] if shown[row] else ends[row, :0]
+        payoff_loops.list_hands(order[row, there], end, cards, members[row], list_at[row], partial[row])
+    return cards, members, list_at, partial
 
 
 def _order(strength: NDArray[np.integer]) -> tuple[Ints, Ints]:

@@ -33,6 +33,7 @@ class CFR:
         gadget: what the opponent may take instead of playing the subgames.
         cuda_graph: whether iterations on a GPU are replays of a captured one.
         leaf_precision: of the leaf evaluator's matrix products, one of ``LEAF_PRECISIONS``.
+        storage: of a game of several boards, see :class:`Solver`.
 
     Raises:
         ValueError: the forest has leaves, and there is no leaf evaluator.
@@ -51,6 +52,7 @@ class CFR:
         gadget: Gadget | None = None,
         cuda_graph: bool = True,
         leaf_precision: str = "float32",
+        storage: str = "auto",
     ) -> None:
         if gadget:
             belief = gadget.beliefs(forest, belief)
@@ -61,7 +63,7 @@ class CFR:
         self._average_leaves = average_leaves
         self._gadget, self._leaf_precision = gadget, leaf_precision
         self._prepare_leaves(leaf_evaluator)
-        self._backend = choose_backend(backend, forest.device, cuda_graph=cuda_graph)(
+        self._backend = choose_backend(backend, forest.device, cuda_graph=cuda_graph, storage=storage)(
             forest, belief, rule, alternating=alternating, gadget=gadget
         )
 

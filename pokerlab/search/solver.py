@@ -4,7 +4,7 @@ from math import inf
 
 from torch import Tensor
 
-from pokerlab.search.backends import BACKENDS
+from pokerlab.search.backends import BACKENDS, STORAGES
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.gadget import Gadget
@@ -36,6 +36,9 @@ class Solver:
             each of their operations.
         leaf_precision: what the leaf network's matrix products are rounded to: ``float32``, ``tf32`` (on a
             GPU; elsewhere float32) or ``bfloat16``.
+        storage: how the CPU keeps a game that is dealt several boards and solved to the end: ``int16``, whole
+            numbers with a scale for each public state; ``full``, with the numbers' own precision; ``auto``:
+            ``int16`` where they are float32.
 
     Raises:
         ValueError: a value is none of these.
@@ -56,6 +59,7 @@ class Solver:
         backend: str = "auto",
         cuda_graph: bool = True,
         leaf_precision: str = "float32",
+        storage: str = "auto",
     ) -> None:
         if type(memory_gb) not in (int, float) or not memory_gb > 0:
             raise ValueError(f"memory_gb must be a number above 0, got {memory_gb!r}")
@@ -70,7 +74,9 @@ class Solver:
         if leaf_precision not in LEAF_PRECISIONS:
             expected = ", ".join(LEAF_PRECISIONS)
             raise ValueError(f"leaf_precision must be one of {expected}, got {leaf_precision!r}")
-        self.leaf_precision = leaf_precision
+        if storage not in STORAGES:
+            raise ValueError(f"storage must be one of {', '.join(STORAGES)}, got {storage!r}")
+        self.leaf_precision, self.storage = leaf_precision, storage
         self.backend, self.cuda_graph = backend, cuda_graph
         self.average_leaves = leaf_beliefs == "average"
         self.rule = update_rule(rule, averaging, alpha=alpha, beta=beta, gamma=gamma)
@@ -103,6 +109,7 @@ class Solver:
             gadget=gadget,
             cuda_graph=self.cuda_graph,
             leaf_precision=self.leaf_precision,
+            storage=self.storage,
         )
         if self.warm_start and forest.num_decisions and isinstance(leaf_evaluator, Prior):
             cfr.warm_start(leaf_evaluator.strategy(forest, belief), self.warm_start)

@@ -4,21 +4,31 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from pokerlab.loops import NUMBA
 from pokerlab.search.backends.base import Backend
 from pokerlab.search.backends.tensors import TensorBackend
+from pokerlab.search.forest import Forest
+from pokerlab.search.gadget import Gadget
+from pokerlab.search.rules import UpdateRule
 
 BACKENDS = ("auto", "compiled", "tensors")
 
 
-def choose_backend(name: str, device: torch.device, *, cuda_graph: bool = True) -> Callable[..., Backend]:
+STORAGES = ("auto", "int16", "full")
+
+
+def choose_backend(
+    name: str, device: torch.device, *, cuda_graph: bool = True, storage: str = "auto"
+) -> Callable[..., Backend]:
     """A backend by name; ``auto`` is ``compiled`` on the CPU where numba works, else ``tensors``.
 
     Args:
         name: one of ``BACKENDS``.
         device: the forest's.
         cuda_graph: whether tensors on a GPU replay a captured iteration.
+        storage: one of ``STORAGES``, see :class:`~pokerlab.search.backends.blockwise.BlockwiseBackend`.
 
     Raises:
         ValueError: the name is unknown, or loops cannot be compiled for the device.
@@ -31,6 +41,23 @@ def choose_backend(name: str, device: torch.device, *, cuda_graph: bool = True) 
         raise ValueError(f"backend=compiled needs numba and the CPU as its device: {reason}")
     if name == "tensors" or not possible:
         return partial(TensorBackend, cuda_graph=cuda_graph)
+    return partial(_compiled_backend, storage)
+
+
+def _compiled_backend(
+    storage: str,
+    forest: Forest,
+    belief: Tensor,
+    rule: UpdateRule,
+    *,
+    alternating: bool,
+    gadget: Gadget | None = None,
+) -> Backend:
+    """The backend in compiled loops that suits a forest."""
+    from pokerlab.search.backends.blockwise import BlockwiseBackend, board_payoffs
     from pokerlab.search.backends.compiled import CompiledBackend
 
-    return CompiledBackend
+    payoffs = None if gadget else board_payoffs(forest, rule, alternating=alternating)
+    if payoffs:
+        return BlockwiseBackend(forest, belief, rule, payoffs, storage)
+    return CompiledBackend(forest, belief, rule, alternating=alternating, gadget=gadget)

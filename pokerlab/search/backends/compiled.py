@@ -16,7 +16,7 @@ from pokerlab.search.backends import loops
 from pokerlab.search.backends.base import LeafQuery
 from pokerlab.search.backends.packing import Floats, flatten_trees, pack_subgames
 from pokerlab.search.backends.terminals import TerminalJobs, advance_group, value_terminals
-from pokerlab.search.backends.threads import thread_pool
+from pokerlab.search.backends.threads import run_in_threads
 from pokerlab.search.forest import Forest
 from pokerlab.search.gadget import Gadget
 from pokerlab.search.rules import UpdateRule
@@ -323,18 +323,14 @@ class CompiledBackend:
 
     def _in_threads(self, bounds: Ints, work: Callable, *arguments: Any) -> None:
         """``work(begin, end, *arguments)`` between every two bounds."""
-        if len(bounds) == 2:
-            work(int(bounds[0]), int(bounds[1]), *arguments)
-            return
-        pool = thread_pool(torch.get_num_threads())
+        parts = [partial(work, *part, *arguments) for part in pairwise(bounds.tolist())]
         try:
-            pool.run([partial(work, *part, *arguments) for part in pairwise(bounds.tolist())])
-        except BaseException:  # above all KeyboardInterrupt, which threads do not hear
-            self._interrupted = True
-            thread_pool.cache_clear()
-            pool.end()
+            run_in_threads(parts, torch.get_num_threads(), self._interrupt)
+        finally:
             self._interrupted = False
-            raise
+
+    def _interrupt(self) -> None:
+        self._interrupted = True
 
     # Packed and not
 

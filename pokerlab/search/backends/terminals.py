@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pokerlab.games.base import Ints
-from pokerlab.games.payoff_loops import value_lanes
+from pokerlab.games.payoff_loops import parts_of, value_lanes
 from pokerlab.games.payoff_tables import PayoffTables, TabledPayoffs
 from pokerlab.lanes import LANES, gather_lanes, scatter_lanes
 from pokerlab.loops import jit, jit_inline
@@ -68,10 +68,8 @@ def value_terminals(
         outcomes: ``[2, slots, H]`` is set for terminals that end sequences beside other jobs' terminals.
         workspace: see :func:`pokerlab.games.payoff_loops.workspace_for`.
     """
-    hands = jobs.tables.cards.shape[1]
-    rows = (workspace.shape[0] - jobs.tables.num_cards - 1) // 2
-    mass, outcome, sums = workspace[:rows], workspace[rows : 2 * rows], workspace[2 * rows :]
-    workspace[:] = 0
+    hands = jobs.tables.partial.shape[2]
+    mass, outcome, sums = parts_of(workspace, jobs.tables)
     for job in range(first_job, last_job):
         row, begin = jobs.row[job], jobs.at[job]
         lanes = jobs.at[job + 1] - begin

@@ -51,5 +51,31 @@ class ThreadPool:
 thread_pool = cache(ThreadPool)
 """The pool of so many threads, which stays for the next solve."""
 
+
+def run_in_threads(
+    parts: Sequence[Callable[[], None]], threads: int, interrupt: Callable[[], None] = lambda: None
+) -> None:
+    """Runs all of them, in any order, in a pool; one of them, or all in one thread, without it.
+
+    Args:
+        parts: what to run.
+        threads: how many.
+        interrupt: called if this is interrupted, to make parts that have begun end early. They have when the
+            interrupt goes on.
+    """
+    if len(parts) == 1 or threads == 1:
+        for part in parts:
+            part()
+        return
+    pool = thread_pool(threads)
+    try:
+        pool.run(parts)
+    except BaseException:  # above all KeyboardInterrupt, which threads do not hear
+        interrupt()
+        thread_pool.cache_clear()
+        pool.end()
+        raise
+
+
 if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=thread_pool.cache_clear)  # the threads stay behind

@@ -1,0 +1,218 @@
+"""CFR on the CPU for one large subgame with deals, board by board."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pokerlab.games.base import Ints
+from pokerlab.games.payoff_tables import Floats, TabledPayoffs
+from pokerlab.lanes import LANES
+from pokerlab.search.backends import board_loops, board_nodes
+from pokerlab.search.backends.base import LeafQuery
+from pokerlab.search.backends.board_loops import AVERAGE, BEST, ITERATE
+from pokerlab.search.backends.boards import BoardLayout
+from pokerlab.search.backends.packing import MOST_HANDS_FOR_MATRICES
+from pokerlab.search.backends.threads import run_in_threads
+from pokerlab.search.forest import Forest
+from pokerlab.search.rules import UpdateRule
+from pokerlab.search.sampling import SampledStrategies
+
+PARTS = 16
+"""What threads share out: so many parts that they end together. However many threads there are, sums over
+deals are taken part by part: a result does not depend on their number."""
+
+
+class BlockwiseBackend:
+    """A :class:`~pokerlab.search.backends.base.Backend` that keeps regrets and sums of strategies alone.
+
+    Strategies, reach and values are found anew in every pass, board by board, in the processor's cache (see
+    :mod:`~pokerlab.search.backends.boards`). Hands that neither player believes in are left out: they have
+    the uniform strategy and no values. Players update in turn.
+
+    Args:
+        forest: one subgame.
+        belief: ``[2, 1, H]`` at its root.
+        rule: the update rule.
+        payoffs: of the forest, see :func:`board_payoffs`.
+        storage: of regrets and sums: ``int16``, whole numbers with a scale for each decision node; ``full``,
+            in the forest's dtype; ``auto``: ``int16``, if that is float32.
+    """
+
+    def __init__(
+        self, forest: Forest, belief: Tensor, rule: UpdateRule, payoffs: TabledPayoffs, storage: str = "auto"
+    ) -> None:
+        self._forest, self._rule = forest, rule
+        self._dtype = np.dtype(str(forest.dtype).removeprefix("torch."))
+        tree, beliefs = forest.trees[forest.tree_of[0]], belief[:, 0].numpy()
+        believed = tree.root_possible & (beliefs > 0).any(0)
+        self._layout = BoardLayout(
+            tree, believed, payoffs.lists, forest.payoff_kernels, payoffs.weight, self._dtype
+        )
+        self._blocks = blocks = self._layout.blocks
+        self._width, self._hands = int(blocks.width[0]), self._layout.hand[: blocks.hand_at[1]]
+        whole = storage == "int16" or (storage == "auto" and self._dtype == np.float32)
+        number = np.dtype(np.int16) if whole else self._dtype
+        self._kept = board_nodes.Kept(
+            regret=np.zeros(self._layout.size, number),
+            strategy_sum=np.zeros(self._layout.size, number),
+            regret_scale=np.ones(len(blocks.data_at), self._dtype),
+            sum_scale=np.ones(len(blocks.data_at), self._dtype),
+            limit=self._dtype.type(np.iinfo(np.int16).max if whole else 0),
+        )
+        self._root_values = self._zeros(2, len(self._hands))
+        self._top, self._rooms = self._zeros(self._layout.top_room), list[board_loops.Room]()
+        self._belief = self._zeros(2, self._width)
+        self._belief[:, : len(self._hands)] = beliefs[:, self._hands]
+        bounds = np.unique(np.linspace(1, blocks.last_child[0], PARTS + 1).round().astype(int))
+        self._parts = list(pairwise(bounds.tolist()))
+        self._values_at = int(blocks.room[0, 2])
+        self._totals = [self._zeros(len(self._top) - self._values_at) for _ in self._parts]
+        self._isomorphic: Ints | None = None
+        if tree.representative is not None:
+            place = np.zeros(forest.game.num_hands, np.int64)
+            place[self._hands] = np.arange(len(self._hands))
+            self._isomorphic = place[tree.representative[self._hands]]
+
+    def _zeros(self, *shape: int) -> Floats:
+        return torch.zeros(shape, dtype=self._forest.dtype).numpy()  # aligned to cache lines
+
+    def _make_room(self) -> board_loops.Room:
+        width, whole = int(self._blocks.width.max()), np.dtype(f"i{self._dtype.itemsize}")
+        lists = 2 * self._blocks.list_at.shape[1]
+        return board_loops.Room(
+            own=self._zeros(self._layout.room),
+            rows=self._zeros((4 + self._forest.width) * width),
+            most=self._zeros(1),
+            unsigned=np.array([np.iinfo(whole).max], whole),
+            mass=self._zeros(width, LANES),
+            outcome=self._zeros(width, LANES),
+            sums=self._zeros(3 * width + lists, LANES),
+            places=np.zeros((4, LANES), np.int64),
+            chips=self._zeros(LANES),
+        )
+
+    # What a backend does
+
+    @property
+    def strategy(self) -> Tensor:
+        return self._forest.from_edges(torch.from_numpy(self._edges(self._kept.regret, None)))
+
+    @property
+    def strategy_sum(self) -> Tensor:
+        edges = self._edges(self._kept.strategy_sum, self._kept.sum_scale)
+        return self._forest.from_edges(torch.from_numpy(edges))
+
+    def average_edges(self) -> Floats:
+        return self._edges(self._kept.strategy_sum, None)
+
+    @property
+    def root_value_sum(self) -> Tensor:
+        return self._to_roots(self._root_values)
+
+    @property
+    def plays(self) -> Tensor:
+        """Nothing: there is no gadget."""
+        return self._to_roots(0 * self._root_values)
+
+    def normalise(self, reach: Tensor, belief: Tensor) -> None:
+        """Nothing: there are no leaves."""
+
+    def start_from(self, strategy: Tensor, regret: Tensor) -> None:
+        """Sets the regrets; the strategy is the one that matches them."""
+        edges = self._forest.to_edges(regret).numpy()
+        room = self._make_room()
+        board_nodes.pack_regrets(
+            self._blocks, self._layout.edge, self._layout.hand, edges, self._kept, room.rows, room.most,
+            room.unsigned,
+        )  # fmt: skip
+
+    def run(
+        self,
+        first: int,
+        iterations: int,
+        leaf_query: LeafQuery | None = None,
+        samples: SampledStrategies | None = None,
+        *,
+        sample_averages: bool = False,
+    ) -> None:
+        for iteration in range(first, first + iterations):
+            if samples is not None and samples.is_due(iteration):
+                average = self._forest.average(self.strategy_sum) if sample_averages else self.strategy
+                samples.record(iteration, average)
+            discounts, weight = self._rule.discounts(iteration), self._rule.weight(iteration)
+            for player in (0, 1):
+                values = self._pass(ITERATE, player, *discounts, weight)
+                self._root_values[player] += self._dtype.type(weight) * values
+
+    def average_values(self) -> tuple[Tensor, Tensor]:
+        average, best = (
+            self._to_roots(np.stack([self._pass(mode, player) for player in (0, 1)]))
+            for mode in (AVERAGE, BEST)
+        )
+        return average, best
+
+    # Passes
+
+    def _pass(
+        self, mode: int, player: int, positive: float = 1.0, negative: float = 1.0, weight: float = 0.0
+    ) -> Floats:
+        """``[hands]`` the values of the player's hands at the root, in one of :mod:`.board_loops`' modes."""
+        number = self._dtype.type
+        lowest = 0.0 if self._rule.floor else -np.inf
+        what = board_loops.Pass(mode, player, *map(number, (positive, negative, lowest, weight)))
+        for who in (0, 1):
+            at = int(self._blocks.room[0, who])
+            self._top[at : at + self._width] = 1 if who == player else self._belief[who]
+        while len(self._rooms) < torch.get_num_threads():
+            self._rooms.append(self._make_room())
+        room, values = self._rooms[0], self._top[self._values_at :]
+        board_loops.go_down(0, -1, 0, self._blocks, self._kept, what, self._top, self._top, room)
+        work: Sequence[Callable[[], None]] = [
+            partial(self._walk, *part, what, total)
+            for part, total in zip(self._parts, self._totals, strict=True)
+        ]
+        run_in_threads(work, torch.get_num_threads())
+        for total in self._totals:
+            values += total
+        if self._isomorphic is not None:
+            board_loops.average_isomorphic(values, self._width, self._isomorphic, room.rows)
+        board_loops.come_up(0, 0, self._blocks, self._kept, what, self._top, room)
+        return values[: len(self._hands)].copy()
+
+    def _walk(self, first: int, last: int, what: board_loops.Pass, total: Floats) -> None:
+        room = self._rooms.pop()
+        total[:] = 0
+        board_loops.walk_blocks(first, last, self._blocks, self._kept, what, self._top, total, room)
+        self._rooms.append(room)
+
+    # As others have it
+
+    def _edges(self, numbers: np.ndarray, scale: Floats | None) -> Floats:
+        """``[E, H]`` in the tree's order: numbers, or the strategy that matches them; uniform elsewhere."""
+        edges = np.empty((len(self._layout.edge), self._forest.game.num_hands), self._dtype)
+        board_nodes.unpack_edges(
+            self._blocks, self._layout.edge, self._layout.hand, numbers,
+            self._kept.sum_scale if scale is None else scale, scale is None, edges,
+        )  # fmt: skip
+        return edges
+
+    def _to_roots(self, values: Floats) -> Tensor:
+        found = torch.zeros(2, 1, self._forest.game.num_hands, dtype=self._forest.dtype)
+        found[:, 0, torch.from_numpy(self._hands)] = torch.from_numpy(values)
+        return found
+
+
+def board_payoffs(forest: Forest, rule: UpdateRule, *, alternating: bool) -> TabledPayoffs | None:
+    """The payoffs of what :class:`BlockwiseBackend` can solve: one card game with deals; else None."""
+    if not alternating or rule.predictive or forest.num_subgames > 1 or len(forest.leaves):
+        return None
+    tree = forest.trees[forest.tree_of[0]]
+    if len(tree.boards) == 1 or forest.game.num_hands <= MOST_HANDS_FOR_MATRICES:
+        return None
+    like = torch.empty(0, dtype=forest.dtype)
+    operator = forest.game.payoff_operator(forest.payoff_kernels.tolist(), like)
+    return operator if isinstance(operator, TabledPayoffs) else None
