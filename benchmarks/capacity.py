@@ -23,6 +23,7 @@ from pokerlab.games.base import CHANCE, Game
 from pokerlab.games.parts import Variation
 from pokerlab.search.subgames import Subgames, solving_bytes
 from pokerlab.search.tree import PublicTree
+from pokerlab.selfplay.data import count_updates
 from pokerlab.selfplay.place import Place, random_stream
 from pokerlab.training.assemble import RunParts
 
@@ -149,7 +150,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     here, there = (sum(row[key] for row in rows) for key in ("seconds", "gpu_milliseconds"))
     solves = options.belief_states / examples
     parameters = sum(p.numel() for p in parts.module.parameters())
-    steps = solves / config.trajectories * config.updates
+    updates = count_updates(
+        config.updates, config.draws_per_example, config.trajectories * examples, config.batch_size
+    )
+    steps = solves / config.trajectories * updates
     operations = 6 * parameters * config.batch_size
     learning = steps * operations / options.tflops / 1e12 / 3600
     hours = solves * there / 1e3 / 3600 + learning

@@ -20,6 +20,7 @@ from benchmarks.gpu_forests import Setting, launches, repeat
 from benchmarks.gpu_solves import Row
 from benchmarks.kills import Attempt
 from benchmarks.selfplay import Clock
+from pokerlab.algorithms.rebel import POLICIES, VALUES
 from pokerlab.config.command import check_overrides
 from pokerlab.games import dense_payoffs, showdown
 from pokerlab.games.holdem import Holdem
@@ -28,7 +29,7 @@ from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import Subgames
-from pokerlab.selfplay.data import Batch
+from pokerlab.selfplay.data import Batch, count_updates
 from pokerlab.selfplay.examples import PolicyExamples, SomeExamples, ValueExamples
 from pokerlab.selfplay.place import random_stream
 from pokerlab.selfplay.sampling import TrajectorySampler
@@ -136,13 +137,14 @@ def timeline(
         learn(setting, module, data, updates, clock)
     learnt = sum(clock.seconds.values())
     more = whole.trajectories / trajectories
-    seconds = playing * more + learnt * whole.updates / updates
+    steps = count_updates(whole.updates, whole.draws_per_example, len(values) * more, whole.batch_size)
+    seconds = playing * more + learnt * steps / updates
     hours = BELIEF_STATES / (len(values) * more) * seconds / 3600
     yield [
         *shares("learning", clock, worked),
         {
             "phase": "together", "updates": updates, "ms_an_update": 1000 * learnt / updates,
-            "hours_of_learning": hours * learnt * whole.updates / updates / seconds,
+            "hours_of_learning": hours * learnt * steps / updates / seconds,
             "hours_for_60M": hours, "usd_for_60M": hours * PRICE,
         },
     ]  # fmt: skip
@@ -201,7 +203,7 @@ def learn(setting: Setting, module: Learner, data: Any, updates: int, clock: Clo
         if number == 0:
             clock.seconds.clear()
         replay = clock.time_calls("batches", lambda of: of.sample(size, draws))
-        batch = {name: replay(of) for name, of in data.replays.items()}
+        batch = {name: replay(data.replays[name]) for name in (VALUES, POLICIES)}
         batch = clock.time_calls("copies", to_device)(batch, setting.device)
         clock.time_calls("steps", take_step)(setting, module, optimiser, batch)
 
@@ -258,14 +260,15 @@ def random_examples(game: Holdem, number: int) -> tuple[ValueExamples, PolicyExa
     strategy = torch.full((number, actions, hands), 1 / actions)
     return (
         ValueExamples(features, beliefs, possible, beliefs),
-        PolicyExamples(features, beliefs, possible, legal, strategy),
+        PolicyExamples(features, beliefs, possible, legal, strategy, torch.ones(number, dtype=torch.int32)),
     )
 
 
 def resume(setting: Setting, seconds: float) -> Iterator[Row]:
     """A tiny run in a process of its own: killed after its first iteration, then resumed to its end."""
     overrides = [*setting.overrides, "profile=tiny", "workers=0", "iterations=4"]
-    overrides += ["game=river"] if setting.small else []  # no run-outs before the flop
+    # no run-outs before the flop
+    overrides += ["game=river", "selfplay.starts=null"] if setting.small else []
     with tempfile.TemporaryDirectory() as temporary:
         run, until = RunFolder(Path(temporary) / "run"), time.perf_counter() + seconds
         began = time.perf_counter()

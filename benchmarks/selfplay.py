@@ -227,8 +227,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             for phase, seconds in results["seconds"].items()
         ],
     )
+    draws = f"updates that draw each new one {config.draws_per_example:g} times"
+    updates = draws if config.updates is None else f"{config.updates:,} updates"
     report.console.print(
-        f"{config.trajectories:,} trajectories and {config.updates:,} updates of {config.batch_size:,} "
+        f"{config.trajectories:,} trajectories and {updates} of {config.batch_size:,} "
         f"examples an iteration\n{results['examples']:,.0f} new examples: "
         f"{results['examples_per_second_generation']:,.0f} a second of generation, "
         f"{results['examples_per_second']:,.0f} a second end to end\n"

@@ -455,7 +455,7 @@ def test_a_preempted_call_goes_on_by_itself(
     server: FakeModal, here: Path, say: Say, monkeypatch: pytest.MonkeyPatch, finished: RunFolder
 ) -> None:
     run = on_modal(server, here, "checkpoint_every=2")
-    generate, calls = SelfPlay.generate, 0
+    generate, calls = SelfPlay.play, 0
 
     def interrupt_once(*arguments: Any, **keywords: Any) -> Any:
         nonlocal calls
@@ -464,7 +464,7 @@ def test_a_preempted_call_goes_on_by_itself(
             raise KeyboardInterrupt
         return generate(*arguments, **keywords)
 
-    monkeypatch.setattr(SelfPlay, "generate", interrupt_once)
+    monkeypatch.setattr(SelfPlay, "play", interrupt_once)
     with pytest.raises(KeyboardInterrupt):
         server.run()
     del server.over["fc-1"]  # Modal tries again
@@ -484,7 +484,7 @@ def test_what_may_be_the_machines_fault_is_tried_again(
 ) -> None:
     run = on_modal(server, here, "iterations=2")
     with monkeypatch.context() as broken:
-        broken.setattr(SelfPlay, "generate", lambda *_, **__: 1 / 0)
+        broken.setattr(SelfPlay, "play", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             server.run()
     del server.over["fc-1"]  # Modal tries again

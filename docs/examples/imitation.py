@@ -77,6 +77,7 @@ class Teacher:
             possible=nodes.possible.bool(),
             legal=forest.by_action(forest.legal)[:, :, 0],
             strategy=forest.by_action(strategy).float(),
+            weight=torch.ones(len(nodes), dtype=torch.int32),  # each is drawn as often as any other
         )
 
     def generate(self, networks: PolicyNetwork, n: int, place: Place) -> dict[str, PolicyExamples]:

@@ -33,9 +33,11 @@ from pokerlab.learning.networks import Networks, PolicyNetwork, ValueNetwork
 from pokerlab.learning.relabelling import Relabelling
 from pokerlab.search.resolving import WAYS_TO_SEARCH
 from pokerlab.search.solver import Solver
+from pokerlab.selfplay.actors.base import Report
 from pokerlab.selfplay.data import Batch, Stream
 from pokerlab.selfplay.examples import Examples, PolicyExamples, ValueExamples
 from pokerlab.selfplay.place import Place
+from pokerlab.selfplay.starts import StartExamples, Starts
 from pokerlab.selfplay.trajectories import SelfPlay
 
 VALUES, POLICIES = "values", "policies"
@@ -56,7 +58,10 @@ class ReBeL:
         search_iterations: CFR iterations a subgame, ``T``.
         exploration: probability ε that the exploring player acts at random at a step.
         targets: value examples of one solve, see :class:`~pokerlab.selfplay.trajectories.SelfPlay`.
-        policy_examples: of a subgame and trajectory; None: all.
+        starts: share of trajectories that start on each street; None: all start at the root.
+        stored: share of those after the root that start from belief states which earlier self-play came to.
+        start_capacity: how many such belief states are kept of each street.
+        policy_examples: decision nodes of a subgame drawn for each trajectory; None: all.
         value_capacity: how many value examples are kept to learn from.
         policy_capacity: how many policy examples are.
         value_loss: ``mse`` or ``huber``.
@@ -81,6 +86,9 @@ class ReBeL:
         exploration: float = 0.25,
         targets: int = 1,
         policy_examples: int | None = None,
+        starts: Mapping[str, float] | None = None,
+        stored: float = 0.5,
+        start_capacity: int = 10_000,
         value_capacity: int,
         policy_capacity: int,
         value_loss: str = "mse",
@@ -94,6 +102,7 @@ class ReBeL:
         network_features(game)  # whatever lacks them cannot be learned
         self.game, self.solver, self.search_iterations = game, solver, search_iterations
         self._value_capacity, self._policy_capacity = value_capacity, policy_capacity
+        self._starts, self._start_capacity = Starts(game, starts, stored), start_capacity
         self._selfplay = SelfPlay(
             game,
             solver,
@@ -101,6 +110,7 @@ class ReBeL:
             exploration=exploration,
             targets=targets,
             policy_examples=policy_examples,
+            starts=self._starts,
         )
         self._module: Callable[[], ReBeLModule] = lambda: ReBeLModule(
             value_network(game),
@@ -119,10 +129,15 @@ class ReBeL:
         )
 
     def streams(self) -> Mapping[str, Stream]:
-        """The value data and the policy data."""
+        """The value data, the policy data, and belief states to start from."""
+        starts = self._starts
         return {
             VALUES: Stream(ValueExamples.none(self.game), self._value_capacity),
             POLICIES: Stream(PolicyExamples.none(self.game), self._policy_capacity),
+            **{
+                name: Stream(starts.none(), self._start_capacity, starts.shares[street] * starts.stored)
+                for street, name in starts.names.items()
+            },
         }
 
     def actor(self) -> "ReBeLActor":
@@ -161,17 +176,20 @@ class ReBeL:
         return PolicyNetworkAgent(self.game, networks.policy)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReBeLActor:
     """Self-play with the newest networks."""
 
     selfplay: SelfPlay
+    report: Report | None = None
 
-    def generate(self, networks: Networks, n: int, place: Place) -> dict[str, Examples]:
-        """Plays ``n`` trajectories from the root to the end of the game."""
+    def generate(
+        self, networks: Networks, n: int, place: Place, stored: Mapping[str, StartExamples] | None = None
+    ) -> dict[str, Examples]:
+        """Plays ``n`` trajectories to the end of the game, some of them from what is stored."""
         like = next(networks.parameters()).detach()[:0]
-        values, policies = self.selfplay.generate(networks, n, place.generator(), like)
-        return {VALUES: values, POLICIES: policies}
+        played = self.selfplay.play(networks, n, place.generator(), like, stored, self.report)
+        return {VALUES: played.values, POLICIES: played.policies, **played.starts}
 
 
 class ReBeLModule(Learner):

@@ -25,8 +25,9 @@ WHOLE = (
 """Fields that hold whole numbers; Lightning knows none."""
 FIELDS = (
     "version", "timestamp", "iteration", "value_loss", "policy_loss", "trajectories", "examples",
-    "network_updates", "checkpoint", "seconds_selfplay", "seconds_training", "learning_rate",
-    "exploitability", "exploitability_policy_net", "search_iterations", "play_throughs", "cost_usd",
+    "network_updates", "draws_per_example", "checkpoint", "seconds_selfplay", "seconds_training",
+    "learning_rate", "exploitability", "exploitability_policy_net", "search_iterations", "play_throughs",
+    "cost_usd",
 )  # fmt: skip
 """Of every line; what else is logged comes after them."""
 
@@ -53,6 +54,7 @@ class IterationNumbers(lightning.Callback):
             "trajectories": data.trajectories,
             "examples": data.new_examples,
             "network_updates": trainer.global_step,
+            "draws_per_example": data.draws_per_example,
             "seconds_selfplay": round(data.seconds, 6),
             "seconds_training": round(self._trained - self._started - data.seconds, 6),
         }

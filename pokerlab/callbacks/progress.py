@@ -52,6 +52,10 @@ class ProgressBar(lightning.Callback):
         self._started = self._trained = self._said = 0.0
         self._newest = ""
 
+    def show(self, line: str) -> None:
+        """Puts a line below the bar, until the iteration is finished."""
+        self._below.plain = line
+
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Shows the bar."""
         self._task = self._bar.add_task("", total=trainer.max_epochs, completed=trainer.current_epoch)

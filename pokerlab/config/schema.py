@@ -53,6 +53,9 @@ class SelfPlayConfig:
     exploration: Annotated[float, Range(0, 1)]
     targets: Many
     policy_examples: Many | None
+    starts: dict[str, Annotated[float, Range(0, 1)]] | None
+    stored: Annotated[float, Range(0, 1)]
+    start_capacity: Count
     value_capacity: Count
     policy_capacity: Count
     replay: Literal["memory", "disk"]
@@ -123,7 +126,8 @@ class RunConfig:
 
     iterations: Count
     trajectories: Many
-    updates: Count
+    updates: Count | None
+    draws_per_example: Above0
     workers: Annotated[int, Range(0, MOST_THREADS)]
     batch_size: Annotated[int, Range(1, MOST_BATCH)]
     resume_from: Text | None

@@ -8,13 +8,18 @@ from pokerlab.config.compose import CONF
 
 GROUPS = {"algorithm": "rebel", "actors": "processes", "optimizer": "adam", "callbacks": "none"}
 """Groups that came later, with what they would have been."""
-KEYS = {"commit_minutes": 10}
+KEYS = {"commit_minutes": 10, "draws_per_example": 6}
 """Keys that came later, likewise."""
+KEYS_OF_GROUPS = {"selfplay": {"starts": None, "stored": 0.5, "start_capacity": 10_000}}
+"""Keys of groups that came later."""
 WANDB = "pokerlab.callbacks.wandb_run.WandbRun"
 
 
 def upgrade(values: dict[str, Any]) -> dict[str, Any]:
     """A run's config as this version writes it."""
+    for group, later in KEYS_OF_GROUPS.items():
+        if isinstance(values.get(group), dict):
+            values = values | {group: later | values[group]}
     added = {name: OmegaConf.load(CONF / name / f"{choice}.yaml") for name, choice in GROUPS.items()}
     added = {name: group for name, group in added.items() if name not in values}
     whole = OmegaConf.create(values | added)

@@ -103,6 +103,39 @@ class Variation(Protocol[_State]):
         """
 
 
+@runtime_checkable
+class StreetStarts(Protocol[_State]):
+    """Streets, each begun by a deal that self-play and evaluation can start from."""
+
+    @property
+    def streets(self) -> Sequence[str]:
+        """Their names, from the root's on."""
+
+    def street(self, state: _State) -> int:
+        """Which of them a state belongs to; a deal, to the street that it begins."""
+
+    def draw_deal(self, street: int, generator: np.random.Generator) -> _State:
+        """A state where the cards of ``street``, from 1, are about to be dealt, drawn at random."""
+
+    def draw_ranges(self, state: _State, generator: np.random.Generator) -> Floats:
+        """``[2, H]`` beliefs for a state, drawn at random."""
+
+    @property
+    def code_length(self) -> int:
+        """Of :meth:`encode`."""
+
+    def encode(self, state: _State) -> Ints:
+        """``[code_length]`` a state where cards are about to be dealt: what play after it depends on."""
+
+    def decode(self, code: Ints) -> _State:
+        """A state from which play goes on as from the one that was encoded."""
+
+
+def street_names(game: Game[State]) -> tuple[str, ...]:
+    """Where play can start: at the root, and at the beginning of each street after it."""
+    return ("root", *game.streets[1:]) if isinstance(game, StreetStarts) else ("root",)
+
+
 @dataclass(frozen=True, slots=True)
 class Symmetry(Generic[State]):
     """What a game has of the same kind under different names, such as suits, up to its first chance move.

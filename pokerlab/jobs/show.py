@@ -80,6 +80,7 @@ def status_table(status: Status) -> Table:
         ("state", _state(status) + Text(f"  {status.reason or ''}")),
         ("where", f"{status.launcher or '–'}, {alive[status.alive]}"),
         ("iterations", f"{_progress(status)}{pace}{left}"),
+        ("now", status.progress or "–"),
         ("examples/s", "–" if status.examples_per_second is None else rate(status.examples_per_second)),
         ("value loss", _and_best(status.value_loss, status.best_value_loss, ".2e")),
         ("policy loss", _and_best(status.policy_loss, status.best_policy_loss, ".2e")),

@@ -33,7 +33,7 @@ class Relabelling(nn.Module):
         for name, values in examples.columns().items():
             if name == "features":
                 changed[name] = values.gather(1, features)
-            elif name != "legal":
+            elif name not in ("legal", "weight"):
                 index = hands.view(len(hands), *[1] * (values.dim() - 2), -1).expand_as(values)
                 changed[name] = values.gather(-1, index)
         return replace(examples, **changed)

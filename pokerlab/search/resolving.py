@@ -12,7 +12,8 @@ above them ended, from beliefs that depend on what is played above (:data:`WAYS_
   (:mod:`pokerlab.search.gadget`) that pays the opponent's hands what they could expect.
 """
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic
@@ -33,6 +34,9 @@ from pokerlab.search.subgames import Subgames
 
 SEARCH_ITERATION, SEARCH_AVERAGE, SEARCH_GADGET = "search_iteration", "search_average", "search_gadget"
 WAYS_TO_SEARCH = (SEARCH_ITERATION, SEARCH_AVERAGE, SEARCH_GADGET)
+
+Watch = Callable[[slice, float], None]
+"""Is told which share of the iterations is done of belief states that are solved together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,11 @@ class BeliefStates(Generic[State]):
     def root(cls, game: Game[State], like: Tensor) -> "BeliefStates[State]":
         """Where the game starts, in the device and dtype of ``like``."""
         return cls([game.root()], torch.as_tensor(game.initial_beliefs).to(like)[:, None])
+
+    @classmethod
+    def none(cls, game: Game[State], like: Tensor) -> "BeliefStates[State]":
+        """No belief states, in the device and dtype of ``like``."""
+        return cls([], like.new_empty(2, 0, game.num_hands))
 
     @classmethod
     def of(cls, states: Sequence[State], each: Sequence[BeliefState]) -> "BeliefStates[State]":
@@ -88,6 +97,8 @@ class Resolving(Generic[State]):
     """CFR iterations a subgame."""
     like: Tensor
     """A tensor with the device and dtype to search in."""
+    watch: Watch | None = None
+    """Is told about once a second."""
 
     def parts(self, frontier: BeliefStates[State], resolver: int | None = None) -> Iterator["Part[State]"]:
         """Subgames that start at the frontier, in parts that can be solved in the solver's memory.
@@ -108,7 +119,7 @@ class Resolving(Generic[State]):
             cfr = solver.start(forest, frontier.beliefs[:, place], leaf_evaluator, gadget)
             # a deal has no decisions: its value needs one iteration
             iterations = self.iterations if forest.num_decisions else 1
-            yield Part(place, cfr, iterations, expects=resolver is not None)
+            yield Part(place, cfr, iterations, expects=resolver is not None, watch=self.watch)
 
 
 @dataclass(frozen=True)
@@ -122,6 +133,7 @@ class Part(Generic[State]):
     iterations: int
     expects: bool
     """Whether it is found out what hands can expect at the leaves."""
+    watch: Watch | None = None
 
     @property
     def forest(self) -> Forest[State]:
@@ -137,7 +149,17 @@ class Part(Generic[State]):
         """Takes all iterations, and keeps ``samples`` on the way."""
         if self.expects:
             self.cfr.watch_leaves()
-        return self.cfr.run(self.iterations, samples)
+        done, more = 0, self.iterations if self.watch is None else 1
+        while done < self.iterations:
+            started = time.perf_counter()
+            self.cfr.run(more, samples)
+            done += more
+            if self.watch is not None:
+                self.watch(self.place, done / self.iterations)
+                # as many as take about a second; it makes no difference to the result where runs are cut
+                in_a_second = int(more / max(time.perf_counter() - started, 1e-6))
+                more = min(max(in_a_second, 1), self.iterations - done)
+        return self.cfr
 
     def play_iterations(self, subgame: Tensor, iteration: Tensor) -> "Play[State]":
         """Solves the subgames, and plays the strategies of chosen iterations.

@@ -1,5 +1,6 @@
 """Self-play as a Lightning data source: one iteration is one epoch."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import lightning
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from pokerlab.selfplay.actors.base import Actors
+from pokerlab.selfplay.actors.base import Actors, Reporter
 from pokerlab.selfplay.examples import Examples, SomeExamples
 from pokerlab.selfplay.place import BATCHES, Place
 from pokerlab.selfplay.replay import MemoryReplay, Replay
@@ -18,6 +19,9 @@ from pokerlab.selfplay.replay_on_disk import DiskReplay
 
 Batch: TypeAlias = dict[str, Any]
 """What one optimiser step learns from: examples of each stream, by its name."""
+MOST_UPDATES = 2**31
+GIVEN_BACK = 1
+"""Tells the draws of what self-play gets from those of batches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,21 @@ class Stream(Generic[SomeExamples]):
     """No examples; says what one looks like."""
     capacity: int
     """The most to sample from."""
+    given_back: float = 0.0
+    """How many for each trajectory self-play gets of what earlier iterations added, drawn at random: nothing
+    is learned from those. 0: none, these are learned from."""
+
+
+def count_updates(updates: int | None, draws_per_example: float, examples: float, batch_size: int) -> int:
+    """How many batches an iteration has that adds so many examples to the first stream; at least one.
+
+    Args:
+        updates: None: as many as draw each of the examples ``draws_per_example`` times.
+        draws_per_example: on average.
+        examples: how many.
+        batch_size: examples a batch.
+    """
+    return updates or max(math.ceil(draws_per_example * examples / batch_size), 1)
 
 
 class SelfPlayDataset(IterableDataset[Batch]):
@@ -38,9 +57,12 @@ class SelfPlayDataset(IterableDataset[Batch]):
         networks: gives the networks with their present weights.
         replays: of each stream, in the order in which batches are drawn.
         trajectories: games an iteration.
-        updates: batches an iteration.
+        updates: batches an iteration; None: as many as ``draws_per_example`` takes.
+        draws_per_example: how often each new example of the first stream is drawn, on average.
         batch_size: examples of each stream a batch.
         seed: of the run.
+        plan: is told the number of batches, once it is known.
+        given_back: of streams that self-play gets examples of, how many for each trajectory.
     """
 
     def __init__(
@@ -50,27 +72,50 @@ class SelfPlayDataset(IterableDataset[Batch]):
         replays: Mapping[str, Replay],
         *,
         trajectories: int,
-        updates: int,
+        updates: int | None,
+        draws_per_example: float = 6.0,
         batch_size: int,
         seed: int,
+        plan: Callable[[int], None] = lambda updates: None,
+        given_back: Mapping[str, float] | None = None,
     ) -> None:
+        if not draws_per_example > 0:
+            raise ValueError(f"draws_per_example must be positive, got {draws_per_example}")
         self.actors, self.networks, self.replays = actors, networks, replays
-        self.trajectories, self.updates, self.batch_size, self.seed = trajectories, updates, batch_size, seed
+        self.trajectories, self.batch_size, self.seed = trajectories, batch_size, seed
+        self._updates, self._draws_per_example = updates, draws_per_example
+        self._given_back, self._plan = given_back or {}, plan
         self.rank = 0
         self.iteration = 0
         """How many iterations' trajectories have been played."""
         self.new_examples = 0
-        """Examples of all streams that the latest iteration added."""
+        """Examples of all streams that are learned from that the latest iteration added."""
         self.seconds = 0.0
         """What generating them took."""
+        self.played = 0.0
+        """Share of the present iteration's trajectories that are played."""
+        self.batches = 0
+        """How many of the present iteration's batches are drawn."""
+        self.updates = updates
+        """Batches of the latest iteration; None: that is not known yet."""
+        self.draws_per_example = math.nan
+        """How often each example that the latest iteration added to the first stream is drawn, on average."""
+        if isinstance(actors, Reporter):
+            actors.report = self._report
+
+    def _report(self, share: float) -> None:
+        self.played = share
 
     def __len__(self) -> int:
-        return self.updates
+        """Batches an iteration; far too many, as long as that is not known."""
+        return self._updates or MOST_UPDATES
 
     def __iter__(self) -> Iterator[Batch]:
         started = time.perf_counter()
+        self.played, self.batches = 0.0, 0
         place = Place(self.seed, self.iteration, self.rank)
-        examples = self.actors.generate(self.networks(), self.trajectories, place)
+        stored = self._give_back()
+        examples = self.actors.generate(self.networks(), self.trajectories, place, *stored)
         if examples.keys() != self.replays.keys():
             raise ValueError(
                 f"the actor gave examples of {', '.join(examples)}, but the streams are "
@@ -78,12 +123,31 @@ class SelfPlayDataset(IterableDataset[Batch]):
             )
         for name, replay in self.replays.items():
             replay.add(examples[name])
-        self.new_examples = sum(map(len, examples.values()))
+        new = {name: len(each) for name, each in examples.items() if name not in self._given_back}
+        self.new_examples, of_first = sum(new.values()), next(iter(new.values()))
+        self.updates = count_updates(self._updates, self._draws_per_example, of_first, self.batch_size)
+        self._plan(self.updates)
+        self.draws_per_example = self.updates * self.batch_size / of_first if of_first else math.nan
         self.seconds = time.perf_counter() - started
         draws = Place(self.seed, self.iteration, self.rank, BATCHES).generator()
         self.iteration += 1
-        for _ in range(self.updates):
-            yield {name: replay.sample(self.batch_size, draws) for name, replay in self.replays.items()}
+        self.played = 1.0
+        while self.batches < self.updates:
+            self.batches += 1
+            yield {name: self.replays[name].sample(self.batch_size, draws) for name in new}
+
+    def _give_back(self) -> list[dict[str, Examples]]:
+        """What self-play gets, if any stream has something for it."""
+        if not self._given_back:
+            return []
+        draws = Place(self.seed, self.iteration, self.rank, BATCHES).generator(GIVEN_BACK)
+        return [
+            {
+                name: self.replays[name].sample(math.ceil(number * self.trajectories), draws)
+                for name, number in self._given_back.items()
+                if self.replays[name].window(self.replays[name].added)
+            }
+        ]
 
 
 class SelfPlayData(lightning.LightningDataModule):
@@ -96,7 +160,8 @@ class SelfPlayData(lightning.LightningDataModule):
         streams: of the algorithm.
         actors: generate trajectories.
         trajectories: games an iteration.
-        updates: batches an iteration.
+        updates: see :class:`SelfPlayDataset`.
+        draws_per_example: likewise.
         batch_size: examples of each stream a batch.
         newest: share of all examples that may be sampled, see :class:`Replay`.
         seed: of the run.
@@ -109,7 +174,8 @@ class SelfPlayData(lightning.LightningDataModule):
         actors: Actors,
         *,
         trajectories: int,
-        updates: int,
+        updates: int | None,
+        draws_per_example: float = 6.0,
         batch_size: int,
         newest: float,
         seed: int,
@@ -129,14 +195,22 @@ class SelfPlayData(lightning.LightningDataModule):
             self.replays,
             trajectories=trajectories,
             updates=updates,
+            draws_per_example=draws_per_example,
             batch_size=batch_size,
             seed=seed,
+            plan=self._plan,
+            given_back={name: stream.given_back for name, stream in streams.items() if stream.given_back},
         )
 
     def _networks(self) -> nn.Module:
         assert self.trainer is not None
         self.dataset.rank = self.trainer.global_rank
         return self.trainer.lightning_module.networks  # type: ignore[return-value]
+
+    def _plan(self, updates: int) -> None:
+        """Ends the iteration after so many batches: Lightning wants to know when it begins, before play."""
+        if self.trainer is not None:
+            self.trainer.fit_loop.max_batches = updates
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches come ready-made."""

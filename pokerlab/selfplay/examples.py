@@ -1,6 +1,6 @@
 """What an algorithm learns from: examples in columns. ReBeL's are value and policy examples."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import ClassVar, Self, TypeVar
 
@@ -13,11 +13,22 @@ from pokerlab.games.parts import network_features
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """``n`` examples of one kind: a dataclass of tensors ``[n, ...]``, at least one."""
+    """``n`` examples of one kind: a dataclass of tensors ``[n, ...]``, at least one.
+
+    If one of them is ``weight``, ``[n]`` int32, examples are drawn to be learned from as often as that says.
+    """
 
     distributions: ClassVar[tuple[str, ...]] = ()
     """Columns with probabilities along their last axis: half precision holds them as multiples of 1 / its
     length."""
+
+    @classmethod
+    def complete(cls, columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Stored columns, with a weight of 1 for each example if the kind has weights and they have none."""
+        if "weight" not in {field.name for field in fields(cls)} - columns.keys():
+            return dict(columns)
+        number = len(next(iter(columns.values())))
+        return {**columns, "weight": torch.ones(number, dtype=torch.int32)}
 
     def __len__(self) -> int:
         return len(next(iter(self.columns().values())))
@@ -25,6 +36,10 @@ class Examples:
     def columns(self) -> dict[str, Tensor]:
         """The tensors by their names."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def select(self, rows: slice) -> Self:
+        """Some of the examples."""
+        return type(self)(**{name: column[rows] for name, column in self.columns().items()})
 
     def to(self, device: torch.device) -> Self:
         """The examples on ``device``: Lightning calls this."""
@@ -81,6 +96,8 @@ class PolicyExamples(Examples):
     """``[n, A]`` bool."""
     strategy: Tensor
     """``[n, A, H]`` sums to 1 over actions."""
+    weight: Tensor
+    """``[n]`` int32, how many trajectories came through."""
 
     @staticmethod
     def none(game: Game) -> "PolicyExamples":
@@ -92,4 +109,5 @@ class PolicyExamples(Examples):
             possible=torch.empty(0, hands, dtype=torch.bool),
             legal=torch.empty(0, actions, dtype=torch.bool),
             strategy=torch.empty(0, actions, hands, dtype=floats),
+            weight=torch.empty(0, dtype=torch.int32),
         )

@@ -6,7 +6,7 @@ In memory this is a ring; on disk, see :mod:`pokerlab.selfplay.replay_on_disk`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Generic
 
 import torch
@@ -35,6 +35,7 @@ class Replay(ABC, Generic[SomeExamples]):
         self.added = 0
         """How many examples were ever added."""
         self._oldest = 0  # how many examples were added before the first that a restored replay has
+        self._weights: tuple[int, Tensor] | None = None  # of the window when so many were added, summed up
 
     def window(self, added: int) -> int:
         """How many examples can be sampled after ``added`` were added."""
@@ -42,7 +43,7 @@ class Replay(ABC, Generic[SomeExamples]):
         return min(self.capacity, wanted, added - self._oldest)
 
     def sample(self, size: int, generator: torch.Generator) -> SomeExamples:
-        """``size`` examples of the window, uniformly with replacement.
+        """``size`` examples of the window, by their weights or uniformly, with replacement.
 
         Raises:
             ValueError: there are none.
@@ -50,12 +51,25 @@ class Replay(ABC, Generic[SomeExamples]):
         window = self.window(self.added)
         if not window:
             raise ValueError("the replay is empty: self-play produced no examples of this kind")
-        index = self.added - window + torch.randint(window, (size,), generator=generator)
-        return self._kind(**self._read(index))
+        weights = self._summed_weights(window)
+        total = window if weights is None else int(weights[-1])
+        index = torch.randint(total, (size,), generator=generator)
+        if weights is not None:
+            index = torch.searchsorted(weights, index, right=True)
+        return self._kind(**self._read(self.added - window + index))
+
+    def _summed_weights(self, window: int) -> Tensor | None:
+        """``[window]`` the weights of each example and those before it; None: examples have none."""
+        if "weight" not in self._kind.__dataclass_fields__:
+            return None
+        if self._weights is None or self._weights[0] != self.added:
+            weights = self._read(torch.arange(self.added - window, self.added), ["weight"])["weight"]
+            self._weights = self.added, weights.long().cumsum(0)
+        return self._weights[1]
 
     @abstractmethod
-    def _read(self, index: Tensor) -> dict[str, Tensor]:
-        """Columns of the examples that ``index`` counts from the first that was ever added."""
+    def _read(self, index: Tensor, names: Collection[str] | None = None) -> dict[str, Tensor]:
+        """Columns, or some of them, of the examples that ``index`` counts from the first ever added."""
 
     @abstractmethod
     def add(self, examples: SomeExamples) -> None:
@@ -108,14 +122,16 @@ class MemoryReplay(Replay[SomeExamples]):
             self._columns[name] = larger
         self._rows = rows
 
-    def _read(self, index: Tensor) -> dict[str, Tensor]:
-        return {name: column[index % max(self._rows, 1)] for name, column in self._columns.items()}
+    def _read(self, index: Tensor, names: Collection[str] | None = None) -> dict[str, Tensor]:
+        rows = index % max(self._rows, 1)
+        return {name: self._columns[name][rows] for name in names or self._columns}
 
     def contents(self, added: int) -> dict[str, Any]:
         return {"added": added, "columns": self._read(torch.arange(added - self.window(added), added))}
 
     def restore(self, contents: Mapping[str, Any]) -> None:
-        columns: Mapping[str, Tensor] = contents["columns"]
+        columns = self._kind.complete(contents["columns"])
+        self._weights = None
         self.added = contents["added"]
         saved = len(next(iter(columns.values())))
         self._oldest = self.added - saved

@@ -5,7 +5,7 @@ mapped into memory, so the system keeps of it what it has room for. What is save
 list of chunks that the window reaches into.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,11 +72,14 @@ class DiskReplay(Replay[SomeExamples]):
             name = f"{self.name}-{self.added:012d}.pt"
             columns = pack(examples)
             write_atomically(self.folder / name, lambda file: torch.save(columns, file))
-            self._chunks.append(Chunk(name, self.added, open_chunk(self.folder / name, new)))
+            self._chunks.append(self._open(name, self.added, new))
         self.added += new
 
-    def _read(self, index: Tensor) -> dict[str, Tensor]:
-        return unpack(gather(self._chunks, index), self._kind.distributions)
+    def _open(self, name: str, first: int, examples: int) -> Chunk:
+        return Chunk(name, first, self._kind.complete(open_chunk(self.folder / name, examples)))
+
+    def _read(self, index: Tensor, names: Collection[str] | None = None) -> dict[str, Tensor]:
+        return unpack(gather(self._chunks, index, names), self._kind.distributions)
 
     def contents(self, added: int) -> dict[str, Any]:
         window = self.window(added)
@@ -92,10 +95,10 @@ class DiskReplay(Replay[SomeExamples]):
         chunks: Mapping[str, int] = contents["chunks"]
         self.added = contents["added"]
         self._oldest = self.added - contents["window"]
-        self._chunks = []
+        self._chunks, self._weights = [], None
         first = self.added - sum(chunks.values())
         for name, examples in chunks.items():
-            self._chunks.append(Chunk(name, first, open_chunk(self.folder / name, examples)))
+            self._chunks.append(self._open(name, first, examples))
             first += examples
 
 
@@ -122,17 +125,18 @@ def unpack(columns: Mapping[str, Tensor], distributions: Sequence[str]) -> dict[
     single = {
         name: column.float() if column.is_floating_point() else column for name, column in columns.items()
     }
-    for name in distributions:
+    for name in single.keys() & {*distributions}:
         single[name] /= single[name].shape[-1]
     return single
 
 
-def gather(chunks: Sequence[Chunk], index: Tensor) -> dict[str, Tensor]:
+def gather(chunks: Sequence[Chunk], index: Tensor, names: Collection[str] | None = None) -> dict[str, Tensor]:
     """Columns of the examples that ``index`` counts from the first ever added; visits each chunk once.
 
     Args:
         chunks: in order, without gaps; ``index`` points into these.
         index: any order, at least one.
+        names: of the columns; None: all.
     """
     order = index.argsort()
     ascending = index[order]
@@ -143,7 +147,8 @@ def gather(chunks: Sequence[Chunk], index: Tensor) -> dict[str, Tensor]:
         for chunk, begin, end in zip(chunks, bounds, bounds[1:], strict=False)
         if begin < end
     ]
-    place, names = order.argsort(), found[0][0].keys()
+    place = order.argsort()
+    names = found[0][0].keys() if names is None else names
     return {name: torch.cat([columns[name][rows] for columns, rows in found])[place] for name in names}
 
 

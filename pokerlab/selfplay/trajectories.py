@@ -1,25 +1,39 @@
 """Self-play: from public belief states to examples (ReBeL, arXiv 2007.13544, algorithm 1).
 
-All trajectories run in lockstep. What they share is solved once: the belief state after the same
-subgame, the same sampled iteration and the same leaf is the same, and every trajectory of a batch starts
-at the root of the game.
+All trajectories run in lockstep; those that start on a later street join when the others have come there.
+What they share is solved once: the belief state after the same subgame, the same sampled iteration and the
+same leaf is the same, and so is the root of the game.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Generic
 
 import torch
 from torch import Tensor
 
-from pokerlab.games.base import Game, State
-from pokerlab.games.parts import Variation, features_of
+from pokerlab.games.base import CHANCE, Game, State
+from pokerlab.games.parts import StreetStarts, Variation, features_of
 from pokerlab.search.best_response import strategy_values
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafEvaluator
-from pokerlab.search.resolving import BeliefStates, Part, Resolving
+from pokerlab.search.resolving import BeliefStates, Part, Resolving, Watch
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import Subgames
+from pokerlab.selfplay.actors.base import Report
 from pokerlab.selfplay.examples import PolicyExamples, ValueExamples, concatenate
 from pokerlab.selfplay.sampling import OtherBeliefs, TrajectorySampler
+from pokerlab.selfplay.starts import Start, StartExamples, Starts
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What trajectories left."""
+
+    values: ValueExamples
+    policies: PolicyExamples
+    starts: dict[str, StartExamples]
+    """Belief states at the beginnings of streets that they came to, by the names of their streams."""
 
 
 class SelfPlay(Generic[State]):
@@ -34,8 +48,9 @@ class SelfPlay(Generic[State]):
             others are what the iterations before, drawn as t* is, believed at the same leaf, valued under
             the average strategy that was found (TurboReBeL, openreview yMo7Z670f6). The root of the game
             has one belief only.
-        policy_examples: of a subgame's decision nodes, drawn at random for each trajectory that comes
-            through; None: all.
+        policy_examples: how many of a subgame's decision nodes are drawn at random for each trajectory that
+            comes through, to be an example, once at most; None: all are.
+        starts: where trajectories start; None: at the root.
     """
 
     def __init__(
@@ -47,6 +62,7 @@ class SelfPlay(Generic[State]):
         exploration: float = 0.25,
         targets: int = 1,
         policy_examples: int | None = None,
+        starts: Starts[State] | None = None,
     ) -> None:
         for name, value in (("search_iterations", search_iterations), ("targets", targets)):
             if value < 1:
@@ -56,31 +72,52 @@ class SelfPlay(Generic[State]):
         self.game, self.solver = game, solver
         self.search_iterations, self.exploration, self.targets = search_iterations, exploration, targets
         self.policy_examples = policy_examples
+        self.starts = Starts(game, None, 0) if starts is None else starts
         self._subgames = Subgames(game)
 
-    @torch.no_grad()
     def generate(
         self, leaf_evaluator: LeafEvaluator, trajectories: int, generator: torch.Generator, like: Tensor
     ) -> tuple[ValueExamples, PolicyExamples]:
-        """Plays ``trajectories`` games from the root to a terminal state.
+        """What :meth:`play` leaves to learn from."""
+        played = self.play(leaf_evaluator, trajectories, generator, like)
+        return played.values, played.policies
+
+    @torch.no_grad()
+    def play(
+        self,
+        leaf_evaluator: LeafEvaluator,
+        trajectories: int,
+        generator: torch.Generator,
+        like: Tensor,
+        stored: Mapping[str, StartExamples] | None = None,
+        report: Report | None = None,
+    ) -> Played:
+        """Plays ``trajectories`` games from where they start to a terminal state.
 
         Args:
             leaf_evaluator: the value network.
             trajectories: how many.
             generator: source of all randomness, on the CPU.
             like: a tensor with the device and dtype to search in.
+            stored: belief states to start from, by the names of their streams.
+            report: is told how far play is.
 
         Returns:
-            ``targets`` value examples for every different subgame, and for each of its decision nodes (or
-            ``policy_examples`` of them) one policy example for every trajectory that came through: the
-            policy network is to know best what is played most.
+            ``targets`` value examples for every different subgame, and one policy example for each of its
+            decision nodes, or for those that are drawn; its weight says how many trajectories came through:
+            the policy network is to know best what is played most.
         """
-        resolving = Resolving(self._subgames, self.solver, leaf_evaluator, self.search_iterations, like)
-        frontier = BeliefStates.root(self.game, like)
-        others = OtherBeliefs(torch.empty(0, dtype=torch.int64), frontier.beliefs[:, :0])
-        subgame_of = torch.zeros(trajectories, dtype=torch.int64)
+        waiting = self.starts.draw(trajectories, generator, stored or {}, like)
+        frontier = nothing = BeliefStates[State].none(self.game, like)
+        others = nobody = OtherBeliefs(torch.empty(0, dtype=torch.int64), nothing.beliefs)
+        subgame_of = torch.empty(0, dtype=torch.int64)
         values, policies = [ValueExamples.none(self.game)], [PolicyExamples.none(self.game)]
-        while True:
+        kept = {name: [self.starts.none()] for name in self.starts.names.values()}
+        while waiting or len(frontier):
+            if waiting and self._is_time(waiting[0], frontier):
+                start = waiting.pop(0)
+                subgame_of = torch.cat([subgame_of, start.subgame_of + len(frontier)])
+                frontier = BeliefStates.join([frontier, start.states])
             frontier = self._vary(frontier, generator)
             draws, draws_of_others, draws_of_nodes = (
                 torch.rand(*shape, dtype=torch.float64, generator=generator)
@@ -90,8 +127,16 @@ class SelfPlay(Generic[State]):
                     (len(subgame_of), self.policy_examples or 0),
                 )
             )
-            reached: list[BeliefStates[State]] = []
-            next_others, next_subgame = [], torch.full_like(subgame_of, -1)
+            resolving = Resolving(
+                self._subgames,
+                self.solver,
+                leaf_evaluator,
+                self.search_iterations,
+                like,
+                watch=report and self._watch(frontier, len(subgame_of) / max(trajectories, 1), report),
+            )
+            reached, next_others = [nothing], [nobody]
+            next_subgame = torch.full_like(subgame_of, -1)
             for part in resolving.parts(frontier):
                 here = (subgame_of >= part.place.start) & (subgame_of < part.place.stop)
                 local = subgame_of[here] - part.place.start
@@ -109,12 +154,43 @@ class SelfPlay(Generic[State]):
                     part.solve()
                 values += self._value_examples(part, others.within(part.place), leaf_evaluator)
                 policies.append(self._policy_examples(part, local, draws_of_nodes[here]))
-            subgame_of = next_subgame[next_subgame >= 0]
-            if not len(subgame_of):
-                break
             # in their order, so that draws do not depend on the parts
+            subgame_of = next_subgame[next_subgame >= 0]
             frontier, others = BeliefStates.join(reached), OtherBeliefs.join(next_others)
-        return concatenate(values), concatenate(policies)
+            for name, starts in self.starts.keep(frontier).items():
+                kept[name].append(starts)
+        return Played(
+            concatenate(values),
+            concatenate(policies),
+            {name: concatenate(each) for name, each in kept.items()},
+        )
+
+    def _watch(self, frontier: BeliefStates[State], underway: float, report: Report) -> Watch:
+        """Reports how far play is: by streets, or if there are none by the trajectories that are over.
+
+        Args:
+            frontier: where it is.
+            underway: share of the trajectories.
+            report: is told.
+        """
+        before, share = 1 - underway, 0.0
+        if isinstance(self.game, StreetStarts):
+            share = 1 / len(self.game.streets)
+            before = self.game.street(frontier.states[0]) * share
+            share *= self.game.actor(frontier.states[0]) != CHANCE
+        number = len(frontier)
+
+        def watch(part: slice, done: float) -> None:
+            report(before + share * (part.start + done * (part.stop - part.start)) / number)
+
+        return watch
+
+    def _is_time(self, start: Start[State], frontier: BeliefStates[State]) -> bool:
+        """Whether trajectories join: nobody is underway any more, or the others have come to their street."""
+        if not len(frontier):
+            return True
+        game = self.game
+        return isinstance(game, StreetStarts) and game.street(frontier.states[0]) == start.street
 
     def _value_examples(
         self, part: Part[State], others: OtherBeliefs, leaf_evaluator: LeafEvaluator
@@ -150,32 +226,32 @@ class SelfPlay(Generic[State]):
             draws: ``[n, policy_examples]`` uniform in [0, 1): they choose nodes.
         """
         forest, belief, strategy = part.forest, part.cfr.belief, part.average
-        chosen = self._choose_nodes(forest, subgame_of, draws)
-        # nodes that are chosen often are made once
-        different, again = chosen.unique(return_inverse=True)
-        nodes, there = forest.decisions.select(different), different.to(forest.device)
+        chosen, trajectories = self._choose_nodes(forest, subgame_of, draws)
+        nodes, there = forest.decisions.select(chosen), chosen.to(forest.device)
         reach = forest.reach(strategy, belief=belief)
         beliefs = forest.beliefs_at(nodes, reach, belief).transpose(0, 1)
         action_of = forest.action_of[:, there]
         return PolicyExamples(
-            features=nodes.features.float().cpu()[again],
-            beliefs=beliefs.float().cpu()[again],
-            possible=nodes.possible.bool().cpu()[again],
-            legal=forest.by_action(forest.legal[:, there], action_of)[:, :, 0].cpu()[again],
-            strategy=forest.by_action(strategy[:, there], action_of).float().cpu()[again],
+            features=nodes.features.float().cpu(),
+            beliefs=beliefs.float().cpu(),
+            possible=nodes.possible.bool().cpu(),
+            legal=forest.by_action(forest.legal[:, there], action_of)[:, :, 0].cpu(),
+            strategy=forest.by_action(strategy[:, there], action_of).float().cpu(),
+            weight=trajectories.int(),
         )
 
-    def _choose_nodes(self, forest: Forest, subgame_of: Tensor, draws: Tensor) -> Tensor:
-        """Decision nodes to learn from, on the CPU."""
+    def _choose_nodes(self, forest: Forest, subgame_of: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
+        """Decision nodes to learn from, each once, and how many trajectories chose it; on the CPU."""
         subgame = forest.decisions.subgame.cpu()
-        number = torch.bincount(subgame, minlength=forest.num_subgames)
         if self.policy_examples is None:
-            trajectories = torch.bincount(subgame_of, minlength=forest.num_subgames)
-            return torch.arange(len(subgame)).repeat_interleave(trajectories[subgame])
+            trajectories = torch.bincount(subgame_of, minlength=forest.num_subgames)[subgame]
+            chosen = trajectories.nonzero()[:, 0]
+            return chosen, trajectories[chosen]
+        number = torch.bincount(subgame, minlength=forest.num_subgames)
         some = number[subgame_of] > 0
         of = subgame_of[some, None]
         place = (number.cumsum(0) - number)[of] + (draws[some] * number[of]).long()
-        return subgame.argsort(stable=True)[place.flatten()]
+        return subgame.argsort(stable=True)[place.flatten()].unique(return_counts=True)
 
     def _vary(self, frontier: BeliefStates[State], generator: torch.Generator) -> BeliefStates[State]:
         game = self.game

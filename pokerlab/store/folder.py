@@ -24,7 +24,7 @@ from pokerlab.store.files import (
 )
 from pokerlab.store.lock import RunLock
 from pokerlab.store.process import find_process, process_record
-from pokerlab.store.records import JOB, SUMMARY, Check, parse, parse_line
+from pokerlab.store.records import JOB, PROGRESS, SUMMARY, Check, parse, parse_line
 
 OUTPUTS = Path("outputs")
 """Where the runs of this machine are."""
@@ -67,6 +67,11 @@ class RunFolder:
     def summary(self) -> Path:
         """The latest state, in short."""
         return self.path / "summary.json"
+
+    @property
+    def progress(self) -> Path:
+        """How far a long iteration is."""
+        return self.path / "progress.json"
 
     @property
     def log(self) -> Path:
@@ -206,6 +211,14 @@ class RunFolder:
             UserError: it is not what a run writes.
         """
         return _read_record(self.summary, SUMMARY)
+
+    def read_progress(self) -> dict[str, Any]:
+        """How far a long iteration is; empty if nothing says that.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        return _read_record(self.progress, PROGRESS)
 
     def checkpoint(self, iteration: int) -> Path:
         """The checkpoint that is kept after ``iteration`` iterations."""

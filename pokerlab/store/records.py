@@ -68,15 +68,21 @@ SUMMARY: Mapping[str, tuple[Check, str]] = {
         (_number, "a number"),
     ),
 }  # fmt: skip
+PROGRESS: Mapping[str, tuple[Check, str]] = {
+    "iteration": (_integer, "an integer"),
+    "timestamp": (_moment, "a time"),
+    **dict.fromkeys(("phase", "text"), (_text, "a text")),
+    **dict.fromkeys(("share", "rate"), (_number, "a number")),
+}
 LINE: Mapping[str, tuple[Check, str]] = {
     "iteration": (_integer, "an integer"),
     "timestamp": (_moment, "a time"),
     "checkpoint": (_text, "a text"),
     **dict.fromkeys(
         (
-            "value_loss", "policy_loss", "trajectories", "examples", "network_updates", "seconds_selfplay",
-            "seconds_training", "learning_rate", "exploitability", "exploitability_policy_net",
-            "search_iterations", "play_throughs", "cost_usd",
+            "value_loss", "policy_loss", "trajectories", "examples", "network_updates", "draws_per_example",
+            "seconds_selfplay", "seconds_training", "learning_rate", "exploitability",
+            "exploitability_policy_net", "search_iterations", "play_throughs", "cost_usd",
         ),
         (_number, "a number"),
     ),

@@ -30,6 +30,8 @@ class Status:
     """Whether its process or call exists; None: it could not be asked."""
     iterations: int
     """Finished."""
+    progress: str | None
+    """Of the present one, if it takes longer."""
     total_iterations: int | None
     value_loss: float | None
     policy_loss: float | None
@@ -95,7 +97,9 @@ def read_status(run: RunFolder, alive: bool | None, *, name: str, lines: int = 0
     pace = _seconds_per_iteration(metrics)
     total = summary.get("total_iterations")
     evaluated = [line["exploitability"] for line in metrics if line.get("exploitability") is not None]
-    updated = summary.get("last_updated")
+    running = state in GOING_ON
+    progress = run.read_progress() if running else {}
+    updated = max(filter(None, (summary.get("last_updated"), progress.get("timestamp"))), default=None)
     return Status(
         run=name,
         launcher=job.get("launcher"),
@@ -106,6 +110,7 @@ def read_status(run: RunFolder, alive: bool | None, *, name: str, lines: int = 0
         reason=job.get("reason") or ("its process is gone" if state != job.get("state") else None),
         alive=alive,
         iterations=finished,
+        progress=progress.get("text") if running and progress.get("iteration") == finished else None,
         total_iterations=total,
         value_loss=last.get("value_loss"),
         policy_loss=last.get("policy_loss"),

@@ -135,6 +135,7 @@ class RunParts:
                 _with_methods(actors, Actors, "actors"),
                 trajectories=config.trajectories,
                 updates=config.updates,
+                draws_per_example=config.draws_per_example,
                 batch_size=config.batch_size,
                 newest=play.newest,
                 seed=config.seed,

@@ -45,7 +45,10 @@ def _read(path: Path, columns: Columns | None) -> dict[str, Any]:
         raise UserError(f"{replay} is not a replay")
     if columns is not None and (
         contents.keys() != columns.keys()
-        or any(set(contents[name].get("columns", columns[name])) != columns[name] for name in columns)
+        or any(  # examples of earlier versions have no weights
+            set(contents[name].get("columns", columns[name])) | (columns[name] & {"weight"}) != columns[name]
+            for name in columns
+        )
     ):
         raise UserError(f"{replay} is a replay of other examples")
     for name, examples in chunk_files(contents).items():

@@ -19,6 +19,7 @@ from rich.table import Table
 from pokerlab.callbacks.checkpoint import RunCheckpoint, RunCheckpointIO
 from pokerlab.callbacks.cost import CostGuard
 from pokerlab.callbacks.guarded_logger import GuardedLogger
+from pokerlab.callbacks.iteration_progress import IterationProgress
 from pokerlab.callbacks.metrics import IterationNumbers, MetricsFile, RunState
 from pokerlab.callbacks.progress import ProgressBar
 from pokerlab.config.schema import ModalLauncher
@@ -110,7 +111,9 @@ def _train(began: Start, saved: Callable[[], None] | None, since: float) -> floa
             saved=saved,
         )
         measuring = [IterationNumbers(), parts.evaluation, cost]
-        watching = [*measuring, ProgressBar(console), *callbacks(config), RunState(metrics), checkpoints]
+        bar = ProgressBar(console)
+        within = IterationProgress(run, bar.show)
+        watching = [within, *measuring, bar, *callbacks(config), RunState(metrics), checkpoints]
         run.update_job(state="running", reason=None, **process_record(os.getpid()))
         if config.trainer.compile:
             parts.compile()
@@ -127,7 +130,7 @@ def _trainer(
     return lightning.Trainer(
         max_epochs=config.iterations,
         limit_train_batches=config.updates,
-        log_every_n_steps=config.updates,
+        log_every_n_steps=config.updates or 50,
         accelerator=config.trainer.accelerator,
         devices=1,
         precision=config.trainer.precision,

@@ -203,7 +203,7 @@ class KeepsChunks(lightning.Callback):
             self.counts.append(len(chunks(self.run)))
 
 
-SMALL = (*DISK, "selfplay.value_capacity=50", "selfplay.policy_capacity=50", "selfplay.newest=1")
+SMALL = (*DISK, "selfplay.value_capacity=50", "selfplay.policy_capacity=12", "selfplay.newest=1")
 
 
 def test_only_chunks_that_a_checkpoint_needs_are_kept(run: RunFolder) -> None:

@@ -39,7 +39,9 @@ def examples(n: int = 8, seed: int = 0) -> Batch:
     policies = strategy / strategy.sum(1, keepdim=True)
     return {
         "values": ValueExamples(features, beliefs, possible, values),
-        "policies": PolicyExamples(features, beliefs, possible, legal, policies),
+        "policies": PolicyExamples(
+            features, beliefs, possible, legal, policies, torch.ones(n, dtype=torch.int32)
+        ),
     }
 
 

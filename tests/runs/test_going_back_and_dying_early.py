@@ -33,7 +33,7 @@ from runs.harness import (
 )
 
 HERE = "outputs/run/checkpoints"
-PLAYING = "pokerlab.selfplay.trajectories:SelfPlay.generate"
+PLAYING = "pokerlab.selfplay.trajectories:SelfPlay.play"
 LEARNING = "pokerlab.learning.module:Learner.training_step"
 
 

@@ -25,7 +25,7 @@ ON_DISK = (
     "selfplay.value_capacity=60", "selfplay.policy_capacity=60",
 )  # fmt: skip
 EVERY_TWO = ("checkpoint_every=2", "commit_every=2")
-PLAYING = "pokerlab.selfplay.trajectories:SelfPlay.generate"
+PLAYING = "pokerlab.selfplay.trajectories:SelfPlay.play"
 LEARNING = "pokerlab.learning.module:Learner.training_step"
 EVALUATING = "pokerlab.evaluation.exact:search_policy"
 MEASURED = "pokerlab.callbacks.progress:ProgressBar.on_train_epoch_end"  # after metrics, before checkpoint

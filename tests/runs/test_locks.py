@@ -29,7 +29,7 @@ from runs.harness import (
     trained,
 )
 
-PLAYING = "pokerlab.selfplay.trajectories:SelfPlay.generate"
+PLAYING = "pokerlab.selfplay.trajectories:SelfPlay.play"
 HOLDING = (
     "import sys; from pathlib import Path; from pokerlab.store.lock import RunLock\n"
     "lock = RunLock(Path(sys.argv[1]), *map(int, sys.argv[2:])); print('held', flush=True); input()"

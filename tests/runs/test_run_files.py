@@ -25,6 +25,7 @@ METRICS: Fields = {
     "examples": (int,),
     "network_updates": (int,),
     "checkpoint": (str, NONE),
+    "draws_per_example": (float, NONE),
     "seconds_selfplay": (float,),
     "seconds_training": (float,),
     "learning_rate": (float,),

@@ -143,7 +143,7 @@ def test_memory_that_does_not_suffice_is_one_line(tmp_path: Path, monkeypatch: p
         while_solving.setattr("pokerlab.solve.solve_spot", lacking)
         ended = command("solve", *SPOT, cwd=tmp_path)
     assert (ended.code, ended.err) == (1, "error: out of memory: 80 bytes more are needed\n")
-    monkeypatch.setattr("pokerlab.selfplay.trajectories.SelfPlay.generate", lacking)
+    monkeypatch.setattr("pokerlab.selfplay.trajectories.SelfPlay.play", lacking)
     ended = command("train", *KUHN, "run_name=run", cwd=tmp_path)
     assert (ended.code, ended.err) == (1, "")
     assert ended.out.splitlines()[-1].endswith("failed: out of memory: 80 bytes more are needed")

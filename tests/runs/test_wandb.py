@@ -175,7 +175,7 @@ def test_the_end_is_told(run: RunFolder, content: list[dict[str, Any]]) -> None:
 
 
 def test_a_stopped_run_goes_on_under_its_id(tmp_path: Path) -> None:
-    at = Moment("pokerlab.selfplay.trajectories:SelfPlay.generate", 4)
+    at = Moment("pokerlab.selfplay.trajectories:SelfPlay.play", 4)
     assert interrupted(at, SIGTERM, *OFFLINE, "run_name=run", cwd=tmp_path) == 130
     assert command("train", "resume_from=run", cwd=tmp_path).code == 0
     first, second = records(RunFolder(tmp_path / "outputs/run"))

@@ -16,6 +16,7 @@ from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.gadget import Gadget
 from pokerlab.search.leaves import LeafEvaluator, LeafValues
+from pokerlab.search.resolving import Part
 from pokerlab.search.rules import RULES
 from pokerlab.search.sampling import SampledStrategies
 from pokerlab.search.solver import Solver
@@ -99,11 +100,23 @@ class NoValues:
         return torch.zeros_like
 
 
+class RepeatingSelfPlay(SelfPlay):
+    """Repeats a node's policy example for every trajectory that came through, so that they can be counted."""
+
+    def _policy_examples(self, part: Part, subgame_of: Tensor, draws: Tensor) -> PolicyExamples:
+        once = super()._policy_examples(part, subgame_of, draws)
+        return PolicyExamples(
+            **{name: column.repeat_interleave(once.weight, 0) for name, column in once.columns().items()}
+        )
+
+
 def scripted_play(
     game: Game, script: Script, trajectories: int, *, iterations: int = 1, exploration: float = 0.0
 ) -> Examples:
-    """Trajectories whose every strategy is known, in float64."""
-    selfplay = SelfPlay(game, ScriptedSolver(script), search_iterations=iterations, exploration=exploration)
+    """Trajectories whose every strategy is known, in float64; each has its policy examples."""
+    selfplay = RepeatingSelfPlay(
+        game, ScriptedSolver(script), search_iterations=iterations, exploration=exploration
+    )
     return selfplay.generate(NoValues(), trajectories, random_stream(0), DOUBLE)
 
 

@@ -163,9 +163,11 @@ def test_small_beliefs_of_many_hands_keep_their_bits() -> None:
         possible=torch.ones(1, 1326, dtype=torch.bool),
         legal=torch.tensor([[True, False]]),
         strategy=torch.rand(1, 2, 1326),
+        weight=torch.tensor([70_001], dtype=torch.int32),
     )
     halves = pack(examples)
-    assert {column.dtype for column in halves.values()} == {torch.float16, torch.bool}
+    assert {column.dtype for column in halves.values()} == {torch.float16, torch.bool, torch.int32}
+    assert torch.equal(halves["weight"], examples.weight)
     back = unpack(halves, examples.distributions)
     assert torch.equal(back["beliefs"][0, 0], beliefs[0, 0])  # a uniform one is exact
     torch.testing.assert_close(back["beliefs"], beliefs, rtol=2**-10, atol=0)

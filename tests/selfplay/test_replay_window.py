@@ -1,5 +1,7 @@
 """The replay against a plain list of everything that was ever added."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,8 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pokerlab.games.kuhn import Kuhn
-from pokerlab.selfplay.examples import ValueExamples
-from pokerlab.selfplay.replay import MemoryReplay
+from pokerlab.selfplay.examples import PolicyExamples, ValueExamples
+from pokerlab.selfplay.replay import MemoryReplay, Replay
+from pokerlab.selfplay.replay_on_disk import DiskReplay
 
 NONE = ValueExamples.none(Kuhn())
 SIZES = st.lists(st.integers(0, 12), min_size=1, max_size=12)
@@ -216,3 +219,66 @@ def test_a_capacity_below_one_is_refused(capacity: int) -> None:
 def test_a_share_that_is_none_is_refused(newest: float) -> None:
     with pytest.raises(ValueError, match="newest must lie above 0 and up to 1, got"):
         MemoryReplay(NONE, capacity=1, newest=newest)
+
+
+WEIGHTS = torch.tensor([1, 0, 6, 3], dtype=torch.int32)
+
+
+def weighted(first: int) -> PolicyExamples:
+    """One for each of ``WEIGHTS``, told apart by their feature."""
+    number = len(WEIGHTS)
+    return PolicyExamples(
+        features=torch.arange(first, first + number)[:, None].float(),
+        beliefs=torch.full((number, 2, 3), 1 / 3),
+        possible=torch.ones(number, 3, dtype=torch.bool),
+        legal=torch.ones(number, 2, dtype=torch.bool),
+        strategy=torch.full((number, 2, 3), 1 / 2),
+        weight=WEIGHTS,
+    )
+
+
+def empty_replay(folder: Path | None, capacity: int) -> Replay[PolicyExamples]:
+    none = PolicyExamples(**{name: column[:0] for name, column in weighted(0).columns().items()})
+    if folder is None:
+        return MemoryReplay(none, capacity=capacity)
+    return DiskReplay(none, folder, "policies", capacity=capacity)
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_examples_are_drawn_as_often_as_their_weights_say(on_disk: bool, tmp_path: Path) -> None:
+    replay = empty_replay(tmp_path if on_disk else None, capacity=8)
+    for iteration in range(3):  # the first four fall out of the window
+        replay.add(weighted(4 * iteration))
+    drawn = replay.sample(20_000, torch.Generator().manual_seed(1))
+    found = torch.bincount(drawn.features[:, 0].long(), minlength=12)
+    expected = torch.cat([torch.zeros(4), WEIGHTS, WEIGHTS]) / 20
+    assert not found[:4].any()
+    assert not found[[5, 9]].any()
+    assert (
+        (found / 20_000 - expected).abs() < 4.5 * (expected * (1 - expected) / 20_000).sqrt() + 1e-9
+    ).all()
+    # so it is after a resume
+    again = empty_replay(tmp_path if on_disk else None, capacity=8)
+    again.restore(replay.contents(12))
+    same = again.sample(20_000, torch.Generator().manual_seed(1))
+    assert torch.equal(same.features, drawn.features)
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_stored_examples_without_weights_are_drawn_alike(on_disk: bool, tmp_path: Path) -> None:
+    """What versions wrote that repeated an example for every trajectory."""
+    replay = empty_replay(tmp_path if on_disk else None, capacity=8)
+    replay.add(weighted(0))
+    contents = replay.contents(4)
+    if on_disk:
+        (chunk,) = tmp_path.iterdir()
+        columns = torch.load(chunk, weights_only=True)
+        del columns["weight"]
+        torch.save(columns, chunk)
+    else:
+        del contents["columns"]["weight"]
+    again = empty_replay(tmp_path if on_disk else None, capacity=8)
+    again.restore(contents)
+    drawn = again.sample(4000, torch.Generator().manual_seed(1))
+    assert torch.equal(drawn.weight, torch.ones(4000, dtype=torch.int32))
+    assert (torch.bincount(drawn.features[:, 0].long()) > 850).all()

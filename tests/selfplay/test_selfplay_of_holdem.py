@@ -51,13 +51,20 @@ def test_the_result_does_not_depend_on_how_a_forest_is_split() -> None:
     torch.testing.assert_close(whole.values[believed], split.values[believed])
 
 
-def test_so_many_policy_examples_a_subgame_and_trajectory() -> None:
-    _, drawn = play()
-    _, every = play(policy_examples=None)
-    assert len(drawn) % 2 == 0
-    assert len(drawn) < len(every)
-    known = {tuple(row) for row in every.features.numpy().round(4).tolist()}
-    assert {tuple(row) for row in drawn.features[:60].numpy().round(4).tolist()} <= known  # the first street
+def test_policy_examples_are_so_many_a_subgame_and_trajectory_each_once() -> None:
+    (_, drawn), (_, every) = play(), play(policy_examples=None)
+    rows, known = (
+        [
+            tuple(row)
+            for row in torch.cat([each.features, each.strategy.flatten(1)], 1).numpy().round(4).tolist()
+        ]
+        for each in (drawn, every)
+    )
+    root = every.features[:, 3 + 4] == 1  # the first street: one subgame, 60 draws of its decisions
+    assert len(set(rows)) == len(rows) < len(known) == len(set(known))
+    assert int(root.sum()) - 1 <= int((drawn.features[:, 3 + 4] == 1).sum()) <= int(root.sum())
+    first = int(root.sum())
+    assert set(rows) & set(known[:first]) == {row for row in rows if row[3 + 4] == 1}
 
 
 def module(*, relabel: bool) -> ReBeLModule:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from scripted import DOUBLE, Examples, joint_beliefs, with_features
+from scripted import DOUBLE, Examples, RepeatingSelfPlay, joint_beliefs, with_features
 from torch import Tensor
 
 from pokerlab.games.base import Game
@@ -128,8 +128,11 @@ def test_a_hand_that_nobody_believes_in_has_the_value_of_holding_it() -> None:
 
 
 @pytest.mark.parametrize("game", [Kuhn(depth_limit=1), Kuhn(depth_limit=2)])
-def test_kuhn_has_a_policy_example_for_each_trajectory_and_decision_node(game: Kuhn) -> None:
-    _, policies = play(game, 300)
+def test_kuhn_has_a_policy_example_for_each_trajectory_and_decision_node_where_they_are_repeated(
+    game: Kuhn,
+) -> None:
+    selfplay = RepeatingSelfPlay(game, Solver(), search_iterations=8)
+    _, policies = selfplay.generate(network(game), 300, random_stream(0), DOUBLE)
     number = {
         line: int(with_features(policies, game, KuhnState(line)).sum()) for line in ((), (0,), (1,), (0, 1))
     }
@@ -143,11 +146,22 @@ def test_kuhn_has_a_policy_example_for_each_trajectory_and_decision_node(game: K
         assert number[0,] == number[1,] == 300
 
 
-def test_leduc_counts_examples_by_subgame_and_trajectory() -> None:
+@EVERYWHERE
+def test_each_decision_of_each_solve_is_one_policy_example(game: Game) -> None:
+    values, policies = play(game, 300)
+    if isinstance(game, Leduc):
+        deals = int((values.features[:, DEAL] == 1).sum())
+        assert len(policies) == DECISIONS_A_ROUND * (len(values) - deals)
+    else:
+        root = {1: 1, 2: 3, None: 4}[game.depth_limit]  # type: ignore[attr-defined]
+        assert len(policies) == root + len(values) - 1  # later subgames of Kuhn have one
+
+
+def test_leduc_counts_examples_by_subgame() -> None:
     n, game = 400, GAMES["leduc after deal"]
     values, policies = play(game, n)
     second = policies.features[:, ROUND] == 1
-    assert (~second).sum() == DECISIONS_A_ROUND * n
+    assert (~second).sum() == DECISIONS_A_ROUND
     starts = second & (policies.features[:, 12] == 0) & (policies.features[:, 0] == 1)
     starts &= policies.features[:, 10] == policies.features[:, 11]  # nobody has raised or called a raise
     reached = int(starts.sum())
@@ -156,7 +170,7 @@ def test_leduc_counts_examples_by_subgame_and_trajectory() -> None:
     # whoever starts a subgame learns from its solve
     rows = torch.cat([policies.features[starts], policies.beliefs[starts].flatten(1)], 1)
     solved = torch.cat([values.features, values.beliefs.flatten(1)], 1)[values.features[:, ROUND] == 1]
-    assert len(solved) == len(values) - 1 < reached
+    assert len(solved) == len(values) - 1 == reached
     assert torch.equal(solved.unique(dim=0), rows.unique(dim=0))
 
 

@@ -10,6 +10,7 @@ payoff is the average over all ways to deal the rest of the board.
 """
 
 from pokerlab.games.holdem.names import HoldemNames
+from pokerlab.games.holdem.starts import HoldemStarts
 from pokerlab.games.holdem.state import HoldemState
 from pokerlab.games.holdem.streets import HoldemStreets
 from pokerlab.games.holdem.symmetry import HoldemSymmetry
@@ -18,7 +19,7 @@ from pokerlab.games.holdem.table import HoldemTable
 __all__ = ["Holdem", "HoldemState"]
 
 
-class Holdem(HoldemStreets, HoldemSymmetry, HoldemNames, HoldemTable):
+class Holdem(HoldemStreets, HoldemSymmetry, HoldemStarts, HoldemNames, HoldemTable):
     """No-limit hold'em.
 
     Args:

@@ -1,10 +1,13 @@
 """Who plays, and where: an algorithm's actor plays; actors are the places where it does."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from pokerlab.selfplay.examples import Examples
 from pokerlab.selfplay.place import Place
+
+Report = Callable[[float], None]
+"""Is told which share of the work is done, as often as one likes."""
 
 
 @runtime_checkable
@@ -18,8 +21,20 @@ class Actor(Protocol):
             networks: the module's, with the newest weights; on the device to play on.
             n: how many trajectories.
             place: all randomness comes from its generator.
+
+        An algorithm whose streams have examples that self-play gets back
+        (:class:`~pokerlab.selfplay.data.Stream`) has an actor that takes a fourth argument: of each of those
+        streams, examples that earlier iterations added.
         """
         ...
+
+
+@runtime_checkable
+class Reporter(Protocol):
+    """An actor, or actors, that tell how far they are."""
+
+    report: Report | None
+    """Is told; None: nobody is."""
 
 
 @runtime_checkable
@@ -30,7 +45,8 @@ class Actors(Protocol):
     """
 
     def generate(self, networks: Any, n: int, place: Place) -> Mapping[str, Examples]:
-        """The examples of ``n`` trajectories that all workers play together, see :class:`Actor`."""
+        """The examples of ``n`` trajectories that all workers play together, see :class:`Actor`; takes a
+        fourth argument as that does, to be divided among the workers."""
         ...
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from pokerlab.selfplay.actors.base import Actor
+from pokerlab.selfplay.actors.base import Actor, Report, Reporter
 from pokerlab.selfplay.examples import Examples
 from pokerlab.selfplay.place import Place
 
@@ -18,10 +18,15 @@ class Here:
 
     def __init__(self, actor: Actor) -> None:
         self.actor = actor
+        self.report: Report | None = None
 
-    def generate(self, networks: nn.Module, n: int, place: Place) -> Mapping[str, Examples]:
+    def generate(
+        self, networks: nn.Module, n: int, place: Place, *stored: Mapping[str, Examples]
+    ) -> Mapping[str, Examples]:
         """Plays ``n`` trajectories."""
-        return self.actor.generate(networks, n, place)
+        if isinstance(self.actor, Reporter):
+            self.actor.report = self.report
+        return self.actor.generate(networks, n, place, *stored)
 
     def close(self) -> None:
         """Nothing was started."""

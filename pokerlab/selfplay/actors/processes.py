@@ -7,6 +7,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pokerlab.selfplay.actors.base import Actor
+from pokerlab.selfplay.actors.base import Actor, Report, Reporter
 from pokerlab.selfplay.actors.here import Here
 from pokerlab.selfplay.examples import Examples, concatenate
 from pokerlab.selfplay.place import Place
@@ -49,25 +50,28 @@ class Processes:
         if workers < 0:
             raise ValueError(f"workers must not be negative, got {workers}")
         self.actor, self.workers = actor, workers
+        self.report: Report | None = None
         self._running: list[_Worker] = []
         self._shared: Any = None  # a copy of the networks, whose weights all workers read
 
-    def generate(self, networks: nn.Module, n: int, place: Place) -> Share:
-        """Plays ``n`` trajectories.
+    def generate(self, networks: nn.Module, n: int, place: Place, *stored: Mapping[str, Examples]) -> Share:
+        """Plays ``n`` trajectories; each worker gets its part of what is stored.
 
         Raises:
             WorkerDiedError: a process was killed, or ran out of memory.
             Exception: what a worker raised, with the worker's traceback as a note.
         """
         if not self.workers:
-            return Here(self.actor).generate(networks, n, place)
+            here = Here(self.actor)
+            here.report = self.report
+            return here.generate(networks, n, place, *stored)
         shares = [len(share) for share in np.array_split(np.arange(n), self.workers)]
         try:
             if not self._running:
                 self._start(networks)
             # nobody reads these now: workers compute only while this process waits for their answers
             self._shared.load_state_dict(networks.state_dict())
-            answers = self._ask(shares, place)
+            answers = self._ask(shares, place, stored)
         except BaseException:  # above all KeyboardInterrupt
             self.close()
             raise
@@ -89,21 +93,31 @@ class Processes:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-    def _ask(self, shares: list[int], place: Place) -> list[Share]:
+    def _ask(
+        self, shares: list[int], place: Place, stored: tuple[Mapping[str, Examples], ...]
+    ) -> list[Share]:
         """Every worker's answer, where its share is not empty."""
         for worker in self._running:
             if not worker.process.is_alive():
                 raise worker.death_error(f"before iteration {place.iteration}")
         for worker in self._running:
             if share := shares[worker.number]:
+                every = slice(worker.number, None, self.workers)
+                parts = [{name: each.select(every) for name, each in of.items()} for of in stored]
                 with contextlib.suppress(ConnectionError):  # it has just died, as is about to be seen
-                    worker.pipe.send((share, replace(place, worker=worker.number)))
+                    worker.pipe.send((share, replace(place, worker=worker.number), parts))
         answers: dict[int, Share] = {}
+        done = np.zeros(self.workers)
         while len(answers) < np.count_nonzero(shares):
             ready = wait([worker.pipe for worker in self._running])
             for worker in self._running:
                 if worker.pipe in ready:
-                    answers[worker.number] = worker.answer(place.iteration)
+                    answer = worker.answer(place.iteration)
+                    if not isinstance(answer, float):
+                        answers[worker.number], answer = answer, 1.0
+                    done[worker.number] = answer
+                    if self.report is not None:
+                        self.report(float(np.average(done, weights=shares)))
         return [answers[number] for number in sorted(answers)]
 
     def close(self) -> None:
@@ -131,8 +145,8 @@ class _Worker:
     def __str__(self) -> str:
         return f"self-play worker {self.number} (pid {self.process.pid})"
 
-    def answer(self, iteration: int) -> Share:
-        """What it sent.
+    def answer(self, iteration: int) -> Share | float:
+        """What it sent: its examples, or which share of its work is done.
 
         Raises:
             WorkerDiedError: it died.
@@ -142,7 +156,7 @@ class _Worker:
             answer = self.pipe.recv_bytes()
         except (EOFError, OSError):
             raise self.death_error(f"in iteration {iteration}") from None
-        examples: Share | _Failure = pickle.loads(answer)
+        examples: Share | float | _Failure = pickle.loads(answer)
         if isinstance(examples, _Failure):
             examples.error.add_note(f"In {self}, iteration {iteration}:\n{examples.traceback}")
             raise examples.error
@@ -173,6 +187,19 @@ class _Failure:
         return _Failure(error, trace)
 
 
+@dataclass
+class _Reports:
+    """Tells the trainer how far a worker is, about once a second."""
+
+    pipe: Connection
+    told: float = 0.0
+
+    def __call__(self, share: float) -> None:
+        if (now := time.monotonic()) > self.told + 1:
+            self.told = now
+            self.pipe.send_bytes(pickle.dumps(float(share)))
+
+
 def _work(pipe: Connection, setup: Tensor, weights: dict[str, Tensor]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
@@ -180,9 +207,11 @@ def _work(pipe: Connection, setup: Tensor, weights: dict[str, Tensor]) -> None:
         try:
             actor, networks = pickle.loads(setup.numpy().tobytes())
             networks.load_state_dict(weights, assign=True)  # from now on it reads the shared ones
+            if isinstance(actor, Reporter):
+                actor.report = _Reports(pipe)
             while True:
-                share, place = pipe.recv()
-                examples = actor.generate(networks, share, place)
+                share, place, stored = pipe.recv()
+                examples = actor.generate(networks, share, place, *stored)
                 # Bytes through the pipe: shared tensors would save a millisecond or two a megabyte, but each
                 # takes a file descriptor, and room in /dev/shm, of which containers have little.
                 pipe.send_bytes(pickle.dumps(examples))
