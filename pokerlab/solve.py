@@ -19,6 +19,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from psutil import Process
 from rich.table import Table
@@ -34,7 +35,7 @@ from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.base import Game
 from pokerlab.games.parts import openspiel_names
 from pokerlab.search.solver import Solver
-from pokerlab.spot import MANY_HANDS, Progress, Spot
+from pokerlab.spot import MANY_HANDS, Progress, Spot, can_be_solved
 from pokerlab.spot import solve as solve_spot
 from pokerlab.store.files import write_json
 
@@ -47,7 +48,8 @@ def solve(config: SolveConfig) -> None:
     game: Game = build(config.game, key="game", kind=Game)
     solver: Solver = build(config.solver, key="solver", kind=Solver)
     lines = list(config.lines)
-    check_enumerable(game, "solving")
+    if not can_be_solved(game):
+        check_enumerable(game, "solving")
     if solver.warm_start:
         raise UserError("solver.warm_start needs a policy network: tabular solving has none")
     device = torch_device(config.device)
@@ -85,7 +87,8 @@ def solve(config: SolveConfig) -> None:
     if outputs["export"]:
         whole = WholeGame(game)
         write_json(
-            outputs["export"], whole.export(whole.forest.from_edges(torch.as_tensor(spot.edges).double()))
+            outputs["export"],
+            whole.export(whole.forest.from_edges(torch.as_tensor(np.asarray(spot.edges)).double())),
         )
     if outputs["save"]:
         spot.save(outputs["save"])

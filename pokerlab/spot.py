@@ -25,6 +25,7 @@ from pokerlab.games.base import CHANCE, TERMINAL, Floats, Game, Ints, State
 from pokerlab.games.parts import Symmetry, TablePlay, call_down, symmetry_of
 from pokerlab.games.registry import load_class
 from pokerlab.games.tree_size import too_large
+from pokerlab.search.backends.base import EdgeRows
 from pokerlab.search.best_response import Exploitability, strategy_values
 from pokerlab.search.forest import Forest
 from pokerlab.search.solver import Solver
@@ -38,6 +39,8 @@ MOST_ITERATIONS = 100_000
 """When a target is all that is asked for."""
 CHECKS = 1.2
 """With a target, exploitability is measured whenever there are so many times the iterations."""
+MOST_STATES = 5_000_000
+"""Trees are built state by state: so many take minutes."""
 ALL = slice(None)
 
 
@@ -144,7 +147,7 @@ class Spot(Generic[State]):
         self,
         game: Game[State],
         tree: PublicTree[State],
-        strategy: Floats,
+        strategy: EdgeRows,
         progress: Progress,
         symmetry: Symmetry[State] | None = None,
     ) -> None:
@@ -294,7 +297,7 @@ class Spot(Generic[State]):
         state = place.there[-1]
         before_deal = all(move.action is not None for move in place.moves)
         symmetry = self._symmetry if before_deal else None
-        tree = build_tree(self.game, state, depth_limited=False, symmetry=symmetry)
+        tree = build_tree(self.game, state, depth_limited=False, symmetry=symmetry, features=False)
         forest = Forest(self.game, [tree], dtype=torch.float64)
         edges = torch.zeros(0, self.game.num_hands, dtype=torch.float64)
         if tree.num_edges:  # a subtree's nodes follow one another in the whole tree
@@ -334,7 +337,7 @@ class Spot(Generic[State]):
         text = json.dumps(about, default=_as_json)
 
         def write(file: BinaryIO) -> None:
-            np.savez_compressed(file, about=np.array(text), strategy=self.edges)
+            np.savez_compressed(file, about=np.array(text), strategy=np.asarray(self.edges))
 
         write_atomically(Path(path), write)
 
@@ -385,7 +388,7 @@ def solve(
     Raises:
         ValueError: the game is too large, or an argument has a wrong value.
     """
-    if not game.enumerable:
+    if not can_be_solved(game, isomorphism=isomorphism):
         raise ValueError(f"{game.name} is too large to be solved to the end")
     if iterations is not None and iterations < 1:
         raise ValueError(f"iterations must be at least 1, got {iterations}")
@@ -396,14 +399,17 @@ def solve(
     for line in lines:
         names.read_line(game, line)
     dtype = dtype or (torch.float32 if game.num_hands > MANY_HANDS else torch.float64)
-    states = game.count_states(isomorphism=isomorphism)
-    if states and (reason := too_large(states, game.num_hands, dtype.itemsize, free=True)):
+    solver = Solver(solver) if isinstance(solver, str) else solver or Solver()
+    states, memory = (
+        game.count_states(isomorphism=isomorphism),
+        solver.bytes_a_state(game, dtype, torch.device(device)),
+    )
+    if states and (reason := too_large(states, game.num_hands, bytes_a_state=memory, free=True)):
         raise ValueError(f"{game.name} has {reason}")
     symmetry = symmetry_of(game) if isomorphism else None
-    tree = build_tree(game, game.root(), depth_limited=False, symmetry=symmetry)
+    tree = build_tree(game, game.root(), depth_limited=False, symmetry=symmetry, features=False)
     forest = Forest(game, [tree], device=device, dtype=dtype)
     belief = torch.as_tensor(game.initial_beliefs, device=forest.device).to(dtype)[:, None]
-    solver = Solver(solver) if isinstance(solver, str) else solver or Solver()
     solver.start(forest, belief).run(1)  # compiles the loops, where that was not done yet
     cfr, pot, seconds = solver.start(forest, belief), game.pot(tree.root), 0.0
     for at, told in _schedule(iterations, target is not None):
@@ -418,8 +424,12 @@ def solve(
             report(progress)
         if reached:
             break
-    strategy = forest.to_edges(cfr.average_strategy()).numpy(force=True)
-    return Spot(game, tree, strategy, progress, symmetry)
+    return Spot(game, tree, cfr.average_edges(), progress, symmetry)
+
+
+def can_be_solved(game: Game, *, isomorphism: bool = True) -> bool:
+    """Whether a game's tree has an end that can be reached, memory aside."""
+    return game.enumerable or 0 < (game.count_states(isomorphism=isomorphism) or 0) <= MOST_STATES
 
 
 def _schedule(iterations: int, has_target: bool) -> Iterator[tuple[int, bool]]:
@@ -460,7 +470,7 @@ def open_spot(path: str | Path, game: Game[State] | None = None) -> Spot[State]:
             raise ValueError(f"{path} is a spot of {name}: give open_spot the game")
         game = load_class(name)(**arguments)
     symmetry = symmetry_of(game) if isomorphism else None
-    tree = build_tree(game, game.root(), depth_limited=False, symmetry=symmetry)
+    tree = build_tree(game, game.root(), depth_limited=False, symmetry=symmetry, features=False)
     if strategy.shape != (tree.num_edges, game.num_hands):
         raise ValueError(f"{path} is a spot of another game than {game.name}")
     return Spot(game, tree, strategy, Progress(*progress), symmetry)

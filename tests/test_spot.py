@@ -225,7 +225,7 @@ def test_suits_that_are_alike_change_no_table(line: str, player: int) -> None:
 
 def test_suits_that_are_alike_change_no_exploitability() -> None:
     whole, solved = WholeGame(spot("turn").game), whole_turn()
-    strategy = whole.forest.from_edges(torch.as_tensor(solved.edges))
+    strategy = whole.forest.from_edges(torch.as_tensor(np.asarray(solved.edges)))
     found = whole.exploitability(strategy)
     assert found.exploitability.item() == pytest.approx(solved.exploitability, abs=1e-9)
     assert found.value.item() == pytest.approx(solved.value, abs=1e-9)
@@ -291,6 +291,21 @@ def test_what_cannot_be_asked_for(arguments: dict[str, Any], expected: str) -> N
 def test_a_game_that_is_too_large_is_refused() -> None:
     with pytest.raises(ValueError, match="hunl is too large to be solved to the end"):
         solve(make_game("hunl"))
+
+
+def test_a_flop_is_solved(tmp_path: Path) -> None:
+    """Of 52 cards, with all turns and rivers."""
+    ranges = ["QQ+,AKs,JTs", "TT,99,AQs,87s"]
+    game = make_game("flop", pot=200, stack=60, bets=[[1]], blinds=(1, 1), ranges=ranges)
+    assert not game.enumerable
+    spot = solve(game, target=0.5)
+    assert spot.progress.percent_of_pot <= 0.5
+    table = spot.table("check check Qc check check 2s")
+    assert "TsTc" not in table.hands  # player 1's
+    assert {"AdAc", "QhQd"} <= set(table.hands)
+    spot.save(tmp_path / "flop.npz")
+    again = open_spot(tmp_path / "flop.npz").table("check check Qc check check 2s")
+    assert str(again) == str(table)
 
 
 def test_a_game_that_fills_the_memory_is_refused_before_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:

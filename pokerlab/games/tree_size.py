@@ -52,18 +52,26 @@ def count_states(start: Betting, streets: Streets, *, quickly: bool = False) -> 
         sys.setrecursionlimit(limit)
 
 
-def too_large(states: float, hands: int, bytes_a_number: int = 4, *, free: bool = False) -> str | None:
+def too_large(
+    states: float,
+    hands: int,
+    bytes_a_number: int = 4,
+    *,
+    bytes_a_state: float | None = None,
+    free: bool = False,
+) -> str | None:
     """Why so many public states cannot be solved on this machine, if they cannot.
 
     Args:
         states: how many.
         hands: how many each player can have.
         bytes_a_number: 4 or 8.
+        bytes_a_state: what solving takes; None: ``ARRAYS`` numbers for each hand.
         free: whether to count the memory that is free now, or all.
     """
     memory = virtual_memory()
     there = memory.available if free else memory.total
-    needed = states * hands * ARRAYS * bytes_a_number
+    needed = states * (bytes_a_state or hands * ARRAYS * bytes_a_number)
     if needed <= there:
         return None
     has = "free are" if free else "the machine has"

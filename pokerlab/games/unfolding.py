@@ -88,7 +88,12 @@ def unfold(game: Game[State], root: State, *, depth_limited: bool) -> UnfoldedSu
 
 
 def walk(
-    game: Game[State], root: State, *, depth_limited: bool, symmetry: Symmetry[State] | None = None
+    game: Game[State],
+    root: State,
+    *,
+    depth_limited: bool,
+    symmetry: Symmetry[State] | None = None,
+    features: bool = True,
 ) -> UnfoldedSubgame[State]:
     """Every public state of the subgame that starts at ``root``, found state by state.
 
@@ -98,6 +103,7 @@ def walk(
         depth_limited: whether to stop where :meth:`Game.is_leaf` says so, or to play to the end.
         symmetry: of isomorphic outcomes of the first chance move, one is taken, with the probability
             of all; None: all are.
+        features: whether networks will ask for them; otherwise a state has none.
     """
     states: list[State] = []
     nodes: list[tuple[int, int, int, int]] = []
@@ -136,7 +142,7 @@ def walk(
         chance=np.array(chances),
         boards=np.frombuffer(b"".join(boards), dtype=bool).reshape(-1, game.num_hands),
         board=board_of,
-        features=features_of(game, states),
+        features=features_of(game, states) if features else np.zeros((len(states), 0)),
         pot=np.array([game.pot(state) for state in states], dtype=float),
         payoff_kernel=np.array([end.payoff_kernel for end in ends], dtype=np.int64),
         chips=np.array([end.chips for end in ends], dtype=float).reshape(-1, 2).T,

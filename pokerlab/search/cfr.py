@@ -4,10 +4,13 @@ Depth-limit leaves (CFR-D and CFR-AVG), warm starts and averages are here; what 
 and strategies, those of a gadget too, is the backend's.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor
 
 from pokerlab.search.backends import choose_backend
+from pokerlab.search.backends.base import EdgeRows, KeepsEdges
 from pokerlab.search.best_response import Exploitability, check_complete
 from pokerlab.search.forest import Forest, divide, rows_of
 from pokerlab.search.gadget import Gadget
@@ -130,6 +133,12 @@ class CFR:
     def average_strategy(self) -> Tensor:
         """``[A, D, H]`` the average strategy, weighted by own reach; uniform where never reached."""
         return self.forest.average(self._backend.strategy_sum)
+
+    def average_edges(self) -> EdgeRows:
+        """``[E, H]`` the average strategy of the forest's one subgame, in its tree's order of edges."""
+        if isinstance(self._backend, KeepsEdges):
+            return self._backend.average_edges()
+        return cast(EdgeRows, self.forest.to_edges(self.average_strategy()).numpy(force=True))
 
     def exploitability(self) -> Exploitability:
         """How far the average strategy is from equilibrium, exact but for rounding in the forest's dtype.

@@ -2,15 +2,22 @@
 
 from math import inf
 
+import torch
 from torch import Tensor
 
+from pokerlab.games.base import Game
+from pokerlab.games.tree_size import ARRAYS
+from pokerlab.loops import NUMBA
 from pokerlab.search.backends import BACKENDS, STORAGES
+from pokerlab.search.backends.packing import MOST_HANDS_FOR_MATRICES
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.gadget import Gadget
 from pokerlab.search.leaves import LEAF_PRECISIONS, LeafEvaluator, Prior
 from pokerlab.search.rules import update_rule
 
+BYTES_OF_A_STATE = 2000
+"""Of a whole game's tree, besides the numbers of hands."""
 LEAF_BELIEFS = ("current", "average")
 
 
@@ -81,6 +88,20 @@ class Solver:
         self.average_leaves = leaf_beliefs == "average"
         self.rule = update_rule(rule, averaging, alpha=alpha, beta=beta, gamma=gamma)
         self.alternating, self.warm_start, self.memory = alternating, warm_start, memory_gb * 1e9
+
+    def bytes_a_state(self, game: Game, dtype: torch.dtype, device: torch.device) -> float:
+        """About what solving a whole game takes for each of its public states."""
+        in_loops = self.backend != "tensors" and NUMBA and device.type == "cpu"
+        by_board = in_loops and self.alternating and not self.rule.predictive
+        if not by_board or game.num_hands <= MOST_HANDS_FOR_MATRICES:
+            return ARRAYS * dtype.itemsize * game.num_hands
+        believed = (game.initial_beliefs > 0).any(0) & game.possible_hands(game.root())
+        number = (
+            2
+            if self.storage == "int16" or (self.storage == "auto" and dtype == torch.float32)
+            else dtype.itemsize
+        )
+        return BYTES_OF_A_STATE + 2 * number * float(believed.sum())
 
     def start(
         self,

@@ -147,7 +147,12 @@ class PublicTree(Generic[State]):
 
 
 def build_tree(
-    game: Game[State], root: State, *, depth_limited: bool, symmetry: Symmetry[State] | None = None
+    game: Game[State],
+    root: State,
+    *,
+    depth_limited: bool,
+    symmetry: Symmetry[State] | None = None,
+    features: bool = True,
 ) -> PublicTree[State]:
     """Enumerates the public tree below ``root``.
 
@@ -157,9 +162,10 @@ def build_tree(
         depth_limited: whether to stop where ``game.is_leaf`` says so, or to play to the end.
         symmetry: the game's: of isomorphic deals, one is kept. Only for the game's own root and beliefs,
             played to the end; None: all are kept.
+        features: whether networks will be asked about the tree's states.
     """
-    if symmetry:
-        unfolded = walk(game, root, depth_limited=depth_limited, symmetry=symmetry)
+    if symmetry or not features:
+        unfolded = walk(game, root, depth_limited=depth_limited, symmetry=symmetry, features=features)
     else:
         unfolded = unfold(game, root, depth_limited=depth_limited)
     kind, above = unfolded.kind, unfolded.above

@@ -51,7 +51,7 @@ def test_it_trains_and_resumes_to_the_same_run(tmp_path: Path) -> None:
     [
         ("train", ["experiment=phase1", "trainer=cpu", "evaluation.every=5"], "hunl is too large to be enum"),
         ("solve", ["game=hunl"], "hunl is too large to be enumerated, which solving needs: expected a river"),
-        ("solve", ["game=flop"], "flop is too large to be enumerated"),
+        ("solve", ["game=flop", "game.stack=20000"], "flop is too large to be enumerated"),
         (
             "train",
             ["experiment=kuhn", "trainer.precision=16"],

@@ -5,10 +5,11 @@ the forest's device and dtype.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from pokerlab.games.payoff_tables import Floats
 from pokerlab.search.forest import Forest
 from pokerlab.search.gadget import Gadget
 from pokerlab.search.rules import UpdateRule
@@ -17,6 +18,32 @@ from pokerlab.search.sampling import SampledStrategies
 LeafQuery = Callable[[Tensor, slice, float | Tensor], Tensor]
 """(the opponents' reach × belief at the leaves ``[2, L, H]``, the players who update, what the iteration
 weighs) → those players' counterfactual values of the leaves, ``[players, L, H]``."""
+
+
+class EdgeRows(Protocol):
+    """``[E, H]`` numbers of a tree's edges: an array, or rows that are made when asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(E, H)``."""
+        ...
+
+    def __getitem__(self, edges: slice) -> Floats:
+        """Those of some edges."""
+        ...
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Floats:
+        """All of them."""
+        ...
+
+
+@runtime_checkable
+class KeepsEdges(Protocol):
+    """A backend that has the average strategy edge by edge, in less memory than ``[A, D, H]`` takes."""
+
+    def average_edges(self) -> EdgeRows:
+        """The average strategy of its one subgame, in the tree's order of edges, as it is now."""
+        ...
 
 
 class Backend(Protocol):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -99,15 +100,17 @@ class BlockwiseBackend:
 
     @property
     def strategy(self) -> Tensor:
-        return self._forest.from_edges(torch.from_numpy(self._edges(self._kept.regret, None)))
+        numbers = self._kept.regret, self._forest.game.num_hands, self._dtype
+        return self._forest.from_edges(torch.from_numpy(AverageEdges(self._layout, *numbers)[:]))
 
     @property
     def strategy_sum(self) -> Tensor:
-        edges = self._edges(self._kept.strategy_sum, self._kept.sum_scale)
+        sums = self._kept.strategy_sum, self._forest.game.num_hands, self._dtype
+        edges = AverageEdges(self._layout, *sums, scale=self._kept.sum_scale)[:]
         return self._forest.from_edges(torch.from_numpy(edges))
 
-    def average_edges(self) -> Floats:
-        return self._edges(self._kept.strategy_sum, None)
+    def average_edges(self) -> "AverageEdges":
+        return AverageEdges(self._layout, self._kept.strategy_sum, self._forest.game.num_hands, self._dtype)
 
     @property
     def root_value_sum(self) -> Tensor:
@@ -191,19 +194,54 @@ class BlockwiseBackend:
 
     # As others have it
 
-    def _edges(self, numbers: np.ndarray, scale: Floats | None) -> Floats:
-        """``[E, H]`` in the tree's order: numbers, or the strategy that matches them; uniform elsewhere."""
-        edges = np.empty((len(self._layout.edge), self._forest.game.num_hands), self._dtype)
-        board_nodes.unpack_edges(
-            self._blocks, self._layout.edge, self._layout.hand, numbers,
-            self._kept.sum_scale if scale is None else scale, scale is None, edges,
-        )  # fmt: skip
-        return edges
-
     def _to_roots(self, values: Floats) -> Tensor:
         found = torch.zeros(2, 1, self._forest.game.num_hands, dtype=self._forest.dtype)
         found[:, 0, torch.from_numpy(self._hands)] = torch.from_numpy(values)
         return found
+
+
+class AverageEdges:
+    """``[E, H]`` the strategies that match numbers of edges, in the tree's order of edges.
+
+    Rows are made when asked for. Hands that are left out have the uniform strategy.
+
+    Args:
+        layout: of the tree.
+        numbers: such as sums of strategies; not copied.
+        num_hands: ``H``.
+        dtype: of the rows.
+        scale: ``[D]`` of each node: the numbers themselves are wanted; 0 for hands that are left out.
+    """
+
+    def __init__(
+        self,
+        layout: BoardLayout,
+        numbers: np.ndarray,
+        num_hands: int,
+        dtype: np.dtype,
+        *,
+        scale: Floats | None = None,
+    ) -> None:
+        self._layout, self._numbers, self._scale = layout, numbers, scale
+        self._dtype, self.shape = dtype, (len(layout.edge), num_hands)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, edges: slice) -> Floats:
+        first, last, _ = edges.indices(len(self))
+        rows = np.empty((last - first, self.shape[1]), self._dtype)
+        blocks, places = self._layout.blocks, self._layout.place[first:last]
+        nodes = np.unique(np.searchsorted(blocks.first_edge, places, side="right") - 1)
+        block = np.searchsorted(blocks.node_at[:, 2], nodes, side="right")
+        scale = np.zeros(0, self._dtype) if self._scale is None else self._scale
+        board_nodes.unpack_nodes(
+            nodes, block, blocks, self._layout.edge - first, self._layout.hand, self._numbers, scale, rows
+        )
+        return rows
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Floats:
+        return self[:].astype(dtype or self._dtype, copy=False)
 
 
 def board_payoffs(forest: Forest, rule: UpdateRule, *, alternating: bool) -> TabledPayoffs | None:

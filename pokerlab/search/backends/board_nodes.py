@@ -158,48 +158,50 @@ def update(
 
 
 @jit_for_numbers
-def unpack_edges(
+def unpack_nodes(
+    nodes: Ints,
+    block_of: Ints,
     blocks: Blocks,
-    edge: Ints,
+    row: Ints,
     hand: Ints,
     numbers: np.ndarray,
     scale: Floats,
-    matches: bool,
     out: Floats,
 ) -> None:
-    """Numbers of edges, or the strategies that match them, as ``[E, H]`` in the tree's order.
+    """Strategies that match numbers, or the numbers themselves, hand by hand.
 
     Args:
+        nodes: ``[n]`` of which nodes.
+        block_of: ``[n]`` their blocks.
         blocks: of the tree.
-        edge: ``[E]`` which of the tree's edges each one is.
+        row: ``[E]`` where each edge goes in ``out``; others than there are, nowhere.
         hand: which of the game's hands each one is.
-        numbers: regrets or sums.
-        scale: of each node.
-        matches: whether strategies are wanted.
-        out: is set; hands that are left out have the uniform strategy.
+        numbers: of edges.
+        scale: of each node, if numbers are wanted; else empty.
+        out: ``[n, H]`` is set; hands that are left out have the uniform strategy, or 0.
     """
-    number = out.dtype.type
-    for block in range(blocks.width.shape[0]):
+    number, matches = out.dtype.type, scale.shape[0] == 0
+    for i in range(nodes.shape[0]):
+        node, block = nodes[i], block_of[i]
         width, first_hand = blocks.width[block], blocks.hand_at[block]
-        for node in range(blocks.node_at[block, 0], blocks.node_at[block, 2]):
-            at, end = place_of(node, width, blocks)
-            first, actions = blocks.first_edge[node], (end - at) // width
-            uniform = number(1) / number(actions)
-            for action in range(actions):
-                to = out[edge[first + action]]
-                for h in range(to.shape[0]):
-                    to[h] = uniform if matches else number(0)
+        at, end = place_of(node, width, blocks)
+        first, actions = blocks.first_edge[node], (end - at) // width
+        uniform = number(1) / number(actions)
+        for action in range(actions):
+            if row[first + action] < 0 or row[first + action] >= out.shape[0]:
+                continue
+            to, own = out[row[first + action]], numbers[at + action * width : at + (action + 1) * width]
+            for h in range(to.shape[0]):
+                to[h] = uniform if matches else number(0)
             for c in range(blocks.hand_at[block + 1] - first_hand):
+                if not matches:
+                    to[hand[first_hand + c]] = number(own[c]) * scale[node]
+                    continue
                 total = number(0)
-                for action in range(actions):
-                    total += max(number(numbers[at + action * width + c]), number(0))
-                for action in range(actions):
-                    found = number(numbers[at + action * width + c])
-                    if not matches:
-                        found *= scale[node]
-                    else:
-                        found = max(found, number(0)) / total if total > 0 else uniform
-                    out[edge[first + action], hand[first_hand + c]] = found
+                for other in range(actions):
+                    total += max(number(numbers[at + other * width + c]), number(0))
+                if total > 0:
+                    to[hand[first_hand + c]] = max(number(own[c]), number(0)) / total
 
 
 @jit_for_numbers
@@ -215,8 +217,8 @@ def pack_regrets(
 ) -> None:
     """Sets regrets to numbers of edges ``[E, H]``.
 
-    The first arguments are as for :func:`unpack_edges`, the last for :func:`keep`; ``room`` is for the widest
-    node's numbers.
+    ``edge`` says which of the tree's each one is; ``hand`` is as for :func:`unpack_nodes`, the last arguments
+    as for :func:`keep`; ``room`` is for the widest node's numbers.
     """
     for block in range(blocks.width.shape[0]):
         width, first_hand = blocks.width[block], blocks.hand_at[block]

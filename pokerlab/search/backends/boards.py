@@ -100,8 +100,9 @@ class BoardLayout:
         self.edge = np.repeat(tree.first_edge[order] - first_edge[:-1], node_edges[order])
         """``[E]`` which of the tree's edges each one is."""
         self.edge += np.arange(first_edge[-1])
-        self._place = np.empty_like(self.edge)
-        self._place[self.edge] = np.arange(len(self.edge))
+        self.place = np.empty_like(self.edge)
+        """``[E]`` the place here of each of the tree's edges."""
+        self.place[self.edge] = np.arange(len(self.edge))
         self._block_of_edge = np.repeat(boards.of_node, node_edges)
         key = 2 * boards.of_node[order] + tree.actor[order]
         node_at = np.searchsorted(key, np.arange(2 * number + 1))
@@ -205,7 +206,7 @@ class BoardLayout:
         """The rows of edges in blocks."""
         keys, at = self._entry_keys[player], self._entry_at[player]
         outside = np.searchsorted(keys, block * (len(self.edge) + 1) + edge + 1) - at[block]
-        inside = np.diff(at)[block] + self._place[edge] - self._edge_at[2 * block + player]
+        inside = np.diff(at)[block] + self.place[edge] - self._edge_at[2 * block + player]
         return np.where((edge >= 0) & (self._block_of_edge[edge] == block), inside, outside)
 
     def _find_room(self, width: Ints) -> Ints:
