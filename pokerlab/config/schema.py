@@ -63,12 +63,31 @@ class SelfPlayConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldOutConfig:
+    """Belief states that the value network is measured at."""
+
+    every: Count | None
+    states: tuple[Annotated[int, Range(1, 10**5)], ...]
+    iterations: Many
+
+
+@dataclass(frozen=True, slots=True)
+class MatchesConfig:
+    """Matches while a run trains."""
+
+    every: Count | None
+    deals: Many
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluationConfig:
     """What is measured while a run trains."""
 
     every: Count | None
     search_iterations: Many
     play_throughs: Annotated[int, Range(0, 10**7)]
+    held_out: HeldOutConfig
+    matches: MatchesConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +263,14 @@ def read_config(command: str, values: Any) -> Any:
 
 def plain(config: Any) -> dict[str, Any]:
     """A config as plain mappings and lists, as YAML and JSON take it."""
-    return asdict(config)
+    found: dict[str, Any] = _with_lists(asdict(config))
+    return found
+
+
+def _with_lists(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _with_lists(each) for name, each in value.items()}
+    return [_with_lists(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def check_network_size(network: Component, key: str) -> None:

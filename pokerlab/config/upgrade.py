@@ -10,7 +10,13 @@ GROUPS = {"algorithm": "rebel", "actors": "processes", "optimizer": "adam", "cal
 """Groups that came later, with what they would have been."""
 KEYS = {"commit_minutes": 10, "draws_per_example": 6}
 """Keys that came later, likewise."""
-KEYS_OF_GROUPS = {"selfplay": {"starts": None, "stored": 0.5, "start_capacity": 10_000}}
+KEYS_OF_GROUPS: dict[str, dict[str, Any]] = {
+    "selfplay": {"starts": None, "stored": 0.5, "start_capacity": 10_000},
+    "evaluation": {
+        "held_out": {"every": None, "states": [64, 4], "iterations": 400},
+        "matches": {"every": None, "deals": 500},
+    },
+}
 """Keys of groups that came later."""
 WANDB = "pokerlab.callbacks.wandb_run.WandbRun"
 

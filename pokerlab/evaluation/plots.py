@@ -27,6 +27,11 @@ PUBLISHED = {
 }
 """Exploitability (NashConv/2, chips) of published neural agents; sources in docs/published.md."""
 
+MATCHES = {
+    "lbr": "local best response, won from the agent",
+    "earlier": "agent, won from the checkpoint before",
+}
+"""What is played while a run trains, by what its fields begin with."""
 SEARCH, NETWORK, PAPERS = "#0072b2", "#d55e00", "#777777"  # colour-blind readers can tell them apart
 CURVES = (SEARCH, NETWORK, "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
@@ -45,9 +50,14 @@ def draw_run(metrics: Sequence[dict[str, Any]], game: str) -> Iterator[tuple[str
 
     Yields:
         ``losses`` and, if it was measured, ``exploitability`` over iterations and ``exploitability_seconds``
-        over time.
+        over time; ``value_errors`` at held-out belief states; and ``matches``.
     """
     yield "losses", _draw_losses(metrics)
+    names = sorted({name for line in metrics for name in line if name.startswith("value_error_")})
+    if names:
+        yield "value_errors", _draw_value_errors(metrics, names)
+    if any(line.get(f"{name}_mbb") is not None for line in metrics for name in MATCHES):
+        yield "matches", _draw_matches(metrics)
     if evaluated := evaluations(metrics):
         seconds = _elapsed_seconds(metrics)
         iterations = [line["iteration"] + 1 for line in evaluated]
@@ -55,6 +65,49 @@ def draw_run(metrics: Sequence[dict[str, Any]], game: str) -> Iterator[tuple[str
         yield "exploitability", _draw_exploitability(evaluated, iterations, "iteration", game)
         label = "seconds of self-play and training"
         yield "exploitability_seconds", _draw_exploitability(evaluated, times, label, game)
+
+
+def _draw_value_errors(metrics: Sequence[dict[str, Any]], names: Sequence[str]) -> Figure:
+    """A panel for each street: all its belief states, and those of each stack-to-pot ratio."""
+    streets = [name for name in names if "_spr_" not in name]
+    figure = Figure(figsize=(5 * len(streets), 4), layout="constrained")
+    for place, street in enumerate(streets, 1):
+        axes = figure.add_subplot(1, len(streets), place)
+        drawn = [street, *(name for name in names if name.startswith(f"{street}_spr_"))]
+        for name, colour in zip(drawn, CURVES, strict=False):
+            label = name.removeprefix(street).removeprefix("_").replace("_", " ") or "all"
+            iterations, values = _known(metrics, name)
+            axes.plot(iterations, values, "o-", color=colour, markersize=3, label=label)
+        title = street.removeprefix("value_error_").replace("_", " ")
+        axes.set(xlabel="iteration", ylabel="mean absolute error (pots)", yscale="log", title=title)
+        axes.legend(frameon=False)
+        _tick_iterations(axes)
+        tidy(axes)
+    return figure
+
+
+def _draw_matches(metrics: Sequence[dict[str, Any]]) -> Figure:
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for (name, label), colour in zip(MATCHES.items(), CURVES, strict=False):
+        iterations, values = _known(metrics, f"{name}_mbb")
+        _, widths = _known(metrics, f"{name}_mbb_half_width", among=f"{name}_mbb")
+        axes.errorbar(iterations, values, widths, fmt="o-", color=colour, capsize=3, label=label)
+    axes.axhline(0, color=PAPERS, linewidth=0.8)
+    axes.set(xlabel="iteration", ylabel="thousandths of a big blind a hand")
+    axes.legend(frameon=False)
+    _tick_iterations(axes)
+    tidy(axes)
+    return figure
+
+
+def _known(
+    metrics: Sequence[dict[str, Any]], name: str, among: str | None = None
+) -> tuple[list[int], list[float]]:
+    """Iterations from 1 and the field's values, of the lines where it, or another field, is known."""
+    lines = [line for line in metrics if line.get(among or name) is not None]
+    values = [math.nan if line.get(name) is None else line[name] for line in lines]
+    return [line["iteration"] + 1 for line in lines], values
 
 
 def evaluations(metrics: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

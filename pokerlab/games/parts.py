@@ -120,6 +120,12 @@ class StreetStarts(Protocol[_State]):
     def draw_ranges(self, state: _State, generator: np.random.Generator) -> Floats:
         """``[2, H]`` beliefs for a state, drawn at random."""
 
+    def stack_to_pot(self, state: _State) -> float:
+        """Chips that each player can still put in, in pots."""
+
+    def count_below(self, state: _State) -> float:
+        """About how many public states there are from ``state`` to the ends of the game."""
+
     @property
     def code_length(self) -> int:
         """Of :meth:`encode`."""

@@ -1,7 +1,7 @@
 """Runs as tables for people."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Column, Table
@@ -32,6 +32,11 @@ def number(value: float | None, digits: str = ".4f") -> str:
 
 def _and_best(value: float | None, best: float | None, digits: str) -> str:
     return f"{number(value, digits)}, best {number(best, digits)}"
+
+
+def _by_street(errors: Mapping[str, float]) -> str:
+    said = ", ".join(f"{street} {error:.3g}" for street, error in errors.items())
+    return f"{said or '–'}  (mean absolute, in pots)"
 
 
 def _state(status: Status) -> Text:
@@ -89,6 +94,9 @@ def status_table(status: Status) -> Table:
             _and_best(status.exploitability, status.best_exploitability, ".4f")
             + "  (NashConv/2 in chips, with search)",
         ),
+        ("value error", _by_street(status.value_errors)),
+        ("local best response", f"{number(status.lbr_mbb, ',.0f')}  (wins, mbb a hand)"),
+        ("checkpoint before", f"{number(status.earlier_mbb, ',.0f')}  (won from it, mbb a hand)"),
         ("cost", f"{number(status.cost_usd, '.2f')} USD"),
         ("time", duration(status.seconds)),
         ("submitted", f"{status.submitted or '–'}, {duration(status.age_seconds)} ago"),

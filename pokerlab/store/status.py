@@ -12,6 +12,10 @@ from pokerlab.store.records import GOING_ON
 
 RECENT = 20
 """Iterations whose pace is the run's."""
+EVALUATED = 200
+"""Iterations that the newest measures of strength are looked for in."""
+VALUE_ERROR = "value_error_"
+"""What fields of the metrics begin with that are errors of the value network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,12 @@ class Status:
     best_value_loss: float | None
     best_policy_loss: float | None
     best_exploitability: float | None
+    value_errors: dict[str, float]
+    """At held-out belief states, by street, in pots; the newest."""
+    lbr_mbb: float | None
+    """What a local best response wins from the agent, in thousandths of a big blind a hand; the newest."""
+    earlier_mbb: float | None
+    """What the agent wins from its checkpoint before, likewise."""
     examples_per_second: float | None
     seconds_per_iteration: float | None
     eta_seconds: float | None
@@ -89,7 +99,8 @@ def read_status(run: RunFolder, alive: bool | None, *, name: str, lines: int = 0
     Raises:
         UserError: a file is not what a run writes.
     """
-    job, summary, metrics = run.read_job(), run.read_summary(), run.read_metrics(last=RECENT + 1)
+    job, summary, metrics = run.read_job(), run.read_summary(), run.read_metrics(last=EVALUATED)
+    strength, metrics = metrics, metrics[-RECENT - 1 :]
     state = true_state(job.get("state"), alive)
     last = metrics[-1] if metrics else {}
     latest = last.get("iteration", summary.get("latest_iteration"))
@@ -118,6 +129,9 @@ def read_status(run: RunFolder, alive: bool | None, *, name: str, lines: int = 0
         best_value_loss=summary.get("best_value_loss"),
         best_policy_loss=summary.get("best_policy_loss"),
         best_exploitability=summary.get("best_exploitability"),
+        value_errors=_value_errors(strength),
+        lbr_mbb=_newest(strength, "lbr_mbb"),
+        earlier_mbb=_newest(strength, "earlier_mbb"),
         examples_per_second=_examples_per_second(metrics),
         seconds_per_iteration=pace,
         eta_seconds=pace * (total - finished) if state == "running" and pace and total else None,
@@ -134,6 +148,20 @@ def read_status(run: RunFolder, alive: bool | None, *, name: str, lines: int = 0
         folder=str(run.path),
         log=run.read_log(lines) if lines else [],
     )
+
+
+def _newest(metrics: list[dict[str, Any]], name: str) -> float | None:
+    """The last number of that name; own callbacks may log anything."""
+    values = (line.get(name) for line in reversed(metrics))
+    return next((float(value) for value in values if isinstance(value, int | float)), None)
+
+
+def _value_errors(metrics: list[dict[str, Any]]) -> dict[str, float]:
+    names = {
+        name for line in metrics for name in line if name.startswith(VALUE_ERROR) and "_spr_" not in name
+    }
+    found = {name.removeprefix(VALUE_ERROR): _newest(metrics, name) for name in sorted(names)}
+    return {street: error for street, error in found.items() if error is not None}
 
 
 def _since(moment: str | None) -> float | None:

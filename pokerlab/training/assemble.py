@@ -11,9 +11,11 @@ from torch import nn
 
 from pokerlab.algorithms.base import Algorithm
 from pokerlab.callbacks.exploitability import ExploitabilityEvery
+from pokerlab.callbacks.strength import MatchesEvery, ValueErrorsEvery
 from pokerlab.config.build import build, check, check_enumerable, parameters_of
 from pokerlab.config.schema import RunConfig, check_network_size
 from pokerlab.errors import UserError
+from pokerlab.evaluation.held_out import HeldOutSettings
 from pokerlab.evaluation.policies import check_memory
 from pokerlab.games.base import Game
 from pokerlab.search.solver import Solver
@@ -52,7 +54,23 @@ class RunParts:
             check_network_size(network, key)
         self.algorithm: Algorithm = self._algorithm()
         check(config.actors, key="actors", given=(1,))
-        self.evaluation = ExploitabilityEvery(self.algorithm, seed=config.seed, **asdict(config.evaluation))
+        wanted = config.evaluation
+        self.evaluation = ExploitabilityEvery(
+            self.algorithm,
+            every=wanted.every,
+            search_iterations=wanted.search_iterations,
+            play_throughs=wanted.play_throughs,
+            seed=config.seed,
+        )
+        settings = HeldOutSettings(wanted.held_out.states, wanted.held_out.iterations)
+        try:
+            self.value_errors = ValueErrorsEvery(self.game, every=wanted.held_out.every, settings=settings)
+        except ValueError as error:
+            raise UserError(f"evaluation.held_out.{error}") from error
+        try:
+            self.matches = MatchesEvery(self.algorithm, run, seed=config.seed, **asdict(wanted.matches))
+        except ValueError as error:
+            raise UserError(f"evaluation.matches.every={wanted.matches.every}: {error}") from error
 
     def _algorithm(self) -> Algorithm:
         config, component = self._config, dict(self._config.algorithm)
@@ -106,6 +124,8 @@ class RunParts:
                 check_memory(self.game)
             except ValueError as error:
                 raise UserError(f"evaluation.every={self._config.evaluation.every}: {error}") from error
+        if self._config.evaluation.held_out.every is not None and not hasattr(self.module.networks, "at"):
+            raise UserError("evaluation.held_out.every needs networks that value belief states")
         _ = self.module, self.actor
         return self
 

@@ -110,7 +110,8 @@ def _train(began: Start, saved: Callable[[], None] | None, since: float) -> floa
             commit_minutes=config.commit_minutes,
             saved=saved,
         )
-        measuring = [IterationNumbers(), parts.evaluation, cost]
+        parts.matches.run = run
+        measuring = [IterationNumbers(), parts.evaluation, parts.value_errors, parts.matches, cost]
         bar = ProgressBar(console)
         within = IterationProgress(run, bar.show)
         watching = [within, *measuring, bar, *callbacks(config), RunState(metrics), checkpoints]
