@@ -73,7 +73,8 @@ def _draw_value_errors(metrics: Sequence[dict[str, Any]], names: Sequence[str]) 
     figure = Figure(figsize=(5 * len(streets), 4), layout="constrained")
     for place, street in enumerate(streets, 1):
         axes = figure.add_subplot(1, len(streets), place)
-        drawn = [street, *(name for name in names if name.startswith(f"{street}_spr_"))]
+        ratios = sorted((name for name in names if name.startswith(f"{street}_spr_")), key=_shallow_first)
+        drawn = [street, *ratios]
         for name, colour in zip(drawn, CURVES, strict=False):
             label = name.removeprefix(street).removeprefix("_").replace("_", " ") or "all"
             iterations, values = _known(metrics, name)
@@ -84,6 +85,11 @@ def _draw_value_errors(metrics: Sequence[dict[str, Any]], names: Sequence[str]) 
         _tick_iterations(axes)
         tidy(axes)
     return figure
+
+
+def _shallow_first(name: str) -> tuple[bool, bool]:
+    ratio = name.rpartition("_spr_")[2]
+    return ratio.startswith("above"), not ratio.startswith("below")
 
 
 def _draw_matches(metrics: Sequence[dict[str, Any]]) -> Figure:

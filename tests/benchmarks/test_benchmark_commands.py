@@ -123,6 +123,7 @@ def test_capacity_follows_one_game_to_the_last_street(tmp_path: Path) -> None:
     sizes = [
         "experiment=phase1",
         "game=flop",
+        "selfplay.starts=null",
         "workers=0",
         "batch_size=4",
         "selfplay.search_iterations=3",

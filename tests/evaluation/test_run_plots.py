@@ -153,3 +153,21 @@ def test_iterations_are_whole() -> None:
     for _, figure in list(draw_run([line(0, 0.5)], "kuhn"))[:2]:
         figure.draw_without_rendering()
         assert [tick for axes in figure.axes for tick in axes.get_xticks() if tick % 1] == []
+
+
+def test_strength_is_drawn_where_it_was_measured() -> None:
+    measured = {
+        "value_error_river": 0.2, "value_error_river_spr_1_to_4": 0.2, "value_error_river_spr_above_4": 0.1,
+        "value_error_river_spr_below_1": 0.3, "value_error_turn": 0.4,
+        "lbr_mbb": 900.0, "lbr_mbb_half_width": 90.0,
+    }  # fmt: skip
+    lines = [line(0), line(1) | measured, line(2)]
+    drawn = dict(draw_run(lines, "hunl"))
+    river, turn = drawn["value_errors"].axes
+    assert [curve.get_label() for curve in river.get_lines()] == [
+        "all", "spr below 1", "spr 1 to 4", "spr above 4",
+    ]  # fmt: skip
+    assert [curve.get_xdata().tolist() for curve in river.get_lines()] == [[2]] * 4  # type: ignore[union-attr]
+    assert turn.get_title() == "turn"
+    assert "matches" in drawn
+    assert not {"value_errors", "matches"} & dict(draw_run([line(0)], "hunl")).keys()
