@@ -1,12 +1,13 @@
 """Speed of hold'em: the two reference endgames, a forest of rivers, strengths and trees.
 
-    python -m benchmarks.holdem [--threads 1 2] [--boards 32]
+    python -m benchmarks.holdem [--threads 1 2] [--boards 32] [--target 1]
 
 The river and the turn are those that postflop-solver was measured on (docs/holdem.md). The forest has the
 river's pot, stacks and bets on random boards. Building trees is timed only in the row that says so, compiling
 never. An iteration updates both players once.
 """
 
+import argparse
 import os
 import sys
 import time
@@ -23,6 +24,7 @@ from pokerlab.games.holdem import Holdem
 from pokerlab.search.forest import Forest
 from pokerlab.search.solver import Solver
 from pokerlab.search.tree import build_tree
+from pokerlab.spot import solve
 
 COLUMNS = {
     "what": "what",
@@ -54,6 +56,19 @@ def solve_rate(game: Holdem, boards: Sequence[str], threads: int, options: Any) 
     }
 
 
+def time_to_target(game: Holdem, threads: int, options: Any) -> dict[str, Any]:
+    """How often a second the game is solved to a target, measurements of exploitability not counted."""
+    torch.set_num_threads(threads)
+    spots = [solve(game, target=options.target) for _ in range(options.repeats)]
+    return {
+        "what": f"{game.name} in {spots[0].progress.iterations} iterations",
+        "threads": threads,
+        "states": spots[0].tree.num_states,
+        "rate": 1 / float(np.median([spot.progress.seconds for spot in spots])),
+        "unit": f"solves to {options.target:g} % of the pot",
+    }
+
+
 def random_boards(game: Holdem, number: int, seed: int) -> list[str]:
     """Complete boards, drawn at random."""
     generator = np.random.default_rng(seed)
@@ -70,6 +85,7 @@ def rows(options: Any) -> Iterator[dict[str, Any]]:
         yield solve_rate(river, [], threads, options)
         yield solve_rate(river, random_boards(river, options.boards, options.seed), threads, options)
         yield solve_rate(turn, [], threads, options)
+        yield time_to_target(turn, threads, options)
     torch.set_num_threads(1)
     generator = np.random.default_rng(options.seed)
     boards = np.array([generator.permutation(52)[:5] for _ in range(4096)])
@@ -92,12 +108,24 @@ def rows(options: Any) -> Iterator[dict[str, Any]]:
     }
 
 
+def percent(text: str) -> float:
+    """An argument above 0 and up to 100."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
+    if not 0 < number <= 100:
+        raise argparse.ArgumentTypeError(f"expected percent above 0 and up to 100, got {text!r}")
+    return number
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
     parser = Arguments("benchmarks.holdem", __doc__, repeats=3)
     given = list(sys.argv[1:] if argv is None else argv)
     parser.add_argument("--threads", type=positive, nargs="+", default=sorted({1, os.cpu_count() or 1}))
     parser.add_argument("--boards", type=positive, default=32, help="of the forest")
+    parser.add_argument("--target", type=percent, default=1.0, help="of the turn, in %% of the pot")
     parser.add_argument("--seconds", type=duration, default=2.0, help="of one repeat")
     options = parser.parse_args(given)
     settings = {"threads": options.threads, "repeats": options.repeats, "seed": options.seed}

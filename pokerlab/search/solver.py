@@ -16,7 +16,7 @@ from pokerlab.search.gadget import Gadget
 from pokerlab.search.leaves import LEAF_PRECISIONS, LeafEvaluator, Prior
 from pokerlab.search.rules import update_rule
 
-BYTES_OF_A_STATE = 2000
+BYTES_OF_A_STATE = 3000
 """Of a whole game's tree, besides the numbers of hands."""
 LEAF_BELIEFS = ("current", "average")
 

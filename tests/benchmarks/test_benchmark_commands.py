@@ -110,11 +110,14 @@ SMALL = [
 
 
 def test_holdem_measures_the_references_and_a_forest(tmp_path: Path) -> None:
-    found = results_of("holdem", tmp_path, *QUICK, "--threads", "1", "--boards", "2")["rows"]
-    assert [(row["what"], row["states"]) for row in found[:3]] == [
+    found = results_of("holdem", tmp_path, *QUICK, "--threads", "1", "--boards", "2", "--target", "60")[
+        "rows"
+    ]
+    assert [(row["what"], row["states"]) for row in found[:4]] == [
         ("river_reference", 57),
         ("river_reference, 2 boards", 114),
         ("turn_reference", 10857),
+        ("turn_reference in 6 iterations", 10857),
     ]
     assert min(row["rate"] for row in found) > 0
 
@@ -168,6 +171,7 @@ def test_an_endgame_is_measured_beside_zero_leaves_and_full_game_cfr(
     [
         ("endgame", ["nothing"], "no run 'nothing' here"),
         ("capacity", ["experiment=phase2"], "did you mean phase1?"),
+        ("holdem", ["--target", "0"], "expected percent above 0 and up to 100, got '0'"),
         ("holdem", ["--boards", "0"], "expected an integer of at least 1, got '0'"),
         ("solver", ["--games", "chess"], "'chess'"),
         ("solver", ["--batches", "0"], "expected an integer of at least 1, got '0'"),

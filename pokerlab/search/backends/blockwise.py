@@ -62,9 +62,15 @@ class BlockwiseBackend:
             strategy_sum=np.zeros(self._layout.size, number),
             regret_scale=np.ones(len(blocks.data_at), self._dtype),
             sum_scale=np.ones(len(blocks.data_at), self._dtype),
-            limit=self._dtype.type(np.iinfo(np.int16).max if whole else 0),
+            limit=self._dtype.type(np.iinfo(np.int16).max - 1 if whole else 0),
         )
         self._root_values = self._zeros(2, len(self._hands))
+        random = torch.rand(
+            board_loops.DITHER + forest.width * int(blocks.width.max()),
+            generator=torch.Generator().manual_seed(0),
+            dtype=forest.dtype,
+        )
+        self._dither = random.numpy()
         self._top, self._rooms = self._zeros(self._layout.top_room), list[board_loops.Room]()
         self._belief = self._zeros(2, self._width)
         self._belief[:, : len(self._hands)] = beliefs[:, self._hands]
@@ -89,6 +95,7 @@ class BlockwiseBackend:
             rows=self._zeros((4 + self._forest.width) * width),
             most=self._zeros(1),
             unsigned=np.array([np.iinfo(whole).max], whole),
+            dither=self._dither,
             mass=self._zeros(width, LANES),
             outcome=self._zeros(width, LANES),
             sums=self._zeros(3 * width + lists, LANES),
@@ -130,7 +137,7 @@ class BlockwiseBackend:
         room = self._make_room()
         board_nodes.pack_regrets(
             self._blocks, self._layout.edge, self._layout.hand, edges, self._kept, room.rows, room.most,
-            room.unsigned,
+            room.unsigned, room.dither,
         )  # fmt: skip
 
     def run(
@@ -148,7 +155,7 @@ class BlockwiseBackend:
                 samples.record(iteration, average)
             discounts, weight = self._rule.discounts(iteration), self._rule.weight(iteration)
             for player in (0, 1):
-                values = self._pass(ITERATE, player, *discounts, weight)
+                values = self._pass(ITERATE, player, *discounts, weight, iteration)
                 self._root_values[player] += self._dtype.type(weight) * values
 
     def average_values(self) -> tuple[Tensor, Tensor]:
@@ -161,12 +168,21 @@ class BlockwiseBackend:
     # Passes
 
     def _pass(
-        self, mode: int, player: int, positive: float = 1.0, negative: float = 1.0, weight: float = 0.0
+        self,
+        mode: int,
+        player: int,
+        positive: float = 1.0,
+        negative: float = 1.0,
+        weight: float = 0.0,
+        iteration: int = 0,
     ) -> Floats:
         """``[hands]`` the values of the player's hands at the root, in one of :mod:`.board_loops`' modes."""
         number = self._dtype.type
         lowest = 0.0 if self._rule.floor else -np.inf
-        what = board_loops.Pass(mode, player, *map(number, (positive, negative, lowest, weight)))
+        what = board_loops.Pass(
+            mode, player, number(positive), number(negative), number(lowest), number(weight),
+            seed=2 * iteration + player,
+        )  # fmt: skip
         for who in (0, 1):
             at = int(self._blocks.room[0, who])
             self._top[at : at + self._width] = 1 if who == player else self._belief[who]

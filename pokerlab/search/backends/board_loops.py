@@ -25,6 +25,8 @@ from pokerlab.search.backends.boards import Blocks
 ITERATE, AVERAGE, BEST = 0, 1, 2
 """What a pass does: updates a player, or values its average strategy or best response against the other's
 average strategy."""
+DITHER = 4096
+"""Random numbers to choose a node's from."""
 
 
 class Pass(NamedTuple):
@@ -40,6 +42,8 @@ class Pass(NamedTuple):
     """Regrets are cut off here."""
     weight: np.floating
     """Of the iteration in averages."""
+    seed: int
+    """Of rounding."""
 
 
 class Room(NamedTuple):
@@ -52,6 +56,8 @@ class Room(NamedTuple):
     most: Floats
     """``[1]``."""
     unsigned: Ints
+    dither: Floats
+    """See :func:`~pokerlab.search.backends.board_nodes.keep`: ``DITHER`` and a node's numbers."""
     """``[1]`` as wide as numbers: all bits but that of the sign."""
     mass: Floats
     """``[width, LANES]``."""
@@ -187,8 +193,14 @@ def set_reach(
         if who == what.player:
             kept.sum_scale[node] = add_to_sums(
                 lower, kept.strategy_sum[at:end], kept.sum_scale[node], what.weight, room.rows[4 * width :],
-                kept.limit, room.most, room.unsigned,
+                kept.limit, room.most, room.unsigned, dither_of(node, what, room),
             )  # fmt: skip
+
+
+@jit_inline
+def dither_of(node: int, what: Pass, room: Room) -> Floats:
+    """What a node's numbers are rounded by: other numbers at every node and in every pass."""
+    return room.dither[(node * 619 + what.seed * 2029) % DITHER :]
 
 
 @jit_inline
@@ -247,7 +259,12 @@ def come_up(block: int, level: int, blocks: Blocks, kept: Kept, what: Pass, own:
         if what.mode == ITERATE:
             update(numbers, kept.regret_scale[node], here, worth, what.positive, what.negative, what.lowest)
             kept.regret_scale[node] = keep(
-                here.reshape(here.size), numbers, kept.limit, room.most, room.unsigned
+                here.reshape(here.size),
+                numbers,
+                kept.limit,
+                room.most,
+                room.unsigned,
+                dither_of(node, what, room),
             )
 
 

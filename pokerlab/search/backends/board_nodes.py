@@ -24,7 +24,7 @@ class Kept(NamedTuple):
     sum_scale: Floats
     """``[D]``."""
     limit: np.floating
-    """The largest whole number; 0: numbers are kept as they are."""
+    """The largest whole number but one; 0: numbers are kept as they are."""
 
 
 @jit_inline
@@ -72,17 +72,23 @@ def add_to_sums(
     limit: np.floating,
     most: Floats,
     unsigned: Ints,
+    dither: Floats,
 ) -> np.floating:
     """Adds a node's own reach to its sums of strategies; the rest as for :func:`keep`."""
     number, summed = reach.dtype.type, room[: reach.shape[0]]
     for c in range(reach.shape[0]):
         summed[c] = number(sums[c]) * scale + weight * reach[c]
-    return keep(summed, sums, limit, most, unsigned)
+    return keep(summed, sums, limit, most, unsigned, dither)
 
 
 @jit_inline
-def keep(numbers: Floats, to: np.ndarray, limit: np.floating, most: Floats, unsigned: Ints) -> np.floating:
+def keep(
+    numbers: Floats, to: np.ndarray, limit: np.floating, most: Floats, unsigned: Ints, dither: Floats
+) -> np.floating:
     """Writes a node's numbers as whole ones, or as they are.
+
+    Whole numbers are rounded up or down at random, so that they are right on average: the small steps of late
+    iterations would be lost if each one was rounded to the nearest.
 
     Args:
         numbers: to write.
@@ -90,24 +96,26 @@ def keep(numbers: Floats, to: np.ndarray, limit: np.floating, most: Floats, unsi
         limit: ``Kept.limit``.
         most: room for one number.
         unsigned: an integer as wide as a number: all bits but that of the sign.
+        dither: random numbers from 0 to below 1, at least as many.
 
     Returns:
         The scale.
     """
     number = numbers.dtype.type
-    half, scale, inverse = number(0), number(1), number(1)
+    some, scale, inverse = number(0), number(1), number(1)
     if limit > 0:
         # found among the bits: of positive numbers, the largest has the largest
         bits, largest = numbers.view(unsigned.dtype), unsigned[0] & 0
         for c in range(bits.shape[0]):
             largest = max(largest, bits[c] & unsigned[0])
         most.view(unsigned.dtype)[0] = largest
-        half = number(0.5)
+        some = number(1)
         scale = most[0] / limit
         inverse = limit / most[0] if scale > 0 else number(0)
     for c in range(numbers.shape[0]):
         value = numbers[c] * inverse
-        to[c] = value + (half if value >= 0 else -half)
+        random = some * dither[c]
+        to[c] = value + (random if value >= 0 else -random)
     return scale
 
 
@@ -214,6 +222,7 @@ def pack_regrets(
     room: Floats,
     most: Floats,
     unsigned: Ints,
+    dither: Floats,
 ) -> None:
     """Sets regrets to numbers of edges ``[E, H]``.
 
@@ -231,4 +240,4 @@ def pack_regrets(
                 numbers = edges[edge[blocks.first_edge[node] + action]]
                 for c in range(blocks.hand_at[block + 1] - first_hand):
                     rows[action * width + c] = numbers[hand[first_hand + c]]
-            kept.regret_scale[node] = keep(rows, kept.regret[at:end], kept.limit, most, unsigned)
+            kept.regret_scale[node] = keep(rows, kept.regret[at:end], kept.limit, most, unsigned, dither)
