@@ -142,9 +142,14 @@ class Traffic(TorchDispatchMode):
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
+        self.count(func, args, result)
+        return result
+
+    def count(self, func: Any, args: Any, result: Any) -> None:
+        """Counts an operation, unless it only looks at tensors in another way."""
         name = str(func).removeprefix("aten.")
         if func.is_view or name.startswith(_NOTHING):
-            return result
+            return
         self.operations += 1
         given = [leaf for leaf in tree_leaves(args) if isinstance(leaf, Tensor)]
         made = sum(_size(leaf) for leaf in tree_leaves(result) if isinstance(leaf, Tensor))
@@ -157,7 +162,6 @@ class Traffic(TorchDispatchMode):
         else:
             read = given[1:] if name.startswith(_OVERWRITING) else given
             self.bytes += sum(map(_size, read)) + made
-        return result
 
 
 def _size(tensor: Tensor) -> int:

@@ -7,6 +7,8 @@ numbers: the product is as exact as float32's, and takes half the time.
 """
 
 from collections.abc import Sequence
+from math import inf
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -24,6 +26,10 @@ ROUNDINGS = 64
 """Units in the last place that a difference of sums over hands may be off by."""
 
 
+Rows: TypeAlias = slice | Tensor
+"""Which of a tensor's rows."""
+
+
 class CardMass:
     """The mass of hands that share no card with one's own, ``[..., H] → [..., H]``.
 
@@ -37,19 +43,28 @@ class CardMass:
     """
 
     def __init__(self, deck: Deck, weight: float, like: Tensor) -> None:
-        holds = deck.holds.T * 1.0
-        self._holds = torch.as_tensor(holds, device=like.device).to(like.dtype)
-        self._shared, self._weight = -self._holds.T.contiguous(), weight
+        holds = np.pad(deck.holds.T * 1.0, ((0, 0), (0, 1)), constant_values=1)  # last, everything
+        shared = np.pad(deck.holds * -1.0, ((0, 1), (0, 0)), constant_values=1)
+        self._holds, self._shared = (
+            torch.as_tensor(matrix, device=like.device).to(like.dtype) for matrix in (holds, shared)
+        )
+        self._weight = weight
 
     def sums(self, reach: Tensor) -> Tensor:
         """The same with its roundings."""
-        of_card = reach @ self._holds
-        met = torch.addmm(reach.flatten(0, -2), of_card.flatten(0, -2), self._shared).view_as(reach)
-        return met.add_(reach.sum(-1, keepdim=True)).mul_(self._weight)
+        return self._with_total(reach)[0]
+
+    def _with_total(self, reach: Tensor) -> tuple[Tensor, Tensor]:
+        """``sums``, and the mass of all hands ``[..., 1]``."""
+        rows, weight = reach.flatten(0, -2), self._weight
+        of_card = rows @ self._holds
+        met = torch.addmm(rows, of_card, self._shared, beta=weight, alpha=weight)
+        return met.view_as(reach), of_card[:, -1:].view(*reach.shape[:-1], 1)
 
     def __call__(self, reach: Tensor) -> Tensor:
-        met, everything = self.sums(reach), reach.sum(-1, keepdim=True) * self._weight
-        return met.masked_fill_(met < everything * (ROUNDINGS * torch.finfo(reach.dtype).eps), 0)
+        met, everything = self._with_total(reach)
+        rounding = self._weight * ROUNDINGS * torch.finfo(reach.dtype).eps
+        return met.masked_fill_(met < everything * rounding, 0)
 
 
 def is_half(deck: Deck, board: Sequence[int], complete: int, like: Tensor) -> bool:
@@ -89,8 +104,8 @@ class DensePayoffs:
         boards = [tuple(sorted(board)) for _, board in kernels]
         folded = np.array([kind == FOLDED for kind, _ in kernels], dtype=bool)
         possible = np.array([deck.possible(board) for board in boards]).reshape(-1, 1, deck.num_hands)
-        self._possible = torch.as_tensor(possible, device=like.device).to(like.dtype)  # [M, 1, H]
-        self._folded = self._index(np.flatnonzero(folded))
+        self._folded, self._folds = self._rows(np.flatnonzero(folded)), folded.any()
+        self._possible = self._index(possible[folded]).to(like.dtype)  # [folds, 1, H]
         self._mass, self._weight = CardMass(deck, weight, like), weight
         rows_of: dict[tuple[int, ...], list[int]] = {}
         for row in np.flatnonzero(~folded).tolist():
@@ -101,14 +116,21 @@ class DensePayoffs:
     def _index(self, values: np.ndarray) -> Tensor:
         return torch.as_tensor(values, device=self._like.device)
 
+    def _rows(self, rows: np.ndarray) -> Rows:
+        """A slice, if they are evenly spaced: it is read and written where it is."""
+        spaces = np.unique(np.diff(rows))
+        if len(rows) and len(spaces) <= 1:
+            return slice(int(rows[0]), int(rows[-1]) + 1, int(spaces[0]) if len(spaces) else 1)
+        return self._index(rows)
+
     def _is_half(self, board: tuple[int, ...]) -> bool:
         return is_half(self._deck, board, self._complete, self._like)
 
     def _product(
         self, rows_of: dict[tuple[int, ...], list[int]], half: bool, times: int
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The boards that have so many rows: those rows ``[U, times]``, matrices ``[U, H, H]`` and what
-        to multiply products with, ``[U, 1, 1]``."""
+    ) -> tuple[Rows, Tensor, Tensor]:
+        """The boards that have so many rows: those ``U · times`` rows, matrices ``[U, H, H]`` and what to
+        multiply products with, ``[U, 1, 1]``."""
         kind = half, times
         boards = [board for board, rows in rows_of.items() if (self._is_half(board), len(rows)) == kind]
         hands, dtype = self._deck.num_hands, torch.float16 if half else self._like.dtype
@@ -117,7 +139,7 @@ class DensePayoffs:
             to.copy_(self._wins(board).T)
         run_outs = [num_run_outs(self._deck, board, self._complete) for board in boards]
         scale = self._index(self._weight / np.array(run_outs)).to(self._like.dtype)[:, None, None]
-        return self._index(np.array([rows_of[board] for board in boards])), wins, scale
+        return self._rows(np.concatenate([rows_of[board] for board in boards])), wins, scale
 
     def _wins(self, board: tuple[int, ...]) -> Tensor:
         """``[H, H]`` on how many run-outs a hand wins less on how many it loses."""
@@ -137,26 +159,38 @@ class DensePayoffs:
 
     def __call__(self, reach: Tensor) -> Tensor:
         """``[..., M, K, H]`` opponent reach → the same shape."""
-        rows_of = (reach * self._possible).reshape(-1, *reach.shape[-3:])
+        rows_of = reach.reshape(reach.shape[:-3].numel(), *reach.shape[-3:])
         won = torch.empty_like(rows_of)
-        if len(self._folded):
-            met = self._mass.sums(rows_of[:, self._folded]) * self._possible[self._folded]
-            won.index_copy_(1, self._folded, met)
+        if self._folds:
+            met = self._mass.sums(rows_of[:, self._folded] * self._possible)
+            _set_product(won, self._folded, met, self._possible)
         for rows, wins, scale in self._products:
-            chosen = rows_of[:, rows].flatten(2, 3)  # [n, U, times · K, H]
-            found = _multiply(chosen.transpose(0, 1).flatten(1, 2), wins) * scale
-            found = found.unflatten(1, (len(chosen), -1)).transpose(0, 1)
-            won.index_copy_(1, rows.flatten(), found.reshape(len(chosen), rows.numel(), *reach.shape[-2:]))
+            by_board = rows_of[:, rows].unflatten(1, (len(wins), -1)).transpose(0, 1)  # [U, n, times, K, H]
+            found, factor = _multiply(by_board.flatten(1, -2), wins)
+            found, factor = (
+                each.view(*by_board.shape[:-1], -1).transpose(0, 1).flatten(1, 2)
+                for each in (found, (factor * scale).expand(*found.shape[:2], 1))
+            )
+            _set_product(won, rows, found, factor)
         return won.view(reach.shape)
 
 
-def _multiply(rows: Tensor, wins: Tensor) -> Tensor:
-    """``[U, n, H]`` times ``[U, H, H]``, in the rows' dtype."""
+def _set_product(won: Tensor, rows: Rows, left: Tensor, right: Tensor) -> None:
+    """Sets ``won[:, rows]``."""
+    if isinstance(rows, slice):
+        torch.mul(left, right, out=won[:, rows])
+    else:
+        won.index_copy_(1, rows, left * right)
+
+
+def _multiply(rows: Tensor, wins: Tensor) -> tuple[Tensor, Tensor]:
+    """``[U, n, H]`` times ``[U, H, H]``, in the rows' dtype, but for a factor ``[U, n or 1, 1]``."""
     if wins.dtype != torch.float16:
-        return rows @ wins
-    top = rows.amax(-1, keepdim=True).clamp_min(LEAST)
-    rows = rows / top
-    first = rows.half()
-    both = torch.cat([first, (rows - first).half()], 1)
+        return rows @ wins, rows.new_ones(1, 1, 1)
+    largest = torch.linalg.vector_norm(rows, inf, -1, keepdim=True).clamp_min_(LEAST)
+    rows = rows / largest
+    both = rows.new_empty(len(rows), 2 * rows.shape[1], rows.shape[2], dtype=torch.float16)
+    first, second = both.chunk(2, 1)
+    torch.sub(rows, first.copy_(rows), out=second)
     found = torch.bmm(both, wins, out_dtype=torch.float32)
-    return found.unflatten(1, (2, -1)).sum(1) * top
+    return found.unflatten(1, (2, -1)).sum(1), largest

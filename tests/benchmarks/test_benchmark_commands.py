@@ -11,7 +11,7 @@ from unittest.mock import patch
 import pytest
 from runs.harness import trained
 
-from benchmarks import capacity, endgame, holdem, profile, scaling, selfplay, solver
+from benchmarks import capacity, endgame, holdem, launches, profile, scaling, selfplay, solver
 from benchmarks.measure import median_rates
 from benchmarks.selfplay import Clock
 from pokerlab.games.holdem import Holdem
@@ -164,6 +164,16 @@ def test_an_endgame_is_measured_beside_zero_leaves_and_full_game_cfr(
     assert found["errors"][0]["minutes"] == 0 < found["errors"][1]["minutes"] < found["errors"][2]["minutes"]
     assert min(row["error"] for row in found["errors"]) > 0
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_launches_counts_every_street(tmp_path: Path) -> None:
+    path = tmp_path / "launches.json"
+    launches.main(["--small", "--subgames", "2", "--json", str(path)])
+    rows = json.loads(path.read_text())["rows"]
+    assert [row["street"] for row in rows] == ["preflop", "flop", "turn", "river"]
+    assert all(row["waits"] == 0 < row["megabytes"] for row in rows)
+    assert [row["network_launches"] > 0 for row in rows] == [True, True, True, False]
+    assert all(row["launches"] > row["network_launches"] for row in rows)
 
 
 @pytest.mark.parametrize(

@@ -86,10 +86,12 @@ class LinearLeaves:
     floats_per_leaf = 0
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
+        from_beliefs = self.from_beliefs.to(features)
+        of_features = features @ self.from_features.to(features)
+
         def values(beliefs: Tensor) -> Tensor:
             self.queries.append(beliefs.clone())
-            both = torch.cat([beliefs[0], beliefs[1]], -1)
-            return both @ self.from_beliefs.to(both) + features @ self.from_features.to(features)
+            return torch.cat([beliefs[0], beliefs[1]], -1) @ from_beliefs + of_features
 
         return values
 

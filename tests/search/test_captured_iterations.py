@@ -1,16 +1,17 @@
 """Iterations as a CUDA graph: a replay is right at every number, however runs are cut."""
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from belief_states import DenseStreet, LinearLeaves, random_beliefs
-from pretended_cuda import pretend_graphs
 from solvers import Start, with_loops, with_tensors
 from torch import Tensor
 
+from benchmarks.pretended_cuda import pretended_graphs
 from pokerlab.games.base import Game
 from pokerlab.games.leduc import Leduc
 from pokerlab.loops import warn_once
@@ -31,6 +32,18 @@ EACH_GAME = pytest.mark.parametrize("name", GAMES)
 EACH_RULE = pytest.mark.parametrize("rule", RULES)
 IN_TURN_OR_AT_ONCE = pytest.mark.parametrize("alternating", [True, False])
 SAMPLED = np.array([1, 2, 3, 9, 20])
+
+
+@pytest.fixture(autouse=True)
+def _graphs() -> Iterator[None]:
+    with pretended_graphs():
+        yield
+
+
+def capturing(monkeypatch: pytest.MonkeyPatch, cfr: CFR) -> CFR:
+    """Has a solver on the CPU capture and replay its iterations; returns it."""
+    monkeypatch.setattr(cfr._backend, "_captures", True)
+    return cfr
 
 
 def start(search: Start, name: str, rule: str, **options: Any) -> CFR:
@@ -79,7 +92,7 @@ def test_a_replay_is_right_at_every_iteration(
     options = options | {"alternating": alternating}
     if "gadget" in options:
         options["gadget"] = gadget(options["gadget"], name)
-    replayed = pretend_graphs(monkeypatch, start(with_tensors, name, rule, **options))
+    replayed = capturing(monkeypatch, start(with_tensors, name, rule, **options))
     again, plain, loops = (
         found(cfr, runs)
         for cfr, runs in (
@@ -105,7 +118,7 @@ def test_what_cannot_be_captured_is_launched_step_by_step(
     expected = found(start(with_tensors, "leduc", "dcfr", alternating=True), (20,))
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            cfr = pretend_graphs(monkeypatch, start(with_tensors, "leduc", "dcfr", alternating=True))
+            cfr = capturing(monkeypatch, start(with_tensors, "leduc", "dcfr", alternating=True))
             monkeypatch.setattr(torch.cuda, "graph", refuse)
             for ours, theirs in zip(found(cfr, (1, 12, 7)), expected, strict=True):
                 torch.testing.assert_close(ours, theirs, rtol=0, atol=0)

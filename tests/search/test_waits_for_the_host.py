@@ -1,24 +1,20 @@
 """What runs on a GPU copies nothing to or from it within an iteration: else it waits for the host.
 
-Told on the CPU from the operations that are called: none makes a tensor of an array or of a number, or a
-number of a tensor.
+Counted on a pretended GPU, launches and bytes too.
 """
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
-from unittest.mock import patch
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 from belief_states import LinearLeaves, random_beliefs
 from solvers import with_tensors
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
+from benchmarks.gpu_forests import STREETS, Setting
+from benchmarks.launches import count_iteration
+from benchmarks.pretended_cuda import CUDA, PretendedCuda, pretended_cuda
 from benchmarks.street import Street
-from pokerlab.games import showdown
 from pokerlab.games.base import Game
 from pokerlab.games.cards import Deck
 from pokerlab.games.dense_payoffs import DensePayoffs
@@ -29,35 +25,6 @@ from pokerlab.games.payoff_tables import FOLDED, RUN_OUT, SHOWDOWN
 from pokerlab.search.forest import Forest
 from pokerlab.search.rules import RULES
 from pokerlab.search.tree import build_tree
-
-COPIES = ("_local_scalar_dense", "lift_fresh", "nonzero", "scalar_tensor")
-MAKERS = ("as_tensor", "tensor", "from_numpy")
-
-
-class NoCopies(TorchDispatchMode):
-    """Refuses operations that a GPU would wait for."""
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        name = str(func).removeprefix("aten.").partition(".")[0]
-        assert name not in COPIES, name
-        assert name != "_to_copy" or "device" not in (kwargs or {}), name
-        if name == "where":  # a number beside tensors is copied to their device
-            assert all(given.dim() for given in tree_leaves(args) if isinstance(given, Tensor)), name
-        return func(*args, **(kwargs or {}))
-
-
-@contextmanager
-def no_copies() -> Iterator[None]:
-    def refuse(*_: Any, **__: Any) -> Tensor:
-        raise AssertionError("a tensor is made of an array")
-
-    with ExitStack() as stack:
-        for name in MAKERS:
-            stack.enter_context(patch.object(torch, name, refuse))
-        stack.enter_context(NoCopies())  # type: ignore[no-untyped-call]
-        yield
 
 
 def endgame(board: str, **options: Any) -> Holdem:
@@ -76,28 +43,68 @@ GAMES: dict[str, tuple[Game, bool]] = {
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("alternating", [True, False])
 @pytest.mark.parametrize("name", GAMES)
-def test_nothing_is_copied_within_an_iteration(
-    name: str, alternating: bool, rule: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(showdown, "NUMBA", False)
+def test_nothing_is_copied_within_an_iteration(name: str, alternating: bool, rule: str) -> None:
     game, depth_limited = GAMES[name]
     symmetry = None if depth_limited else symmetry_of(game)
     tree = build_tree(game, game.root(), depth_limited=depth_limited, symmetry=symmetry)
-    forest = Forest(game, [tree], dtype=torch.float64)
-    assert (forest.isomorphic_hands is not None) == (name == "alike_suits")
-    belief = torch.as_tensor(random_beliefs(game, game.root(), seed=0))[:, None]
-    leaves = LinearLeaves(game)
-    cfr = with_tensors(forest, belief, RULES[rule], alternating=alternating, leaf_evaluator=leaves)
-    cfr.run(1)  # what is made once is made
-    with no_copies():
-        cfr.run(2)
+    with pretended_cuda() as cuda:
+        forest = Forest(game, [tree], dtype=torch.float64, device=CUDA)
+        assert (forest.isomorphic_hands is not None) == (name == "alike_suits")
+        belief = torch.as_tensor(random_beliefs(game, game.root(), seed=0), device=CUDA)[:, None]
+        leaves = LinearLeaves(game)
+        cfr = with_tensors(
+            forest, belief, RULES[rule], alternating=alternating, leaf_evaluator=leaves, cuda_graph=False
+        )
+        cfr.run(1)  # what is made once is made
+        expect_no_waiting(cuda, lambda: cfr.run(2))
 
 
-def test_nothing_is_copied_to_pay_what_terminals_pay() -> None:
+def expect_no_waiting(cuda: PretendedCuda, run: Callable[[], object]) -> None:
+    cuda.restart()
+    run()
+    assert cuda.operations > 0
+    assert cuda.waited_for == []
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["in float16", "float64"])
+def test_nothing_is_copied_to_pay_what_terminals_pay(dtype: torch.dtype) -> None:
     deck = Deck(6, 3)
     boards = {FOLDED: "7c2d3h", SHOWDOWN: "7c2d3h3c4d", RUN_OUT: "7c2d3h"}
     kernels = [(kind, deck.read_cards(board)) for kind, board in boards.items()]
-    operator = DensePayoffs(deck, kernels, complete=5, weight=0.5, like=torch.empty(0))
-    reach = torch.rand(2, len(kernels), 3, deck.num_hands)
-    with no_copies():
-        operator(reach)
+    reach = torch.rand(2, len(kernels), 3, deck.num_hands, dtype=dtype)
+    expected = DensePayoffs(deck, kernels, complete=5, weight=0.5, like=reach)(reach)
+    with pretended_cuda() as cuda:
+        there = reach.to(CUDA)
+        operator = DensePayoffs(deck, kernels, complete=5, weight=0.5, like=there)
+        expect_no_waiting(cuda, lambda: operator(there))
+        torch.testing.assert_close(operator(there).cpu(), expected, rtol=0, atol=1e-5)
+
+
+def test_of_no_terminals_nothing_is_paid() -> None:
+    """Of a deal that no line ends before: self-play came to it on a GPU alone, where loops do not pay."""
+    nothing = torch.empty(2, 0, 1, Deck(6, 3).num_hands)
+    operator = DensePayoffs(Deck(6, 3), [], complete=5, weight=0.5, like=nothing)
+    assert operator(nothing).shape == nothing.shape
+
+
+class Most(NamedTuple):
+    """What an iteration of one of phase 1's subgames takes, and may not exceed."""
+
+    launches: int
+    of_network: int
+    """Launches of the leaf network's two queries among them."""
+    megabytes: float
+    """Without the leaf network."""
+
+
+CEILINGS = {"flop": Most(189, 68, 74.3), "turn": Most(189, 68, 74.3), "river": Most(89, 0, 62.5)}
+
+
+@pytest.mark.parametrize("street", CEILINGS)
+def test_an_iteration_launches_and_moves_no_more_than_it_did(street: str) -> None:
+    setting = Setting(torch.device("cpu"), small=False, seed=1)
+    counted, most = count_iteration(setting, STREETS.index(street), 1, hidden=64), CEILINGS[street]
+    assert counted["waits"] == 0
+    assert counted["launches"] <= most.launches
+    assert counted["network_launches"] <= most.of_network
+    assert counted["megabytes"] <= most.megabytes

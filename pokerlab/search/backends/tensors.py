@@ -35,6 +35,11 @@ def _table(rule: UpdateRule, length: int) -> Tensor:
     return table
 
 
+def _is_zero(values: Tensor) -> Tensor:
+    """1 where a number is 0, else 0: in one kernel."""
+    return torch.eq(values, 0, out=torch.empty_like(values))
+
+
 class TensorBackend:
     """A :class:`~pokerlab.search.backends.base.Backend` with one tensor for all subgames.
 
@@ -76,13 +81,14 @@ class TensorBackend:
         self._values = torch.zeros_like(rows)
         self._edge_values = forest.edge_rows(self._values)
         self._root_values = forest.root_rows(self._values)
-        self._no_values = torch.zeros_like(rows)
-        forest.edge_rows(self._no_values).masked_fill_(~forest.legal, ILLEGAL)
+        self._no_values = rows.new_zeros(len(rows), 1)
+        edges = self._no_values[2 * forest.num_subgames :].view(*forest.edge_shape[:2], 1)
+        edges.masked_fill_(~forest.legal, ILLEGAL)
         self._node_values = belief.new_zeros(self._strategy.shape[1:])
-        # a player's terminal values need the opponent's reach times the opponent's belief
-        self._opponent_row = forest.payoffs.row.flip(0)
-        self._opponent_belief = belief[:, forest.payoffs.subgame].flip(0)
-        self._leaf_weight = belief[:, forest.leaves.subgame] * forest.leaves.possible
+        # a player's values need the opponent's reach times the opponent's belief
+        self._opponent_row, self._leaf_row = forest.payoffs.row.flip(0), forest.leaves.row.flip(0)
+        self._opponent_weight = belief[:, forest.payoffs.subgame].flip(0)
+        self._leaf_weight = (belief[:, forest.leaves.subgame] * forest.leaves.possible).flip(0)
         self._gadget = gadget
         if gadget:
             self._paid = gadget.payments(forest, belief)
@@ -168,7 +174,9 @@ class TensorBackend:
 
     def normalise(self, reach: Tensor, belief: Tensor) -> None:
         own = reach.flip(0)
-        belief.copy_(divide(own, own.sum(-1, keepdim=True), belief))
+        total = own.sum(-1, keepdim=True)
+        nothing = _is_zero(total)
+        belief.mul_(nothing).addcdiv_(own, total.add_(nothing))
 
     def average_values(self) -> tuple[Tensor, Tensor]:
         return root_values(self._forest, self._forest.average(self._strategy_sum), self._root_belief)
@@ -181,11 +189,11 @@ class TensorBackend:
         values.copy_(self._no_values)
         which = slice(players[0], players[-1] + 1)
         if forest.payoffs.chips.numel():
-            opponent = rows_of(self._reach, self._opponent_row[which]).mul_(self._opponent_belief[which])
+            opponent = rows_of(self._reach, self._opponent_row[which]).mul_(self._opponent_weight[which])
             won = forest.payoffs.operator(opponent).mul_(forest.payoffs.chips[which])
             values.index_add_(0, forest.payoffs.row[which].flatten(), won.flatten(0, -2))
         if leaf_query:
-            reach = rows_of(self._reach, forest.leaves.row).mul_(self._leaf_weight).flip(0)
+            reach = rows_of(self._reach, self._leaf_row).mul_(self._leaf_weight)
             leaf_values = leaf_query(reach, which, self._weight)
             values.index_add_(0, forest.leaves.row[which].flatten(), leaf_values.flatten(0, -2))
         for player in players:
@@ -208,8 +216,9 @@ class TensorBackend:
         self._choice_regret.clamp_min_(0)
         self._plays.copy_(divide(self._choice_regret[0], self._choice_regret.sum(0), self._plays))
         dealt, leaves = self._root_belief[opponent] * self._plays, self._forest.leaves
-        self._opponent_belief[1 - opponent] = dealt[self._forest.payoffs.subgame]
-        torch.mul(dealt[leaves.subgame], leaves.possible, out=self._leaf_weight[opponent])
+        resolver = 1 - opponent
+        self._opponent_weight[resolver] = dealt[self._forest.payoffs.subgame]
+        torch.mul(dealt[leaves.subgame], leaves.possible, out=self._leaf_weight[resolver])
 
     def _update_regrets(self, player: int) -> None:
         nodes = self._forest.player_nodes[player]
@@ -233,8 +242,8 @@ class TensorBackend:
         else:
             torch.add(self._regret[:, nodes], self._prediction[:, nodes], out=strategy).clamp_min_(0)
         total = strategy.sum(0)
-        nothing = (total == 0).to(total.dtype)  # where no regret is positive: uniform
-        strategy.addcmul_(forest.uniform[:, nodes], nothing).div_(total + nothing)
+        nothing = _is_zero(total)  # where no regret is positive: uniform
+        strategy.addcmul_(forest.uniform[:, nodes], nothing).div_(total.add_(nothing))
         for step in forest.steps[player]:
             above = rows_of(self._reach, forest.decisions.row[player, step])
             torch.mul(self._strategy[:, step], above, out=self._edge_reach[:, step])
