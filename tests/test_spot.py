@@ -206,7 +206,8 @@ def whole_turn() -> Spot:
     for state in tree.decisions.states:
         kept, hands = symmetry.representative(state) if len(state.board) == 5 else (state, ...)
         edges.append(reduced.edges[reduced._edges([kept])][:, hands])
-    return Spot(reduced.game, tree, np.concatenate(edges), reduced.progress)
+    rows: Any = np.concatenate(edges)
+    return Spot(reduced.game, tree, rows, reduced.progress)
 
 
 @pytest.mark.parametrize("player", [0, 1])

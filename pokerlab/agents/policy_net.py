@@ -10,7 +10,7 @@ from pokerlab.agents.base import Agent, Line, Seat, legal_actions
 from pokerlab.agents.beliefs import after_actions, after_deals
 from pokerlab.games.base import CHANCE, Game, State
 from pokerlab.games.parts import features_of
-from pokerlab.learning.networks import PolicyNetwork
+from pokerlab.learning.networks import StrategyNetwork
 
 
 class PolicyNetworkAgent(Agent[State]):
@@ -21,17 +21,17 @@ class PolicyNetworkAgent(Agent[State]):
         network: the policy network, on the device to use.
     """
 
-    def __init__(self, game: Game[State], network: PolicyNetwork) -> None:
+    def __init__(self, game: Game[State], network: StrategyNetwork) -> None:
         self.game, self.network = game, network
 
     def sit_down(self, player: int, seed: int) -> Seat[State]:
-        return _PolicyNetworkSeat(self.game, self.network)
+        return _StrategyNetworkSeat(self.game, self.network)
 
 
-class _PolicyNetworkSeat(Seat[State]):
+class _StrategyNetworkSeat(Seat[State]):
     """Remembers beliefs and strategies by public state, which determines its line."""
 
-    def __init__(self, game: Game[State], network: PolicyNetwork) -> None:
+    def __init__(self, game: Game[State], network: StrategyNetwork) -> None:
         self._game, self._network = game, network
         self._like = next(network.parameters()).detach()
         self._known: dict[State, tuple[Tensor, Tensor]] = {}

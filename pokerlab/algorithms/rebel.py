@@ -29,7 +29,7 @@ from pokerlab.algorithms.base import MakeAgent
 from pokerlab.games.base import Game
 from pokerlab.games.parts import SuitRelabelling, network_features
 from pokerlab.learning.module import Learner, MakeOptimizer
-from pokerlab.learning.networks import Networks, PolicyNetwork, ValueNetwork
+from pokerlab.learning.networks import LeafNetwork, Networks, StrategyNetwork
 from pokerlab.learning.relabelling import Relabelling
 from pokerlab.search.resolving import WAYS_TO_SEARCH
 from pokerlab.search.solver import Solver
@@ -71,6 +71,10 @@ class ReBeL:
         final_learning_rate: at the end.
         optimizer: makes the optimiser.
         relabel: whether to learn from each example under names of the suits drawn at random.
+        hand_inputs: whether what networks are told of hands is computed once for each example, and kept with
+            it; otherwise a network that needs it computes it at every step.
+        belief_weight: share of the value loss in which hands count as often as they are held; in the rest
+            they count alike.
     """
 
     def __init__(
@@ -78,8 +82,8 @@ class ReBeL:
         game: Game,
         *,
         solver: Solver,
-        value_network: Callable[[Game], ValueNetwork],
-        policy_network: Callable[[Game], PolicyNetwork],
+        value_network: Callable[[Game], LeafNetwork],
+        policy_network: Callable[[Game], StrategyNetwork],
         iterations: int,
         seed: int,
         search_iterations: int,
@@ -98,9 +102,12 @@ class ReBeL:
         final_learning_rate: float = 1e-5,
         optimizer: MakeOptimizer = torch.optim.Adam,
         relabel: bool = True,
+        hand_inputs: bool = False,
+        belief_weight: float = 0.0,
     ) -> None:
         network_features(game)  # whatever lacks them cannot be learned
         self.game, self.solver, self.search_iterations = game, solver, search_iterations
+        self._hand_inputs = hand_inputs
         self._value_capacity, self._policy_capacity = value_capacity, policy_capacity
         self._starts, self._start_capacity = Starts(game, starts, stored), start_capacity
         self._selfplay = SelfPlay(
@@ -111,6 +118,7 @@ class ReBeL:
             targets=targets,
             policy_examples=policy_examples,
             starts=self._starts,
+            hand_inputs=hand_inputs,
         )
         self._module: Callable[[], ReBeLModule] = lambda: ReBeLModule(
             value_network(game),
@@ -120,6 +128,7 @@ class ReBeL:
             else None,
             value_loss=value_loss,
             huber_delta=huber_delta,
+            belief_weight=belief_weight,
             policy_weight=policy_weight,
             iterations=iterations,
             seed=seed,
@@ -130,10 +139,10 @@ class ReBeL:
 
     def streams(self) -> Mapping[str, Stream]:
         """The value data, the policy data, and belief states to start from."""
-        starts = self._starts
+        starts, inputs = self._starts, self._hand_inputs
         return {
-            VALUES: Stream(ValueExamples.none(self.game), self._value_capacity),
-            POLICIES: Stream(PolicyExamples.none(self.game), self._policy_capacity),
+            VALUES: Stream(ValueExamples.none(self.game, hand_inputs=inputs), self._value_capacity),
+            POLICIES: Stream(PolicyExamples.none(self.game, hand_inputs=inputs), self._policy_capacity),
             **{
                 name: Stream(starts.none(), self._start_capacity, starts.shares[street] * starts.stored)
                 for street, name in starts.names.items()
@@ -201,18 +210,20 @@ class ReBeLModule(Learner):
         relabelling: each example is learned from under one of these names, drawn at random; None: as it is.
         value_loss: ``mse`` or ``huber``.
         huber_delta: where Huber turns linear, in pots.
+        belief_weight: see :class:`ReBeL`.
         policy_weight: weight of the policy loss beside the value loss.
         learning: see :class:`~pokerlab.learning.module.Learner`.
     """
 
     def __init__(
         self,
-        value_network: ValueNetwork,
-        policy_network: PolicyNetwork,
+        value_network: LeafNetwork,
+        policy_network: StrategyNetwork,
         *,
         relabelling: Relabelling | None = None,
         value_loss: str = "mse",
         huber_delta: float = 1.0,
+        belief_weight: float = 0.0,
         policy_weight: float = 1.0,
         **learning: object,
     ) -> None:
@@ -223,6 +234,9 @@ class ReBeLModule(Learner):
             raise ValueError(f"huber_delta must be positive, got {huber_delta}")
         if not policy_weight >= 0:
             raise ValueError(f"policy_weight must not be negative, got {policy_weight}")
+        if not 0 <= belief_weight <= 1:
+            raise ValueError(f"belief_weight must lie between 0 and 1, got {belief_weight}")
+        self.belief_weight = belief_weight
         self.value_network, self.policy_network = value_network, policy_network
         self.value_loss, self.huber_delta, self.relabelling = value_loss, huber_delta, relabelling
 
@@ -245,8 +259,8 @@ class ReBeLModule(Learner):
         return {"value_loss": self.value_error(values), "policy_loss": self.policy_error(policies)}
 
     def value_error(self, examples: ValueExamples) -> Tensor:
-        """The value loss: mean over possible hands, in pots (squared)."""
-        predicted = self.value_network(examples.features, examples.beliefs)
+        """The value loss: mean over hands, possible ones alike and by belief, in pots (squared)."""
+        predicted = self.value_network(examples.features, examples.beliefs, examples.hand_inputs)
         if self.value_loss == "mse":
             errors = (predicted - examples.values).square()
         else:
@@ -254,11 +268,17 @@ class ReBeLModule(Learner):
                 predicted, examples.values, reduction="none", delta=self.huber_delta
             )
         possible = examples.possible[:, None].expand_as(errors)
-        return (errors * possible).sum() / possible.sum()
+        alike = (errors * possible).sum() / possible.sum()
+        if not self.belief_weight:
+            return alike
+        by_belief = (errors * examples.beliefs * possible).sum() / (2 * len(examples))
+        return torch.lerp(alike, by_belief, self.belief_weight)
 
     def policy_error(self, examples: PolicyExamples) -> Tensor:
         """The policy loss: KL(target ‖ prediction) in nats, mean over possible hands."""
-        log_policy = self.policy_network(examples.features, examples.beliefs, examples.legal)
+        log_policy = self.policy_network(
+            examples.features, examples.beliefs, examples.legal, examples.hand_inputs
+        )
         target = examples.strategy
         divergence = (torch.xlogy(target, target) - target * log_policy).sum(1)
         return (divergence * examples.possible).sum() / examples.possible.sum()

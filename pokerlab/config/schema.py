@@ -28,7 +28,12 @@ MOST_WEIGHTS = 2**30  # of a network: 16 GB with its gradient and what Adam keep
 Many = Annotated[int, Range(1, 10**7)]
 """Of what one step of the work holds all of at once."""
 MOST_BYTES = 200  # of a name: files beside a run's folder have longer ones
-NETWORK_SIZES = {"hidden": Annotated[int, Range(1, 2**16)], "layers": Annotated[int, Range(1, 1000)]}
+NETWORK_SIZES = {
+    "hidden": Annotated[int, Range(1, 2**16)],
+    "layers": Annotated[int, Range(1, 1000)],
+    **dict.fromkeys(("bins", "early_bins"), Annotated[int, Range(2, 1000)]),
+    **dict.fromkeys(("potentials", "rank"), Annotated[int, Range(1, 1000)]),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,8 @@ class ModelConfig:
     learning_rate: Above0
     final_learning_rate: AtLeast0
     relabel: bool
+    hand_inputs: bool
+    belief_weight: Annotated[float, Range(0, 1)]
 
 
 @dataclass(frozen=True, slots=True)

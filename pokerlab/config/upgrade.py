@@ -16,6 +16,7 @@ KEYS_OF_GROUPS: dict[str, dict[str, Any]] = {
         "held_out": {"every": None, "states": [64, 4], "iterations": 400},
         "matches": {"every": None, "deals": 500},
     },
+    "model": {"hand_inputs": False, "belief_weight": 0.0},
 }
 """Keys of groups that came later."""
 WANDB = "pokerlab.callbacks.wandb_run.WandbRun"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
+from torch import Tensor
 
 from pokerlab.games.base import CHANCE, TERMINAL, Floats, Game, Ints, State, Terminal
 
@@ -59,6 +60,54 @@ class HandFeatures(Protocol):
 
     def hand_features(self) -> Floats:
         """``[H, P]`` for networks to share weights over."""
+
+
+@runtime_checkable
+class HandInputs(Protocol):
+    """What is computed of every hand at a public belief state, as inputs of networks."""
+
+    hand_inputs: Sequence[str]
+    """What they are, ``I`` of them: the check-down values of both players (what a hand can expect if nobody
+    bets, from −1, it always loses, to 1), the percentile of a hand's rank under a mixture of both beliefs,
+    and that of its potential to improve or fall. The last two are −1 for hands that the board blocks."""
+
+    @property
+    def layers(self) -> Sequence[str]:
+        """Kinds of belief states that networks are asked about, each unlike the others; the last: on a
+        complete board, where no hand has potential."""
+
+    @property
+    def hand_cards(self) -> Ints:
+        """``[H, C]`` a hand's cards: hands that share one exclude each other."""
+
+    @property
+    def num_betting_features(self) -> int:
+        """How many features come before those of the board."""
+
+    def layer_of(self, features: Tensor) -> Tensor:
+        """``[n, F]`` → ``[n]`` int64 which of :attr:`layers`."""
+
+    def stacks_to_pots(self, features: Tensor) -> Tensor:
+        """``[n, F]`` → ``[n]`` what a player has left on average, in pots."""
+
+    def prepare_hand_inputs(self, features: Tensor, like: Tensor) -> Callable[[Tensor], Tensor]:
+        """For fixed public states: ``[n, 2, H]`` beliefs → ``[n, I, H]``.
+
+        Args:
+            features: ``[n, F]``.
+            like: a tensor with the device and dtype to work in.
+        """
+
+
+def with_hand_inputs(game: Game[State]) -> HandInputs:
+    """The game.
+
+    Raises:
+        ValueError: it computes nothing of hands.
+    """
+    if not isinstance(game, HandInputs):
+        raise ValueError(f"{game.name} computes no inputs for networks that know cards; hold'em does")
+    return game
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ hand's weights in the first and the last layer are then the sum of its own and t
 hands share what they have in common.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -110,89 +111,51 @@ class BeliefMLP(nn.Module):
         return outputs
 
 
-class ValueNetwork(nn.Module):
-    """Infostate values of both players at a public belief state, in pots.
+def log_strategy(logits: Tensor, beliefs: Tensor, legal: Tensor) -> Tensor:
+    """``[n, A, H]`` log-probabilities, in the precision of beliefs, which autocast may have lowered."""
+    illegal = ~legal[:, :, None]
+    return functional.log_softmax(logits.to(beliefs.dtype).masked_fill(illegal, ILLEGAL_LOGIT), dim=1)
 
-    Args:
-        game: the rules.
-        hidden: width of the hidden layers.
-        layers: number of hidden layers.
-        zero_sum: shift each state's values so that the two players' expectations add up to 0 under the
-            joint belief.
-    """
 
-    def __init__(self, game: Game, hidden: int, layers: int, *, zero_sum: bool = True) -> None:
-        super().__init__()
-        self.mlp = BeliefMLP(game, 2, hidden, layers)
-        self.zero_sum = zero_sum
-        self._game = game
-        self._mass: tuple[torch.device, torch.dtype, PayoffOperator] | None = None
+class LeafNetwork(nn.Module, ABC):
+    """A network that values public belief states: a :class:`LeafEvaluator`."""
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_mass": None}  # an operator cannot be sent to another process
+    @abstractmethod
+    def forward(self, features: Tensor, beliefs: Tensor, hand_inputs: Tensor | None = None) -> Tensor:
+        """``[n, 2, H]`` values in pots; those of impossible hands mean nothing.
 
-    def forward(self, features: Tensor, beliefs: Tensor) -> Tensor:
-        """``[n, F]``, ``[n, 2, H]`` → ``[n, 2, H]``; the values of impossible hands mean nothing."""
-        outputs = self.mlp(self.mlp.embed_features(features), beliefs)
-        with torch.autocast(beliefs.device.type, enabled=False):  # sums over hands need all digits
-            return self._shift_to_zero_sum(outputs.view_as(beliefs).to(beliefs.dtype), beliefs)
-
-    def _shift_to_zero_sum(self, values: Tensor, beliefs: Tensor) -> Tensor:
-        if not self.zero_sum:
-            return values
-        joint = beliefs * self._mass_operator(beliefs)(beliefs.flip(1))  # marginals of the joint belief
-        total = joint.sum((1, 2), keepdim=True)
-        return values - (joint * values).sum((1, 2), keepdim=True) / total.clamp_min(1e-30)
-
-    def _mass_operator(self, like: Tensor) -> PayoffOperator:
-        if self._mass is None or self._mass[:2] != (like.device, like.dtype):
-            self._mass = (like.device, like.dtype, self._game.mass_operator(like))
-        return self._mass[2]
+        Args:
+            features: ``[n, F]``.
+            beliefs: ``[n, 2, H]``.
+            hand_inputs: ``[n, I, H]``, see :class:`~pokerlab.games.parts.HandInputs`; None: a network that
+                needs them computes them.
+        """
 
     @property
+    @abstractmethod
     def floats_per_leaf(self) -> int:
-        # embedded features and beliefs, a layer before and after its activation, and values
-        return 4 * self.mlp.from_features.out_features + 20 * self._game.num_hands
+        """See :class:`LeafEvaluator`."""
 
+    @abstractmethod
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
         """The network as a :class:`LeafEvaluator`."""
-        outputs = self.mlp.at(features)
-
-        def values(beliefs: Tensor) -> Tensor:
-            with torch.no_grad():
-                by_leaf = beliefs.transpose(0, 1)
-                found = outputs(by_leaf).view_as(by_leaf).to(by_leaf.dtype)
-                with multiply_in("float32", beliefs.device):  # sums over hands need all digits
-                    return self._shift_to_zero_sum(found, by_leaf).transpose(0, 1)
-
-        return values
 
 
-class PolicyNetwork(nn.Module):
-    """The strategy of the player to act, for every hand, at a public belief state.
+class StrategyNetwork(nn.Module, ABC):
+    """A network that proposes the strategy of the player to act: a :class:`~pokerlab.search.leaves.Prior`."""
 
-    Args:
-        game: the rules.
-        hidden: width of the hidden layers.
-        layers: number of hidden layers.
-    """
-
-    def __init__(self, game: Game, hidden: int, layers: int) -> None:
-        super().__init__()
-        self.mlp = BeliefMLP(game, game.num_actions, hidden, layers)
-        self._shape = (game.num_actions, game.num_hands)
-
-    def forward(self, features: Tensor, beliefs: Tensor, legal: Tensor) -> Tensor:
+    @abstractmethod
+    def forward(
+        self, features: Tensor, beliefs: Tensor, legal: Tensor, hand_inputs: Tensor | None = None
+    ) -> Tensor:
         """Log-probabilities ``[n, A, H]``.
 
         Args:
             features: ``[n, F]``.
             beliefs: ``[n, 2, H]``.
             legal: ``[n, A]`` bool; other actions get probability 0.
+            hand_inputs: see :class:`LeafNetwork`.
         """
-        logits = self.mlp(self.mlp.embed_features(features), beliefs).unflatten(1, self._shape)
-        logits = logits.to(beliefs.dtype)  # autocast may have lowered the precision
-        return functional.log_softmax(logits.masked_fill(~legal[:, :, None], ILLEGAL_LOGIT), dim=1)
 
     @torch.no_grad()
     def strategy(self, forest: Forest, belief: Tensor) -> Tensor:
@@ -219,6 +182,86 @@ class PolicyNetwork(nn.Module):
         return strategy
 
 
+class ValueNetwork(LeafNetwork):
+    """Infostate values of both players at a public belief state, in pots.
+
+    Args:
+        game: the rules.
+        hidden: width of the hidden layers.
+        layers: number of hidden layers.
+        zero_sum: shift each state's values so that the two players' expectations add up to 0 under the
+            joint belief.
+    """
+
+    def __init__(self, game: Game, hidden: int, layers: int, *, zero_sum: bool = True) -> None:
+        super().__init__()
+        self.mlp = BeliefMLP(game, 2, hidden, layers)
+        self.zero_sum = zero_sum
+        self._game = game
+        self._mass: tuple[torch.device, torch.dtype, PayoffOperator] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_mass": None}  # an operator cannot be sent to another process
+
+    def forward(self, features: Tensor, beliefs: Tensor, hand_inputs: Tensor | None = None) -> Tensor:
+        """See :class:`LeafNetwork`; hand inputs are not used."""
+        outputs = self.mlp(self.mlp.embed_features(features), beliefs)
+        with torch.autocast(beliefs.device.type, enabled=False):  # sums over hands need all digits
+            return self._shift_to_zero_sum(outputs.view_as(beliefs).to(beliefs.dtype), beliefs)
+
+    def _shift_to_zero_sum(self, values: Tensor, beliefs: Tensor) -> Tensor:
+        if not self.zero_sum:
+            return values
+        joint = beliefs * self._mass_operator(beliefs)(beliefs.flip(1))  # marginals of the joint belief
+        total = joint.sum((1, 2), keepdim=True)
+        return values - (joint * values).sum((1, 2), keepdim=True) / total.clamp_min(1e-30)
+
+    def _mass_operator(self, like: Tensor) -> PayoffOperator:
+        if self._mass is None or self._mass[:2] != (like.device, like.dtype):
+            self._mass = (like.device, like.dtype, self._game.mass_operator(like))
+        return self._mass[2]
+
+    @property
+    def floats_per_leaf(self) -> int:
+        # embedded features and beliefs, a layer before and after its activation, and values
+        return 4 * self.mlp.from_features.out_features + 20 * self._game.num_hands
+
+    def at(self, features: Tensor, possible: Tensor) -> LeafValues:
+        """See :class:`LeafNetwork`."""
+        outputs = self.mlp.at(features)
+
+        def values(beliefs: Tensor) -> Tensor:
+            with torch.no_grad():
+                by_leaf = beliefs.transpose(0, 1)
+                found = outputs(by_leaf).view_as(by_leaf).to(by_leaf.dtype)
+                with multiply_in("float32", beliefs.device):  # sums over hands need all digits
+                    return self._shift_to_zero_sum(found, by_leaf).transpose(0, 1)
+
+        return values
+
+
+class PolicyNetwork(StrategyNetwork):
+    """The strategy of the player to act, for every hand, at a public belief state.
+
+    Args:
+        game: the rules.
+        hidden: width of the hidden layers.
+        layers: number of hidden layers.
+    """
+
+    def __init__(self, game: Game, hidden: int, layers: int) -> None:
+        super().__init__()
+        self.mlp = BeliefMLP(game, game.num_actions, hidden, layers)
+        self._shape = (game.num_actions, game.num_hands)
+
+    def forward(
+        self, features: Tensor, beliefs: Tensor, legal: Tensor, hand_inputs: Tensor | None = None
+    ) -> Tensor:
+        """See :class:`StrategyNetwork`; hand inputs are not used."""
+        logits = self.mlp(self.mlp.embed_features(features), beliefs).unflatten(1, self._shape)
+        return log_strategy(logits, beliefs, legal)
+
+
 class Networks(nn.Module):
     """The networks that a search uses: a value network at the leaves, a policy network as the prior.
 
@@ -227,7 +270,7 @@ class Networks(nn.Module):
         policy: the policy network.
     """
 
-    def __init__(self, value: ValueNetwork, policy: PolicyNetwork) -> None:
+    def __init__(self, value: LeafNetwork, policy: StrategyNetwork) -> None:
         super().__init__()
         self.value, self.policy = value, policy
 
@@ -236,9 +279,9 @@ class Networks(nn.Module):
         return self.value.floats_per_leaf
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
-        """See :meth:`ValueNetwork.at`."""
+        """See :meth:`LeafNetwork.at`."""
         return self.value.at(features, possible)
 
     def strategy(self, forest: Forest, belief: Tensor) -> Tensor:
-        """See :meth:`PolicyNetwork.strategy`."""
+        """See :meth:`StrategyNetwork.strategy`."""
         return self.policy.strategy(forest, belief)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pokerlab.games.base import Game
-from pokerlab.games.parts import network_features
+from pokerlab.games.parts import network_features, with_hand_inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ class Examples:
 
     def columns(self) -> dict[str, Tensor]:
         """The tensors by their names."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        columns = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {name: column for name, column in columns if column is not None}
 
     def select(self, rows: slice) -> Self:
         """Some of the examples."""
@@ -68,9 +69,11 @@ class ValueExamples(Examples):
     """``[n, H]`` bool, hands that the board leaves possible."""
     values: Tensor
     """``[n, 2, H]`` infostate values in pots."""
+    hand_inputs: Tensor | None = None
+    """``[n, I, H]``, see :class:`~pokerlab.games.parts.HandInputs`."""
 
     @staticmethod
-    def none(game: Game) -> "ValueExamples":
+    def none(game: Game, *, hand_inputs: bool = False) -> "ValueExamples":
         """No examples; says what one looks like."""
         hands, floats = game.num_hands, torch.float32
         return ValueExamples(
@@ -78,6 +81,7 @@ class ValueExamples(Examples):
             beliefs=torch.empty(0, 2, hands, dtype=floats),
             possible=torch.empty(0, hands, dtype=torch.bool),
             values=torch.empty(0, 2, hands, dtype=floats),
+            hand_inputs=_no_hand_inputs(game) if hand_inputs else None,
         )
 
 
@@ -98,9 +102,11 @@ class PolicyExamples(Examples):
     """``[n, A, H]`` sums to 1 over actions."""
     weight: Tensor
     """``[n]`` int32, how many trajectories came through."""
+    hand_inputs: Tensor | None = None
+    """``[n, I, H]``, see :class:`~pokerlab.games.parts.HandInputs`."""
 
     @staticmethod
-    def none(game: Game) -> "PolicyExamples":
+    def none(game: Game, *, hand_inputs: bool = False) -> "PolicyExamples":
         """No examples; says what one looks like."""
         hands, actions, floats = game.num_hands, game.num_actions, torch.float32
         return PolicyExamples(
@@ -110,4 +116,9 @@ class PolicyExamples(Examples):
             legal=torch.empty(0, actions, dtype=torch.bool),
             strategy=torch.empty(0, actions, hands, dtype=floats),
             weight=torch.empty(0, dtype=torch.int32),
+            hand_inputs=_no_hand_inputs(game) if hand_inputs else None,
         )
+
+
+def _no_hand_inputs(game: Game) -> Tensor:
+    return torch.empty(0, len(with_hand_inputs(game).hand_inputs), game.num_hands, dtype=torch.float32)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pokerlab.games.base import CHANCE, Game, State
-from pokerlab.games.parts import StreetStarts, Variation, features_of
+from pokerlab.games.parts import StreetStarts, Variation, features_of, with_hand_inputs
 from pokerlab.search.best_response import strategy_values
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafEvaluator
@@ -24,6 +24,9 @@ from pokerlab.selfplay.actors.base import Report
 from pokerlab.selfplay.examples import PolicyExamples, ValueExamples, concatenate
 from pokerlab.selfplay.sampling import OtherBeliefs, TrajectorySampler
 from pokerlab.selfplay.starts import Start, StartExamples, Starts
+
+INPUTS_AT_ONCE = 32
+"""Examples whose hand inputs are made at once: all-ins on as many boards take 7 MB each meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class SelfPlay(Generic[State]):
         policy_examples: how many of a subgame's decision nodes are drawn at random for each trajectory that
             comes through, to be an example, once at most; None: all are.
         starts: where trajectories start; None: at the root.
+        hand_inputs: whether examples hold what networks are told of hands.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class SelfPlay(Generic[State]):
         targets: int = 1,
         policy_examples: int | None = None,
         starts: Starts[State] | None = None,
+        hand_inputs: bool = False,
     ) -> None:
         for name, value in (("search_iterations", search_iterations), ("targets", targets)):
             if value < 1:
@@ -73,6 +78,7 @@ class SelfPlay(Generic[State]):
         self.search_iterations, self.exploration, self.targets = search_iterations, exploration, targets
         self.policy_examples = policy_examples
         self.starts = Starts(game, None, 0) if starts is None else starts
+        self.hand_inputs = hand_inputs
         self._subgames = Subgames(game)
 
     def generate(
@@ -111,7 +117,8 @@ class SelfPlay(Generic[State]):
         frontier = nothing = BeliefStates[State].none(self.game, like)
         others = nobody = OtherBeliefs(torch.empty(0, dtype=torch.int64), nothing.beliefs)
         subgame_of = torch.empty(0, dtype=torch.int64)
-        values, policies = [ValueExamples.none(self.game)], [PolicyExamples.none(self.game)]
+        values = [ValueExamples.none(self.game, hand_inputs=self.hand_inputs)]
+        policies = [PolicyExamples.none(self.game, hand_inputs=self.hand_inputs)]
         kept = {name: [self.starts.none()] for name in self.starts.names.values()}
         while waiting or len(frontier):
             if waiting and self._is_time(waiting[0], frontier):
@@ -210,12 +217,21 @@ class SelfPlay(Generic[State]):
         tree_of = torch.as_tensor(forest.tree_of)
         features = torch.as_tensor(features_of(self.game, roots)).float()[tree_of]
         pot = torch.tensor([self.game.pot(root) for root in roots])[tree_of]
+        beliefs = belief.transpose(0, 1).float().cpu()
         return ValueExamples(
             features=features,
-            beliefs=belief.transpose(0, 1).float().cpu(),
+            beliefs=beliefs,
             possible=forest.root_possible.bool().cpu(),
             values=values.transpose(0, 1).float().cpu() / pot[:, None, None],
+            hand_inputs=self._hand_inputs(features, beliefs),
         )
+
+    def _hand_inputs(self, features: Tensor, beliefs: Tensor) -> Tensor | None:
+        if not self.hand_inputs:
+            return None
+        game = with_hand_inputs(self.game)
+        parts = zip(features.split(INPUTS_AT_ONCE), beliefs.split(INPUTS_AT_ONCE), strict=True)
+        return torch.cat([game.prepare_hand_inputs(some, held)(held) for some, held in parts])
 
     def _policy_examples(self, part: Part[State], subgame_of: Tensor, draws: Tensor) -> PolicyExamples:
         """Of solved subgames.
@@ -231,13 +247,15 @@ class SelfPlay(Generic[State]):
         reach = forest.reach(strategy, belief=belief)
         beliefs = forest.beliefs_at(nodes, reach, belief).transpose(0, 1)
         action_of = forest.action_of[:, there]
+        features, beliefs = nodes.features.float().cpu(), beliefs.float().cpu()
         return PolicyExamples(
-            features=nodes.features.float().cpu(),
-            beliefs=beliefs.float().cpu(),
+            features=features,
+            beliefs=beliefs,
             possible=nodes.possible.bool().cpu(),
             legal=forest.by_action(forest.legal[:, there], action_of)[:, :, 0].cpu(),
             strategy=forest.by_action(strategy[:, there], action_of).float().cpu(),
             weight=trajectories.int(),
+            hand_inputs=self._hand_inputs(features, beliefs),
         )
 
     def _choose_nodes(self, forest: Forest, subgame_of: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,8 @@ def test_the_profile_changes_sizes_alone() -> None:
     assert tiny.selfplay.replay == whole.selfplay.replay == "disk"
     assert [whole.game[key] for key in ("name", "stack", "blinds")] == ["hunl", 20000, [50, 100]]
     network = whole.model.value_network
-    assert (network["layers"], network["hidden"]) == (6, 1536)
+    assert network["_target_"] == "pokerlab.learning.kernel_network.KernelValueNetwork"
+    assert network["hidden"] == 512
     assert whole.trainer.precision == "bf16-mixed"
 
 

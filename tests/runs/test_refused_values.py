@@ -8,10 +8,11 @@ import pytest
 from runs.harness import KUHN, command, contents, refusal, trained
 
 EXPERIMENTS = (
-    "kuhn, leduc, liars_dice_1x4f, liars_dice_1x5f, liars_dice_1x6f, liars_dice_2x3f, phase1, river, turn"
+    "kuhn, leduc, liars_dice_1x4f, liars_dice_1x5f, liars_dice_1x6f, liars_dice_2x3f, phase1, river, "
+    "river_values, turn"
 )
 INTEGERS = {
-    "iterations": 1, "trajectories": 1, "updates": 1, "batch_size": 1, "workers": 0, "seed": 0,
+    "iterations": 1, "trajectories": 1, "batch_size": 1, "workers": 0, "seed": 0,
     "checkpoint_every": 1, "commit_every": 1, "trainer.threads": 1, "selfplay.value_capacity": 1,
     "selfplay.policy_capacity": 1, "selfplay.targets": 1,
 }  # fmt: skip
@@ -100,6 +101,12 @@ def test_an_integer_that_is_too_small_names_the_least(key: str, tmp_path: Path) 
 def test_what_must_be_an_integer_is_no_other_type(key: str, value: str, got: str, tmp_path: Path) -> None:
     message = refusal("train", "experiment=kuhn", f"{key}={value}", cwd=tmp_path)
     assert message == f"{key} must be an integer of at least {INTEGERS[key]}, got {got}"
+
+
+@pytest.mark.parametrize(("value", "got"), [("0", "0"), ("many", "'many'"), ("1.5", "1.5")])
+def test_updates_are_an_integer_or_null(value: str, got: str, tmp_path: Path) -> None:
+    message = refusal("train", "experiment=kuhn", f"updates={value}", cwd=tmp_path)
+    assert message == f"updates must be null or an integer of at least 1, got {got}"
 
 
 @pytest.mark.parametrize(

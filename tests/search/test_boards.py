@@ -27,10 +27,16 @@ from pokerlab.search.tree import build_tree
 
 def endgame(board: str, stack: float, **options: Any) -> Holdem:
     """Of 20 cards, 190 hands."""
+    bets: list[list[float]] = [[0.5, 1], [1]]
     return Holdem(
-        "endgame", board=board, pot=20, stack=stack, blinds=(1, 2), bets=[[0.5, 1], [1]], ranks=5, suits=4,
-        **options,
-    )  # fmt: skip
+        "endgame", board=board, pot=20, stack=stack, blinds=(1, 2), bets=bets, ranks=5, suits=4, **options
+    )
+
+
+def backend_of(cfr: CFR) -> BlockwiseBackend:
+    """The backend, which solves boards in turn."""
+    assert isinstance(cfr._backend, BlockwiseBackend)
+    return cfr._backend
 
 
 GAMES = {
@@ -116,7 +122,7 @@ def test_whole_numbers_converge_as_others_do(name: str) -> None:
     torch.testing.assert_close(
         found.exploitability, whole.exploitability().exploitability, rtol=0, atol=1e-5 * 20
     )
-    numbers = whole._backend._kept
+    numbers = backend_of(whole)._kept
     assert numbers.regret.dtype == numbers.strategy_sum.dtype == np.int16
     edges, hands = sum(tree.num_edges for tree in forest.trees), belief.count_nonzero() / 2
     assert numbers.regret.nbytes + numbers.strategy_sum.nbytes <= 4 * edges * (hands + 16)
@@ -131,7 +137,7 @@ def test_float32_is_whole_numbers_unless_told_otherwise() -> None:
         (forest, "int16", np.int16),
     ):
         cfr = Solver(storage=storage).start(made, belief.to(made.dtype))
-        assert cfr._backend._kept.regret.dtype == expected
+        assert backend_of(cfr)._kept.regret.dtype == expected
 
 
 def test_hands_that_nobody_believes_in_are_left_out() -> None:
@@ -141,7 +147,7 @@ def test_hands_that_nobody_believes_in_are_left_out() -> None:
     assert not cfr.root_values()[:, 0, left_out].any()
     uniform = forest.uniform.expand(forest.edge_shape)[:, :, left_out]
     assert torch.equal(cfr.average_strategy()[:, :, left_out], uniform)
-    assert cfr._backend._layout.size < 0.3 * forest.trees[0].num_edges * forest.game.num_hands
+    assert backend_of(cfr)._layout.size < 0.3 * forest.trees[0].num_edges * forest.game.num_hands
 
 
 def test_threads_change_nothing() -> None:

@@ -9,6 +9,7 @@ the public state before it to those after it. Where both are all-in, the game en
 payoff is the average over all ways to deal the rest of the board.
 """
 
+from pokerlab.games.holdem.hand_inputs import HoldemHandInputs
 from pokerlab.games.holdem.names import HoldemNames
 from pokerlab.games.holdem.starts import HoldemStarts
 from pokerlab.games.holdem.state import HoldemState
@@ -19,7 +20,7 @@ from pokerlab.games.holdem.table import HoldemTable
 __all__ = ["Holdem", "HoldemState"]
 
 
-class Holdem(HoldemStreets, HoldemSymmetry, HoldemStarts, HoldemNames, HoldemTable):
+class Holdem(HoldemStreets, HoldemHandInputs, HoldemSymmetry, HoldemStarts, HoldemNames, HoldemTable):
     """No-limit hold'em.
 
     Args:

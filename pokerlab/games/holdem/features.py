@@ -17,7 +17,11 @@ class HoldemFeatures(HoldemRules):
 
     @property
     def num_features(self) -> int:
-        return 3 + 4 + len(self.boards) + 1 + len(self.deck.cards) + self.deck.ranks + self.deck.suits
+        return self.num_betting_features + len(self.deck.cards) + self.deck.ranks + self.deck.suits
+
+    @property
+    def num_betting_features(self) -> int:
+        return 3 + 4 + len(self.boards) + 1
 
     def features(self, state: HoldemState) -> list[float]:
         actor, street = self.actor(state), self._street(state)

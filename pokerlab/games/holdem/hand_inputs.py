@@ -1,0 +1,233 @@
+"""What can be computed exactly of every hand, so that no network has to learn how hands rank.
+
+A network that sees the cards of a board as ones and zeros must find out from examples which hand beats which,
+and which hands exclude each other. It does so badly at any size that we can pay for (docs/holdem.md). These
+are inputs instead.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import combinations
+from math import comb
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pokerlab.games.base import Floats, Ints, PayoffOperator
+from pokerlab.games.cards import BLOCKED, Deck
+from pokerlab.games.dense_payoffs import CardMass
+from pokerlab.games.holdem.features import HoldemFeatures
+from pokerlab.games.payoff_tables import RUN_OUT, SHOWDOWN
+
+MOST_RUN_OUTS = 2048
+"""Of a board, over which a hand's rank is averaged; of more, so many are drawn."""
+AT_ONCE = 256
+"""Boards that are ranked at once."""
+UNIFORM = 0.1
+"""Share of the uniform range in the mixture that percentiles are of; players' beliefs share the rest."""
+LEAST_MASS = 1e-6
+"""Of the other's hands that a hand can meet: below that its values mean nothing."""
+MATRICES = 16
+"""Of all-ins, that are held at once: 7 MB each."""
+BOARDS = 4096
+"""Of which ranks are remembered, the latest ones."""
+
+
+class HoldemHandInputs(HoldemFeatures):
+    """Check-down values, ranks and potentials."""
+
+    hand_inputs = ("check-down value of player 0", "of player 1", "percentile", "potential")
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Kinds of belief states that value networks are asked about, each unlike the others."""
+        streets = [f"street {number}" for number in range(1, len(self.boards) + 1)]
+        return tuple(name for street in streets for name in (street, f"deal after {street}"))[:-1]
+
+    @property
+    def hand_cards(self) -> Ints:
+        """``[H, 2]``."""
+        return self.deck.hands
+
+    def layer_of(self, features: Tensor) -> Tensor:
+        """``[n, F]`` → ``[n]`` int64 which of :attr:`layers`."""
+        street = features[:, 7 : 7 + len(self.boards)].argmax(1)
+        layer = 2 * street + (features[:, 2] > 0.5)
+        return layer.clamp_max(len(self.layers) - 1)
+
+    def stacks_to_pots(self, features: Tensor) -> Tensor:
+        """``[n, F]`` → ``[n]`` what a player has left on average, in pots."""
+        pot = features[:, 3:6].sum(1)  # of all chips
+        return (1 - pot).clamp_min(0) / (2 * pot)
+
+    def prepare_hand_inputs(self, features: Tensor, like: Tensor) -> Callable[[Tensor], Tensor]:
+        """See :class:`~pokerlab.games.parts.HandInputs`."""
+        first = self.num_betting_features
+        cards = features[:, first : first + len(self.deck.cards)] > 0.5
+        return HandInputsAt(self, [tuple(np.flatnonzero(row).tolist()) for row in cards.cpu().numpy()], like)
+
+    def check_downs(self, boards: list[tuple[int, ...]], like: Tensor) -> PayoffOperator:
+        """``[..., U, K, H]`` the other's reach → what a hand wins less what it loses if nobody bets."""
+        kinds = [SHOWDOWN if len(board) == self.complete else RUN_OUT for board in boards]
+        encoded = [self._kernels.encode(kind, board) for kind, board in zip(kinds, boards, strict=True)]
+        return self.payoff_operator(encoded, like)
+
+    def pair_mass(self, like: Tensor) -> CardMass:
+        """The mass of the hands that a hand can meet, in the same unit."""
+        return CardMass(self.deck, self._weight, like)
+
+    def rank_hands(self, board: tuple[int, ...]) -> Floats:
+        """``[2, H]`` each hand's rank on a board and its potential; −1 where the board blocks it.
+
+        The rank is the share of other hands that it beats on a complete board, ties counted half, on average
+        over run-outs; the potential, the percentile among hands of its standard deviation. Both are from 0
+        to 1; a complete board leaves no potential.
+        """
+        return self.rank_boards([board])[0]
+
+    def rank_boards(self, boards: Sequence[tuple[int, ...]]) -> Floats:
+        """``[n, 2, H]`` :meth:`rank_hands` on many boards; complete ones, all at once."""
+        found = np.empty((len(boards), 2, self.num_hands))
+        complete = np.array([len(board) == self.complete for board in boards], dtype=bool)
+        for number in np.flatnonzero(~complete).tolist():
+            found[number] = rank_hands(self.deck, boards[number], self.complete)
+        numbers = np.flatnonzero(complete)
+        for part in np.split(numbers, range(AT_ONCE, len(numbers), AT_ONCE)) if len(numbers) else []:
+            strengths = self.deck.strengths(np.array([boards[number] for number in part]))
+            found[part, 0] = _percentiles(strengths)
+            found[part, 1] = np.where(strengths == BLOCKED, BLOCKED, 0)
+        return found
+
+
+class HandInputsAt:
+    """Hand inputs of ``n`` public states, ``[n, 2, H]`` beliefs → ``[n, I, H]``.
+
+    Args:
+        game: the rules.
+        boards: ``n``.
+        like: a tensor with the device and dtype to work in.
+    """
+
+    def __init__(self, game: HoldemHandInputs, boards: list[tuple[int, ...]], like: Tensor) -> None:
+        different = list(dict.fromkeys(boards))
+        number = {board: i for i, board in enumerate(different)}
+        board_of = np.array([number[board] for board in boards], dtype=np.int64)
+        ranks = game.rank_boards(different)
+        order, begin, end = _order(ranks[:, 0])
+        device = like.device
+        self._board_of = torch.as_tensor(board_of, device=device)
+        self._order, self._begin, self._end = (torch.as_tensor(x, device=device) for x in (order, begin, end))
+        self._possible = torch.as_tensor(ranks[:, 0] >= 0, device=device).to(like.dtype)
+        self._potential = torch.as_tensor(ranks[:, 1], device=device).to(like.dtype)
+        # a board's rows, padded with its first
+        times = np.bincount(board_of, minlength=len(different))
+        place = np.empty(len(boards), np.int64)
+        by_board = board_of.argsort(kind="stable")
+        place[by_board] = np.arange(len(boards)) - np.repeat(times.cumsum() - times, times)
+        rows = np.zeros((len(different), max(times, default=0)), np.int64)
+        rows[board_of, place] = np.arange(len(boards))
+        self._rows = torch.as_tensor(rows, device=device)
+        self._slot = torch.as_tensor(board_of * rows.shape[1] + place, device=device)
+        self._mass = game.pair_mass(like)
+        self._game, self._boards, self._like = game, different, like
+        # matrices of all-ins would fill the memory where a deal has many boards, which are asked about once
+        self._many = rows.shape[1] == 1 and sum(len(board) < game.complete for board in different) > MATRICES
+        self._check_down = None if self._many else game.check_downs(different, like)
+
+    def __call__(self, beliefs: Tensor) -> Tensor:
+        possible = self._possible[self._board_of]
+        held = beliefs * possible[:, None]
+        held = held / held.sum(2, keepdim=True).clamp_min(1e-30)
+        theirs = held.flip(1)
+        by_board = theirs.transpose(0, 1)[:, self._rows]  # [2, U, K, H]
+        won = self._win(by_board).flatten(1, 2)[:, self._slot].transpose(0, 1)
+        mass = self._mass(theirs)
+        check_down = won / mass.masked_fill(mass <= 0, 1)
+        mixture = (1 - UNIFORM) / 2 * held.sum(1) + UNIFORM * possible / possible.sum(1, keepdim=True)
+        percentile = self._percentile(mixture)
+        blocked = possible == 0
+        rest = torch.stack([percentile, self._potential[self._board_of]], 1).masked_fill(blocked[:, None], -1)
+        return torch.cat([check_down.clamp(-1, 1) * possible[:, None], rest], 1)
+
+    def _win(self, theirs: Tensor) -> Tensor:
+        """``[2, U, K, H]`` the other's mass → what hands win less what they lose."""
+        if self._check_down is not None:
+            return self._check_down(theirs)
+        boards = [self._boards[part : part + MATRICES] for part in range(0, len(self._boards), MATRICES)]
+        parts = zip(boards, theirs.split(MATRICES, 1), strict=True)
+        return torch.cat([self._game.check_downs(some, self._like)(mass) for some, mass in parts], 1)
+
+    def _percentile(self, mixture: Tensor) -> Tensor:
+        """``[n, H]`` the mass that a hand is ranked above, and half of that which it ties with."""
+        below = mixture.gather(1, self._order[self._board_of]).double().cumsum(1)
+        below = torch.nn.functional.pad(below, (1, 0))
+        begin, end = (below.gather(1, at[self._board_of]) for at in (self._begin, self._end))
+        return ((begin + end) / 2).to(mixture.dtype)
+
+
+def _order(rank: np.ndarray) -> tuple[Ints, Ints, Ints]:
+    """Of ``[U, H]`` ranks: the order, lowest first; where the tie group of each hand begins, and ends."""
+    order = rank.argsort(1, kind="stable")
+    ascending = np.take_along_axis(rank, order, 1)
+    place = np.broadcast_to(np.arange(rank.shape[1]), rank.shape)
+    first = np.ones_like(rank, dtype=bool)
+    first[:, 1:] = ascending[:, 1:] != ascending[:, :-1]
+    last = np.roll(first, -1, 1)
+    begins = np.maximum.accumulate(np.where(first, place, 0), 1)
+    ends = np.minimum.accumulate(np.where(last, place + 1, rank.shape[1])[:, ::-1], 1)[:, ::-1]
+    begin, end = np.empty_like(order), np.empty_like(order)
+    np.put_along_axis(begin, order, begins, 1)
+    np.put_along_axis(end, order, ends, 1)
+    return order, begin, end
+
+
+def rank_hands(deck: Deck, board: tuple[int, ...], cards: int) -> Floats:
+    """See :meth:`HoldemHandInputs.rank_hands`; boards that differ in suits only are ranked once."""
+    exchanges = deck.suit_permutations
+    boards = np.sort(exchanges[:, list(board)])
+    first = np.lexsort(boards.T[::-1])[0] if board else 0
+    return _rank_hands(deck, tuple(boards[first].tolist()), cards)[:, deck.permute_hands(exchanges[first])]
+
+
+@lru_cache(BOARDS)
+def _rank_hands(deck: Deck, board: tuple[int, ...], cards: int) -> Floats:
+    """Of a board of the first suits that is not complete."""
+    total, squares, times = np.zeros((3, deck.num_hands))
+    boards = _run_outs(deck, board, cards)
+    for part in range(0, len(boards), AT_ONCE):
+        found = _percentiles(deck.strengths(boards[part : part + AT_ONCE]))
+        there = found >= 0
+        total += np.where(there, found, 0).sum(0)
+        squares += np.where(there, found**2, 0).sum(0)
+        times += there.sum(0)
+    ranked = times > 0
+    mean = np.where(ranked, total / times.clip(1), BLOCKED)
+    spread = np.sqrt((squares / times.clip(1) - mean**2).clip(0))
+    if not board:  # run-outs are drawn: suits must not matter
+        hands = deck.permute_hands(deck.suit_permutations)
+        mean, spread = mean[hands].mean(0), spread[hands].mean(0)
+    levels = np.where(ranked, (spread * 3e4).round(), BLOCKED).astype(np.int16)
+    # what ties exactly may differ in its last digit
+    return np.stack([mean.round(9), _percentiles(levels[None])[0]])
+
+
+def _run_outs(deck: Deck, board: tuple[int, ...], cards: int) -> Ints:
+    """``[B, cards]`` complete boards."""
+    rest = np.setdiff1d(np.arange(len(deck.cards)), board)
+    missing = cards - len(board)
+    if comb(len(rest), missing) <= MOST_RUN_OUTS:
+        dealt = np.array(list(combinations(rest, missing)), dtype=np.int64)
+    else:
+        dealt = np.random.default_rng(0).permuted(np.tile(rest, (MOST_RUN_OUTS, 1)), axis=1)[:, :missing]
+    return np.concatenate([np.tile(np.array(board, np.int64), (len(dealt), 1)), dealt], 1)
+
+
+def _percentiles(strengths: np.ndarray) -> Floats:
+    """``[B, H]`` the share of hands that are weaker, and half of those that tie; −1 for blocked hands."""
+    _, begin, end = _order(strengths)
+    possible = strengths != BLOCKED
+    number = possible.sum(1, keepdims=True)
+    blocked = strengths.shape[1] - number
+    shares: Floats = ((begin + end) / 2 - blocked) / number.clip(1)
+    return np.where(possible, shares, BLOCKED)

@@ -1,0 +1,120 @@
+"""Networks that know cards: what they are by construction, whatever their weights."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from pokerlab.games.holdem import Holdem, HoldemState
+from pokerlab.games.kuhn import Kuhn
+from pokerlab.games.parts import features_of
+from pokerlab.learning.kernel_network import KernelLayer, KernelPolicyNetwork, KernelValueNetwork, collect
+
+GAME = Holdem("small", ranks=5, suits=3, deals=(0, 2, 1), pot=0, stack=1000)
+BOARDS = [(0, 4), (3, 7, 11), (12, 13), (2, 8, 13)]
+
+
+def features(stack: float = 300.0, boards: list[tuple[int, ...]] = BOARDS) -> Tensor:
+    states = [HoldemState(board, 200.0, stack, (0.0, 0.0), ((),)) for board in boards]
+    return torch.as_tensor(features_of(GAME, states))
+
+
+def random_beliefs(seed: int, number: int = len(BOARDS)) -> Tensor:
+    draws = torch.rand(number, 2, GAME.num_hands, generator=torch.Generator().manual_seed(seed)).double() ** 4
+    return draws / draws.sum(2, keepdim=True)
+
+
+def value_network(seed: int = 0) -> KernelValueNetwork:
+    torch.manual_seed(seed)
+    return KernelValueNetwork(GAME, 16, bins=8, early_bins=5, potentials=3, rank=4).double()
+
+
+def possible(boards: list[tuple[int, ...]] = BOARDS) -> Tensor:
+    return torch.as_tensor(np.array([GAME.deck.possible(board) for board in boards]))
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(0, 10**6))
+def test_values_are_zero_sum(seed: int) -> None:
+    beliefs = random_beliefs(seed) * possible()[:, None]
+    values = value_network(seed)(features(), beliefs)
+    joint = beliefs * GAME.mass_operator(beliefs)(beliefs.flip(1))
+    total = (joint * values).sum((1, 2)) / joint.sum((1, 2))
+    torch.testing.assert_close(total, torch.zeros(len(BOARDS)).double(), rtol=0, atol=1e-12)
+
+
+def test_without_a_stack_values_are_those_of_checking_down() -> None:
+    beliefs = random_beliefs(0)
+    inputs = GAME.prepare_hand_inputs(features(0.0), beliefs)(beliefs)
+    torch.testing.assert_close(value_network()(features(0.0), beliefs), inputs[:, :2] / 2)
+
+
+def test_a_search_asks_for_the_same_values() -> None:
+    network, beliefs = value_network(), random_beliefs(1)
+    expected = network(features(), beliefs).detach()
+    asked = network.at(features(), possible().double())(beliefs.transpose(0, 1)).transpose(0, 1)
+    torch.testing.assert_close(asked, expected, rtol=0, atol=1e-13)
+    one = network.at(features(boards=BOARDS[:1]), possible()[:1].double())(beliefs[:1].transpose(0, 1))
+    torch.testing.assert_close(one[:, 0], expected[0], rtol=0, atol=1e-13)
+
+
+def test_inputs_that_were_kept_give_the_same_values() -> None:
+    network, beliefs = value_network(), random_beliefs(2)
+    inputs = GAME.prepare_hand_inputs(features(), beliefs)(beliefs)
+    torch.testing.assert_close(network(features(), beliefs, inputs), network(features(), beliefs))
+
+
+def test_other_names_of_suits_exchange_values_and_strategies() -> None:
+    network, beliefs, exchange = value_network(), random_beliefs(3), GAME.deck.suit_permutations[3]
+    policy = KernelPolicyNetwork(GAME, 16, bins=8, early_bins=5, potentials=3).double()
+    hands = torch.as_tensor(GAME.deck.permute_hands(exchange))
+    renamed = features(boards=[tuple(sorted(exchange[list(board)].tolist())) for board in BOARDS])
+    other, legal = torch.empty_like(beliefs), torch.ones(len(BOARDS), GAME.num_actions, dtype=torch.bool)
+    other[:, :, hands] = beliefs
+    torch.testing.assert_close(network(renamed, other)[:, :, hands], network(features(), beliefs))
+    torch.testing.assert_close(policy(renamed, other, legal)[:, :, hands], policy(features(), beliefs, legal))
+
+
+def test_a_rest_is_what_a_hand_wins_by_the_kernel_from_hands_that_share_no_card() -> None:
+    torch.manual_seed(0)
+    board, beliefs = BOARDS[1], random_beliefs(4, 1)
+    layer = KernelLayer(torch.as_tensor(GAME.deck.hands), 8, 1, rank=4, hidden=16).double()
+    inputs = GAME.prepare_hand_inputs(features(boards=[board]), beliefs)(beliefs)
+    hats, held, (mass, check_down) = collect(beliefs, inputs, 8, 1)
+    kernel = layer._kernel(mass, check_down, torch.ones(1).double())[0]
+    weights = torch.zeros(GAME.num_hands, 8).double().scatter_add_(1, hats.index[0], hats.weight[0])
+    between = weights @ kernel @ weights.T
+    # for a hand and itself the kernel is interpolated once, not twice
+    itself = weights @ kernel.diagonal() - between.diagonal()
+    meets = torch.as_tensor(GAME.deck.disjoint).double()
+    values = layer(torch.ones(1).double(), beliefs, inputs)[0]
+    for player, gain in ((0, between), (1, -between.T)):
+        theirs = held[0, 1 - player]
+        won = (gain * meets) @ theirs + theirs * itself * (1 if player == 0 else -1)
+        expected = inputs[0, player] / 2 + won / (meets @ theirs)
+        here = possible([board])[0]
+        torch.testing.assert_close(values[player][here], expected[here], rtol=0, atol=1e-12)
+
+
+def test_strategies_are_distributions_over_legal_actions() -> None:
+    torch.manual_seed(0)
+    network = KernelPolicyNetwork(GAME, 16, bins=8, early_bins=5, potentials=3).double()
+    legal = torch.ones(len(BOARDS), GAME.num_actions, dtype=torch.bool)
+    legal[1, 0] = legal[2, 1] = False
+    strategy = network(features(), random_beliefs(5), legal).exp()
+    torch.testing.assert_close(strategy.sum(1), torch.ones(len(BOARDS), GAME.num_hands).double())
+    assert strategy[1, 0].max() == strategy[2, 1].max() == 0
+
+
+def test_sizes_and_games_that_will_not_do() -> None:
+    with pytest.raises(ValueError, match="bins must be at least 2, got 1"):
+        KernelValueNetwork(GAME, bins=1)
+    with pytest.raises(ValueError, match="rank must be at least 1, got 0"):
+        KernelValueNetwork(GAME, rank=0)
+    with pytest.raises(ValueError, match="potentials must be at least 1, got 0"):
+        KernelPolicyNetwork(GAME, potentials=0)
+    for network in (KernelValueNetwork, KernelPolicyNetwork):
+        with pytest.raises(ValueError, match="kuhn computes no inputs"):
+            network(Kuhn())
