@@ -64,10 +64,11 @@ class Setting:
         return game
 
     def network(self, **size: int) -> ValueNetwork:
-        """A value network with random weights on the CPU, phase 1's unless its size is given."""
+        """An MLP with random weights on the CPU, of ReBeL's size unless another is given."""
         torch.manual_seed(self.seed)
-        network: ValueNetwork = build(self.config.model.value_network | size, key="network", game=self.game)
-        return network
+        whole = {"hidden": 32, "layers": 2} if self.small else {"hidden": 1536, "layers": 6}
+        sizes = whole | size
+        return ValueNetwork(self.game, sizes["hidden"], sizes["layers"])
 
     def states(self, street: int, number: int) -> list[HoldemState]:
         """Where so many subgames of a street start when nobody bet before."""

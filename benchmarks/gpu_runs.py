@@ -258,9 +258,12 @@ def random_examples(game: Holdem, number: int) -> tuple[ValueExamples, PolicyExa
     beliefs /= beliefs.sum(-1, keepdim=True)
     possible, legal = (torch.ones(number, n, dtype=torch.bool) for n in (hands, actions))
     strategy = torch.full((number, actions, hands), 1 / actions)
+    inputs = torch.rand(number, len(game.hand_inputs), hands)
     return (
-        ValueExamples(features, beliefs, possible, beliefs),
-        PolicyExamples(features, beliefs, possible, legal, strategy, torch.ones(number, dtype=torch.int32)),
+        ValueExamples(features, beliefs, possible, beliefs, inputs),
+        PolicyExamples(
+            features, beliefs, possible, legal, strategy, torch.ones(number, dtype=torch.int32), inputs
+        ),
     )
 
 
@@ -268,7 +271,9 @@ def resume(setting: Setting, seconds: float) -> Iterator[Row]:
     """A tiny run in a process of its own: killed after its first iteration, then resumed to its end."""
     overrides = [*setting.overrides, "profile=tiny", "workers=0", "iterations=4"]
     # no run-outs before the flop
-    overrides += ["game=river", "selfplay.starts=null"] if setting.small else []
+    if setting.small:
+        endgame = ["game=river", "selfplay.starts=null"]
+        overrides += [*endgame, "evaluation.held_out.every=null", "evaluation.matches.every=null"]
     with tempfile.TemporaryDirectory() as temporary:
         run, until = RunFolder(Path(temporary) / "run"), time.perf_counter() + seconds
         began = time.perf_counter()

@@ -71,7 +71,7 @@ def solve(
     forest = forest_of(setting.game, states, device, dtype)
     network = setting.network(hidden=64, layers=2).to(device, dtype)
     belief = random_beliefs(forest, setting.seed)
-    cfr = CFR(forest, belief, DCFR, alternating=True, backend=backend, leaf_evaluator=network)
+    cfr = CFR(forest, belief, DCFR, alternating=True, backend=backend, leaf_evaluator=network, storage="full")
     pots = torch.tensor([setting.game.pot(state) for state in states], dtype=torch.float64)[:, None]
     found, possible = [], forest.root_possible
     for iterations in AFTER:

@@ -125,6 +125,7 @@ def test_holdem_measures_the_references_and_a_forest(tmp_path: Path) -> None:
 def test_capacity_follows_one_game_to_the_last_street(tmp_path: Path) -> None:
     sizes = [
         "experiment=phase1",
+        "model=large",
         "game=flop",
         "selfplay.starts=null",
         "workers=0",
