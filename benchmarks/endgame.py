@@ -60,7 +60,7 @@ class CompleteSelfPlay(SelfPlay):
 
     def value_examples(self, forest: Forest, belief: Tensor, values: Tensor) -> ValueExamples:
         if len(forest.leaves):
-            return ValueExamples.none(self.game)
+            return ValueExamples.none(self.game, hand_inputs=self.hand_inputs)
         return super().value_examples(forest, belief, values)
 
 

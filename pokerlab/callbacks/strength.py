@@ -8,7 +8,7 @@ import torch
 
 from pokerlab.agents.base import Agent
 from pokerlab.algorithms.base import Algorithm, make_agent
-from pokerlab.callbacks.exploitability import POLICY_NET
+from pokerlab.callbacks.exploitability import POLICY_NET, is_due
 from pokerlab.evaluation.held_out import HeldOut, HeldOutSettings, held_out, value_errors
 from pokerlab.evaluation.local_best_response import LocalBestResponse
 from pokerlab.evaluation.matches import Match, play_match
@@ -16,12 +16,6 @@ from pokerlab.games.base import Game
 from pokerlab.games.parts import table_play
 from pokerlab.learning.module import log_number
 from pokerlab.store.folder import RunFolder
-
-
-def is_due(trainer: lightning.Trainer, every: int) -> bool:
-    """Whether something is measured after this iteration: every so many, and after the last."""
-    finished = trainer.current_epoch + 1
-    return finished % every == 0 or finished == trainer.max_epochs
 
 
 class ValueErrorsEvery(lightning.Callback):
@@ -49,7 +43,7 @@ class ValueErrorsEvery(lightning.Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Logs the errors by street, and by street and stack-to-pot ratio."""
-        if self.every is None or not is_due(trainer, self.every):
+        if not is_due(trainer, self.every):
             return
         networks: Any = pl_module.networks
         self._like = next(networks.parameters()).detach().flatten()[:0]
@@ -84,7 +78,7 @@ class MatchesEvery(lightning.Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Plays them."""
-        if self.every is None or not is_due(trainer, self.every):
+        if not is_due(trainer, self.every):
             return
         game, agent = self.algorithm.game, self._agent(pl_module.networks)
         if not agent.draws:

@@ -12,6 +12,7 @@ from torch import Tensor
 from pokerlab.evaluation.plots import NETWORK, tidy
 from pokerlab.games.base import Game
 from pokerlab.learning.networks import Networks
+from pokerlab.search.payoffs import hand_probabilities
 from pokerlab.search.solver import Solver
 from pokerlab.selfplay.examples import ValueExamples
 from pokerlab.selfplay.trajectories import SelfPlay
@@ -89,9 +90,8 @@ def by_street(game: Game, examples: ValueExamples, predicted: Tensor) -> dict[st
     found = {}
     for number, street in enumerate(streets, start=1):
         here = hands == street
-        beliefs = examples.beliefs[here].double()
-        joint = beliefs * game.mass_operator(beliefs)(beliefs.flip(1))
-        weight = joint / joint.sum(2, keepdim=True).clamp_min(1e-30) / (2 * len(joint))
+        weight = hand_probabilities(game, examples.beliefs[here].double())
+        weight /= 2 * len(weight)
         label = game.name if len(streets) == 1 else f"street {number}"
         found[label] = Calibration(predicted[here].double(), examples.values[here].double(), weight)
     return found

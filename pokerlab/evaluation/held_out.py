@@ -18,13 +18,14 @@ from torch import Tensor
 
 from pokerlab.errors import DiskError
 from pokerlab.games.base import Game, State
-from pokerlab.games.parts import StreetStarts, features_of
+from pokerlab.games.parts import StreetStarts
 from pokerlab.loops import warn_once
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafEvaluator
+from pokerlab.search.payoffs import hand_probabilities
 from pokerlab.search.solver import Solver
 from pokerlab.search.tree import build_tree
-from pokerlab.selfplay.examples import ValueExamples, concatenate
+from pokerlab.selfplay.examples import ValueExamples, concatenate, value_examples
 from pokerlab.store.files import cache_folder, write_atomically
 
 log = logging.getLogger("pokerlab")
@@ -135,14 +136,7 @@ def solve_held_out(game: Game[State], settings: HeldOutSettings, like: Tensor) -
             belief = torch.as_tensor(beliefs).to(like)[:, None]
             iterations = settings.iterations if street == max(number) else -(-settings.iterations // 4)
             values = solver.start(forest, belief).run(iterations).root_infostate_values()
-            examples.append(
-                ValueExamples(
-                    features=torch.as_tensor(features_of(game, [state])).float(),
-                    beliefs=belief.transpose(0, 1).float().cpu(),
-                    possible=torch.as_tensor(game.possible_hands(state))[None],
-                    values=values.transpose(0, 1).float().cpu() / game.pot(state),
-                )
-            )
+            examples.append(value_examples(game, forest, belief, values))
             street_of.append(street)
             spr.append(streets.stack_to_pot(state))
         if left_out:
@@ -170,9 +164,7 @@ def value_errors(game: Game[State], network: LeafEvaluator, held: HeldOut, like:
     examples = held.examples
     values = network.at(examples.features.to(like), examples.possible.to(like))
     predicted = values(examples.beliefs.to(like).transpose(0, 1)).transpose(0, 1).double().cpu()
-    beliefs = examples.beliefs.double()
-    joint = beliefs * game.mass_operator(beliefs)(beliefs.flip(1))
-    weight = joint / joint.sum(2, keepdim=True).clamp_min(1e-30) / 2
+    weight = hand_probabilities(game, examples.beliefs.double()) / 2
     errors = (weight * (predicted - examples.values.double()).abs()).sum((1, 2))
     bucket = torch.bucketize(held.spr, torch.tensor(SPR, dtype=held.spr.dtype))
     found = {}

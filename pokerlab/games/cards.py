@@ -86,6 +86,13 @@ class Deck:
         hands: Ints = self.hand_of[first, second]
         return hands
 
+    def first_of_suits(self, board: Sequence[int]) -> tuple[tuple[int, ...], Ints]:
+        """Of the boards that differ from this one in suits only, the first; and ``[N]`` what cards become."""
+        exchanges = self.suit_permutations
+        boards = np.sort(exchanges[:, list(board)])
+        first = np.lexsort(boards.T[::-1])[0] if len(board) else 0
+        return tuple(boards[first].tolist()), exchanges[first]
+
     def boards(self, board: Sequence[int], cards: int) -> tuple[Ints, Ints, Ints]:
         """Ways to complete a board, but for exchanging suits that it leaves as they are.
 

@@ -53,11 +53,9 @@ def run_out_wins(deck: Deck, board: tuple[int, ...], cards: int) -> NDArray[np.s
         board: what is dealt, in any order.
         cards: how many are on a complete board.
     """
-    exchanges = deck.suit_permutations
-    boards = np.sort(exchanges[:, list(board)])
-    first = np.lexsort(boards.T[::-1])[0] if board else 0
-    triangle = _counts(deck, tuple(boards[first].tolist()), cards)
-    hands = np.argsort(deck.permute_hands(exchanges[first]))[deck.possible(boards[first])]
+    first, exchange = deck.first_of_suits(board)
+    triangle = _counts(deck, first, cards)
+    hands = np.argsort(deck.permute_hands(exchange))[deck.possible(first)]
     wins = np.zeros((deck.num_hands, deck.num_hands), triangle.dtype)
     _spread(triangle, hands, wins)
     return wins

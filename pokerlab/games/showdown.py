@@ -11,6 +11,7 @@ with matrices of pairs take less time (:mod:`pokerlab.games.dense_payoffs`).
 from collections.abc import Sequence
 from functools import cached_property
 from math import prod
+from typing import Any
 
 import numpy as np
 import torch
@@ -158,7 +159,7 @@ def _list_hands(
     order, ends = np.argsort(~possible, -1, kind="stable"), np.zeros((number, hands), np.int64)
     complete_boards = [board for board, is_shown in zip(boards, shown, strict=True) if is_shown]
     strengths = deck.strengths(np.array(complete_boards, np.int64).reshape(-1, complete))
-    order[shown], ends[shown] = _order(strengths)  # those that are blocked come first
+    order[shown], ends[shown] = order_by_strength(strengths)  # those that are blocked come first
     cards = deck.hands.T.astype(np.uint16, order="C")
     members, partial = np.zeros((number, 3 * hands), np.uint16), np.zeros((number, 6, hands), np.uint16)
     list_at = np.zeros((number, len(deck.cards) + 2), np.int64)
@@ -169,7 +170,7 @@ def _list_hands(
     return cards, members, list_at, partial
 
 
-def _order(strength: NDArray[np.integer]) -> tuple[Ints, Ints]:
+def order_by_strength(strength: NDArray[Any]) -> tuple[Ints, Ints]:
     """Of ``[..., n]`` strengths: the order, weakest first, and where the tie group of each place ends."""
     order = strength.argsort(-1, kind="stable")
     ascending = np.take_along_axis(strength, order, -1)

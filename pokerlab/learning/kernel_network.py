@@ -14,6 +14,8 @@ percentile of their rank under a mixture of both beliefs and, before the last st
 from its place, both players' mass and check-down value there, and a summary of all bins.
 """
 
+import functools
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -59,19 +61,22 @@ class Hats:
 
     def collect(self, values: Tensor) -> Tensor:
         """``[n, C, H]`` of hands → ``[n, C, B]`` sums in bins."""
-        n, channels, _ = values.shape
-        index = self.index.flatten(1)[:, None].expand(n, channels, -1)
-        spread = (values[..., None] * self.weight[:, None]).flatten(2)
-        return values.new_zeros(n, channels, self.bins).scatter_add_(2, index, spread)
+        sums = values.new_zeros(*values.shape[:2], self.bins)
+        return self._add(values, self.index.flatten(1), sums)
 
-    def collect_cards(self, values: Tensor, cards: Tensor, number: int) -> Tensor:
-        """``[n, C, H]`` of hands → ``[n, C, B, number]`` sums over the hands with each card."""
-        n, channels, _ = values.shape
+    def _add(self, values: Tensor, index: Tensor, sums: Tensor) -> Tensor:
         spread = (values[..., None] * self.weight[:, None]).flatten(2)
-        sums = values.new_zeros(n, channels, self.bins * number)
-        for card in cards.T:
-            index = (self.index * number + card[:, None]).flatten(1)
-            sums.scatter_add_(2, index[:, None].expand(n, channels, -1), spread)
+        return sums.scatter_add_(2, index[:, None].expand_as(spread), spread)
+
+    def by_card(self, cards: Tensor, number: int) -> list[Tensor]:
+        """Where hands' bins are among bins and ``number`` cards: ``[n, H · J]`` for each card of a hand."""
+        return [(self.index * number + card[:, None]).flatten(1) for card in cards.T]
+
+    def collect_cards(self, values: Tensor, by_card: Sequence[Tensor], number: int) -> Tensor:
+        """``[n, C, H]`` of hands → ``[n, C, B, number]`` sums over the hands with each card."""
+        sums = values.new_zeros(*values.shape[:2], self.bins * number)
+        for index in by_card:
+            self._add(values, index, sums)
         return sums.unflatten(2, (self.bins, number))
 
     def spread(self, values: Tensor) -> Tensor:
@@ -81,13 +86,11 @@ class Hats:
         index = self.index.flatten(1)[:, None].expand(n, channels, -1)
         return (values.gather(2, index).unflatten(2, (hands, each)) * self.weight[:, None]).sum(3)
 
-    def spread_cards(self, values: Tensor, cards: Tensor) -> Tensor:
+    def spread_cards(self, values: Tensor, by_card: Sequence[Tensor]) -> Tensor:
         """``[n, B, number]`` of bins and cards → ``[n, H]`` the sum over a hand's cards."""
-        flat, number = values.flatten(1), values.shape[2]
-        found = torch.zeros_like(self.weight)
-        for card in cards.T:
-            found = found + flat.gather(1, (self.index * number + card[:, None]).flatten(1)).view_as(found)
-        return (found * self.weight).sum(2)
+        flat = values.flatten(1)
+        found = functools.reduce(torch.add, (flat.gather(1, index) for index in by_card))
+        return (found.view_as(self.weight) * self.weight).sum(2)
 
 
 def _hat(coordinate: Tensor, knots: int) -> tuple[Tensor, Tensor]:
@@ -197,23 +200,23 @@ class KernelLayer(nn.Module):
         """``[n]``, ``[n, 2, H]``, ``[n, I, H]`` → values ``[n, 2, H]`` in pots."""
         with torch.no_grad():
             hats, held, (mass, check_down) = collect(beliefs, inputs, self.bins, self.potentials)
-            of_cards = hats.collect_cards(held, self.cards, self.number)  # [n, 2, B, N]
-            met = _met(held, self.cards, self.number)
-        kernel = self._kernel(mass, check_down, stack_to_pot)
-        itself = kernel.diagonal(dim1=1, dim2=2)
-        values = []
-        for player, gain, own in ((0, kernel, itself), (1, -kernel.transpose(1, 2), -itself)):
-            theirs = 1 - player
-            won = torch.stack([(gain @ mass[:, theirs, :, None])[..., 0], own], 1)
-            won = hats.spread(won)  # from all, and from the same hand, which both cards take away
-            taken = hats.spread_cards(gain @ of_cards[:, theirs], self.cards)
-            rest = won[:, 0] - taken + held[:, theirs] * won[:, 1]
-            values.append(inputs[:, player] / 2 + rest / met[:, theirs].clamp_min(LEAST_MASS))
-        return torch.stack(values, 1)
-
-    def _kernel(self, mass: Tensor, check_down: Tensor, stack_to_pot: Tensor) -> Tensor:
-        """``[n, B, B]`` what a bin wins from another beyond the check-down, in pots."""
+            by_card = hats.by_card(self.cards, self.number)
+            of_cards = hats.collect_cards(held, by_card, self.number)  # [n, 2, B, N]
+            met = _met(held, of_cards.sum(2), self.cards)
         factors = self.factors(mass, check_down, stack_numbers(stack_to_pot)).to(mass.dtype)
+        rests = []
+        with multiply_in("float32", beliefs.device):  # sums over hands need all digits
+            kernel = self._kernel(factors, stack_to_pot)
+            itself = kernel.diagonal(dim1=1, dim2=2)
+            for theirs, gain, own in ((1, kernel, itself), (0, -kernel.transpose(1, 2), -itself)):
+                won = torch.stack([(gain @ mass[:, theirs, :, None])[..., 0], own], 1)
+                won = hats.spread(won)  # from all, and from the same hand, which both cards take away
+                taken = hats.spread_cards(gain @ of_cards[:, theirs], by_card)
+                rests.append(won[:, 0] - taken + held[:, theirs] * won[:, 1])
+        return inputs[:, :2] / 2 + torch.stack(rests, 1) / met.flip(1).clamp_min(LEAST_MASS)
+
+    def _kernel(self, factors: Tensor, stack_to_pot: Tensor) -> Tensor:
+        """``[n, B, B]`` what a bin wins from another beyond the check-down, in pots."""
         a, b, c, e = factors.chunk(4, 2)
         kernel = a @ b.transpose(1, 2) + self.sign * (c @ e.transpose(1, 2))
         scale = stack_to_pot / (1 + stack_to_pot) / self.rank**0.5
@@ -228,12 +231,9 @@ def stack_numbers(stack_to_pot: Tensor) -> Tensor:
     return torch.stack([half, share, 1 / (1 + 2 * stack_to_pot), half.square() / 2], 1)
 
 
-def _met(held: Tensor, cards: Tensor, number: int) -> Tensor:
-    """``[n, 2, H]`` the mass of the hands that share no card with each."""
-    sums = held.new_zeros(*held.shape[:2], number)
-    for card in cards.T:
-        sums.index_add_(2, card, held)
-    return held.sum(2, keepdim=True) + held - sum(sums[:, :, card] for card in cards.T)
+def _met(held: Tensor, of_card: Tensor, cards: Tensor) -> Tensor:
+    """``[n, 2, H]`` the mass of the hands that share no card with each; ``of_card``: with each card."""
+    return held.sum(2, keepdim=True) + held - sum(of_card[:, :, card] for card in cards.T)
 
 
 class KernelValueNetwork(LeafNetwork):
@@ -280,32 +280,28 @@ class KernelValueNetwork(LeafNetwork):
         stack_to_pot = self._game.stacks_to_pots(features).to(beliefs.dtype)
         values = torch.zeros_like(beliefs)
         with torch.autocast(beliefs.device.type, enabled=False):  # sums over hands need all digits
-            for layer, here in self._by_layer(features):
-                found = layer(stack_to_pot[here], beliefs[here], hand_inputs[here])
+            for layer, here in by_kind(self._game.layer_of(features)):
+                found = self.layers[layer](stack_to_pot[here], beliefs[here], hand_inputs[here])
                 values = values.index_copy(0, here, found)
         return values
-
-    def _by_layer(self, features: Tensor) -> list[tuple[nn.Module, Tensor]]:
-        """The layers that some states need, and which states."""
-        layer_of = self._game.layer_of(features)
-        return [(self.layers[i], (layer_of == i).nonzero()[:, 0]) for i in layer_of.unique().tolist()]
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
         """See :class:`LeafNetwork`."""
         inputs_of = self._game.prepare_hand_inputs(features, possible)
         stack_to_pot = self._game.stacks_to_pots(features).to(possible.dtype)
-        parts = self._by_layer(features)
+        parts = by_kind(self._game.layer_of(features))
 
         def values(beliefs: Tensor) -> Tensor:
-            with torch.no_grad(), multiply_in("float32", beliefs.device):
+            with torch.no_grad():
                 by_leaf = beliefs.transpose(0, 1)
-                inputs = inputs_of(by_leaf)
+                with multiply_in("float32", beliefs.device):
+                    inputs = inputs_of(by_leaf)
                 if len(parts) == 1:
-                    found: Tensor = parts[0][0](stack_to_pot, by_leaf, inputs)
+                    found: Tensor = self.layers[parts[0][0]](stack_to_pot, by_leaf, inputs)
                     return found.transpose(0, 1)
                 found = torch.empty_like(by_leaf)
                 for layer, here in parts:
-                    found[here] = layer(stack_to_pot[here], by_leaf[here], inputs[here])
+                    found[here] = self.layers[layer](stack_to_pot[here], by_leaf[here], inputs[here])
                 return found.transpose(0, 1)
 
         return values
@@ -343,15 +339,18 @@ class KernelPolicyNetwork(StrategyNetwork):
             hand_inputs = self._game.prepare_hand_inputs(features, beliefs)(beliefs)
         betting = features[:, : self._game.num_betting_features]
         numbers = torch.cat([betting, stack_numbers(self._game.stacks_to_pots(features))], 1)
-        street_of = self._game.layer_of(features) // 2
         logits = beliefs.new_zeros(len(beliefs), legal.shape[1], beliefs.shape[2])
-        for street in street_of.unique().tolist():
-            here = (street_of == street).nonzero()[:, 0]
+        for street, here in by_kind(self._game.layer_of(features) // 2):
             network = cast(BinNetwork, self.streets[street])
             hats, _, sums = collect(beliefs[here], hand_inputs[here], network.bins, network.potentials)
             of_bins = network(*sums, numbers[here]).to(beliefs.dtype)
             logits = logits.index_copy(0, here, hats.spread(of_bins.transpose(1, 2)))
         return log_strategy(logits, beliefs, legal)
+
+
+def by_kind(kind_of: Tensor) -> list[tuple[int, Tensor]]:
+    """The kinds that there are among ``[n]`` ones, ascending, and where each one is."""
+    return [(kind, (kind_of == kind).nonzero()[:, 0]) for kind in kind_of.unique().tolist()]
 
 
 def check_sizes(**sizes: int) -> None:

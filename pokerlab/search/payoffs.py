@@ -73,6 +73,17 @@ def joint_mass(game: Game, weights: Tensor) -> Tensor:
     return (weights[0] * game.mass_operator(DOUBLE)(weights[1])).sum(-1)
 
 
+def hand_probabilities(game: Game, beliefs: Tensor) -> Tensor:
+    """``[n, 2, H]`` of each player's hands, given that the players' cards can be dealt together.
+
+    Args:
+        game: gives the probability of pairs of hands.
+        beliefs: ``[n, 2, H]``.
+    """
+    joint = beliefs * game.mass_operator(beliefs)(beliefs.flip(1))
+    return joint / joint.sum(2, keepdim=True).clamp_min(1e-30)
+
+
 def realised_payoffs(game: Game[State], ends: Sequence[State], hands: Ints) -> Tensor:
     """``[m]`` chips that player 0 won with ``hands`` ``[m, 2]`` at terminal states."""
     weights = torch.nn.functional.one_hot(torch.as_tensor(hands.T.copy()), game.num_hands).double()

@@ -7,8 +7,9 @@ from typing import ClassVar, Self, TypeVar
 import torch
 from torch import Tensor
 
-from pokerlab.games.base import Game
-from pokerlab.games.parts import network_features, with_hand_inputs
+from pokerlab.games.base import Game, State
+from pokerlab.games.parts import features_of, network_features, with_hand_inputs
+from pokerlab.search.forest import Forest
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,19 @@ class ValueExamples(Examples):
             values=torch.empty(0, 2, hands, dtype=floats),
             hand_inputs=_no_hand_inputs(game) if hand_inputs else None,
         )
+
+
+def value_examples(game: Game[State], forest: Forest[State], belief: Tensor, values: Tensor) -> ValueExamples:
+    """Of ``[2, B, H]`` beliefs and infostate values in chips at a forest's roots, without hand inputs."""
+    roots = [tree.root for tree in forest.trees]
+    tree_of = torch.as_tensor(forest.tree_of)
+    pot = torch.tensor([game.pot(root) for root in roots])[tree_of]
+    return ValueExamples(
+        features=torch.as_tensor(features_of(game, roots)).float()[tree_of],
+        beliefs=belief.transpose(0, 1).float().cpu(),
+        possible=forest.root_possible.bool().cpu(),
+        values=values.transpose(0, 1).float().cpu() / pot[:, None, None],
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ same leaf is the same, and so is the root of the game.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic
 
 import torch
 from torch import Tensor
 
 from pokerlab.games.base import CHANCE, Game, State
-from pokerlab.games.parts import StreetStarts, Variation, features_of, with_hand_inputs
+from pokerlab.games.parts import StreetStarts, Variation, with_hand_inputs
 from pokerlab.search.best_response import strategy_values
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafEvaluator
@@ -21,7 +21,7 @@ from pokerlab.search.resolving import BeliefStates, Part, Resolving, Watch
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import Subgames
 from pokerlab.selfplay.actors.base import Report
-from pokerlab.selfplay.examples import PolicyExamples, ValueExamples, concatenate
+from pokerlab.selfplay.examples import PolicyExamples, ValueExamples, concatenate, value_examples
 from pokerlab.selfplay.sampling import OtherBeliefs, TrajectorySampler
 from pokerlab.selfplay.starts import Start, StartExamples, Starts
 
@@ -213,18 +213,8 @@ class SelfPlay(Generic[State]):
 
     def value_examples(self, forest: Forest, belief: Tensor, values: Tensor) -> ValueExamples:
         """Of ``[2, B, H]`` beliefs and infostate values in chips at the roots."""
-        roots = [tree.root for tree in forest.trees]
-        tree_of = torch.as_tensor(forest.tree_of)
-        features = torch.as_tensor(features_of(self.game, roots)).float()[tree_of]
-        pot = torch.tensor([self.game.pot(root) for root in roots])[tree_of]
-        beliefs = belief.transpose(0, 1).float().cpu()
-        return ValueExamples(
-            features=features,
-            beliefs=beliefs,
-            possible=forest.root_possible.bool().cpu(),
-            values=values.transpose(0, 1).float().cpu() / pot[:, None, None],
-            hand_inputs=self._hand_inputs(features, beliefs),
-        )
+        made = value_examples(self.game, forest, belief, values)
+        return replace(made, hand_inputs=self._hand_inputs(made.features, made.beliefs))
 
     def _hand_inputs(self, features: Tensor, beliefs: Tensor) -> Tensor | None:
         if not self.hand_inputs:

@@ -10,7 +10,14 @@ from torch import Tensor
 from pokerlab.games.holdem import Holdem, HoldemState
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.parts import features_of
-from pokerlab.learning.kernel_network import KernelLayer, KernelPolicyNetwork, KernelValueNetwork, collect
+from pokerlab.learning.kernel_network import (
+    KernelLayer,
+    KernelPolicyNetwork,
+    KernelValueNetwork,
+    collect,
+    stack_numbers,
+)
+from pokerlab.search.leaves import multiply_in
 
 GAME = Holdem("small", ranks=5, suits=3, deals=(0, 2, 1), pot=0, stack=1000)
 BOARDS = [(0, 4), (3, 7, 11), (12, 13), (2, 8, 13)]
@@ -60,6 +67,17 @@ def test_a_search_asks_for_the_same_values() -> None:
     torch.testing.assert_close(one[:, 0], expected[0], rtol=0, atol=1e-13)
 
 
+def test_only_what_is_learned_is_rounded_in_a_search() -> None:
+    network, beliefs = value_network().float(), random_beliefs(6).float().transpose(0, 1)
+    for stack in (0.0, 300.0):
+        ask = network.at(features(stack).float(), possible().float())
+        exact = ask(beliefs)
+        with multiply_in("bfloat16", torch.device("cpu")):
+            rounded = ask(beliefs)
+        assert torch.equal(rounded, exact) == (stack == 0)
+        torch.testing.assert_close(rounded, exact, rtol=0, atol=0.005)
+
+
 def test_inputs_that_were_kept_give_the_same_values() -> None:
     network, beliefs = value_network(), random_beliefs(2)
     inputs = GAME.prepare_hand_inputs(features(), beliefs)(beliefs)
@@ -83,7 +101,8 @@ def test_a_rest_is_what_a_hand_wins_by_the_kernel_from_hands_that_share_no_card(
     layer = KernelLayer(torch.as_tensor(GAME.deck.hands), 8, 1, rank=4, hidden=16).double()
     inputs = GAME.prepare_hand_inputs(features(boards=[board]), beliefs)(beliefs)
     hats, held, (mass, check_down) = collect(beliefs, inputs, 8, 1)
-    kernel = layer._kernel(mass, check_down, torch.ones(1).double())[0]
+    one = torch.ones(1).double()
+    kernel = layer._kernel(layer.factors(mass, check_down, stack_numbers(one)), one)[0]
     weights = torch.zeros(GAME.num_hands, 8).double().scatter_add_(1, hats.index[0], hats.weight[0])
     between = weights @ kernel @ weights.T
     # for a hand and itself the kernel is interpolated once, not twice

@@ -13,12 +13,13 @@ from math import comb
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from pokerlab.games.base import Floats, Ints, PayoffOperator
 from pokerlab.games.cards import BLOCKED, Deck
-from pokerlab.games.dense_payoffs import CardMass
 from pokerlab.games.holdem.features import HoldemFeatures
 from pokerlab.games.payoff_tables import RUN_OUT, SHOWDOWN
+from pokerlab.games.showdown import order_by_strength
 
 MOST_RUN_OUTS = 2048
 """Of a board, over which a hand's rank is averaged; of more, so many are drawn."""
@@ -26,8 +27,6 @@ AT_ONCE = 256
 """Boards that are ranked at once."""
 UNIFORM = 0.1
 """Share of the uniform range in the mixture that percentiles are of; players' beliefs share the rest."""
-LEAST_MASS = 1e-6
-"""Of the other's hands that a hand can meet: below that its values mean nothing."""
 MATRICES = 16
 """Of all-ins, that are held at once: 7 MB each."""
 BOARDS = 4096
@@ -68,14 +67,13 @@ class HoldemHandInputs(HoldemFeatures):
         return HandInputsAt(self, [tuple(np.flatnonzero(row).tolist()) for row in cards.cpu().numpy()], like)
 
     def check_downs(self, boards: list[tuple[int, ...]], like: Tensor) -> PayoffOperator:
-        """``[..., U, K, H]`` the other's reach → what a hand wins less what it loses if nobody bets."""
+        """``[..., U, K, H]`` the other's reach → what a hand wins less what it loses if nobody bets.
+
+        In the unit of :meth:`mass_operator`.
+        """
         kinds = [SHOWDOWN if len(board) == self.complete else RUN_OUT for board in boards]
         encoded = [self._kernels.encode(kind, board) for kind, board in zip(kinds, boards, strict=True)]
         return self.payoff_operator(encoded, like)
-
-    def pair_mass(self, like: Tensor) -> CardMass:
-        """The mass of the hands that a hand can meet, in the same unit."""
-        return CardMass(self.deck, self._weight, like)
 
     def rank_hands(self, board: tuple[int, ...]) -> Floats:
         """``[2, H]`` each hand's rank on a board and its potential; −1 where the board blocks it.
@@ -113,13 +111,14 @@ class HandInputsAt:
         different = list(dict.fromkeys(boards))
         number = {board: i for i, board in enumerate(different)}
         board_of = np.array([number[board] for board in boards], dtype=np.int64)
-        ranks = game.rank_boards(different)
-        order, begin, end = _order(ranks[:, 0])
-        device = like.device
-        self._board_of = torch.as_tensor(board_of, device=device)
-        self._order, self._begin, self._end = (torch.as_tensor(x, device=device) for x in (order, begin, end))
-        self._possible = torch.as_tensor(ranks[:, 0] >= 0, device=device).to(like.dtype)
-        self._potential = torch.as_tensor(ranks[:, 1], device=device).to(like.dtype)
+        ranks, device = game.rank_boards(different), like.device
+        self._order, self._begin, self._end = (
+            torch.as_tensor(places[board_of], device=device) for places in _order(ranks[:, 0])
+        )
+        rank, potential = torch.as_tensor(ranks[board_of], device=device).unbind(1)
+        self._blocked, self._potential = rank < 0, potential.to(like.dtype)
+        self._possible = (~self._blocked).to(like.dtype)
+        self._uniform = UNIFORM * self._possible / self._possible.sum(1, keepdim=True)
         # a board's rows, padded with its first
         times = np.bincount(board_of, minlength=len(different))
         place = np.empty(len(boards), np.int64)
@@ -129,26 +128,24 @@ class HandInputsAt:
         rows[board_of, place] = np.arange(len(boards))
         self._rows = torch.as_tensor(rows, device=device)
         self._slot = torch.as_tensor(board_of * rows.shape[1] + place, device=device)
-        self._mass = game.pair_mass(like)
+        self._mass = game.mass_operator(like)
         self._game, self._boards, self._like = game, different, like
         # matrices of all-ins would fill the memory where a deal has many boards, which are asked about once
-        self._many = rows.shape[1] == 1 and sum(len(board) < game.complete for board in different) > MATRICES
-        self._check_down = None if self._many else game.check_downs(different, like)
+        many = rows.shape[1] == 1 and sum(len(board) < game.complete for board in different) > MATRICES
+        self._check_down = None if many else game.check_downs(different, like)
 
     def __call__(self, beliefs: Tensor) -> Tensor:
-        possible = self._possible[self._board_of]
-        held = beliefs * possible[:, None]
+        possible = self._possible[:, None]
+        held = beliefs * possible
         held = held / held.sum(2, keepdim=True).clamp_min(1e-30)
         theirs = held.flip(1)
         by_board = theirs.transpose(0, 1)[:, self._rows]  # [2, U, K, H]
         won = self._win(by_board).flatten(1, 2)[:, self._slot].transpose(0, 1)
         mass = self._mass(theirs)
         check_down = won / mass.masked_fill(mass <= 0, 1)
-        mixture = (1 - UNIFORM) / 2 * held.sum(1) + UNIFORM * possible / possible.sum(1, keepdim=True)
-        percentile = self._percentile(mixture)
-        blocked = possible == 0
-        rest = torch.stack([percentile, self._potential[self._board_of]], 1).masked_fill(blocked[:, None], -1)
-        return torch.cat([check_down.clamp(-1, 1) * possible[:, None], rest], 1)
+        percentile = self._percentile((1 - UNIFORM) / 2 * held.sum(1) + self._uniform)
+        rest = torch.stack([percentile.masked_fill(self._blocked, -1), self._potential], 1)
+        return torch.cat([check_down.clamp(-1, 1) * possible, rest], 1)
 
     def _win(self, theirs: Tensor) -> Tensor:
         """``[2, U, K, H]`` the other's mass → what hands win less what they lose."""
@@ -160,22 +157,15 @@ class HandInputsAt:
 
     def _percentile(self, mixture: Tensor) -> Tensor:
         """``[n, H]`` the mass that a hand is ranked above, and half of that which it ties with."""
-        below = mixture.gather(1, self._order[self._board_of]).double().cumsum(1)
-        below = torch.nn.functional.pad(below, (1, 0))
-        begin, end = (below.gather(1, at[self._board_of]) for at in (self._begin, self._end))
-        return ((begin + end) / 2).to(mixture.dtype)
+        below = functional.pad(mixture.gather(1, self._order).double().cumsum(1), (1, 0))
+        return ((below.gather(1, self._begin) + below.gather(1, self._end)) / 2).to(mixture.dtype)
 
 
 def _order(rank: np.ndarray) -> tuple[Ints, Ints, Ints]:
     """Of ``[U, H]`` ranks: the order, lowest first; where the tie group of each hand begins, and ends."""
-    order = rank.argsort(1, kind="stable")
-    ascending = np.take_along_axis(rank, order, 1)
-    place = np.broadcast_to(np.arange(rank.shape[1]), rank.shape)
-    first = np.ones_like(rank, dtype=bool)
-    first[:, 1:] = ascending[:, 1:] != ascending[:, :-1]
-    last = np.roll(first, -1, 1)
-    begins = np.maximum.accumulate(np.where(first, place, 0), 1)
-    ends = np.minimum.accumulate(np.where(last, place + 1, rank.shape[1])[:, ::-1], 1)[:, ::-1]
+    order, ends = order_by_strength(rank)
+    first = np.diff(ends, axis=1, prepend=0) > 0
+    begins = np.maximum.accumulate(np.where(first, np.arange(rank.shape[1]), 0), 1)
     begin, end = np.empty_like(order), np.empty_like(order)
     np.put_along_axis(begin, order, begins, 1)
     np.put_along_axis(end, order, ends, 1)
@@ -184,10 +174,8 @@ def _order(rank: np.ndarray) -> tuple[Ints, Ints, Ints]:
 
 def rank_hands(deck: Deck, board: tuple[int, ...], cards: int) -> Floats:
     """See :meth:`HoldemHandInputs.rank_hands`; boards that differ in suits only are ranked once."""
-    exchanges = deck.suit_permutations
-    boards = np.sort(exchanges[:, list(board)])
-    first = np.lexsort(boards.T[::-1])[0] if board else 0
-    return _rank_hands(deck, tuple(boards[first].tolist()), cards)[:, deck.permute_hands(exchanges[first])]
+    first, exchange = deck.first_of_suits(board)
+    return _rank_hands(deck, first, cards)[:, deck.permute_hands(exchange)]
 
 
 @lru_cache(BOARDS)
