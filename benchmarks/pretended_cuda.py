@@ -185,7 +185,9 @@ class PretendedCuda(Traffic):
             return any(type(each) is Tensor or each.dtype == torch.bool for each in indices)
         if name == "_to_copy":
             device = kwargs.get("device")
-            return device is not None and (device.type == "cpu") == _is_held(args[0])
+            if device is None or (kwargs.get("non_blocking") and device.type != "cpu"):
+                return False
+            return (device.type == "cpu") == _is_held(args[0])
         return name in ("copy_", "where") and any(not _is_held(each) for each in tensors)
 
 
@@ -197,6 +199,8 @@ def pretended_cuda() -> Iterator[PretendedCuda]:
         stack.enter_context(patch.object(torch.cuda, "_lazy_init", _initialise(real_init)))
         for name in ("tensor", "as_tensor"):
             stack.enter_context(patch.object(torch, name, _copied(getattr(torch, name))))
+        stack.enter_context(patch.object(torch, "empty", _not_pinned(torch.empty)))
+        stack.enter_context(patch.object(Tensor, "pin_memory", lambda tensor: tensor))
         stack.enter_context(pretended_graphs())
         yield stack.enter_context(PretendedCuda())
 
@@ -213,6 +217,15 @@ def _copied(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
             return data.to(device=device or CUDA, dtype=dtype or data.dtype)
         result = make(data, dtype=dtype)
         return result if device is None else result.to(device)
+
+    return made
+
+
+def _not_pinned(empty: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """``torch.empty`` in ordinary memory: no driver is there to pin it."""
+
+    def made(*size: Any, pin_memory: bool = False, **options: Any) -> Tensor:
+        return empty(*size, **options)
 
     return made
 

@@ -84,7 +84,7 @@ def watch(parts: RunParts, clock: Clock) -> None:
     """Wraps the parts of a run so that ``clock`` sees its phases."""
     actors: Any = parts.data.dataset.actors
     for replay in parts.data.replays.values():
-        for name in ("add", "sample"):
+        for name in ("add", "draw", "gather", "unpack"):
             setattr(replay, name, clock.time_calls("replay", getattr(replay, name)))
     actors.generate = clock.time_calls("workers" if actors.workers else "sampling", actors.generate)
     if actors.workers:

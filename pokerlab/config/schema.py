@@ -66,6 +66,7 @@ class SelfPlayConfig:
     value_capacity: Count
     policy_capacity: Count
     replay: Literal["memory", "disk"]
+    device_gb: AtLeast0
     newest: Annotated[float, Range(0, 1, open=True)]
 
 

@@ -11,7 +11,7 @@ GROUPS = {"algorithm": "rebel", "actors": "processes", "optimizer": "adam", "cal
 KEYS = {"commit_minutes": 10, "draws_per_example": 6}
 """Keys that came later, likewise."""
 KEYS_OF_GROUPS: dict[str, dict[str, Any]] = {
-    "selfplay": {"starts": None, "stored": 0.5, "start_capacity": 10_000},
+    "selfplay": {"starts": None, "stored": 0.5, "start_capacity": 10_000, "device_gb": 4},
     "evaluation": {
         "held_out": {"every": None, "states": [64, 4], "iterations": 400},
         "matches": {"every": None, "deals": 500},
@@ -27,6 +27,10 @@ def upgrade(values: dict[str, Any]) -> dict[str, Any]:
     for group, later in KEYS_OF_GROUPS.items():
         if isinstance(values.get(group), dict):
             values = values | {group: later | values[group]}
+    optimizer, trainer = values.get("optimizer"), values.get("trainer")
+    if isinstance(optimizer, dict) and isinstance(trainer, dict) and optimizer.get("fused", False) is None:
+        single = trainer.get("precision") == "32-true"  # what null stood for
+        values = values | {"optimizer": optimizer | {"fused": single}}
     added = {name: OmegaConf.load(CONF / name / f"{choice}.yaml") for name, choice in GROUPS.items()}
     added = {name: group for name, group in added.items() if name not in values}
     whole = OmegaConf.create(values | added)

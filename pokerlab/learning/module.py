@@ -86,6 +86,17 @@ class Learner(lightning.LightningModule):
         weighted = [self.weights.get(name, 1.0) * loss for name, loss in losses.items()]
         return functools.reduce(torch.add, weighted)
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """By their norm. Lightning would refuse an optimiser in one kernel with mixed precision, since such a
+        one undoes the scaling of gradients itself; nothing is scaled here."""
+        if gradient_clip_val:
+            nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+
     def on_train_start(self) -> None:
         """Goes to the iteration's learning rate; says so if that is not as the run before had it."""
         schedule = self.lr_schedulers()

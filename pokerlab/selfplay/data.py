@@ -3,11 +3,13 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import lightning
+import torch
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -20,6 +22,7 @@ from pokerlab.selfplay.replay_on_disk import DiskReplay
 Batch: TypeAlias = dict[str, Any]
 """What one optimiser step learns from: examples of each stream, by its name."""
 MOST_UPDATES = 2**31
+Made = TypeVar("Made")
 GIVEN_BACK = 1
 """Tells the draws of what self-play gets from those of batches."""
 
@@ -49,6 +52,17 @@ def count_updates(updates: int | None, draws_per_example: float, examples: float
     return updates or max(math.ceil(draws_per_example * examples / batch_size), 1)
 
 
+def one_ahead(make: Callable[[], Made], number: int) -> Iterator[Made]:
+    """What ``number`` calls of ``make`` give, each made in another thread while the one before is used."""
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(make)
+        for left in reversed(range(number)):
+            made = following.result()
+            if left:
+                following = thread.submit(make)
+            yield made
+
+
 class SelfPlayDataset(IterableDataset[Batch]):
     """Plays, then yields batches from the replays; each pass is one iteration.
 
@@ -63,6 +77,8 @@ class SelfPlayDataset(IterableDataset[Batch]):
         seed: of the run.
         plan: is told the number of batches, once it is known.
         given_back: of streams that self-play gets examples of, how many for each trajectory.
+        device_bytes: the most that what is sampled from may take of a GPU's memory. What takes more is read
+            from the host's, a batch ahead.
     """
 
     def __init__(
@@ -78,14 +94,17 @@ class SelfPlayDataset(IterableDataset[Batch]):
         seed: int,
         plan: Callable[[int], None] = lambda updates: None,
         given_back: Mapping[str, float] | None = None,
+        device_bytes: float = 0.0,
     ) -> None:
         if not draws_per_example > 0:
             raise ValueError(f"draws_per_example must be positive, got {draws_per_example}")
         self.actors, self.networks, self.replays = actors, networks, replays
         self.trajectories, self.batch_size, self.seed = trajectories, batch_size, seed
         self._updates, self._draws_per_example = updates, draws_per_example
-        self._given_back, self._plan = given_back or {}, plan
+        self._given_back, self._plan, self._device_bytes = given_back or {}, plan, device_bytes
         self.rank = 0
+        self.device = torch.device("cpu")
+        """Where is learned."""
         self.iteration = 0
         """How many iterations' trajectories have been played."""
         self.new_examples = 0
@@ -132,9 +151,29 @@ class SelfPlayDataset(IterableDataset[Batch]):
         draws = Place(self.seed, self.iteration, self.rank, BATCHES).generator()
         self.iteration += 1
         self.played = 1.0
-        while self.batches < self.updates:
+        for batch in self._draw_batches({name: self.replays[name] for name in new}, draws):
             self.batches += 1
-            yield {name: self.replays[name].sample(self.batch_size, draws) for name in new}
+            yield batch
+
+    def _draw_batches(
+        self, replays: Mapping[str, Replay[Examples]], draws: torch.Generator
+    ) -> Iterator[Batch]:
+        """The iteration's batches, on the device."""
+        on_gpu = self.device.type == "cuda"
+        fits = on_gpu and sum(each.bytes_to_sample for each in replays.values()) <= self._device_bytes
+        for each in replays.values():
+            each.keep_on(self.device if fits else None)
+        ahead = on_gpu and not fits
+
+        def gather() -> dict[str, Examples]:
+            return {
+                name: each.gather(each.draw(self.batch_size, draws), pinned=ahead)
+                for name, each in replays.items()
+            }
+
+        assert self.updates is not None
+        for packed in one_ahead(gather, self.updates) if ahead else (gather() for _ in range(self.updates)):
+            yield {name: each.unpack(packed[name].to(self.device)) for name, each in replays.items()}
 
     def _give_back(self) -> list[dict[str, Examples]]:
         """What self-play gets, if any stream has something for it."""
@@ -166,6 +205,7 @@ class SelfPlayData(lightning.LightningDataModule):
         newest: share of all examples that may be sampled, see :class:`Replay`.
         seed: of the run.
         replay_folder: where the replays keep their examples; None: in memory.
+        device_bytes: see :class:`SelfPlayDataset`.
     """
 
     def __init__(
@@ -180,6 +220,7 @@ class SelfPlayData(lightning.LightningDataModule):
         newest: float,
         seed: int,
         replay_folder: Path | None = None,
+        device_bytes: float = 0.0,
     ) -> None:
         super().__init__()
 
@@ -200,11 +241,12 @@ class SelfPlayData(lightning.LightningDataModule):
             seed=seed,
             plan=self._plan,
             given_back={name: stream.given_back for name, stream in streams.items() if stream.given_back},
+            device_bytes=device_bytes,
         )
 
     def _networks(self) -> nn.Module:
         assert self.trainer is not None
-        self.dataset.rank = self.trainer.global_rank
+        self.dataset.rank, self.dataset.device = self.trainer.global_rank, self.trainer.strategy.root_device
         return self.trainer.lightning_module.networks  # type: ignore[return-value]
 
     def _plan(self, updates: int) -> None:

@@ -45,7 +45,9 @@ class Examples:
 
     def to(self, device: torch.device) -> Self:
         """The examples on ``device``: Lightning calls this."""
-        return type(self)(**{name: column.to(device) for name, column in self.columns().items()})
+        ahead = device.type == "cuda"  # the host need not wait until they are there
+        columns = self.columns().items()
+        return type(self)(**{name: column.to(device, non_blocking=ahead) for name, column in columns})
 
 
 SomeExamples = TypeVar("SomeExamples", bound=Examples)

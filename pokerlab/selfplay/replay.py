@@ -2,11 +2,13 @@
 
 More is kept than the window that training samples from, by at least what one iteration adds. So while an
 iteration is under way, the window of the one before it is still whole: a run that is interrupted saves that.
-In memory this is a ring; on disk, see :mod:`pokerlab.selfplay.replay_on_disk`.
+In memory this is a ring; on disk, see :mod:`pokerlab.selfplay.replay_on_disk`. Where learning is on a GPU, a
+ring there can hold what is sampled.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
+from math import prod
 from typing import Any, Generic
 
 import torch
@@ -14,19 +16,80 @@ from torch import Tensor
 
 from pokerlab.selfplay.examples import SomeExamples
 
+GROWTH = 1.25
+"""By how much a ring that is full grows, if it may."""
+
+
+class Ring:
+    """The newest rows of some columns, in the memory of one device.
+
+    Args:
+        none: the columns, without rows, on the device.
+    """
+
+    def __init__(self, none: Mapping[str, Tensor]) -> None:
+        self.columns = dict(none)
+        self.rows = 0
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        return next(iter(self.columns.values())).device
+
+    def add(self, columns: Mapping[str, Tensor], added: int, kept: int, most: int) -> None:
+        """Appends rows.
+
+        Args:
+            columns: on any device.
+            added: how many rows were ever added before.
+            kept: how many of these stay.
+            most: rows that it need not be larger than.
+        """
+        new = len(next(iter(columns.values())))
+        if kept + new > self.rows:
+            self._grow(added, kept, max(kept + new, min(int(GROWTH * self.rows), most)))
+        rows = self._place(torch.arange(added, added + new))
+        for name, column in columns.items():
+            self.columns[name][rows] = column.to(self.device)
+
+    def _grow(self, added: int, kept: int, rows: int) -> None:
+        index = torch.arange(added - kept, added, device=self.device)
+        for name, column in self.columns.items():
+            larger = column.new_zeros(rows, *column.shape[1:])
+            if kept:
+                larger[index % rows] = column[index % self.rows]
+            self.columns[name] = larger
+        self.rows = rows
+
+    def read(self, index: Tensor, names: Collection[str] | None = None) -> dict[str, Tensor]:
+        """Columns, or some of them, of the rows that ``index`` counts from the first ever added."""
+        rows = self._place(index)
+        return {name: self.columns[name][rows] for name in names or self.columns}
+
+    def _place(self, index: Tensor) -> Tensor:
+        return (index % max(self.rows, 1)).to(self.device, non_blocking=self.device.type == "cuda")
+
+    def to(self, device: torch.device) -> "Ring":
+        """The same rows there."""
+        moved = Ring({name: column.to(device) for name, column in self.columns.items()})
+        moved.rows = self.rows
+        return moved
+
 
 class Replay(ABC, Generic[SomeExamples]):
     """The newest examples, wherever they are kept.
 
     Args:
+        none: no examples, of the kind to keep.
+        kept_as: the columns that are kept of them.
         capacity: the most examples to sample from.
         newest: the share of all examples ever added that may be sampled: early ones come from a network
             that knew nothing.
     """
 
-    _kind: type[SomeExamples]
-
-    def __init__(self, *, capacity: int, newest: float) -> None:
+    def __init__(
+        self, none: SomeExamples, kept_as: Mapping[str, Tensor], *, capacity: int, newest: float
+    ) -> None:
         if capacity < 1:
             raise ValueError(f"replay capacity must be at least 1, got {capacity}")
         if not 0 < newest <= 1:
@@ -34,6 +97,7 @@ class Replay(ABC, Generic[SomeExamples]):
         self.capacity, self.newest = capacity, newest
         self.added = 0
         """How many examples were ever added."""
+        self._kind, self._none = type(none), kept_as
         self._oldest = 0  # how many examples were added before the first that a restored replay has
         self._weights: tuple[int, Tensor] | None = None  # of the window when so many were added, summed up
 
@@ -42,12 +106,22 @@ class Replay(ABC, Generic[SomeExamples]):
         wanted = max(round(added * self.newest), min(added, 1))
         return min(self.capacity, wanted, added - self._oldest)
 
+    @property
+    def bytes_to_sample(self) -> float:
+        """About what a ring takes that holds all that is sampled from."""
+        each = sum(prod(column.shape[1:]) * column.element_size() for column in self._none.values())
+        return GROWTH * self.window(self.added) * each
+
     def sample(self, size: int, generator: torch.Generator) -> SomeExamples:
-        """``size`` examples of the window, by their weights or uniformly, with replacement.
+        """``size`` examples of the window, by their weights or uniformly, with replacement; the oldest first.
 
         Raises:
             ValueError: there are none.
         """
+        return self.unpack(self.gather(self.draw(size, generator)))
+
+    def draw(self, size: int, generator: torch.Generator) -> Tensor:
+        """Which examples to sample, counted from the first ever added, ascending, on the CPU."""
         window = self.window(self.added)
         if not window:
             raise ValueError("the replay is empty: self-play produced no examples of this kind")
@@ -56,7 +130,24 @@ class Replay(ABC, Generic[SomeExamples]):
         index = torch.randint(total, (size,), generator=generator)
         if weights is not None:
             index = torch.searchsorted(weights, index, right=True)
-        return self._kind(**self._read(self.added - window + index))
+        return self.added - window + index.sort().values
+
+    def gather(self, index: Tensor, *, pinned: bool = False) -> SomeExamples:
+        """Examples as they are kept, and where they are; :meth:`unpack` makes of them what was added.
+
+        Args:
+            index: as :meth:`draw` gives it.
+            pinned: whether those in the host's memory come in pages that are quick to copy to a GPU.
+        """
+        return self._kind(**self._read(index, pinned=pinned))
+
+    def unpack(self, packed: SomeExamples) -> SomeExamples:
+        """The inverse of how examples are kept, on their device."""
+        return packed
+
+    @abstractmethod
+    def keep_on(self, device: torch.device | None) -> None:
+        """Has what is sampled lie in the memory of ``device`` from now on; None: where it was at first."""
 
     def _summed_weights(self, window: int) -> Tensor | None:
         """``[window]`` the weights of each example and those before it; None: examples have none."""
@@ -64,12 +155,15 @@ class Replay(ABC, Generic[SomeExamples]):
             return None
         if self._weights is None or self._weights[0] != self.added:
             weights = self._read(torch.arange(self.added - window, self.added), ["weight"])["weight"]
-            self._weights = self.added, weights.long().cumsum(0)
+            self._weights = self.added, weights.cpu().long().cumsum(0)
         return self._weights[1]
 
     @abstractmethod
-    def _read(self, index: Tensor, names: Collection[str] | None = None) -> dict[str, Tensor]:
-        """Columns, or some of them, of the examples that ``index`` counts from the first ever added."""
+    def _read(
+        self, index: Tensor, names: Collection[str] | None = None, *, pinned: bool = False
+    ) -> dict[str, Tensor]:
+        """Columns as they are kept, or some of them, of the examples that ascending ``index`` counts from the
+        first ever added."""
 
     @abstractmethod
     def add(self, examples: SomeExamples) -> None:
@@ -98,45 +192,35 @@ class MemoryReplay(Replay[SomeExamples]):
     """
 
     def __init__(self, none: SomeExamples, *, capacity: int, newest: float = 1.0) -> None:
-        super().__init__(capacity=capacity, newest=newest)
-        self._kind = type(none)
-        self._columns = none.columns()
-        self._rows = 0
+        super().__init__(none, none.columns(), capacity=capacity, newest=newest)
+        self._ring = Ring(self._none)
 
     def add(self, examples: SomeExamples) -> None:
         new = len(examples)
-        needed = self.window(self.added) + new
-        if needed > self._rows:
-            self._grow(max(needed, min(2 * self._rows, self.capacity + 2 * new)))
-        rows = (self.added + torch.arange(new)) % max(self._rows, 1)
-        for name, column in examples.columns().items():
-            self._columns[name][rows] = column
+        kept = self.window(self.added)
+        self._ring.add(examples.columns(), self.added, kept, self.capacity + 2 * new)
         self.added += new
 
-    def _grow(self, rows: int) -> None:
-        kept = torch.arange(self.added - self.window(self.added), self.added)
-        for name, column in self._columns.items():
-            larger = column.new_zeros(rows, *column.shape[1:])
-            if len(kept):
-                larger[kept % rows] = column[kept % self._rows]
-            self._columns[name] = larger
-        self._rows = rows
+    def keep_on(self, device: torch.device | None) -> None:
+        if self._ring.device != (wanted := device or torch.device("cpu")):
+            self._ring = self._ring.to(wanted)
 
-    def _read(self, index: Tensor, names: Collection[str] | None = None) -> dict[str, Tensor]:
-        rows = index % max(self._rows, 1)
-        return {name: self._columns[name][rows] for name in names or self._columns}
+    def _read(
+        self, index: Tensor, names: Collection[str] | None = None, *, pinned: bool = False
+    ) -> dict[str, Tensor]:
+        found = self._ring.read(index, names)
+        if not pinned or self._ring.device.type != "cpu":
+            return found
+        return {name: column.pin_memory() for name, column in found.items()}
 
     def contents(self, added: int) -> dict[str, Any]:
-        return {"added": added, "columns": self._read(torch.arange(added - self.window(added), added))}
+        found = self._read(torch.arange(added - self.window(added), added))
+        return {"added": added, "columns": {name: column.cpu() for name, column in found.items()}}
 
     def restore(self, contents: Mapping[str, Any]) -> None:
         columns = self._kind.complete(contents["columns"])
-        self._weights = None
-        self.added = contents["added"]
+        self._weights, self.added = None, contents["added"]
         saved = len(next(iter(columns.values())))
         self._oldest = self.added - saved
-        index = torch.arange(self._oldest, self.added)
-        self._rows = max(saved, 1)
-        for name, column in columns.items():
-            self._columns[name] = column.new_zeros(self._rows, *column.shape[1:])
-            self._columns[name][index % self._rows] = column
+        self._ring = Ring(self._none)
+        self._ring.add(columns, self._oldest, 0, saved)

@@ -2,7 +2,7 @@
 
 What one iteration adds is written once, as a *chunk*: a file that never changes, in half precision. It is
 mapped into memory, so the system keeps of it what it has room for. What is saved beside a checkpoint is the
-list of chunks that the window reaches into.
+list of chunks that the window reaches into. What is sampled from can lie in a GPU's memory as well.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pokerlab.errors import UserError
 from pokerlab.selfplay.examples import Examples, SomeExamples
-from pokerlab.selfplay.replay import Replay
+from pokerlab.selfplay.replay import Replay, Ring
 from pokerlab.store.files import write_atomically
 
 
@@ -55,10 +55,10 @@ class DiskReplay(Replay[SomeExamples]):
     def __init__(
         self, none: SomeExamples, folder: Path, name: str, *, capacity: int, newest: float = 1.0
     ) -> None:
-        super().__init__(capacity=capacity, newest=newest)
-        self._kind = type(none)
+        super().__init__(none, pack(none), capacity=capacity, newest=newest)
         self.folder, self.name = folder, name
         self._chunks: list[Chunk] = []  # the window, and the one before the last add, reach into these
+        self._ring: Ring | None = None  # of the window, on a device
 
     def add(self, examples: SomeExamples) -> None:
         """Writes examples, forgetting the oldest.
@@ -73,13 +73,35 @@ class DiskReplay(Replay[SomeExamples]):
             columns = pack(examples)
             write_atomically(self.folder / name, lambda file: torch.save(columns, file))
             self._chunks.append(self._open(name, self.added, new))
+            if self._ring is not None:
+                self._ring.add(columns, self.added, self.window(self.added), self.capacity + new)
         self.added += new
 
     def _open(self, name: str, first: int, examples: int) -> Chunk:
         return Chunk(name, first, self._kind.complete(open_chunk(self.folder / name, examples)))
 
-    def _read(self, index: Tensor, names: Collection[str] | None = None) -> dict[str, Tensor]:
-        return unpack(gather(self._chunks, index, names), self._kind.distributions)
+    def keep_on(self, device: torch.device | None) -> None:
+        if device is None:
+            self._ring = None
+        elif self._ring is None or self._ring.device != device:
+            self._ring = Ring({name: column.to(device) for name, column in self._none.items()})
+            first = self.added - self.window(self.added)
+            for chunk in self._chunks:
+                columns = {
+                    name: column[max(first - chunk.first, 0) :] for name, column in chunk.columns.items()
+                }
+                before = max(chunk.first, first)
+                self._ring.add(columns, before, before - first, self.added - first)
+
+    def _read(
+        self, index: Tensor, names: Collection[str] | None = None, *, pinned: bool = False
+    ) -> dict[str, Tensor]:
+        if self._ring is not None:
+            return self._ring.read(index, names)
+        return gather(self._chunks, index, names, pinned=pinned)
+
+    def unpack(self, packed: SomeExamples) -> SomeExamples:
+        return self._kind(**unpack(packed.columns(), self._kind.distributions))
 
     def contents(self, added: int) -> dict[str, Any]:
         window = self.window(added)
@@ -95,7 +117,7 @@ class DiskReplay(Replay[SomeExamples]):
         chunks: Mapping[str, int] = contents["chunks"]
         self.added = contents["added"]
         self._oldest = self.added - contents["window"]
-        self._chunks, self._weights = [], None
+        self._chunks, self._weights, self._ring = [], None, None
         first = self.added - sum(chunks.values())
         for name, examples in chunks.items():
             self._chunks.append(self._open(name, first, examples))
@@ -130,26 +152,32 @@ def unpack(columns: Mapping[str, Tensor], distributions: Sequence[str]) -> dict[
     return single
 
 
-def gather(chunks: Sequence[Chunk], index: Tensor, names: Collection[str] | None = None) -> dict[str, Tensor]:
+def gather(
+    chunks: Sequence[Chunk], index: Tensor, names: Collection[str] | None = None, *, pinned: bool = False
+) -> dict[str, Tensor]:
     """Columns of the examples that ``index`` counts from the first ever added; visits each chunk once.
 
     Args:
         chunks: in order, without gaps; ``index`` points into these.
-        index: any order, at least one.
+        index: ascending, at least one.
         names: of the columns; None: all.
+        pinned: whether they come in pages that are quick to copy to a GPU.
     """
-    order = index.argsort()
-    ascending = index[order]
-    first = torch.tensor([chunk.first for chunk in chunks])
-    bounds: list[int] = [*torch.searchsorted(ascending, first).tolist(), len(index)]
-    found = [
-        (chunk.columns, ascending[begin:end] - chunk.first)
-        for chunk, begin, end in zip(chunks, bounds, bounds[1:], strict=False)
-        if begin < end
+    bounds = [
+        *torch.searchsorted(index, torch.tensor([chunk.first for chunk in chunks])).tolist(),
+        len(index),
     ]
-    place = order.argsort()
-    names = found[0][0].keys() if names is None else names
-    return {name: torch.cat([columns[name][rows] for columns, rows in found])[place] for name in names}
+    found = {
+        name: torch.empty(len(index), *column.shape[1:], dtype=column.dtype, pin_memory=pinned)
+        for name, column in chunks[0].columns.items()
+        if names is None or name in names
+    }
+    for chunk, begin, end in zip(chunks, bounds, bounds[1:], strict=False):
+        if begin < end:
+            rows = index[begin:end] - chunk.first
+            for name, column in found.items():
+                torch.index_select(chunk.columns[name], 0, rows, out=column[begin:end])
+    return found
 
 
 def open_chunk(path: Path, examples: int) -> dict[str, Tensor]:

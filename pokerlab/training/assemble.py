@@ -75,10 +75,7 @@ class RunParts:
     def _algorithm(self) -> Algorithm:
         config, component = self._config, dict(self._config.algorithm)
         if "optimizer" in component:
-            optimizer = dict(config.optimizer)
-            if optimizer.get("fused", False) is None:
-                optimizer["fused"] = config.trainer.precision == "32-true"
-            component["optimizer"] = optimizer
+            component["optimizer"] = dict(config.optimizer)
         facts = {"seed": config.seed, "iterations": config.iterations}
         wanted = parameters_of(component, "algorithm").keys() - component.keys()
         given: dict[str, Any] = {name: value for name, value in facts.items() if name in wanted}
@@ -160,6 +157,7 @@ class RunParts:
                 newest=play.newest,
                 seed=config.seed,
                 replay_folder=self.run.replay if self.run is not None and play.replay == "disk" else None,
+                device_bytes=play.device_gb * 1e9,
             )
         except (ValueError, TypeError) as error:
             raise _naming(error, config) from error

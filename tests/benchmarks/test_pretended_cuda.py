@@ -33,6 +33,8 @@ WAITS: dict[str, tuple[int, Callable[[Tensor], object]]] = {
     "forced numpy": (1, lambda there: there.numpy(force=True)),
     "to the host": (1, lambda there: there.cpu()),
     "from the host": (1, lambda there: torch.as_tensor([1.0], device=CUDA)),
+    "from the host, ahead": (0, lambda there: torch.ones(3).to(CUDA, non_blocking=True)),
+    "to the host, ahead": (1, lambda there: there.to("cpu", non_blocking=True)),
     "mask": (1, lambda there: there[there > 1]),
     "index from the host": (1, lambda there: there[torch.tensor([0])]),
     "a number beside tensors": (1, lambda there: torch.where(there > 1, there, 0.0)),

@@ -5,6 +5,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +148,10 @@ def fit(
     until: int,
     *callbacks: lightning.Callback,
     resume: Path | None = None,
+    **options: Any,
 ) -> lightning.Trainer:
     trainer = lightning.Trainer(
+        **options,
         max_epochs=until,
         accelerator="cpu",
         callbacks=list(callbacks),
@@ -202,6 +205,19 @@ def test_losses_are_the_means_over_an_iterations_batches() -> None:
         policies = [still.policy_error(batch["policies"]).item() for batch in iteration]
         assert measured["value_loss"] == pytest.approx(sum(values) / 3, rel=1e-6)
         assert measured["policy_loss"] == pytest.approx(sum(policies) / 3, rel=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_gradients_are_clipped_where_adam_is_one_kernel(precision: str) -> None:
+    """Adam's memory of them is then as small as they are."""
+    norms = []
+    for clip in (None, 1e-3):
+        ours = module(iterations=1, optimizer=partial(torch.optim.Adam, fused=True, betas=(0.0, 0.999)))
+        fit(ours, lambda *_: played(), 1, precision=precision, gradient_clip_val=clip)
+        state = ours.trainer.optimizers[0].state
+        norms.append(torch.cat([each["exp_avg"].flatten() for each in state.values()]).norm().item())
+    assert norms[0] > 0.01
+    assert norms[1] == pytest.approx(1e-3, rel=1e-3)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

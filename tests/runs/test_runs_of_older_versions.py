@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pokerlab.config.upgrade import upgrade
 from pokerlab.store.folder import RunFolder
 from runs.harness import command, metrics
 
@@ -44,3 +45,11 @@ def test_it_is_evaluated(old: RunFolder, tmp_path: Path) -> None:
     assert (found["game"], found["iteration"]) == ("kuhn", 4)
     in_training = metrics(old)[3]["exploitability_policy_net"]
     assert found["policy_net"]["exploitability"] == pytest.approx(in_training, rel=1e-3)
+
+
+@pytest.mark.parametrize(("precision", "fused"), [("32-true", True), ("bf16-mixed", False)])
+def test_adam_stays_as_it_was_where_the_precision_decided(precision: str, fused: bool) -> None:
+    adam = {"_target_": "torch.optim.Adam", "fused": None}
+    found = upgrade({"optimizer": adam, "trainer": {"precision": precision}})
+    assert found["optimizer"] == {"_target_": "torch.optim.Adam", "fused": fused}
+    assert upgrade({"optimizer": {"fused": True}, "trainer": {}})["optimizer"] == {"fused": True}

@@ -112,6 +112,31 @@ def test_a_restored_replay_goes_on_like_the_original_and_like_the_one_in_memory(
                     assert_close(sampled(restored), sampled(again))
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    sizes=SIZES,
+    capacity=st.integers(1, 25),
+    newest=NEWEST,
+    on_device=st.lists(st.booleans(), min_size=10, max_size=10),
+    resumed=st.integers(0, 10),
+)
+def test_it_samples_the_same_from_a_devices_memory(
+    sizes: list[int], capacity: int, newest: float, on_device: list[bool], resumed: int
+) -> None:
+    """Which it can get and lose at any time; it is gone after a resume."""
+    with TemporaryDirectory() as folder:
+        disk, device = (on_disk(Path(folder) / name, capacity, newest) for name in ("a", "b"))
+        for number, (size, there) in enumerate(zip(sizes, on_device, strict=False)):
+            if number == resumed:
+                device.restore(device.contents(device.added))
+            for replay in (disk, device):
+                add(replay, size)
+            device.keep_on(torch.device("cpu") if there else None)
+            if disk.added:
+                assert same(sampled(disk), sampled(device))
+                assert device.bytes_to_sample >= disk.window(disk.added) * (2 * (5 + 6 + 6) + 3)
+
+
 def test_chunks_never_change_and_are_the_same_when_written_again(tmp_path: Path) -> None:
     first, again = on_disk(tmp_path / "first", 50), on_disk(tmp_path / "again", 50)
     for replay in (first, again):

@@ -1,17 +1,21 @@
 """One pass over the data set is one iteration: play, then learn from the replay."""
 
+import threading
+import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from benchmarks.pretended_cuda import CUDA, pretended_cuda
 from pokerlab.algorithms.rebel import ReBeL
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.learning.networks import PolicyNetwork, ValueNetwork
 from pokerlab.search.solver import Solver
 from pokerlab.selfplay.actors.here import Here
-from pokerlab.selfplay.data import Batch, SelfPlayData
+from pokerlab.selfplay.data import Batch, SelfPlayData, one_ahead
 from pokerlab.selfplay.place import Place
 
 GAME = Kuhn(depth_limit=1)
@@ -21,7 +25,9 @@ UPDATES, BATCH = 3, 16
 class Data(SelfPlayData):
     """Plays with one network, without a trainer."""
 
-    def __init__(self, *, seed: int = 0, capacity: int = 150) -> None:
+    def __init__(
+        self, *, seed: int = 0, capacity: int = 150, folder: Path | None = None, device_bytes: float = 0
+    ) -> None:
         self.algorithm = ReBeL(
             GAME,
             solver=Solver(),
@@ -41,6 +47,8 @@ class Data(SelfPlayData):
             batch_size=BATCH,
             newest=0.5,
             seed=seed,
+            replay_folder=folder,
+            device_bytes=device_bytes,
         )
         torch.manual_seed(0)
         self.plays = ValueNetwork(GAME, 8, 1)
@@ -97,13 +105,13 @@ def test_batches_are_drawn_from_a_stream_of_their_own(monkeypatch: pytest.Monkey
     for seed in (1, 2):
         data = Data(seed=seed)
         for replay in data.replays.values():
-            sample = replay.sample
+            draw = replay.draw
 
-            def spy(size: int, generator: torch.Generator, sample: Any = sample) -> Any:
+            def spy(size: int, generator: torch.Generator, draw: Any = draw) -> Any:
                 streams.setdefault((seed, data.dataset.iteration), set()).add(generator.initial_seed())  # noqa: B023
-                return sample(size, generator)
+                return draw(size, generator)
 
-            monkeypatch.setattr(replay, "sample", spy)
+            monkeypatch.setattr(replay, "draw", spy)
         for _ in range(3):
             data.iterate()
     assert streams.keys() == {(seed, iteration) for seed in (1, 2) for iteration in (1, 2, 3)}
@@ -143,3 +151,59 @@ def test_moving_a_batch_moves_every_column() -> None:
         assert there.columns().keys() == examples.columns().keys()
         for column in there.columns().values():
             assert column.device.type == "meta"
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+@pytest.mark.parametrize("iterations", [0, 2, 5])
+def test_batches_on_a_gpu_are_those_of_the_cpu_wherever_the_replay_is(
+    iterations: int, on_disk: bool, tmp_path: Path
+) -> None:
+    """In its memory, as long as there is room for it: for so many iterations."""
+    device_bytes = {0: 0, 2: 1700 if on_disk else 3000, 5: 1e9}[iterations]
+    here = Data(folder=tmp_path / "here" if on_disk else None)
+    there = Data(folder=tmp_path / "there" if on_disk else None, device_bytes=device_bytes)
+    there.dataset.device = CUDA
+    with pretended_cuda() as cuda:
+        launches = []
+        for _ in range(5):
+            expected = here.iterate()
+            batches = iter(there.dataset)
+            first = next(batches)
+            cuda.restart()
+            found = [first, *batches]
+            launches.append(cuda.operations)
+            assert not cuda.synchronisations, cuda.waited_for
+            for ours, theirs in zip(found, expected, strict=True):
+                for kind, examples in theirs.items():
+                    columns = ours[kind].columns()
+                    assert {column.device for column in columns.values()} == {CUDA}
+                    for name, column in examples.columns().items():
+                        assert torch.equal(columns[name].cpu(), column), (kind, name)
+        position = there.state_dict()
+        saved, contents = here.replay_contents(position), there.replay_contents(position)
+        assert saved == contents if on_disk else same_columns(saved, contents)
+    # every column is copied from the host; or two indices are, and every column is gathered
+    unpacked = 8 if on_disk else 0
+    each = [12 + unpacked] * iterations + [10 + unpacked] * (5 - iterations)
+    assert launches == [(UPDATES - 1) * number for number in each]
+
+
+def test_the_next_batch_is_made_while_one_is_used() -> None:
+    made: list[int] = []
+
+    def make() -> int:
+        assert threading.current_thread() is not threading.main_thread()
+        made.append(len(made))
+        return made[-1]
+
+    for number, batch in enumerate(one_ahead(make, 4)):
+        assert batch == number
+        end = time.monotonic() + 10
+        while len(made) < min(number + 2, 4) and time.monotonic() < end:
+            time.sleep(0.001)
+        assert len(made) == min(number + 2, 4)
+
+
+def test_what_making_a_batch_raises_is_raised() -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(one_ahead(lambda: 1 // 0, 2))
