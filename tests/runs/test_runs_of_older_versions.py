@@ -2,10 +2,12 @@
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from pokerlab.config.command import compose
 from pokerlab.config.upgrade import upgrade
 from pokerlab.store.folder import RunFolder
 from runs.harness import command, metrics
@@ -49,7 +51,6 @@ def test_it_is_evaluated(old: RunFolder, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("precision", "fused"), [("32-true", True), ("bf16-mixed", False)])
 def test_adam_stays_as_it_was_where_the_precision_decided(precision: str, fused: bool) -> None:
-    adam = {"_target_": "torch.optim.Adam", "fused": None}
-    found = upgrade({"optimizer": adam, "trainer": {"precision": precision}})
-    assert found["optimizer"] == {"_target_": "torch.optim.Adam", "fused": fused}
-    assert upgrade({"optimizer": {"fused": True}, "trainer": {}})["optimizer"] == {"fused": True}
+    config = asdict(compose("train", [f"trainer.precision={precision}"]))
+    config["optimizer"]["fused"] = None
+    assert upgrade(config)["optimizer"]["fused"] is fused
