@@ -60,6 +60,7 @@ class ReBeL:
         targets: value examples of one solve, see :class:`~pokerlab.selfplay.trajectories.SelfPlay`.
         starts: share of trajectories that start on each street; None: all start at the root.
         stored: share of those after the root that start from belief states which earlier self-play came to.
+        bottom_up: iterations at the beginning in which all start on one street, by street; None: none.
         start_capacity: how many such belief states are kept of each street.
         policy_examples: decision nodes of a subgame drawn for each trajectory; None: all.
         value_capacity: how many value examples are kept to learn from.
@@ -92,6 +93,7 @@ class ReBeL:
         policy_examples: int | None = None,
         starts: Mapping[str, float] | None = None,
         stored: float = 0.5,
+        bottom_up: Mapping[str, int] | None = None,
         start_capacity: int = 10_000,
         value_capacity: int,
         policy_capacity: int,
@@ -109,7 +111,7 @@ class ReBeL:
         self.game, self.solver, self.search_iterations = game, solver, search_iterations
         self._hand_inputs = hand_inputs
         self._value_capacity, self._policy_capacity = value_capacity, policy_capacity
-        self._starts, self._start_capacity = Starts(game, starts, stored), start_capacity
+        self._starts, self._start_capacity = Starts(game, starts, stored, bottom_up), start_capacity
         self._selfplay = SelfPlay(
             game,
             solver,
@@ -144,7 +146,9 @@ class ReBeL:
             VALUES: Stream(ValueExamples.none(self.game, hand_inputs=inputs), self._value_capacity),
             POLICIES: Stream(PolicyExamples.none(self.game, hand_inputs=inputs), self._policy_capacity),
             **{
-                name: Stream(starts.none(), self._start_capacity, starts.shares[street] * starts.stored)
+                name: Stream(
+                    starts.none(), self._start_capacity, starts.largest_share(street) * starts.stored
+                )
                 for street, name in starts.names.items()
             },
         }
@@ -197,7 +201,9 @@ class ReBeLActor:
     ) -> dict[str, Examples]:
         """Plays ``n`` trajectories to the end of the game, some of them from what is stored."""
         like = next(networks.parameters()).detach()[:0]
-        played = self.selfplay.play(networks, n, place.generator(), like, stored, self.report)
+        played = self.selfplay.play(
+            networks, n, place.generator(), like, stored, self.report, place.iteration
+        )
         return {VALUES: played.values, POLICIES: played.policies, **played.starts}
 
 

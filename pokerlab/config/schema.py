@@ -62,6 +62,7 @@ class SelfPlayConfig:
     policy_examples: Many | None
     starts: dict[str, Annotated[float, Range(0, 1)]] | None
     stored: Annotated[float, Range(0, 1)]
+    bottom_up: dict[str, CountOrZero] | None
     start_capacity: Count
     value_capacity: Count
     policy_capacity: Count

@@ -11,7 +11,7 @@ GROUPS = {"algorithm": "rebel", "actors": "processes", "optimizer": "adam", "cal
 KEYS = {"commit_minutes": 10, "draws_per_example": 6}
 """Keys that came later, likewise."""
 KEYS_OF_GROUPS: dict[str, dict[str, Any]] = {
-    "selfplay": {"starts": None, "stored": 0.5, "start_capacity": 10_000, "device_gb": 4},
+    "selfplay": {"starts": None, "stored": 0.5, "bottom_up": None, "start_capacity": 10_000, "device_gb": 4},
     "evaluation": {
         "held_out": {"every": None, "states": [64, 4], "iterations": 400},
         "matches": {"every": None, "deals": 500},

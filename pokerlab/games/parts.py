@@ -90,12 +90,15 @@ class HandInputs(Protocol):
     def stacks_to_pots(self, features: Tensor) -> Tensor:
         """``[n, F]`` → ``[n]`` what a player has left on average, in pots."""
 
-    def prepare_hand_inputs(self, features: Tensor, like: Tensor) -> Callable[[Tensor], Tensor]:
+    def prepare_hand_inputs(
+        self, features: Tensor, like: Tensor, *, again: bool = False
+    ) -> Callable[[Tensor], Tensor]:
         """For fixed public states: ``[n, 2, H]`` beliefs → ``[n, I, H]``.
 
         Args:
             features: ``[n, F]``.
             like: a tensor with the device and dtype to work in.
+            again: whether they are asked about many times, so that it is worth memory to be quick.
         """
 
 

@@ -287,9 +287,11 @@ class KernelValueNetwork(LeafNetwork):
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
         """See :class:`LeafNetwork`."""
-        inputs_of = self._game.prepare_hand_inputs(features, possible)
         stack_to_pot = self._game.stacks_to_pots(features).to(possible.dtype)
         parts = by_kind(self._game.layer_of(features))
+        # search asks in every iteration what a deal is worth, and of what comes after one, once
+        again = any(layer % 2 for layer, _ in parts)
+        inputs_of = self._game.prepare_hand_inputs(features, possible, again=again)
 
         def values(beliefs: Tensor) -> Tensor:
             with torch.no_grad():

@@ -51,18 +51,28 @@ class Starts(Generic[State]):
         shares: of the trajectories, by street: ``root`` and names of later streets; None: all at the root.
         stored: share of those that start on a later street which start from stored belief states, if there
             are any; the others start from random ones.
+        bottom_up: how many iterations at the beginning of a run have all trajectories start on one street:
+            the last street first, then what leads to it, so that values are learned before they are needed;
+            in the order given. None: none.
 
     Raises:
         ValueError: shares do not add up to 1, or the game has no such street.
     """
 
-    def __init__(self, game: Game[State], shares: Mapping[str, float] | None, stored: float) -> None:
-        shares = {ROOT: 1.0} if shares is None else shares
+    def __init__(
+        self,
+        game: Game[State],
+        shares: Mapping[str, float] | None,
+        stored: float,
+        bottom_up: Mapping[str, int] | None = None,
+    ) -> None:
+        shares, bottom_up = {ROOT: 1.0} if shares is None else shares, bottom_up or {}
         names = street_names(game)
-        if unknown := [name for name in shares if name not in names]:
-            raise ValueError(
-                f"starts must be shares of {', '.join(names)} in {game.name}, got {unknown[0]!r}"
-            )
+        for what, given in (("starts must be shares", shares), ("bottom_up must be iterations", bottom_up)):
+            if unknown := [name for name in given if name not in names]:
+                raise ValueError(f"{what} of {', '.join(names)} in {game.name}, got {unknown[0]!r}")
+        if negative := [name for name, number in bottom_up.items() if number < 0]:
+            raise ValueError(f"bottom_up must not be negative, got {negative[0]} {bottom_up[negative[0]]}")
         said = ", ".join(f"{name} {share:g}" for name, share in shares.items())
         if not all(0 <= share <= 1 for share in shares.values()) or not isclose(sum(shares.values()), 1):
             raise ValueError(f"starts must be shares that add up to 1, got {said or 'none'}")
@@ -71,10 +81,29 @@ class Starts(Generic[State]):
         self.game, self.stored = game, stored
         self.shares = {names.index(name): share for name, share in shares.items() if share}
         """By number of the street, from the root's, which is 0."""
+        self._stages = [({names.index(name): 1.0}, number) for name, number in bottom_up.items()]
         self.names = {
-            street: f"{names[street]}_starts" for street in sorted(self.shares) if street and stored
+            street: f"{names[street]}_starts"
+            for street in sorted(set().union(*self._all_shares))
+            if street and stored
         }
         """Of the streams of stored belief states, by street; none, if none are wanted."""
+
+    @property
+    def _all_shares(self) -> list[dict[int, float]]:
+        return [self.shares, *(shares for shares, _ in self._stages)]
+
+    def shares_at(self, iteration: int) -> dict[int, float]:
+        """The shares of an iteration, counted from 0."""
+        for shares, number in self._stages:
+            if iteration < number:
+                return shares
+            iteration -= number
+        return self.shares
+
+    def largest_share(self, street: int) -> float:
+        """Of any iteration."""
+        return max(shares.get(street, 0.0) for shares in self._all_shares)
 
     @property
     def _streets(self) -> StreetStarts[State]:
@@ -93,6 +122,7 @@ class Starts(Generic[State]):
         generator: torch.Generator,
         stored: Mapping[str, StartExamples],
         like: Tensor,
+        iteration: int = 0,
     ) -> list[Start[State]]:
         """Where ``trajectories`` trajectories start, by street, ascending.
 
@@ -101,13 +131,14 @@ class Starts(Generic[State]):
             generator: of all that is random, on the CPU.
             stored: belief states to start from, by the names of their streams.
             like: a tensor with the device and dtype to search in.
+            iteration: of the run, from 0.
         """
-        root = BeliefStates.root(self.game, like)
-        if self.shares.keys() == {0}:
+        root, shares = BeliefStates.root(self.game, like), self.shares_at(iteration)
+        if shares.keys() == {0}:
             return [Start(0, root, torch.zeros(trajectories, dtype=torch.int64))]
         draws = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
-        streets = sorted(self.shares)
-        cumulative = np.cumsum([self.shares[street] for street in streets])
+        streets = sorted(shares)
+        cumulative = np.cumsum([shares[street] for street in streets])
         # every so many in turn: shares are as exact as whole numbers can be
         which = np.searchsorted(
             cumulative / cumulative[-1], (np.arange(trajectories) + draws.random()) / max(trajectories, 1)

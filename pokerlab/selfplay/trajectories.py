@@ -97,6 +97,7 @@ class SelfPlay(Generic[State]):
         like: Tensor,
         stored: Mapping[str, StartExamples] | None = None,
         report: Report | None = None,
+        iteration: int = 0,
     ) -> Played:
         """Plays ``trajectories`` games from where they start to a terminal state.
 
@@ -107,13 +108,14 @@ class SelfPlay(Generic[State]):
             like: a tensor with the device and dtype to search in.
             stored: belief states to start from, by the names of their streams.
             report: is told how far play is.
+            iteration: of the run, from 0: says where trajectories start.
 
         Returns:
             ``targets`` value examples for every different subgame, and one policy example for each of its
             decision nodes, or for those that are drawn; its weight says how many trajectories came through:
             the policy network is to know best what is played most.
         """
-        waiting = self.starts.draw(trajectories, generator, stored or {}, like)
+        waiting = self.starts.draw(trajectories, generator, stored or {}, like, iteration)
         frontier = nothing = BeliefStates[State].none(self.game, like)
         others = nobody = OtherBeliefs(torch.empty(0, dtype=torch.int64), nothing.beliefs)
         subgame_of = torch.empty(0, dtype=torch.int64)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pokerlab.games import run_outs
 from pokerlab.games.cards import Deck
+from pokerlab.games.run_out_sums import win_on_run_outs
 from pokerlab.games.run_outs import num_run_outs, run_out_wins
 from pokerlab.loops import warn_once
 
@@ -87,3 +88,14 @@ def test_where_nothing_can_be_kept_one_line_says_so(folder: Path, caplog: pytest
     (record,) = caplog.records
     assert record.message.startswith("all-ins are counted anew at every start: ")
     assert "POKERLAB_CACHE" in record.message
+
+
+@given(st.integers(2, 4), st.integers(0, 2**32 - 1))
+def test_sums_over_run_outs_are_products_with_their_counts(dealt: int, seed: int) -> None:
+    draws = np.random.default_rng(seed)
+    board = tuple(sorted(draws.choice(len(DECK.cards), dealt, replace=False).tolist()))
+    rest = [card for card in range(len(DECK.cards)) if card not in board]
+    boards = np.array([[*board, *cards] for cards in combinations(rest, CARDS - dealt)])
+    theirs = draws.random((2, DECK.num_hands)) * DECK.possible(board)
+    expected = theirs @ run_out_wins(DECK, board, CARDS).T / num_run_outs(DECK, board, CARDS)
+    np.testing.assert_allclose(win_on_run_outs(DECK, board, boards, theirs), expected, atol=1e-10)

@@ -64,6 +64,12 @@ def test_shares_that_make_no_whole_are_refused(shares: dict[str, float], message
         Starts(GAME, shares, 0.5)
     with pytest.raises(ValueError, match=r"^stored must lie between 0 and 1, got 2"):
         Starts(GAME, None, 2)
+    with pytest.raises(
+        ValueError, match=r"^bottom_up must be iterations of root, flop, turn in small, got 'a'$"
+    ):
+        Starts(GAME, None, 0.5, {"a": 3})
+    with pytest.raises(ValueError, match=r"^bottom_up must not be negative, got turn -1$"):
+        Starts(GAME, None, 0.5, {"flop": 3, "turn": -1})
 
 
 def test_a_game_without_streets_starts_at_its_root() -> None:
@@ -86,6 +92,15 @@ def test_streets_have_their_shares(trajectories: int, most: int) -> None:
             assert len(start.states) == len(start.subgame_of)
             assert all(GAME.actor(state) == CHANCE for state in start.states.states)
             assert {GAME.street(state) for state in start.states.states} == {start.street}
+
+
+def test_streets_are_learned_bottom_up() -> None:
+    starts = Starts(GAME, {"root": 1.0}, 0.5, {"turn": 2, "flop": 1})
+    assert starts.names == {1: "flop_starts", 2: "turn_starts"}
+    assert [starts.largest_share(street) for street in (0, 1, 2)] == [1, 1, 1]
+    drawn = [starts.draw(5, random_stream(1), {}, LIKE, iteration) for iteration in range(5)]
+    assert [[start.street for start in each] for each in drawn] == [[2], [2], [1], [0], [0]]
+    assert [len(each[0].subgame_of) for each in drawn] == [5] * 5
 
 
 def test_all_at_the_root_is_as_without_starts() -> None:

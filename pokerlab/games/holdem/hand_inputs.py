@@ -19,7 +19,9 @@ from pokerlab.games.base import Floats, Ints, PayoffOperator
 from pokerlab.games.cards import BLOCKED, Deck
 from pokerlab.games.holdem.features import HoldemFeatures
 from pokerlab.games.payoff_tables import RUN_OUT, SHOWDOWN
+from pokerlab.games.run_out_sums import win_on_run_outs
 from pokerlab.games.showdown import order_by_strength
+from pokerlab.loops import NUMBA
 
 MOST_RUN_OUTS = 2048
 """Of a board, over which a hand's rank is averaged; of more, so many are drawn."""
@@ -60,11 +62,14 @@ class HoldemHandInputs(HoldemFeatures):
         pot = features[:, 3:6].sum(1)  # of all chips
         return (1 - pot).clamp_min(0) / (2 * pot)
 
-    def prepare_hand_inputs(self, features: Tensor, like: Tensor) -> Callable[[Tensor], Tensor]:
+    def prepare_hand_inputs(
+        self, features: Tensor, like: Tensor, *, again: bool = False
+    ) -> Callable[[Tensor], Tensor]:
         """See :class:`~pokerlab.games.parts.HandInputs`."""
         first = self.num_betting_features
         cards = features[:, first : first + len(self.deck.cards)] > 0.5
-        return HandInputsAt(self, [tuple(np.flatnonzero(row).tolist()) for row in cards.cpu().numpy()], like)
+        boards = [tuple(np.flatnonzero(row).tolist()) for row in cards.cpu().numpy()]
+        return HandInputsAt(self, boards, like, again=again)
 
     def check_downs(self, boards: list[tuple[int, ...]], like: Tensor) -> PayoffOperator:
         """``[..., U, K, H]`` the other's reach → what a hand wins less what it loses if nobody bets.
@@ -74,6 +79,21 @@ class HoldemHandInputs(HoldemFeatures):
         kinds = [SHOWDOWN if len(board) == self.complete else RUN_OUT for board in boards]
         encoded = [self._kernels.encode(kind, board) for kind, board in zip(kinds, boards, strict=True)]
         return self.payoff_operator(encoded, like)
+
+    def check_downs_once(self, boards: list[tuple[int, ...]], theirs: Tensor) -> Tensor:
+        """The same at once, of boards that are not asked about again: ``[2, U, K, H]``."""
+        won = torch.empty_like(theirs)
+        summed = [len(board) == self.complete - 1 and NUMBA for board in boards]
+        for number in np.flatnonzero(summed).tolist():
+            dealt = _run_outs(self.deck, boards[number], self.complete)
+            mass = theirs[:, number].double().cpu().flatten(0, 1).numpy()
+            sums = self._weight * win_on_run_outs(self.deck, boards[number], dealt, mass)
+            won[:, number] = torch.as_tensor(sums).view_as(won[:, number])
+        others = np.flatnonzero(np.logical_not(summed))
+        for part in np.split(others, range(MATRICES, len(others), MATRICES)):
+            if len(part):
+                won[:, part] = self.check_downs([boards[number] for number in part], theirs)(theirs[:, part])
+        return won
 
     def rank_hands(self, board: tuple[int, ...]) -> Floats:
         """``[2, H]`` each hand's rank on a board and its potential; −1 where the board blocks it.
@@ -105,9 +125,12 @@ class HandInputsAt:
         game: the rules.
         boards: ``n``.
         like: a tensor with the device and dtype to work in.
+        again: whether to keep the matrices of all-ins, 7 MB a board.
     """
 
-    def __init__(self, game: HoldemHandInputs, boards: list[tuple[int, ...]], like: Tensor) -> None:
+    def __init__(
+        self, game: HoldemHandInputs, boards: list[tuple[int, ...]], like: Tensor, *, again: bool
+    ) -> None:
         different = list(dict.fromkeys(boards))
         number = {board: i for i, board in enumerate(different)}
         board_of = np.array([number[board] for board in boards], dtype=np.int64)
@@ -129,10 +152,8 @@ class HandInputsAt:
         self._rows = torch.as_tensor(rows, device=device)
         self._slot = torch.as_tensor(board_of * rows.shape[1] + place, device=device)
         self._mass = game.mass_operator(like)
-        self._game, self._boards, self._like = game, different, like
-        # matrices of all-ins would fill the memory where a deal has many boards, which are asked about once
-        many = rows.shape[1] == 1 and sum(len(board) < game.complete for board in different) > MATRICES
-        self._check_down = None if many else game.check_downs(different, like)
+        self._game, self._boards = game, different
+        self._check_down = game.check_downs(different, like) if again else None
 
     def __call__(self, beliefs: Tensor) -> Tensor:
         possible = self._possible[:, None]
@@ -151,9 +172,7 @@ class HandInputsAt:
         """``[2, U, K, H]`` the other's mass → what hands win less what they lose."""
         if self._check_down is not None:
             return self._check_down(theirs)
-        boards = [self._boards[part : part + MATRICES] for part in range(0, len(self._boards), MATRICES)]
-        parts = zip(boards, theirs.split(MATRICES, 1), strict=True)
-        return torch.cat([self._game.check_downs(some, self._like)(mass) for some, mass in parts], 1)
+        return self._game.check_downs_once(self._boards, theirs)
 
     def _percentile(self, mixture: Tensor) -> Tensor:
         """``[n, H]`` the mass that a hand is ranked above, and half of that which it ties with."""
