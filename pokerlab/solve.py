@@ -135,7 +135,8 @@ def _print(spot: Spot, results: dict[str, Any], table: Table, target: float | No
         f"shares of the pot of {results['pot']:g} chips: first player {expected[0]}, second {expected[1]}\n"
         f"NashConv {results['nash_conv']:.6g} chips\n"
         f"exploitability (NashConv/2) {results['exploitability']:.6g} chips, "
-        f"{results['percent_of_pot']:.4g} % of the pot\n"
+        f"{results['percent_of_pot']:.4g} % of the pot, "
+        f"{1000 * results['exploitability'] / spot.game.big_blind:.4g} mbb a hand\n"
         f"{results['iterations']:,} iterations in {results['seconds']:.2f} s: "
         f"{results['iterations_per_second']:,.4g} iterations/s, {results['memory_mb']:,.0f} MB of memory",
         highlight=False,

@@ -96,7 +96,7 @@ def test_config_keys_exist() -> None:
     groups = {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()}
     composed = {
         "train": (["experiment=phase1", "logger=wandb"], ["experiment=liars_dice_1x4f"]),
-        "solve": ([],),
+        "solve": ([], ["game=fhp"]),
         "evaluate": (["run=x", "solver=dcfr"],),
     }
     configs = [compose(parse(name, []), words) for name, each in composed.items() for words in each]

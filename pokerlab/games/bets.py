@@ -77,6 +77,43 @@ def read_bets(
     return tuple(found)
 
 
+def read_limit(
+    limit: Sequence[float], big_blind: float, streets: int, most_raises: int
+) -> tuple[Street, ...]:
+    """What is offered on each street if bets and raises are fixed.
+
+    Args:
+        limit: chips of a bet or raise, street by street.
+        big_blind: the least that may be bet.
+        streets: how many there are.
+        most_raises: on a street.
+
+    Raises:
+        ValueError: they are not such chips.
+    """
+    known = isinstance(limit, Sequence) and all(map(is_number, limit)) and len(limit) == streets
+    if not known or not all(size > 0 for size in limit):
+        raise ValueError(
+            f"limit must be the chips of a bet on each of {streets} streets, such as "
+            f"{[100] * streets}, got {limit if isinstance(limit, str) else _plain(limit)}"
+        )
+    if min(limit) < big_blind:
+        raise ValueError(f"limit must be at least the big blind, {big_blind:g}, got {_plain(limit)}")
+    offered = np.tile(np.array([True, False]), (2, 1, 1))
+    sizes = [Sizes(np.array([size], dtype=float), offered, most_raises, fixed=True) for size in limit]
+    return tuple(Street(plain, plain) for plain in sizes)
+
+
+def _plain(given: Any) -> Any:
+    return list(given) if isinstance(given, Sequence) else given
+
+
+def all_in_only(streets: int) -> tuple[Street, ...]:
+    """What is offered on each street if all that can be done is to fold or to go all-in."""
+    plain = Sizes(np.empty(0), np.ones((2, 1, 1), dtype=bool), 1, push_fold=True)
+    return (Street(plain, plain),) * streets
+
+
 def _by_street(bets: BetsByStreet, name: str, streets: int) -> list[list[list[float]]]:
     """``[streets]`` of lists of sizes; the last of those given is for all that follow."""
     try:

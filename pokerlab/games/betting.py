@@ -1,4 +1,4 @@
-"""No-limit betting on one street, heads up, enumerated by a compiled loop: for trees.
+"""Betting on one street, heads up, enumerated by a compiled loop: for trees.
 
 The rules of no-limit hold'em: a bet is at least the big blind, a raise at least the last bet or raise of
 the street, or either is all-in. What a player has beyond the opponent's chips cannot be won or lost, so
@@ -6,6 +6,8 @@ that both are all-in at the same number, the *limit*; facing an all-in, one can 
 
 Actions are indices: ``FOLD``, ``CALL`` (or check), one for each bet size, then all-in. A size that the
 limit or the least raise does not allow is left out, one that reaches the limit too: all-in stands for it.
+
+With fixed limits a bet or raise is by so many chips, and nobody is ever all-in: stacks cover all bets.
 """
 
 from collections.abc import Sequence
@@ -61,12 +63,17 @@ class Sizes(NamedTuple):
     """What one may bet on a street."""
 
     fractions: Floats
-    """``[S]`` sizes of bets and raises as fractions of the pot after calling, ascending."""
+    """``[S]`` sizes of bets and raises as fractions of the pot after calling, ascending; if they are fixed,
+    in chips."""
     offered: Bools
     """``[2, n, S + 1]`` which of them, and at last all-in, each player has for the first bet of the street,
     for the first raise, …; the last row is for all that follow."""
     most_raises: int
     """Bets and raises on the street, all-ins among them."""
+    fixed: bool = False
+    """Whether sizes are chips."""
+    push_fold: bool = False
+    """Whether one can check or call nothing but an all-in."""
 
     @classmethod
     def all_the_time(cls, fractions: Sequence[float], most_raises: int) -> "Sizes":
@@ -128,11 +135,13 @@ def _put_in(
     fractions: Floats,
     offered: Bools,
     most_raises: int,
+    fixed: bool,
+    push_fold: bool,
 ) -> float:
     """What the player has put in on the street after the action; −1 if it is not an option."""
     called, least_raise = max(own, other), max(big_blind, abs(own - other))
     if action == CALL:
-        return called
+        return called if called >= limit or not push_fold else -1.0
     if action == FOLD:
         return own if own < called else -1.0
     if raises >= most_raises or called >= limit:
@@ -142,6 +151,8 @@ def _put_in(
         return -1.0
     if size == len(fractions):
         return limit
+    if fixed:
+        return called + fractions[size]
     by = fractions[size] * (pot + 2 * called)
     allowed = by > 0 and by >= least_raise * ROUNDING
     return called + by if allowed and called + by < limit * ROUNDING else -1.0
@@ -160,6 +171,8 @@ def _enumerate(
     fractions: Floats,
     offered: Bools,
     most_raises: int,
+    fixed: bool,
+    push_fold: bool,
 ) -> tuple[Ints, Floats]:
     """``[4, N]`` above, action, player, raises; ``[2, N]`` committed."""
     all_in = SMALLEST_BET + len(fractions)
@@ -174,8 +187,9 @@ def _enumerate(
         own, other = (first, second) if player == 0 else (second, first)
         for action in range(all_in, -1, -1):  # the last to be put there is the first to be taken
             put_in = _put_in(
-                action, player, pot, own, other, limit, raises, big_blind, fractions, offered, most_raises
-            )
+                action, player, pot, own, other, limit, raises, big_blind, fractions, offered, most_raises,
+                fixed, push_fold,
+            )  # fmt: skip
             if put_in < 0:
                 continue
             over = action == FOLD or (action == CALL and (acted or here > 0 or other >= limit))

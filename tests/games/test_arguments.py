@@ -63,6 +63,48 @@ def test_no_board_is_before_the_flop(board: Any) -> None:
         ({"most_raises": 1.5}, "most_raises must be null or an integer of at least 0, got 1.5"),
         ({"most_raises": -1}, "most_raises must be null or an integer of at least 0, got -1"),
         ({"most_raises": True}, "most_raises must be null or an integer of at least 0, got True"),
+        (
+            {"limit": 100},
+            "limit must be the chips of a bet on each of 4 streets, such as [100, 100",
+        ),
+        (
+            {"limit": [100, 100]},
+            "limit must be the chips of a bet on each of 4 streets, such as [100",
+        ),
+        ({"limit": [100, 100, 100, "x"]}, "limit must be the chips of a bet on each of 4 streets"),
+        (
+            {"limit": [100, 100, 100, 99]},
+            "limit must be at least the big blind, 100, got [100, 100, ",
+        ),
+        (
+            {"limit": [100] * 4},
+            "limit needs most_raises: how many bets and raises there may be on a street",
+        ),
+        (
+            {"limit": [100] * 4, "most_raises": 3, "stack": 299},
+            "stack must be at least 300, which a player can put in with limit [100, 100, 100, 100] and 3 "
+            "raises, got 299: nobody is all-in",
+        ),
+        (
+            {"limit": [100] * 4, "board": "", "pot": 0, "most_raises": 3, "stack": 1299},
+            "stack must be at least 1300, which a player can put in with limit",
+        ),
+        (
+            {"limit": [100] * 4, "bets": [[1]]},
+            "limit fixes bets in chips: leave out bets, ip_bets,",
+        ),
+        (
+            {"limit": [100] * 4, "jitter": 0.1},
+            "limit fixes bets in chips: leave out bets, ip_bets,",
+        ),
+        (
+            {"push_fold": True, "most_raises": 2},
+            "push_fold leaves nothing to bet but all chips: leave out bets, ip_bets, donk_bets, limit",
+        ),
+        (
+            {"push_fold": True},
+            "push_fold starts before the flop, with blinds: leave out board and pot",
+        ),
         ({"ranges": ["AA"]}, "ranges must be two, one for each player, got 1"),
         ({"ranges": "AA"}, "ranges must be two, one for each player, got AA"),
         ({"ranges": 5}, "ranges must be two, one for each player, got 5"),
@@ -78,6 +120,11 @@ def test_no_board_is_before_the_flop(board: Any) -> None:
         ({"ranks": 14}, "ranks must be an integer from 1 to 13, got 14"),
         ({"deals": 5}, "deals must be no card before the first street, then some, got 5"),
         ({"deals": [1, 3]}, "deals must be no card before the first street, then some, got [1, 3]"),
+        ({"deals": [0, 3, 1, 2]}, "deals must come to 5 cards at most, got [0, 3, 1, 2]"),
+        (
+            {"deals": [0, 3], "ranks": 3, "suits": 2},
+            "deals of 3 cards and two hands take 7 cards, and there are 6: expected more ranks",
+        ),
         ({"deals": [0, 3, 0]}, "deals must be no card before the first street, then some, got [0, 3, 0]"),
         ({"jitter": "x"}, "jitter must be a fraction of the pot from 0 to below 1, got 'x'"),
         ({"jitter": True}, "jitter must be a fraction of the pot from 0 to below 1, got True"),

@@ -15,8 +15,8 @@ from pokerlab.games.leduc import Leduc, LeducState
 from pokerlab.games.unfolding import walk
 from pokerlab.testing import check_game
 
-NAMES = [name for name in game_names() if name != "hunl"]
-"""It is ``flop`` from another start, with run-outs of 20 seconds."""
+NAMES = [name for name in game_names() if name not in ("hunl", "push_fold")]
+"""They take run-outs of 20 seconds: ``flop`` and a smaller deck stand for them."""
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -30,6 +30,7 @@ def test_every_game_conforms(name: str) -> None:
         Leduc("before_deal"),
         Kuhn(1),
         Holdem("small", stack=12, blinds=(1, 2), bets=[[1]], ranks=4, suits=2, deals=(0, 1, 1)),
+        Holdem("push_fold", stack=500, push_fold=True, ranks=4, suits=2, deals=(0, 1, 1)),
         Holdem("flop", board="2c3d4h", pot=4, stack=12, blinds=(1, 2), ranks=4, bets=[[1]], donk_bets=[0.5]),
     ],
     ids=lambda game: game.name,

@@ -14,11 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pokerlab.evaluation.policies import WholeGame
+from pokerlab.games import make_game
 from pokerlab.games.base import CHANCE, TERMINAL
 from pokerlab.games.holdem import Holdem, HoldemState
 from pokerlab.games.parts import openspiel_names
 from pokerlab.search.forest import uniform_strategy
 from pokerlab.search.solver import Solver
+
+PAPERS_FHP = (
+    "universal_poker(betting=limit,numPlayers=2,numRounds=2,blind=50 100,raiseSize=100 100,firstPlayer=1 2,"
+    "maxRaises=3 3,numSuits=4,numRanks=13,numHoleCards=2,numBoardCards=0 3)"
+)
+"""As it is written elsewhere: the button is OpenSpiel's player 0."""
 
 LIKE = torch.empty(0, dtype=torch.float64)
 
@@ -27,14 +34,34 @@ def tiny(stack: float, deals: tuple[int, ...], ranks: int = 4, suits: int = 2) -
     return Holdem("tiny", stack=stack, blinds=(1, 2), bets=[[1]], ranks=ranks, suits=suits, deals=deals)
 
 
+def fixed_limit(most_raises: int, deals: tuple[int, ...], ranks: int, suits: int = 2) -> Holdem:
+    return Holdem(
+        "limit", stack=700, limit=[100, 100], most_raises=most_raises, ranks=ranks, suits=suits, deals=deals
+    )
+
+
 SMALL = {
     "one card": tiny(7, (0, 1)),
     "two cards at once": tiny(5, (0, 2)),
     "deep": tiny(20, (0, 1), ranks=3),
+    "limit": fixed_limit(3, (0, 1), ranks=3),
+    "limit, three cards at once": fixed_limit(1, (0, 3), ranks=7, suits=1),
 }
 LARGE = {
     "where the pot is all-in": tiny(18, (0, 1)),
     "run-outs": tiny(15, (0, 1, 1), suits=3),
+    "limits by street": Holdem(
+        "limits by street",
+        stack=40,
+        blinds=(1, 2),
+        limit=[2, 4, 6],
+        most_raises=3,
+        ranks=4,
+        suits=2,
+        deals=(0, 1, 1),
+    ),
+    "fhp of 16 cards": fixed_limit(3, (0, 3), ranks=4, suits=4),
+    "fhp": make_game("fhp"),
     "24 cards": Holdem("24 cards", stack=180, blinds=(5, 10), bets=[[1]], ranks=6),
     "whole": Holdem("whole", bets=[[1]]),
 }
@@ -143,6 +170,34 @@ def test_every_state_of_random_lines_agrees(name: str, data: st.DataObject) -> N
             theirs = theirs.child(their_name(game, ours, action))
             ours = game.next_state(ours, action)
     check_payoffs(game, hands, ours, theirs)
+
+
+def test_fhp_is_the_papers_game_but_for_the_order_of_players() -> None:
+    """Every way to bet: who acts, what is legal, and what is paid."""
+    game, hands = GAMES["fhp"], (0, 40)
+
+    def walk(ours: HoldemState, theirs: Any) -> None:
+        if game.actor(ours) == TERMINAL:
+            end = game.terminal(ours)
+            assert theirs.is_terminal()
+            if ours.is_folded:
+                assert list(end.chips) == theirs.returns()[::-1]
+            else:
+                assert [abs(chips) for chips in theirs.returns()] in ([end.chips[0]] * 2, [0, 0])
+        elif game.actor(ours) == CHANCE:
+            for card in (50, 45, 30):
+                theirs = theirs.child(card)
+            walk(ours.deal((30, 45, 50)), theirs)
+        else:
+            assert game.actor(ours) == 1 - theirs.current_player()
+            assert list(game.actions(ours)) == theirs.legal_actions()
+            for action in game.actions(ours):
+                walk(game.next_state(ours, action), theirs.child(action))
+
+    start = pyspiel.load_game(PAPERS_FHP).new_initial_state()
+    for card in game.deck.hands[list(hands[::-1])].flatten().tolist():
+        start.apply_action(card)
+    walk(game.root(), start)
 
 
 @cache

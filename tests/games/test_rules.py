@@ -50,6 +50,17 @@ def test_depth_limits_are_no_rules() -> None:
     assert LiarsDice(1, 4, 1).rules == LiarsDice(1, 4).rules
 
 
+@pytest.mark.parametrize(
+    "changes", [{"limit": (100, 200)}, {"most_raises": 2}, {"limit": None}, {"push_fold": True}], ids=str
+)
+def test_limits_are_rules(changes: dict[str, object]) -> None:
+    limits: dict[str, object] = {"stack": 2000, "deals": (0, 3), "limit": (100, 100), "most_raises": 3}
+    if "push_fold" in changes:
+        limits |= {"limit": None, "most_raises": None}
+    one, other = Holdem("fhp", **limits), Holdem("fhp", **(limits | changes))  # type: ignore[arg-type]
+    assert one.rules != other.rules
+
+
 def test_different_games_differ() -> None:
     games: list[Game] = [Kuhn(), Leduc(), LiarsDice(1, 4), LiarsDice(1, 5), river(), Holdem("hunl")]
     assert len({game.rules for game in games}) == len(games)

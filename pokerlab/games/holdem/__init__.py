@@ -1,4 +1,4 @@
-"""No-limit Texas hold'em, heads up: the whole game, or an endgame that starts on any street.
+"""Texas hold'em, heads up, no-limit or with fixed limits: the whole game, or an endgame from any street on.
 
 Player 1 has the button and the small blind: acts first before the flop and last after it, as in the ACPC's
 and OpenSpiel's games. Bets are fractions of the pot, see :mod:`pokerlab.games.betting`. Both players have
@@ -21,7 +21,7 @@ __all__ = ["Holdem", "HoldemState"]
 
 
 class Holdem(HoldemStreets, HoldemHandInputs, HoldemSymmetry, HoldemStarts, HoldemNames, HoldemTable):
-    """No-limit hold'em.
+    """Hold'em.
 
     Args:
         name: what to call it.
@@ -35,7 +35,11 @@ class Holdem(HoldemStreets, HoldemHandInputs, HoldemSymmetry, HoldemStarts, Hold
         ip_bets: the same for player 1, who is in position after the flop; None: as player 0's.
         donk_bets: sizes of player 0's first bet on a street where it leads into player 1, the last to bet or
             raise on the street before, besides all-in; none: it checks there; None: as otherwise.
-        most_raises: bets and raises on a street, all-ins among them; None: as many as the stack allows.
+        limit: chips of a bet or raise, street by street: fixed-limit hold'em. Then there are no other sizes
+            and no all-ins: the stack must cover all bets. None: no limit.
+        push_fold: whether one folds or goes all-in, before the flop.
+        most_raises: bets and raises on a street, all-ins among them; the blinds are none; None: as many as
+            the stack allows.
         ranges: each player's hands at the root, player 0's first, see :meth:`Deck.read_range`.
         ranks: of the deck, the lowest ones.
         suits: of the deck, the first ones.

@@ -11,13 +11,23 @@ from pokerlab.games.cards import Deck
 from pokerlab.games.holdem.state import HoldemState
 
 MOST_CHIPS = 1e12
+MOST_BOARD = 5
+HOLE_CARDS = 2
+"""Of each player."""
 
 
-def read_deals(deals: Sequence[int]) -> tuple[int, ...]:
-    """How many cards are on the board on each street."""
+def read_deals(deals: Sequence[int], cards: int) -> tuple[int, ...]:
+    """How many cards are on the board on each street, of a deck of ``cards``."""
     whole = isinstance(deals, Sequence) and all(type(cards) is int for cards in deals)
     if not whole or not deals or deals[0] != 0 or any(cards < 1 for cards in deals[1:]):
         raise ValueError(f"deals must be no card before the first street, then some, got {deals!r}")
+    if sum(deals) > MOST_BOARD:
+        raise ValueError(f"deals must come to {MOST_BOARD} cards at most, got {list(deals)}")
+    if cards < (taken := sum(deals) + 2 * HOLE_CARDS):
+        raise ValueError(
+            f"deals of {sum(deals)} cards and two hands take {taken} cards, and there are {cards}: "
+            "expected more ranks or suits, or fewer cards dealt"
+        )
     return tuple(accumulate(deals))
 
 

@@ -8,6 +8,9 @@ from pokerlab.games.betting import CALL, FOLD, SMALLEST_BET
 from pokerlab.games.holdem.rules import UNLIMITED, HoldemRules
 from pokerlab.games.holdem.state import HoldemState
 
+OPENSPIEL_STACK = 2**31 - 1
+"""Chips of each player in its games with limits."""
+
 
 class HoldemNames(HoldemRules):
     """Names of hands, actions and deals, and what OpenSpiel and the ACPC call the same."""
@@ -24,7 +27,9 @@ class HoldemNames(HoldemRules):
         verb = "raise" if first or second else "bet"
         if action == self.all_in:
             return "all-in", "allin", f"{verb} all-in"
-        size = self.sizes[action - SMALLEST_BET]
+        size = self._bets[self._street(state)].plain.fractions[action - SMALLEST_BET]
+        if self.fixed:
+            return verb, f"{verb} {size:g}"
         return f"{verb} {size:g}", f"{verb} {size:g} pot", f"{verb} {100 * size:g}%", f"{size:g}"
 
     def outcome_names(self, outcome: HoldemState) -> tuple[str, ...]:
@@ -35,26 +40,39 @@ class HoldemNames(HoldemRules):
 
     @property
     def openspiel_name(self) -> str | None:
-        """Its ``universal_poker``, if the sizes are those of its betting abstraction fcpa: pot and all-in."""
+        """Its ``universal_poker``: with limits, or with the sizes of its betting abstraction fcpa.
+
+        Those are the pot and all-in.
+        """
         plain = self.sizes.tolist() == [1] and self._most_raises == UNLIMITED
-        plain = plain and all(of.offered.all() for street in self._bets for of in street)
+        plain = self.fixed or (plain and all(of.offered.all() for street in self._bets for of in street))
         if self._root.board or self._root.pot or not plain or (self._beliefs != self._beliefs[0, 0]).any():
             return None
         (big, small), stack = self._root.committed, self._root.stack
         deals = np.diff(self.boards, prepend=0)
         first = [2, *[1] * (len(deals) - 1)]
         parameters = {
-            "betting": "nolimit", "numPlayers": 2, "numRounds": len(deals), "blind": f"{big:g} {small:g}",
+            "betting": "limit" if self.fixed else "nolimit", "numPlayers": 2, "numRounds": len(deals),
+            "blind": f"{big:g} {small:g}",
             "firstPlayer": " ".join(map(str, first)), "numSuits": self.deck.suits,
             "numRanks": self.deck.ranks, "numHoleCards": 2, "numBoardCards": " ".join(map(str, deals)),
-            "stack": f"{stack:g} {stack:g}", "bettingAbstraction": "fcpa",
         }  # fmt: skip
+        if self.fixed:  # without an end of stacks
+            sizes = [f"{street.plain.fractions[0]:g}" for street in self._bets]
+            most = [str(self._most_raises)] * len(deals)
+            parameters |= {"raiseSize": " ".join(sizes), "maxRaises": " ".join(most)}
+        else:
+            parameters |= {"stack": f"{stack:g} {stack:g}", "bettingAbstraction": "fcpa"}
         return f"universal_poker({','.join(f'{key}={value}' for key, value in parameters.items())})"
 
     def information_state(self, state: HoldemState, hand: int) -> str:
         actor, street = self.actor(state), self._street(state)
         most = state.pot / 2 + max(state.committed)
-        money = " ".join(f"{state.stack - committed:g}" for committed in state.committed)
+        stack = OPENSPIEL_STACK - state.pot / 2 if self.fixed else state.stack
+        money = " ".join(
+            f"{stack - committed:.0f}" if self.fixed else f"{stack - committed:g}"
+            for committed in state.committed
+        )
         public = self.deck.board_name(sorted(state.board, reverse=True))
         return (
             f"[Round {street}][Player: {actor}][Pot: {2 * most:g}][Money: {money}]"
@@ -62,7 +80,7 @@ class HoldemNames(HoldemRules):
         )
 
     def _sequence(self, state: HoldemState) -> str:
-        """The actions in the ACPC's notation: a raise is to so many chips of the whole hand."""
+        """The actions in the notation of the ACPC: a raise without limits is to chips of the whole hand."""
         played, text = self._root, ""
         for street, actions in enumerate(state.actions):
             if street:
@@ -71,5 +89,6 @@ class HoldemNames(HoldemRules):
             for action in actions:
                 played = self.next_state(played, action)
                 chips = f"{played.pot / 2 + max(played.committed):g}"
-                text += "f" if action == FOLD else "c" if action == CALL else f"r{chips}"
+                raised = "r" if self.fixed else f"r{chips}"
+                text += "f" if action == FOLD else "c" if action == CALL else raised
         return text

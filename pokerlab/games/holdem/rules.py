@@ -10,7 +10,15 @@ import numpy as np
 from torch import Tensor
 
 from pokerlab.games.base import CHANCE, TERMINAL, Bools, Floats, Game, PayoffOperator, Terminal
-from pokerlab.games.bets import BetsByStreet, check_bets, is_number, read_bets
+from pokerlab.games.bets import (
+    BetsByStreet,
+    Street,
+    all_in_only,
+    check_bets,
+    is_number,
+    read_bets,
+    read_limit,
+)
 from pokerlab.games.betting import CALL, FOLD, SMALLEST_BET, Betting, Sizes, options
 from pokerlab.games.cards import Deck
 from pokerlab.games.dense_payoffs import CardMass
@@ -26,6 +34,8 @@ MOST_BOARDS = 4096
 MOST_ENUMERATED = 2**17
 """Boards times hands of a game that is enumerated: a turn is, a flop is not."""
 UNLIMITED = 2**30
+BETS = ((0.5, 1),)
+"""Where nothing else is said."""
 
 
 class HoldemRules(Game[HoldemState]):
@@ -39,9 +49,11 @@ class HoldemRules(Game[HoldemState]):
         pot: float = 0,
         stack: float = 20_000,
         blinds: Sequence[float] = (50, 100),
-        bets: BetsByStreet = ((0.5, 1),),
+        bets: BetsByStreet = BETS,
         ip_bets: BetsByStreet | None = None,
         donk_bets: Sequence[float] | None = None,
+        limit: Sequence[float] | None = None,
+        push_fold: bool = False,
         most_raises: int | None = None,
         ranges: Sequence[str | int] = ("uniform", "uniform"),
         ranks: int = 13,
@@ -55,14 +67,20 @@ class HoldemRules(Game[HoldemState]):
             raise ValueError(f"name must be text, got {name!r}")
         self.name, self.deck = name, Deck(ranks, suits)
         self.num_hands = self.deck.num_hands
-        self.boards = read_deals(deals)
+        self.boards = read_deals(deals, len(self.deck.cards))
         """How many cards are on the board on each street."""
         cards, self.complete = len(self.deck.cards), self.boards[-1]
         self._root, self.big_blind = read_root(self.deck, self.boards, board, pot, stack, blinds)
         if most_raises is not None and (type(most_raises) is not int or most_raises < 0):
             raise ValueError(f"most_raises must be null or an integer of at least 0, got {most_raises!r}")
         self._most_raises = UNLIMITED if most_raises is None else most_raises
-        self._bets = read_bets(bets, ip_bets, donk_bets, len(self.boards), self._most_raises)
+        no_bets = bets is BETS and ip_bets is None and donk_bets is None and not jitter
+        if push_fold:
+            self._bets = self._read_push_fold(no_bets and limit is None and most_raises is None)
+        elif limit is not None:
+            self._bets = self._read_limit(limit, no_bets)
+        else:
+            self._bets = read_bets(bets, ip_bets, donk_bets, len(self.boards), self._most_raises)
         if not is_number(jitter) or not 0 <= jitter < 1:
             raise ValueError(f"jitter must be a fraction of the pot from 0 to below 1, got {jitter!r}")
         if most_deals is not None and (type(most_deals) is not int or most_deals < 1):
@@ -70,12 +88,40 @@ class HoldemRules(Game[HoldemState]):
         self._jitter, self._most_deals = jitter, most_deals
         fractions = self.sizes
         self.all_in = SMALLEST_BET + len(fractions)
-        self.action_labels = ("fold", "call", *(f"{size:g} pot" for size in fractions), "all-in")
+        sizes = ("raise",) if self.fixed else (*(f"{size:g} pot" for size in fractions), "all-in")
+        self.action_labels = ("fold", "call", *sizes)
         self._beliefs, self._isomorphism = read_ranges(self.deck, self._root.board, ranges), isomorphism
         self._weight = 1 / (self.num_hands * comb(cards - 2, 2))
         self._kernels = Kernels(cards)
         self._possible: dict[tuple[int, ...], Bools] = {}
         self._check_bets()
+
+    def _read_limit(self, limit: Sequence[float], no_bets: bool) -> tuple[Street, ...]:
+        """What fixed limits offer, if that is all there is, and stacks cover it."""
+        if not no_bets:
+            raise ValueError("limit fixes bets in chips: leave out bets, ip_bets, donk_bets and jitter")
+        streets = read_limit(limit, self.big_blind, len(self.boards), self._most_raises)
+        if self._most_raises == UNLIMITED:
+            raise ValueError("limit needs most_raises: how many bets and raises there may be on a street")
+        to_come = limit[self._street(self._root) :]
+        most = max(self._root.committed) + self._most_raises * sum(to_come)
+        if self._root.stack < most:
+            raise ValueError(
+                f"stack must be at least {most:g}, which a player can put in with limit {list(limit)} and "
+                f"{self._most_raises} raises, got {self._root.stack:g}: nobody is all-in"
+            )
+        return streets
+
+    def _read_push_fold(self, nothing_else: bool) -> tuple[Street, ...]:
+        """What is offered if one folds or goes all-in."""
+        if not nothing_else:
+            raise ValueError(
+                "push_fold leaves nothing to bet but all chips: leave out bets, ip_bets, donk_bets, limit, "
+                "most_raises and jitter"
+            )
+        if self._root.board or self._root.pot:
+            raise ValueError("push_fold starts before the flop, with blinds: leave out board and pot")
+        return all_in_only(len(self.boards))
 
     def _check_bets(self) -> None:
         """No street may be too large to be built, and every size must be large enough somewhere."""
@@ -85,12 +131,26 @@ class HoldemRules(Game[HoldemState]):
             states = count_states(root, Streets((street,), (), self.big_blind), quickly=True)
             if reason := too_large(states, self.num_hands):
                 raise ValueError(f"bets make {reason}; offer fewer, or set most_raises")
-        check_bets(root, streets)
+        if not self.fixed:
+            check_bets(root, streets)
 
     @property
     def sizes(self) -> Floats:
-        """``[S]`` the fractions of the pot that may be bet, ascending: actions from ``SMALLEST_BET`` on."""
+        """``[S]`` the fractions of the pot that may be bet, ascending: actions from ``SMALLEST_BET`` on.
+
+        Of fixed limits there is one, in chips, on each street another.
+        """
         return self._bets[0].plain.fractions
+
+    @property
+    def fixed(self) -> bool:
+        """Whether bets are fixed, in chips."""
+        return self._bets[0].plain.fixed
+
+    @property
+    def push_fold(self) -> bool:
+        """Whether one folds or goes all-in."""
+        return self._bets[0].plain.push_fold
 
     @property
     def initial_beliefs(self) -> Floats:
@@ -124,6 +184,7 @@ class HoldemRules(Game[HoldemState]):
             ("big blind", self.big_blind),
             ("bets and raises a street", "any number" if most_raises == UNLIMITED else most_raises),
             *bets,
+            *([("checks and calls", "of all-ins alone")] if self.push_fold else []),
         )
 
     def root(self) -> HoldemState:
@@ -268,6 +329,8 @@ class HoldemRules(Game[HoldemState]):
 
     @property
     def enumerable(self) -> bool:
+        if self.push_fold:
+            return True
         start = self._street(self._root)
         boards = 1
         for before, after in pairwise(self.boards[start:]):
