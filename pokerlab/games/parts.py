@@ -11,12 +11,12 @@ A class has a part if it has its methods: no base class is needed.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from torch import Tensor
 
-from pokerlab.games.base import CHANCE, TERMINAL, Floats, Game, Ints, State, Terminal
+from pokerlab.games.base import CHANCE, TERMINAL, Bools, Floats, Game, Ints, State, Terminal
 
 _State = TypeVar("_State")
 _StateIn = TypeVar("_StateIn", contravariant=True)
@@ -62,6 +62,43 @@ class HandFeatures(Protocol):
         """``[H, P]`` for networks to share weights over."""
 
 
+class RankedBoards(NamedTuple):
+    """How hands rank on ``U`` boards."""
+
+    order: Ints
+    """``[U, H]`` the hands, those that the board blocks first, then from the lowest rank up."""
+    begin: Ints
+    """``[U, H]`` where in this order the hands begin that tie with each hand."""
+    end: Ints
+    """``[U, H]`` and where they end."""
+    possible: Bools
+    """``[U, H]``."""
+    potential: Floats
+    """``[U, H]`` percentile of the potential, −1 where the board blocks the hand."""
+
+
+class HandInputsAt(Protocol):
+    """Hand inputs of ``n`` fixed public states."""
+
+    ranked: RankedBoards
+    """Their different boards."""
+    board_of: Ints
+    """``[n]`` which of these each has."""
+    uniform: float
+    """Share of the uniform range in the mixture that percentiles are of; beliefs share the rest."""
+    weight: float
+    """What :meth:`win` has for two hands that can meet, of which one always wins."""
+
+    def __call__(self, beliefs: Tensor) -> Tensor:
+        """``[n, 2, H]`` → ``[n, I, H]``."""
+
+    def win(self, theirs: Tensor) -> Tensor:
+        """``[p, n, H]`` the others' mass → what hands win less what they lose if nobody bets.
+
+        ``p`` is any number.
+        """
+
+
 @runtime_checkable
 class HandInputs(Protocol):
     """What is computed of every hand at a public belief state, as inputs of networks."""
@@ -90,10 +127,8 @@ class HandInputs(Protocol):
     def stacks_to_pots(self, features: Tensor) -> Tensor:
         """``[n, F]`` → ``[n]`` what a player has left on average, in pots."""
 
-    def prepare_hand_inputs(
-        self, features: Tensor, like: Tensor, *, again: bool = False
-    ) -> Callable[[Tensor], Tensor]:
-        """For fixed public states: ``[n, 2, H]`` beliefs → ``[n, I, H]``.
+    def prepare_hand_inputs(self, features: Tensor, like: Tensor, *, again: bool = False) -> HandInputsAt:
+        """For fixed public states.
 
         Args:
             features: ``[n, F]``.

@@ -14,7 +14,7 @@ from pokerlab.search.backends.base import EdgeRows, KeepsEdges
 from pokerlab.search.best_response import Exploitability, check_complete
 from pokerlab.search.forest import Forest, divide, rows_of
 from pokerlab.search.gadget import Gadget
-from pokerlab.search.leaves import LeafEvaluator, multiply_in
+from pokerlab.search.leaves import LeafEvaluator, multiply_in, values_of
 from pokerlab.search.rules import UpdateRule
 from pokerlab.search.sampling import SampledStrategies
 
@@ -213,7 +213,7 @@ class CFR:
             reach = self._leaf_sums[which].add_(reach * weight) / total
         self._backend.normalise(reach, self._leaf_belief)
         with multiply_in(self._leaf_precision, reach.device):
-            worth = self._evaluate_leaves(self._leaf_belief)[players]
+            worth = values_of(self._evaluate_leaves, self._leaf_belief, players)
         mass = self.forest.mass(reach[players])
         if self._leaf_watch is not None:
             watched = mass * weight

@@ -16,6 +16,30 @@ The beliefs are the solver's own array and change after the call: copy them to k
 """
 
 
+BOTH = slice(0, 2)
+"""Players."""
+
+
+@runtime_checkable
+class PlayersLeafValues(Protocol):
+    """:data:`LeafValues` that take less time for one player's values than for both's."""
+
+    def __call__(self, beliefs: Tensor) -> Tensor:
+        """See :data:`LeafValues`."""
+        ...
+
+    def of_players(self, beliefs: Tensor, players: slice) -> Tensor:
+        """The same of some players, ``[players, L, H]``."""
+        ...
+
+
+def values_of(values: LeafValues, beliefs: Tensor, players: slice) -> Tensor:
+    """``[players, L, H]`` of some players."""
+    if isinstance(values, PlayersLeafValues):
+        return values.of_players(beliefs, players)
+    return values(beliefs)[players]
+
+
 LEAF_PRECISIONS = ("float32", "tf32", "bfloat16")
 """What a leaf evaluator's matrix products may be rounded to. On a CPU, TF32 is float32; float64 stays so."""
 

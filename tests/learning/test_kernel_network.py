@@ -1,5 +1,7 @@
 """Networks that know cards: what they are by construction, whatever their weights."""
 
+from typing import cast
+
 import numpy as np
 import pytest
 import torch
@@ -10,13 +12,9 @@ from torch import Tensor
 from pokerlab.games.holdem import Holdem, HoldemState
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.parts import features_of
-from pokerlab.learning.kernel_network import (
-    KernelLayer,
-    KernelPolicyNetwork,
-    KernelValueNetwork,
-    collect,
-    stack_numbers,
-)
+from pokerlab.learning.kernel_layer import KernelLayer, collect, stack_numbers
+from pokerlab.learning.kernel_network import KernelPolicyNetwork, KernelValueNetwork
+from pokerlab.learning.kernel_query import CompiledQuery, TensorQuery
 from pokerlab.search.leaves import multiply_in
 
 GAME = Holdem("small", ranks=5, suits=3, deals=(0, 2, 1), pot=0, stack=1000)
@@ -67,6 +65,31 @@ def test_a_search_asks_for_the_same_values() -> None:
     torch.testing.assert_close(one[:, 0], expected[0], rtol=0, atol=1e-13)
 
 
+def test_loops_and_tensors_value_leaves_alike_whoever_is_asked_about() -> None:
+    boards = [BOARDS[i] for i in (1, 1, 0, 3, 1, 2)]
+    for dtype, most in ((torch.float64, 1e-13), (torch.float32, 3e-6)):
+        network, here = value_network().to(dtype), possible(boards).to(dtype)
+        for layer, kind in enumerate(network.layers):
+            inputs = GAME.prepare_hand_inputs(features(boards=boards), here)
+            stacks = torch.linspace(0.1, 5, len(boards)).to(dtype)
+            one = cast(KernelLayer, kind)
+            compiled, tensors = (query(one, inputs, stacks) for query in (CompiledQuery, TensorQuery))
+            beliefs = random_beliefs(layer, len(boards)).to(dtype).transpose(0, 1).contiguous()
+            for player in (0, 1, 0, 1):
+                beliefs[1 - player] = random_beliefs(9 * layer + player, len(boards))[:, player].to(dtype)
+                for players in (slice(player, player + 1), slice(0, 2)):
+                    found, expected = (query.of_players(beliefs, players) for query in (compiled, tensors))
+                    torch.testing.assert_close(found, expected, rtol=0, atol=most)
+
+
+def test_beliefs_in_nothing_that_is_possible_are_valued_alike() -> None:
+    network, here = value_network(), possible().double()
+    beliefs = random_beliefs(0).transpose(0, 1)
+    beliefs[0, 1] = 1 - here[1]
+    expected = network(features(), beliefs.transpose(0, 1)).detach()
+    torch.testing.assert_close(network.at(features(), here)(beliefs).transpose(0, 1), expected)
+
+
 def test_only_what_is_learned_is_rounded_in_a_search() -> None:
     network, beliefs = value_network().float(), random_beliefs(6).float().transpose(0, 1)
     for stack in (0.0, 300.0):
@@ -102,7 +125,7 @@ def test_a_rest_is_what_a_hand_wins_by_the_kernel_from_hands_that_share_no_card(
     inputs = GAME.prepare_hand_inputs(features(boards=[board]), beliefs)(beliefs)
     hats, held, (mass, check_down) = collect(beliefs, inputs, 8, 1)
     one = torch.ones(1).double()
-    kernel = layer._kernel(layer.factors(mass, check_down, stack_numbers(one)), one)[0]
+    kernel = layer.kernel(layer.factors(mass, check_down, stack_numbers(one)), one)[0]
     weights = torch.zeros(GAME.num_hands, 8).double().scatter_add_(1, hats.index[0], hats.weight[0])
     between = weights @ kernel @ weights.T
     # for a hand and itself the kernel is interpolated once, not twice

@@ -5,8 +5,8 @@ and which hands exclude each other. It does so badly at any size that we can pay
 are inputs instead.
 """
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
 from itertools import combinations
 from math import comb
 
@@ -18,6 +18,7 @@ from torch.nn import functional
 from pokerlab.games.base import Floats, Ints, PayoffOperator
 from pokerlab.games.cards import BLOCKED, Deck
 from pokerlab.games.holdem.features import HoldemFeatures
+from pokerlab.games.parts import RankedBoards
 from pokerlab.games.payoff_tables import RUN_OUT, SHOWDOWN
 from pokerlab.games.run_out_sums import win_on_run_outs
 from pokerlab.games.showdown import order_by_strength
@@ -47,6 +48,11 @@ class HoldemHandInputs(HoldemFeatures):
         return tuple(name for street in streets for name in (street, f"deal after {street}"))[:-1]
 
     @property
+    def pair_weight(self) -> float:
+        """Probability of each pair of hands that share no card."""
+        return self._weight
+
+    @property
     def hand_cards(self) -> Ints:
         """``[H, 2]``."""
         return self.deck.hands
@@ -62,9 +68,7 @@ class HoldemHandInputs(HoldemFeatures):
         pot = features[:, 3:6].sum(1)  # of all chips
         return (1 - pot).clamp_min(0) / (2 * pot)
 
-    def prepare_hand_inputs(
-        self, features: Tensor, like: Tensor, *, again: bool = False
-    ) -> Callable[[Tensor], Tensor]:
+    def prepare_hand_inputs(self, features: Tensor, like: Tensor, *, again: bool = False) -> "HandInputsAt":
         """See :class:`~pokerlab.games.parts.HandInputs`."""
         first = self.num_betting_features
         cards = features[:, first : first + len(self.deck.cards)] > 0.5
@@ -81,7 +85,7 @@ class HoldemHandInputs(HoldemFeatures):
         return self.payoff_operator(encoded, like)
 
     def check_downs_once(self, boards: list[tuple[int, ...]], theirs: Tensor) -> Tensor:
-        """The same at once, of boards that are not asked about again: ``[2, U, K, H]``."""
+        """The same at once, of boards that are not asked about again: ``[n, U, K, H]``."""
         won = torch.empty_like(theirs)
         summed = [len(board) == self.complete - 1 and NUMBA for board in boards]
         for number in np.flatnonzero(summed).tolist():
@@ -119,7 +123,7 @@ class HoldemHandInputs(HoldemFeatures):
 
 
 class HandInputsAt:
-    """Hand inputs of ``n`` public states, ``[n, 2, H]`` beliefs → ``[n, I, H]``.
+    """See :class:`~pokerlab.games.parts.HandInputsAt`.
 
     Args:
         game: the rules.
@@ -131,53 +135,63 @@ class HandInputsAt:
     def __init__(
         self, game: HoldemHandInputs, boards: list[tuple[int, ...]], like: Tensor, *, again: bool
     ) -> None:
+        self.uniform, self.weight = UNIFORM, game.pair_weight
         different = list(dict.fromkeys(boards))
         number = {board: i for i, board in enumerate(different)}
-        board_of = np.array([number[board] for board in boards], dtype=np.int64)
-        ranks, device = game.rank_boards(different), like.device
-        self._order, self._begin, self._end = (
-            torch.as_tensor(places[board_of], device=device) for places in _order(ranks[:, 0])
-        )
-        rank, potential = torch.as_tensor(ranks[board_of], device=device).unbind(1)
-        self._blocked, self._potential = rank < 0, potential.to(like.dtype)
-        self._possible = (~self._blocked).to(like.dtype)
-        self._uniform = UNIFORM * self._possible / self._possible.sum(1, keepdim=True)
+        self.board_of = np.array([number[board] for board in boards], dtype=np.int64)
+        ranks = game.rank_boards(different)
+        order, begin, end = _order(ranks[:, 0])
+        self.ranked = RankedBoards(order, begin, end, ranks[:, 0] >= 0, ranks[:, 1])
         # a board's rows, padded with its first
-        times = np.bincount(board_of, minlength=len(different))
+        times = np.bincount(self.board_of, minlength=len(different))
         place = np.empty(len(boards), np.int64)
-        by_board = board_of.argsort(kind="stable")
+        by_board = self.board_of.argsort(kind="stable")
         place[by_board] = np.arange(len(boards)) - np.repeat(times.cumsum() - times, times)
         rows = np.zeros((len(different), max(times, default=0)), np.int64)
-        rows[board_of, place] = np.arange(len(boards))
-        self._rows = torch.as_tensor(rows, device=device)
-        self._slot = torch.as_tensor(board_of * rows.shape[1] + place, device=device)
+        rows[self.board_of, place] = np.arange(len(boards))
+        self._rows = torch.as_tensor(rows, device=like.device)
+        self._slot = torch.as_tensor(self.board_of * rows.shape[1] + place, device=like.device)
         self._mass = game.mass_operator(like)
-        self._game, self._boards = game, different
+        self._game, self._boards, self._like = game, different, like
         self._check_down = game.check_downs(different, like) if again else None
 
     def __call__(self, beliefs: Tensor) -> Tensor:
-        possible = self._possible[:, None]
-        held = beliefs * possible
+        order, begin, end, possible, potential, uniform = self._places
+        here = possible[:, None]
+        held = beliefs * here
         held = held / held.sum(2, keepdim=True).clamp_min(1e-30)
         theirs = held.flip(1)
-        by_board = theirs.transpose(0, 1)[:, self._rows]  # [2, U, K, H]
-        won = self._win(by_board).flatten(1, 2)[:, self._slot].transpose(0, 1)
+        won = self.win(theirs.transpose(0, 1)).transpose(0, 1)
         mass = self._mass(theirs)
         check_down = won / mass.masked_fill(mass <= 0, 1)
-        percentile = self._percentile((1 - UNIFORM) / 2 * held.sum(1) + self._uniform)
-        rest = torch.stack([percentile.masked_fill(self._blocked, -1), self._potential], 1)
-        return torch.cat([check_down.clamp(-1, 1) * possible, rest], 1)
+        mixture = (1 - UNIFORM) / 2 * held.sum(1) + uniform
+        below = functional.pad(mixture.gather(1, order).double().cumsum(1), (1, 0))
+        percentile = ((below.gather(1, begin) + below.gather(1, end)) / 2).to(mixture.dtype)
+        rest = torch.stack([percentile.masked_fill(possible <= 0, -1), potential], 1)
+        return torch.cat([check_down.clamp(-1, 1) * here, rest], 1)
+
+    @cached_property
+    def _places(self) -> tuple[Tensor, ...]:
+        """``[n, H]``: the order of hands; where each hand's tie group begins, and ends; whether the hand is
+        possible; its potential; its part of the mixture that is uniform."""
+        ranked, board_of, like = self.ranked, self.board_of, self._like
+        order, begin, end, possible, potential = (
+            torch.as_tensor(of_boards[board_of], device=like.device) for of_boards in ranked
+        )
+        there = possible.to(like.dtype)
+        uniform = UNIFORM * there / there.sum(1, keepdim=True)
+        return order, begin, end, there, potential.to(like.dtype), uniform
+
+    def win(self, theirs: Tensor) -> Tensor:
+        """``[p, n, H]`` the others' mass → what hands win less what they lose if nobody bets."""
+        by_board = theirs[:, self._rows].transpose(0, 1).flatten(1, 2)  # [U, p K, H]
+        won = self._win(by_board).unflatten(1, (len(theirs), -1)).transpose(0, 1)
+        return won.flatten(1, 2)[:, self._slot]
 
     def _win(self, theirs: Tensor) -> Tensor:
-        """``[2, U, K, H]`` the other's mass → what hands win less what they lose."""
         if self._check_down is not None:
             return self._check_down(theirs)
-        return self._game.check_downs_once(self._boards, theirs)
-
-    def _percentile(self, mixture: Tensor) -> Tensor:
-        """``[n, H]`` the mass that a hand is ranked above, and half of that which it ties with."""
-        below = functional.pad(mixture.gather(1, self._order).double().cumsum(1), (1, 0))
-        return ((below.gather(1, self._begin) + below.gather(1, self._end)) / 2).to(mixture.dtype)
+        return self._game.check_downs_once(self._boards, theirs[None])[0]
 
 
 def _order(rank: np.ndarray) -> tuple[Ints, Ints, Ints]:

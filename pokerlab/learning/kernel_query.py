@@ -1,0 +1,163 @@
+"""A network that knows cards, asked about fixed leaves: in compiled loops, or by tensor operations."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pokerlab.games.dense_payoffs import ROUNDINGS
+from pokerlab.games.parts import HandInputsAt
+from pokerlab.learning import kernel_loops
+from pokerlab.learning.kernel_layer import KernelLayer, find_hat, stack_numbers
+from pokerlab.loops import NUMBA
+from pokerlab.search.leaves import BOTH, multiply_in
+
+
+class Query(ABC):
+    """:class:`~pokerlab.search.leaves.PlayersLeafValues`."""
+
+    def __call__(self, beliefs: Tensor) -> Tensor:
+        return self.of_players(beliefs, BOTH)
+
+    @abstractmethod
+    def of_players(self, beliefs: Tensor, players: slice) -> Tensor:
+        """``[2, n, H]`` → ``[players, n, H]``."""
+
+
+def prepare_query(layer: KernelLayer, inputs: HandInputsAt, stack_to_pot: Tensor) -> Query:
+    """For leaves of one kind.
+
+    Args:
+        layer: that values them.
+        inputs: of hands there.
+        stack_to_pot: ``[n]``.
+    """
+    in_loops = NUMBA and stack_to_pot.device.type == "cpu"
+    return (CompiledQuery if in_loops else TensorQuery)(layer, inputs, stack_to_pot)
+
+
+class QueryOfKinds(Query):
+    """Leaves of several kinds.
+
+    Args:
+        parts: where each kind's leaves are, and what values them.
+    """
+
+    def __init__(self, parts: Sequence[tuple[Tensor, Query]]) -> None:
+        self._parts = parts
+
+    def of_players(self, beliefs: Tensor, players: slice) -> Tensor:
+        found = torch.empty_like(beliefs[players])
+        for here, query in self._parts:
+            found[:, here] = query.of_players(beliefs[:, here], players)
+        return found
+
+
+class TensorQuery(Query):
+    """By tensor operations: see :func:`prepare_query`."""
+
+    def __init__(self, layer: KernelLayer, inputs: HandInputsAt, stack_to_pot: Tensor) -> None:
+        self._layer, self._inputs, self._stack_to_pot = layer, inputs, stack_to_pot
+
+    @torch.no_grad()
+    def of_players(self, beliefs: Tensor, players: slice) -> Tensor:
+        by_leaf = beliefs.transpose(0, 1)
+        with multiply_in("float32", beliefs.device):
+            inputs = self._inputs(by_leaf)
+        found: Tensor = self._layer(self._stack_to_pot, by_leaf, inputs)
+        return found.transpose(0, 1)[players]
+
+
+class CompiledQuery(Query):
+    """In compiled loops: see :func:`prepare_query`.
+
+    What depends on one player's beliefs alone is kept until these change: players who update in turn change
+    one of them between queries.
+    """
+
+    def __init__(self, layer: KernelLayer, inputs: HandInputsAt, stack_to_pot: Tensor) -> None:
+        self._layer, self._inputs, self._board_of = layer, inputs, inputs.board_of
+        self._scale, self._stack_numbers = layer.scale(stack_to_pot), stack_numbers(stack_to_pot)
+        self._ranked = self._rank(layer, inputs, stack_to_pot)
+        self._possible = torch.from_numpy(self._ranked.possible[inputs.board_of])
+        n, hands = len(stack_to_pot), self._possible.shape[1]
+        like, number = stack_to_pot, layer.bins * layer.potentials
+        self._held = like.new_full((2, n, hands), -1)  # nothing is as before
+        self._met, self._worth = torch.empty_like(self._held), torch.empty_like(self._held)
+        self._sums = like.new_empty(n, 4, number)
+        self._by_card = like.new_empty(2, n, number, layer.number + 1)
+        self._gains, self._itself = torch.empty_like(self._by_card[0]), like.new_empty(n, number)
+        self._bins = kernel_loops.Bins(
+            np.zeros((n, hands), np.int32), np.zeros((n, hands), self._ranked.possible.dtype)
+        )
+        self._rounding = ROUNDINGS * torch.finfo(like.dtype).eps
+
+    @staticmethod
+    def _rank(layer: KernelLayer, inputs: HandInputsAt, like: Tensor) -> kernel_loops.RankedHands:
+        ranked, dtype = inputs.ranked, torch.empty(0, dtype=like.dtype).numpy().dtype
+        lower, above = np.zeros(ranked.order.shape, np.int32), np.zeros(ranked.order.shape)
+        if layer.potentials > 1:
+            index, weight = find_hat(torch.from_numpy(ranked.potential), layer.potentials)
+            lower, above = index[..., 0].numpy(), weight[..., 1].numpy()
+        order, begin, end = (of_hands.astype(np.int32) for of_hands in ranked[:3])
+        return kernel_loops.RankedHands(
+            order=order,
+            begin=begin,
+            end=end,
+            possible=ranked.possible.astype(dtype),
+            uniform=(inputs.uniform / ranked.possible.sum(1)).astype(dtype),
+            lower=lower.astype(np.int32),
+            above=above.astype(dtype),
+            cards=np.ascontiguousarray(layer.cards.numpy().T, np.int32),
+        )
+
+    @torch.no_grad()
+    def of_players(self, beliefs: Tensor, players: slice) -> Tensor:
+        self._hold(beliefs)
+        factors = self._collect(players)
+        values = torch.empty_like(self._held[players])
+        for to, player in zip(values, range(2)[players], strict=True):
+            self._spread(player, factors, to)
+        return values
+
+    def _hold(self, beliefs: Tensor) -> None:
+        """Takes in what is believed, and what depends on one player's beliefs alone."""
+        held = beliefs * self._possible
+        held /= held.sum(2, keepdim=True).clamp_min_(1e-30)
+        for player in (0, 1):
+            if torch.equal(held[player], self._held[player]):
+                continue
+            self._held[player] = held[player]
+            other = 1 - player
+            won = self._inputs.win(held[player : player + 1])[0]
+            kernel_loops.meet(
+                self._held[player].numpy(), won.numpy(), self._inputs.weight, self._rounding,
+                self._ranked.cards, self._met[other].numpy(), self._worth[other].numpy(),
+            )  # fmt: skip
+
+    def _collect(self, players: slice) -> Tensor:
+        """Puts hands in bins, and asks the network for ``[n, B, 4 R]`` factors of kernels."""
+        theirs = slice(2 - players.stop, 2 - players.start)
+        kernel_loops.collect(
+            self._held.numpy(), self._worth.numpy(), self._ranked, self._board_of,
+            (1 - self._inputs.uniform) / 2, self._layer.bins, self._layer.potentials, theirs.start,
+            theirs.stop, self._bins, self._sums.numpy(), self._by_card[theirs].numpy(),
+        )  # fmt: skip
+        mass, expected = self._sums[:, :2], self._sums[:, 2:]
+        check_down = expected / mass.clamp_min(kernel_loops.LEAST_MASS)
+        return self._layer.factors(mass, check_down, self._stack_numbers).to(mass.dtype)
+
+    def _spread(self, player: int, factors: Tensor, values: Tensor) -> None:
+        """Sets a player's ``[n, H]`` values."""
+        gains, itself = self._gains.numpy(), self._itself.numpy()
+        kernel_loops.multiply(
+            factors.numpy(), self._scale.numpy(), player, self._by_card[1 - player].numpy(),
+            self._layer.bins, gains, itself,
+        )  # fmt: skip
+        kernel_loops.spread(
+            gains, itself, self._held[1 - player].numpy(), self._met[player].numpy(),
+            self._worth[player].numpy(), self._ranked, self._board_of, self._bins, self._layer.potentials,
+            values.numpy(),
+        )  # fmt: skip
