@@ -1,4 +1,4 @@
-"""The rest of pyproject.toml: conf/ and constraints.txt stand beside the package, and travel inside it."""
+"""The rest of pyproject.toml: conf/, trained/ and constraints.txt, beside the package, travel inside it."""
 
 import shutil
 from pathlib import Path
@@ -15,8 +15,9 @@ class BuildWithData(build_py):
         super().run()
         if not self.editable_mode:
             inside = Path(self.build_lib) / "pokerlab"
-            shutil.rmtree(inside / "conf", ignore_errors=True)
-            shutil.copytree("conf", inside / "conf")
+            for folder in ("conf", "trained"):
+                shutil.rmtree(inside / folder, ignore_errors=True)
+                shutil.copytree(folder, inside / folder)
             shutil.copy("constraints.txt", inside)
 
 

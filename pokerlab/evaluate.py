@@ -96,7 +96,7 @@ def evaluate(config: EvaluateConfig) -> None:
         found["matches"] = kept + found["matches"]
     results = before | about | found
     unwritten: list[OSError] = []
-    for path in (outputs["json"], run.folder.evaluation):
+    for path in (outputs["json"], None if run.is_shipped else run.folder.evaluation):
         try:
             if path:
                 write_json(path, results)

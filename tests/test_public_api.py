@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,11 +50,12 @@ def test_grids_are_of_holdem_only() -> None:
         pokerlab.range_grid(spot, player=0)
 
 
-EXAMPLE = Path(__file__).parents[1] / "notebooks" / "example_leduc"
+EXAMPLE = "leduc"
+"""A trained run that the package ships."""
 
 
 def test_a_run_is_loaded_and_plays() -> None:
-    run = pokerlab.load(str(EXAMPLE))
+    run = pokerlab.load(EXAMPLE)
     assert (run.game.name, run.iteration) == ("leduc", 60)
     assert len(run.metrics) == 60
     assert set(run.figures()) == {"losses", "exploitability", "exploitability_seconds"}
@@ -73,7 +73,7 @@ def test_a_run_is_loaded_and_plays() -> None:
 
 def test_a_way_to_play_that_there_is_not() -> None:
     with pytest.raises(ValueError, match="way must be one of policy_net, search_iteration"):
-        pokerlab.load(str(EXAMPLE)).agent("best")
+        pokerlab.load(EXAMPLE).agent("best")
 
 
 def test_agents_meet() -> None:

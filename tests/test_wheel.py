@@ -91,8 +91,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 def test_the_wheel_holds_configs_and_pins(installed: Installed) -> None:
     with zipfile.ZipFile(installed.wheel) as wheel:
         names = set(wheel.namelist())
-    configs = {f"pokerlab/conf/{path.relative_to(ROOT / 'conf')}" for path in (ROOT / "conf").rglob("*.yaml")}
-    assert configs | {"pokerlab/constraints.txt", "pokerlab/py.typed"} <= names
+    data = [
+        *(ROOT / "conf").rglob("*.yaml"),
+        *(path for path in (ROOT / "trained").rglob("*") if path.is_file()),
+    ]
+    configs_and_runs = {f"pokerlab/{path.relative_to(ROOT)}" for path in data}
+    assert configs_and_runs | {"pokerlab/constraints.txt", "pokerlab/py.typed"} <= names
     assert installed.pokerlab("--help").startswith("usage: pokerlab COMMAND")
 
 

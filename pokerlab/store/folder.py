@@ -19,6 +19,7 @@ from pokerlab.store.files import (
     open_to_read,
     read_lines,
     read_yaml,
+    shipped_path,
     write_atomically,
     write_json,
 )
@@ -294,8 +295,18 @@ def local_runs() -> list[RunFolder]:
     return [run for path in sorted(OUTPUTS.glob("*")) if (run := RunFolder(path)).holds_a_run]
 
 
-def find_run(name: str) -> RunFolder:
+def shipped_runs() -> dict[str, RunFolder]:
+    """Trained runs that come with the package, by name."""
+    folders = sorted(path for path in shipped_path("trained").glob("*") if path.is_dir())
+    return {path.name: RunFolder(path) for path in folders}
+
+
+def find_run(name: str, *, shipped: bool = False) -> RunFolder:
     """A run by its name or folder.
+
+    Args:
+        name: of the run, or its folder.
+        shipped: whether it may be one that comes with the package.
 
     Raises:
         UserError: there is none; names the near matches.
@@ -303,7 +314,12 @@ def find_run(name: str) -> RunFolder:
     for path in (OUTPUTS / name, Path(name)):
         if RunFolder(path).holds_a_run:
             return RunFolder(path)
-    raise UserError(f"no run {name!r} here{near(name, [run.path.name for run in local_runs()])}")
+    with_package = shipped_runs() if shipped else {}
+    if name in with_package:
+        return with_package[name]
+    raise UserError(
+        f"no run {name!r} here{near(name, [*(run.path.name for run in local_runs()), *with_package])}"
+    )
 
 
 def _read_record(path: Path, fields: Mapping[str, tuple[Check, str]]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def find_checkpoint(wanted: str) -> tuple[RunFolder, Path]:
         if not run.config.exists():
             raise UserError(f"run={wanted}: expected it in a run's folder, but {run.config} does not exist")
         return run, path
-    run = find_run(wanted)
+    run = find_run(wanted, shipped=True)
     path = run.checkpoints / LAST
     if not path.is_file():
         raise UserError(f"run={wanted}: {run.path} has no checkpoint yet")

@@ -13,7 +13,7 @@ from pokerlab.config.schema import RunConfig
 from pokerlab.config.stored import read_config
 from pokerlab.games.base import Game
 from pokerlab.search.solver import Solver
-from pokerlab.store.folder import LAST, RunFolder
+from pokerlab.store.folder import LAST, RunFolder, shipped_runs
 from pokerlab.training.restore import find_checkpoint, restore
 
 
@@ -39,6 +39,11 @@ class TrainedRun:
         """What its agents are called: of another checkpoint than the last, with that."""
         run, checkpoint = self.folder.path.name, self.checkpoint
         return run if checkpoint.name == LAST else f"{run}/{checkpoint.stem}"
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it comes with the package: nothing is written to its folder."""
+        return self.folder.path in [run.path for run in shipped_runs().values()]
 
     @property
     def game(self) -> Game:

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from pokerlab.store.folder import RunFolder
+from pokerlab.store.folder import shipped_runs
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NAMES = ("evaluation", "explore_a_spot")
@@ -92,7 +92,7 @@ def test_the_evaluation_agrees_with_the_command() -> None:
 
 
 def test_the_evaluation_leaves_the_run_as_it_was() -> None:
-    example = RunFolder(NOTEBOOKS / "example_leduc")
+    example = shipped_runs()["leduc"]
     assert example.evaluation.exists()
     assert not example.plots.exists()
 
