@@ -2,23 +2,19 @@
 
 Boards that differ in the names of suits only have the same numbers: one of them is counted, for which a flop
 takes a tenth of a second and the empty board twenty; the 1,755 flops that differ make 2.4 GB. So they are
-counted when they are first needed, and kept in :func:`pokerlab.store.files.cache_folder`.
+counted when they are first needed, and kept on disk. Turns take two milliseconds, and are not kept.
 """
 
-import contextlib
-import os
-import zlib
 from functools import lru_cache
 from math import comb
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pokerlab.games.base import Ints
 from pokerlab.games.cards import BLOCKED, Deck
-from pokerlab.loops import jit, warn_once
-from pokerlab.store.files import cache_folder
+from pokerlab.games.kept_arrays import keep_array
+from pokerlab.loops import jit
 
 REMEMBERED = 16
 """Boards whose matrices are remembered, the latest ones."""
@@ -26,8 +22,6 @@ COUNTED = 128
 """Boards up to suits whose counts are remembered, the latest ones: up to 1.8 MB each."""
 AT_ONCE = 512
 """Run-outs whose strengths are made at once."""
-CHECKSUM = 4
-"""Bytes."""
 
 
 def num_run_outs(deck: Deck, board: tuple[int, ...], cards: int) -> int:
@@ -53,12 +47,50 @@ def run_out_wins(deck: Deck, board: tuple[int, ...], cards: int) -> NDArray[np.s
         board: what is dealt, in any order.
         cards: how many are on a complete board.
     """
-    first, exchange = deck.first_of_suits(board)
-    triangle = _counts(deck, first, cards)
-    hands = np.argsort(deck.permute_hands(exchange))[deck.possible(first)]
-    wins = np.zeros((deck.num_hands, deck.num_hands), triangle.dtype)
-    _spread(triangle, hands, wins)
+    dtype = np.min_scalar_type(-num_run_outs(deck, board, cards))
+    wins = np.zeros((deck.num_hands, deck.num_hands), dtype)
+    if cards - len(board) < 2:
+        _compare(deck, board, cards, wins)
+    else:
+        _spread(*counts_below(deck, board, cards), wins)
     return wins
+
+
+def counts_below(deck: Deck, board: tuple[int, ...], cards: int) -> tuple[NDArray[np.signedinteger], Ints]:
+    """:func:`run_out_wins` below the diagonal, row by row, of possible hands in some order; and that order.
+
+    At least two cards are to come.
+    """
+    first, exchange = deck.first_of_suits(board)
+    hands: Ints = np.argsort(deck.permute_hands(exchange))[deck.possible(first)]
+    return _counts(deck, first, cards), hands
+
+
+def _compare(deck: Deck, board: tuple[int, ...], cards: int, wins: np.ndarray) -> None:
+    """Sets ``wins`` of a board that lacks a card at most: to count anew takes less time than to look up."""
+    rest = [[card] for card in range(len(deck.cards)) if card not in board] if cards > len(board) else [[]]
+    hands = np.flatnonzero(deck.possible(board))
+    lost = deck.strengths(np.array([[*board, *dealt] for dealt in rest])).take(hands, 1)
+    won = np.where(lost == BLOCKED, np.iinfo(np.int16).max, lost)
+    _compare_pairs(lost, won, hands, wins)
+    wins *= deck.disjoint
+
+
+@jit
+def _compare_pairs(lost: np.ndarray, won: np.ndarray, hands: Ints, wins: np.ndarray) -> None:
+    """Sets ``wins`` of pairs of hands from ``[B, n]`` strengths: of blocked hands −1 in ``lost`` and
+    the most there is in ``won``."""
+    number = np.empty(hands.shape[0], np.int16)
+    for i in range(hands.shape[0]):
+        number[:i] = 0
+        for b in range(lost.shape[0]):
+            own, weaker, stronger = lost[b, i], won[b], lost[b]
+            if own >= 0:
+                for j in range(i):
+                    number[j] += np.int16(own > weaker[j]) - np.int16(own < stronger[j])
+        for j in range(i):
+            wins[hands[i], hands[j]] = number[j]
+            wins[hands[j], hands[i]] = -number[j]
 
 
 @jit
@@ -75,45 +107,15 @@ def _spread(triangle: np.ndarray, hands: np.ndarray, wins: np.ndarray) -> None:
 @lru_cache(COUNTED)
 def _counts(deck: Deck, board: tuple[int, ...], cards: int) -> NDArray[np.signedinteger]:
     """:func:`run_out_wins` below the diagonal, row by row, for the hands that the board leaves possible."""
-    if cards - len(board) < 2:
-        return _count(deck, board, cards)
-    name = f"{deck.ranks}x{deck.suits}-{cards}-{deck.board_name(board) or 'empty'}.bin"
-    path = cache_folder() / "run_outs" / name
     hands = int(deck.possible(board).sum())
-    dtype = np.min_scalar_type(-num_run_outs(deck, board, cards))
-    if (kept := _read(path, hands * (hands - 1) // 2 * dtype.itemsize)) is not None:
-        return np.frombuffer(kept, dtype)
-    counted = _count(deck, board, cards)
-    _keep(path, counted.tobytes())
-    return counted
-
-
-def _read(path: Path, size: int) -> bytes | None:
-    """What :func:`_keep` kept; None: nothing that is whole."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    whole = len(content) == CHECKSUM + size and content[:CHECKSUM] == _checksum(content[CHECKSUM:])
-    return content[CHECKSUM:] if whole else None
-
-
-def _checksum(content: bytes) -> bytes:
-    return zlib.crc32(content).to_bytes(CHECKSUM, "little")
-
-
-def _keep(path: Path, content: bytes) -> None:
-    """Writes a file, if that is possible."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # others may be at the same board
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(_checksum(content) + content)
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        why = f"{error.strerror}: {path.parent} (POKERLAB_CACHE)"
-        warn_once(f"all-ins are counted anew at every start: {why}")
+    return keep_array(
+        "run_outs",
+        f"{deck.ranks}x{deck.suits}-{cards}-{deck.board_name(board) or 'empty'}.bin",
+        (hands * (hands - 1) // 2,),
+        np.min_scalar_type(-num_run_outs(deck, board, cards)),
+        lambda: _count(deck, board, cards),
+        "all-ins are counted anew at every start",
+    )
 
 
 def _count(deck: Deck, board: tuple[int, ...], cards: int) -> NDArray[np.signedinteger]:
@@ -129,8 +131,8 @@ def _count(deck: Deck, board: tuple[int, ...], cards: int) -> NDArray[np.signedi
     hands: Ints = deck.permute_hands(exchanges)
     total = sum(won[hand[:, None], hand] for hand in hands) // len(hands)
     possible = deck.possible(board)
-    below = np.where(deck.disjoint, total, 0)[possible][:, possible][np.tri(possible.sum(), k=-1, dtype=bool)]
-    return below.astype(np.min_scalar_type(-num_run_outs(deck, board, cards)))
+    below: NDArray[np.signedinteger] = np.where(deck.disjoint, total, 0)[possible][:, possible]
+    return below[np.tri(possible.sum(), k=-1, dtype=bool)]
 
 
 @jit

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pokerlab.games import run_outs
+from pokerlab.games import ranks, run_outs
 from pokerlab.games.cards import Deck
-from pokerlab.games.run_out_sums import win_on_run_outs
+from pokerlab.games.ranks import rank_hands
+from pokerlab.games.run_out_sums import win_by_counts, win_on_run_outs
 from pokerlab.games.run_outs import num_run_outs, run_out_wins
 from pokerlab.loops import warn_once
 
@@ -29,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget() -> None:
-    for remembered in (run_out_wins, run_outs._counts, warn_once):
+    for remembered in (run_out_wins, run_outs._counts, ranks._rank_hands, warn_once):
         remembered.cache_clear()
 
 
@@ -99,3 +100,28 @@ def test_sums_over_run_outs_are_products_with_their_counts(dealt: int, seed: int
     theirs = draws.random((2, DECK.num_hands)) * DECK.possible(board)
     expected = theirs @ run_out_wins(DECK, board, CARDS).T / num_run_outs(DECK, board, CARDS)
     np.testing.assert_allclose(win_on_run_outs(DECK, board, boards, theirs), expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("board", ["", "5c", "4d2s", "3h5s2c"])
+def test_counts_give_the_same_sums_as_matrices(board: str) -> None:
+    cards = DECK.read_cards(board)
+    theirs = np.random.default_rng(1).random((3, DECK.num_hands))
+    expected = theirs @ run_out_wins(DECK, cards, CARDS).T / num_run_outs(DECK, cards, CARDS)
+    np.testing.assert_allclose(win_by_counts(DECK, cards, CARDS, theirs), expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_ranks_are_kept_once_for_all_suits(
+    folder: Path, damaged: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boards = [DECK.read_cards(board) for board in ("2c3c4d", "2h3h4s", "2c3c4d5s")]
+    expected = [rank_hands(DECK, board, CARDS) for board in boards]
+    (path,) = (folder.parent / "ranks").iterdir()
+    assert path.name == "5x4-5-2c3c4d.bin"  # ranks of the last take less time to find than to read
+    if damaged:
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+    else:
+        monkeypatch.setattr(ranks, "_average_ranks", None)
+    forget()
+    for board, rank in zip(boards[:2], expected, strict=False):
+        np.testing.assert_array_equal(rank_hands(DECK, board, CARDS), rank)

@@ -6,9 +6,7 @@ are inputs instead.
 """
 
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
-from itertools import combinations
-from math import comb
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -16,24 +14,23 @@ from torch import Tensor
 from torch.nn import functional
 
 from pokerlab.games.base import Floats, Ints, PayoffOperator
-from pokerlab.games.cards import BLOCKED, Deck
+from pokerlab.games.cards import BLOCKED
 from pokerlab.games.holdem.features import HoldemFeatures
 from pokerlab.games.parts import RankedBoards
 from pokerlab.games.payoff_tables import RUN_OUT, SHOWDOWN
-from pokerlab.games.run_out_sums import win_on_run_outs
+from pokerlab.games.ranks import rank_hands, run_outs, share_beaten
+from pokerlab.games.run_out_sums import win_by_counts, win_on_run_outs
 from pokerlab.games.showdown import order_by_strength
 from pokerlab.loops import NUMBA
 
-MOST_RUN_OUTS = 2048
-"""Of a board, over which a hand's rank is averaged; of more, so many are drawn."""
 AT_ONCE = 256
 """Boards that are ranked at once."""
 UNIFORM = 0.1
 """Share of the uniform range in the mixture that percentiles are of; players' beliefs share the rest."""
+MOST_SUMMED = 8
+"""Rows of a board for which outcomes are summed, if no more are asked for; a matrix takes as long."""
 MATRICES = 16
 """Of all-ins, that are held at once: 7 MB each."""
-BOARDS = 4096
-"""Of which ranks are remembered, the latest ones."""
 
 
 class HoldemHandInputs(HoldemFeatures):
@@ -87,17 +84,26 @@ class HoldemHandInputs(HoldemFeatures):
     def check_downs_once(self, boards: list[tuple[int, ...]], theirs: Tensor) -> Tensor:
         """The same at once, of boards that are not asked about again: ``[n, U, K, H]``."""
         won = torch.empty_like(theirs)
-        summed = [len(board) == self.complete - 1 and NUMBA for board in boards]
-        for number in np.flatnonzero(summed).tolist():
-            dealt = _run_outs(self.deck, boards[number], self.complete)
-            mass = theirs[:, number].double().cpu().flatten(0, 1).numpy()
-            sums = self._weight * win_on_run_outs(self.deck, boards[number], dealt, mass)
-            won[:, number] = torch.as_tensor(sums).view_as(won[:, number])
-        others = np.flatnonzero(np.logical_not(summed))
+        few = NUMBA and theirs.shape[0] * theirs.shape[2] <= MOST_SUMMED
+        summed = np.array([few and len(board) < self.complete for board in boards], dtype=bool)
+        if len(numbers := np.flatnonzero(summed)):
+            here = torch.as_tensor(numbers, device=theirs.device)
+            mass = theirs[:, here].transpose(0, 1).double().cpu()
+            rows = zip(numbers.tolist(), mass.flatten(1, 2).numpy(), strict=True)
+            found = np.stack([self._win_once(boards[number], of_board) for number, of_board in rows])
+            won[:, here] = torch.as_tensor(found).view_as(mass).transpose(0, 1).to(theirs)
+        others = np.flatnonzero(~summed)
         for part in np.split(others, range(MATRICES, len(others), MATRICES)):
             if len(part):
                 won[:, part] = self.check_downs([boards[number] for number in part], theirs)(theirs[:, part])
         return won
+
+    def _win_once(self, board: tuple[int, ...], theirs: Floats) -> Floats:
+        if self.complete - len(board) > 1:
+            return self._weight * win_by_counts(self.deck, board, self.complete, theirs)
+        return self._weight * win_on_run_outs(
+            self.deck, board, run_outs(self.deck, board, self.complete), theirs
+        )
 
     def rank_hands(self, board: tuple[int, ...]) -> Floats:
         """``[2, H]`` each hand's rank on a board and its potential; −1 where the board blocks it.
@@ -117,7 +123,7 @@ class HoldemHandInputs(HoldemFeatures):
         numbers = np.flatnonzero(complete)
         for part in np.split(numbers, range(AT_ONCE, len(numbers), AT_ONCE)) if len(numbers) else []:
             strengths = self.deck.strengths(np.array([boards[number] for number in part]))
-            found[part, 0] = _percentiles(strengths)
+            found[part, 0] = share_beaten(strengths)
             found[part, 1] = np.where(strengths == BLOCKED, BLOCKED, 0)
         return found
 
@@ -203,52 +209,3 @@ def _order(rank: np.ndarray) -> tuple[Ints, Ints, Ints]:
     np.put_along_axis(begin, order, begins, 1)
     np.put_along_axis(end, order, ends, 1)
     return order, begin, end
-
-
-def rank_hands(deck: Deck, board: tuple[int, ...], cards: int) -> Floats:
-    """See :meth:`HoldemHandInputs.rank_hands`; boards that differ in suits only are ranked once."""
-    first, exchange = deck.first_of_suits(board)
-    return _rank_hands(deck, first, cards)[:, deck.permute_hands(exchange)]
-
-
-@lru_cache(BOARDS)
-def _rank_hands(deck: Deck, board: tuple[int, ...], cards: int) -> Floats:
-    """Of a board of the first suits that is not complete."""
-    total, squares, times = np.zeros((3, deck.num_hands))
-    boards = _run_outs(deck, board, cards)
-    for part in range(0, len(boards), AT_ONCE):
-        found = _percentiles(deck.strengths(boards[part : part + AT_ONCE]))
-        there = found >= 0
-        total += np.where(there, found, 0).sum(0)
-        squares += np.where(there, found**2, 0).sum(0)
-        times += there.sum(0)
-    ranked = times > 0
-    mean = np.where(ranked, total / times.clip(1), BLOCKED)
-    spread = np.sqrt((squares / times.clip(1) - mean**2).clip(0))
-    if not board:  # run-outs are drawn: suits must not matter
-        hands = deck.permute_hands(deck.suit_permutations)
-        mean, spread = mean[hands].mean(0), spread[hands].mean(0)
-    levels = np.where(ranked, (spread * 3e4).round(), BLOCKED).astype(np.int16)
-    # what ties exactly may differ in its last digit
-    return np.stack([mean.round(9), _percentiles(levels[None])[0]])
-
-
-def _run_outs(deck: Deck, board: tuple[int, ...], cards: int) -> Ints:
-    """``[B, cards]`` complete boards."""
-    rest = np.setdiff1d(np.arange(len(deck.cards)), board)
-    missing = cards - len(board)
-    if comb(len(rest), missing) <= MOST_RUN_OUTS:
-        dealt = np.array(list(combinations(rest, missing)), dtype=np.int64)
-    else:
-        dealt = np.random.default_rng(0).permuted(np.tile(rest, (MOST_RUN_OUTS, 1)), axis=1)[:, :missing]
-    return np.concatenate([np.tile(np.array(board, np.int64), (len(dealt), 1)), dealt], 1)
-
-
-def _percentiles(strengths: np.ndarray) -> Floats:
-    """``[B, H]`` the share of hands that are weaker, and half of those that tie; −1 for blocked hands."""
-    _, begin, end = _order(strengths)
-    possible = strengths != BLOCKED
-    number = possible.sum(1, keepdims=True)
-    blocked = strengths.shape[1] - number
-    shares: Floats = ((begin + end) / 2 - blocked) / number.clip(1)
-    return np.where(possible, shares, BLOCKED)

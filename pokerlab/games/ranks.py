@@ -1,0 +1,120 @@
+"""How hands rank on a board: what they beat on average over run-outs, and how much that varies.
+
+Boards that differ in the names of suits only are ranked once. A flop takes 50 ms: what is found of boards
+that lack two cards or more is kept on disk.
+"""
+
+from functools import lru_cache
+from itertools import combinations
+from math import comb
+
+import numpy as np
+
+from pokerlab.games.base import Floats, Ints
+from pokerlab.games.cards import BLOCKED, Deck
+from pokerlab.games.kept_arrays import keep_array
+from pokerlab.loops import jit
+
+MOST_RUN_OUTS = 2048
+"""Of a board, over which a hand's rank is averaged; of more, so many are drawn."""
+AT_ONCE = 256
+"""Boards that are ranked at once."""
+BOARDS = 8192
+"""Of which ranks are remembered, the latest ones: 21 kB each."""
+
+
+def rank_hands(deck: Deck, board: tuple[int, ...], cards: int) -> Floats:
+    """``[2, H]`` each hand's rank on a board and its potential; −1 where the board blocks it.
+
+    The rank is the share of other hands that it beats on a complete board, ties counted half, on average
+    over run-outs; the potential, the percentile among hands of its standard deviation. Both are from 0 to 1;
+    a complete board leaves no potential.
+
+    Args:
+        deck: with ``H`` hands.
+        board: what is dealt.
+        cards: how many are on a complete board; more than are dealt.
+    """
+    first, exchange = deck.first_of_suits(board)
+    return _rank_hands(deck, first, cards)[:, deck.permute_hands(exchange)]
+
+
+@lru_cache(BOARDS)
+def _rank_hands(deck: Deck, board: tuple[int, ...], cards: int) -> Floats:
+    """Of a board of the first suits."""
+    if cards - len(board) == 1:
+        return _average_ranks(deck, board, cards)
+    return keep_array(
+        "ranks",
+        f"{deck.ranks}x{deck.suits}-{cards}-{deck.board_name(board) or 'empty'}.bin",
+        (2, deck.num_hands),
+        np.float64,
+        lambda: _average_ranks(deck, board, cards),
+        "hands are ranked anew at every start",
+    )
+
+
+def _average_ranks(deck: Deck, board: tuple[int, ...], cards: int) -> Floats:
+    total, squares, times = np.zeros((3, deck.num_hands))
+    boards = run_outs(deck, board, cards)
+    for part in range(0, len(boards), AT_ONCE):
+        _add_shares(deck.strengths(boards[part : part + AT_ONCE]), total, squares, times)
+    ranked = times > 0
+    mean = np.where(ranked, total / times.clip(1), BLOCKED)
+    spread = np.sqrt((squares / times.clip(1) - mean**2).clip(0))
+    if not board:  # run-outs are drawn: suits must not matter
+        hands = deck.permute_hands(deck.suit_permutations)
+        mean, spread = mean[hands].mean(0), spread[hands].mean(0)
+    levels = np.where(ranked, (spread * 3e4).round(), BLOCKED).astype(np.int16)
+    # what ties exactly may differ in its last digit
+    return np.stack([mean.round(9), share_beaten(levels[None])[0]])
+
+
+def run_outs(deck: Deck, board: tuple[int, ...], cards: int) -> Ints:
+    """``[B, cards]`` complete boards: all there are, or ``MOST_RUN_OUTS`` of them."""
+    rest = np.setdiff1d(np.arange(len(deck.cards)), board)
+    missing = cards - len(board)
+    if comb(len(rest), missing) <= MOST_RUN_OUTS:
+        dealt = np.array(list(combinations(rest, missing)), dtype=np.int64)
+    else:
+        dealt = np.random.default_rng(0).permuted(np.tile(rest, (MOST_RUN_OUTS, 1)), axis=1)[:, :missing]
+    return np.concatenate([np.tile(np.array(board, np.int64), (len(dealt), 1)), dealt], 1)
+
+
+def share_beaten(strengths: np.ndarray) -> Floats:
+    """``[B, H]`` the share of hands that are weaker, and half of those that tie; −1 for blocked hands.
+
+    Strengths are whole numbers from 0, −1 for blocked hands.
+    """
+    shares = np.full(strengths.shape, float(BLOCKED))
+    for strength, share in zip(strengths, shares, strict=True):
+        _set_shares(strength, share)
+    return shares
+
+
+@jit
+def _set_shares(strengths: np.ndarray, shares: Floats) -> None:
+    """Sets ``[H]`` shares of hands that are not blocked."""
+    below = np.zeros(strengths.max() + 2, np.int64)
+    for hand in range(strengths.shape[0]):
+        if strengths[hand] >= 0:
+            below[strengths[hand] + 1] += 1
+    for strength in range(1, below.shape[0]):
+        below[strength] += below[strength - 1]
+    twice = 2.0 * max(below[-1], 1)
+    for hand in range(strengths.shape[0]):
+        if strengths[hand] >= 0:
+            shares[hand] = (below[strengths[hand]] + below[strengths[hand] + 1]) / twice
+
+
+@jit
+def _add_shares(strengths: np.ndarray, total: Floats, squares: Floats, times: Floats) -> None:
+    """Adds the shares of ``[B, H]`` hands, their squares and their number to ``[H]``."""
+    shares = np.empty(strengths.shape[1])
+    for board in range(strengths.shape[0]):
+        _set_shares(strengths[board], shares)
+        for hand in range(shares.shape[0]):
+            if strengths[board, hand] >= 0:
+                total[hand] += shares[hand]
+                squares[hand] += shares[hand] ** 2
+                times[hand] += 1
