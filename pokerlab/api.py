@@ -1,6 +1,6 @@
 """The public functions that stand above all rooms: ``pokerlab.NAME``, see the package."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from pokerlab.algorithms.rebel import ReBeL
 from pokerlab.evaluation import calibration as calibrations
 from pokerlab.evaluation import range_grids, strategy_tables
 from pokerlab.evaluation.contest import Contest, ContestSettings, hold_contest
+from pokerlab.evaluation.deal_by_deal import DealByDeal, SoFar, policy_of
 from pokerlab.evaluation.exact import whole_game_strategy
 from pokerlab.evaluation.lineup import Entrant
 from pokerlab.evaluation.local_best_response import LocalBestResponse
@@ -138,24 +139,46 @@ class Strength:
     """Chips that player 0 wins when the agent plays itself."""
 
 
-def exploitability(game: Game, agent: Agent, *, play_throughs: int = 1000, seed: int = 1) -> Strength:
+def exploitability(
+    game: Game,
+    agent: Agent,
+    *,
+    play_throughs: int = 1000,
+    seed: int = 1,
+    isomorphism: bool = True,
+    watch: Callable[[SoFar], None] | None = None,
+) -> Strength:
     """Measures an agent against best responses, exactly.
 
     Args:
-        game: small enough to be enumerated.
+        game: small enough to be enumerated, or to be measured deal by deal, such as flop hold'em.
         agent: any agent of the game.
         play_throughs: of one that draws iterations to go on from (``search_iteration``): how many draws are
             averaged in the first subgame; as many as it has iterations: all of them, exactly.
         seed: of the draws.
+        isomorphism: deal by deal, whether of deals that differ in suits only one is measured: right of agents
+            to which suits are alike.
+        watch: told after each deal, where they are measured one by one.
 
     Raises:
-        ValueError: the game is too large, or what the agent draws cannot be averaged.
+        ValueError: the game is too large, what the agent draws cannot be averaged, what it answers are no
+            strategies, or suits are not alike to it.
     """
-    if not game.enumerable:
-        raise ValueError(f"{game.name} is too large to be enumerated: make_agent('lbr') gives a lower bound")
-    whole = WholeGame(game)
-    strategy = whole_game_strategy(whole, agent, play_throughs=play_throughs, seed=seed)
-    found = whole.exploitability(strategy)
+    if game.enumerable:
+        whole = WholeGame(game)
+        strategy = whole_game_strategy(whole, agent, play_throughs=play_throughs, seed=seed)
+        found = whole.exploitability(strategy)
+    else:
+        try:
+            parts = DealByDeal(game, isomorphism=isomorphism)
+        except ValueError as error:
+            raise ValueError(
+                f"{game.name} is too large to be enumerated: make_agent('lbr') gives a lower bound"
+            ) from error
+        for sofar in parts.measure(policy_of(agent, play_throughs=play_throughs, seed=seed)):
+            if watch:
+                watch(sofar)
+        found = sofar.exploitability()
     return Strength(found.exploitability.item(), found.nash_conv.item(), found.value.item())
 
 

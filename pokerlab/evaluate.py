@@ -2,6 +2,7 @@
 
     python -m pokerlab.evaluate run=RUN
     python -m pokerlab.evaluate run=RUN match.against=OTHER match.hands=10000
+    python -m pokerlab.evaluate game=fhp agent=module:Class json=results.json
 
 ``run`` is a run's name, its folder, or a checkpoint. Writes evaluation.json and the plots into the run's
 folder; ``json=PATH`` writes the same results elsewhere, ``export=PATH`` a policy for OpenSpiel. With
@@ -26,7 +27,8 @@ from typing import Any
 import torch
 
 from pokerlab.agents.base import Agent
-from pokerlab.agents.registry import POLICY_NET, WAYS_TO_PLAY, check_way
+from pokerlab.agents.registry import POLICY_NET, WAYS_TO_PLAY, check_way, make_agent
+from pokerlab.agents.search import SearchAgent
 from pokerlab.agents.tabular import MOST_HANDS
 from pokerlab.config.build import build
 from pokerlab.config.command import as_mistakes, run_command
@@ -36,7 +38,8 @@ from pokerlab.config.schema import EvaluateConfig
 from pokerlab.console import console
 from pokerlab.errors import UserError
 from pokerlab.evaluation.contest import ContestSettings, hold_contest
-from pokerlab.evaluation.exact import measure, whole_game_strategy
+from pokerlab.evaluation.deal_by_deal import DealByDeal, policy_of
+from pokerlab.evaluation.exact import measure, measure_deals, whole_game_strategy
 from pokerlab.evaluation.hand_histories import check_histories, write_histories
 from pokerlab.evaluation.lineup import (
     LOCAL_BEST_RESPONSE,
@@ -50,8 +53,9 @@ from pokerlab.evaluation.matches import PlayedHand
 from pokerlab.evaluation.plots import plot_run, save
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.evaluation.report import contest_tables, exploitability_table, read_evaluation
+from pokerlab.games.base import Game
 from pokerlab.games.parts import openspiel_names
-from pokerlab.search.resolving import SEARCH_AVERAGE, SEARCH_GADGET, SEARCH_ITERATION
+from pokerlab.search.resolving import SEARCH_GADGET
 from pokerlab.search.solver import Solver
 from pokerlab.store.files import write_json
 from pokerlab.training.loggers import log_evaluation
@@ -59,11 +63,16 @@ from pokerlab.training.trained import TrainedRun, load_run
 
 Show = Callable[[dict[str, Any]], None]
 """Prints results and draws pictures, once all is saved."""
+SECONDS = 2
+"""Between words about progress."""
 
 
 def evaluate(config: EvaluateConfig) -> None:
     """Runs the command."""
     outputs = _check(config)
+    if config.run is None:
+        _evaluate_agent(config, outputs)
+        return
     device = torch_device(config.device)
     find_run = partial(
         load_run,
@@ -96,7 +105,8 @@ def evaluate(config: EvaluateConfig) -> None:
         found["matches"] = kept + found["matches"]
     results = before | about | found
     unwritten: list[OSError] = []
-    for path in (outputs["json"], None if run.is_shipped else run.folder.evaluation):
+    keeps = _complete(found) and not run.is_shipped
+    for path in (outputs["json"], run.folder.evaluation if keeps else None):
         try:
             if path:
                 write_json(path, results)
@@ -106,6 +116,35 @@ def evaluate(config: EvaluateConfig) -> None:
     log_evaluation(run.folder, run.config, results)
     if unwritten:
         raise unwritten[0]
+    _stop_if_interrupted(found)
+
+
+def _evaluate_agent(config: EvaluateConfig, outputs: dict[str, Path | None]) -> None:
+    """Measures an agent that is no run's."""
+    assert config.game is not None
+    game: Game = build(config.game, key="game", kind=Game)
+    name = str(config.agent)
+    torch.set_num_threads(config.threads)
+    with as_mistakes(f"agent={name}: "):
+        own = own_agents()
+        agent = own[name](game) if name in own else make_agent(name, game)
+    parts, results = _take_apart(game, config), {"game": game.name, "seed": config.seed}
+    with console().status("measuring") as status, as_mistakes():
+        results[name] = _measure(parts, agent, config, status.update, config.play_throughs or 0)
+    if outputs["json"]:
+        write_json(outputs["json"], results)
+    console().print(exploitability_table(results, game.big_blind))
+    _stop_if_interrupted(results)
+
+
+def _stop_if_interrupted(results: dict[str, Any]) -> None:
+    if not _complete(results):
+        raise KeyboardInterrupt
+
+
+def _complete(results: dict[str, Any]) -> bool:
+    """Whether everything was measured to its end."""
+    return all(found.get("complete", True) for found in results.values() if isinstance(found, dict))
 
 
 def _check(config: EvaluateConfig) -> dict[str, Path | None]:
@@ -121,15 +160,17 @@ def _exploitability(
     config: EvaluateConfig, run: TrainedRun, export: Path | None
 ) -> tuple[dict[str, Any], Show]:
     """What each way to play loses to best responses."""
-    if not run.game.enumerable:
-        raise UserError(
-            f"{run.game.name} is too large to be enumerated, which exact exploitability needs: expected "
-            "match.against=… (lbr gives a lower bound)"
-        )
     play_throughs = (
         run.config.evaluation.play_throughs if config.play_throughs is None else config.play_throughs
     )
     agents = _agents(run)
+    if config.agent is not None:
+        with as_mistakes():
+            way = check_way(config.agent, "agent")
+            agents = {way: run.agent(way)}
+    parts, out = _take_apart(run.game, config), console()
+    if export and not isinstance(parts, WholeGame):
+        raise UserError(f"{run.game.name} is too large for export=")
     if export and config.export_policy not in agents:
         raise UserError(
             f"export_policy must be one of {', '.join(agents)} here, got {config.export_policy!r}"
@@ -137,28 +178,76 @@ def _exploitability(
     if export:
         with as_mistakes(f"export={config.export}: "):
             openspiel_names(run.game)
-    with as_mistakes():
-        whole, out = WholeGame(run.game), console()
     found: dict[str, Any] = {"seed": config.seed}
-    with out.status(f"searching, {run.search_iterations:,} iterations a subgame"):
+    with out.status(f"searching, {run.search_iterations:,} iterations a subgame") as status, as_mistakes():
         for way, agent in agents.items():
-            started = time.perf_counter()
-            strategy = whole_game_strategy(whole, agent, play_throughs=play_throughs, seed=config.seed)
-            seconds = time.perf_counter() - started
-            found[way] = measure(
-                whole, strategy, seconds,
-                iterations=None if way == POLICY_NET else run.search_iterations,
-                play_throughs={SEARCH_ITERATION: play_throughs, SEARCH_AVERAGE: 0}.get(way),
+            found[way] = _measure(
+                parts, agent, config, status.update, play_throughs,
+                None if way == POLICY_NET else run.search_iterations,
+                export if way == config.export_policy else None,
             )  # fmt: skip
-            if export and way == config.export_policy:
-                write_json(export, whole.export(strategy))
+            if not _complete(found):
+                break
 
     def show(results: dict[str, Any]) -> None:
-        out.print(exploitability_table(results))
+        out.print(exploitability_table(results, run.game.big_blind))
         plots = plot_run(run.folder.read_metrics(), run.game.name, run.folder.plots)
         out.print("plots:", *(str(path) for path in plots), highlight=False, soft_wrap=True)
 
     return found, show
+
+
+def _take_apart(game: Game, config: EvaluateConfig) -> WholeGame | DealByDeal:
+    """A game as it is measured: as a whole, or deal by deal."""
+    if game.enumerable:
+        with as_mistakes():
+            return WholeGame(game)
+    try:
+        return DealByDeal(game, isomorphism=config.isomorphism)
+    except ValueError as error:
+        raise UserError(
+            f"{game.name} is too large to be enumerated, which exact exploitability needs: expected "
+            "match.against=… (lbr gives a lower bound)"
+        ) from error
+
+
+def _measure(
+    parts: WholeGame | DealByDeal,
+    agent: Agent,
+    config: EvaluateConfig,
+    tell: Callable[[str], None],
+    play_throughs: int,
+    iterations: int | None = None,
+    export: Path | None = None,
+) -> dict[str, Any]:
+    """What an agent loses to best responses; after Ctrl-C, an estimate from the deals that are done."""
+    started = time.perf_counter()
+    how = {"iterations": iterations, "play_throughs": play_throughs if agent.draws else None}
+    if isinstance(agent, SearchAgent) and not agent.draws and agent.way != SEARCH_GADGET:
+        how["play_throughs"] = 0
+    if isinstance(parts, WholeGame):
+        strategy = whole_game_strategy(parts, agent, play_throughs=play_throughs, seed=config.seed)
+        found = measure(parts, strategy, time.perf_counter() - started, **how)
+        if export:
+            write_json(export, parts.export(strategy))
+        return found
+    sofar, told = None, started
+    try:
+        for sofar in parts.measure(
+            policy_of(agent, play_throughs=play_throughs, seed=config.seed), config.seed
+        ):
+            if (now := time.perf_counter()) > told + SECONDS:
+                left = (now - started) * (len(sofar) / sofar.done - 1)
+                mbb = 1000 * sofar.exploitability().exploitability.item() / parts.game.big_blind
+                tell(
+                    f"{sofar.done:,} of {len(sofar):,} deals: about {mbb:.1f} mbb; {left / 60:.0f} min to go"
+                )
+                told = now
+    except KeyboardInterrupt:
+        if sofar is None or not sofar.done:
+            raise
+    assert sofar is not None
+    return measure_deals(sofar, time.perf_counter() - started, **how)
 
 
 def _agents(run: TrainedRun) -> dict[str, Agent]:

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, Generic
 import numpy as np
 import torch
 
+from pokerlab.agents.base import DEALT, Agent, Line, Seat
 from pokerlab.games import names
 from pokerlab.games.base import CHANCE, TERMINAL, Floats, Game, Ints, State
 from pokerlab.games.parts import Symmetry, TablePlay, call_down, symmetry_of
@@ -261,16 +262,39 @@ class Spot(Generic[State]):
     def _place(self, line: str) -> "_Place[State]":
         moves = names.read_line(self.game, line)
         states = [self.game.root(), *(move.state for move in moves)]
-        here, there, hands = states[-1], states, np.arange(self.game.num_hands)
-        if self._symmetry:
-            dealt = next((i for i, move in enumerate(moves, start=1) if move.action is None), len(states))
-            mapped = [self._symmetry.representative(state) for state in states[dealt:]]
-            there = states[:dealt] + [state for state, _ in mapped]
-            hands = mapped[-1][1] if mapped else hands
-        actor = self.game.actor(here)
+        dealt = next((i for i, move in enumerate(moves, start=1) if move.action is None), len(states))
+        there, hands = self._in_tree(states, dealt)
+        actor = self.game.actor(here := states[-1])
         actions = self.game.actions(here) if actor < CHANCE else ()
         labels = tuple(names.action_name(self.game, here, action) for action in actions)
         return _Place(moves, there, here, actor, hands, labels)
+
+    def _in_tree(self, states: Sequence[State], dealt: int) -> tuple[list[State], Ints]:
+        """A line's states as the tree has them, and ``[H]`` what each hand is there.
+
+        Args:
+            states: of the line.
+            dealt: how many come before the first deal.
+        """
+        if not self._symmetry:
+            return list(states), np.arange(self.game.num_hands)
+        mapped = [self._symmetry.representative(state) for state in states[dealt:]]
+        hands = mapped[-1][1] if mapped else np.arange(self.game.num_hands)
+        return [*states[:dealt], *(state for state, _ in mapped)], hands
+
+    def agent(self) -> Agent[State]:
+        """Plays the strategy, from either seat."""
+        return SpotAgent(self)
+
+    def play(self, lines: Sequence[Line[State]]) -> torch.Tensor:
+        """``[n, actions of the game, H]`` the strategy where lines end; there somebody is to act."""
+        chances = torch.zeros(len(lines), self.game.num_actions, self.game.num_hands, dtype=torch.float64)
+        for number, line in enumerate(lines):
+            dealt = line.actions.index(DEALT) + 1 if DEALT in line.actions else len(line.states)
+            there, hands = self._in_tree(line.states, dealt)
+            actions = list(self.game.actions(line.state))
+            chances[number, actions] = torch.as_tensor(self.edges[self._edges(there)][:, hands]).double()
+        return chances
 
     @cached_property
     def _node(self) -> dict[State, int]:
@@ -340,6 +364,23 @@ class Spot(Generic[State]):
             np.savez_compressed(file, about=np.array(text), strategy=np.asarray(self.edges))
 
         write_atomically(Path(path), write)
+
+
+class SpotAgent(Agent[State], Seat[State]):
+    """Plays what a spot's strategy says.
+
+    Args:
+        spot: the spot.
+    """
+
+    def __init__(self, spot: Spot[State]) -> None:
+        self.game, self._spot = spot.game, spot
+
+    def sit_down(self, player: int, seed: int) -> Seat[State]:
+        return self
+
+    def strategies(self, lines: Sequence[Line[State]]) -> torch.Tensor:
+        return self._spot.play(lines)
 
 
 def _as_json(value: Any) -> Any:

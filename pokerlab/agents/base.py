@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -136,6 +137,50 @@ class Player(Generic[State]):
             raise ValueError(f"player {self.player} is not to act at {self.state}")
         chances = self._seat.strategies([self._line])[0, :, self.hand]
         return {action: chances[action].item() for action in self._game.actions(self.state)}
+
+
+MOST_ERROR = 1e-3
+"""By which probabilities may differ from 1 in sum."""
+
+
+def check_answers(game: Game[State], lines: Sequence[Line[State]], answers: Tensor) -> None:
+    """Checks what :meth:`Seat.strategies` answers.
+
+    Args:
+        game: the rules.
+        lines: that were asked for.
+        answers: to them.
+
+    Raises:
+        ValueError: the shape is wrong, or some hand has no distribution over the legal actions.
+    """
+    expected = (len(lines), game.num_actions, game.num_hands)
+    if not isinstance(answers, Tensor) or answers.shape != expected:
+        got = list(answers.shape) if isinstance(answers, Tensor) else type(answers).__name__
+        raise ValueError(
+            f"an agent must answer {len(lines)} lines with a tensor of {list(expected)} (lines, actions, "
+            f"hands), got {got}"
+        )
+    states = [line.state for line in lines]
+    possible = torch.as_tensor(np.array([game.possible_hands(state) for state in states]))
+    chances = answers.detach().double().cpu() * possible[:, None]
+    of_legal = (chances * legal_actions(game, states)[:, :, None]).sum(1)
+    wrong = ~((of_legal - 1).abs() <= MOST_ERROR) | ~(chances >= 0).all(1)  # NaN too
+    if (wrong & possible).any():
+        line, hand = (wrong & possible).nonzero()[0].tolist()
+        given = [f"{chance:.6g}" for chance in answers[line, :, hand].tolist()]
+        where = write_line(game, lines[line]) or "the root"
+        raise ValueError(
+            f"an agent must answer with probabilities of {', '.join(game.action_labels)} that sum to 1 over "
+            f"the legal ones, got {', '.join(given)} for {names.hand_name(game, hand)} at {where}"
+        )
+
+
+def write_line(game: Game[State], line: Line[State]) -> str:
+    """A line in words."""
+    taken = zip(line.actions, line.states[1:], strict=True)
+    moves = [names.Move(None if action == DEALT else action, state) for action, state in taken]
+    return names.write_line(game, moves)
 
 
 def legal_actions(game: Game[State], states: Sequence[State]) -> Tensor:

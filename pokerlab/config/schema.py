@@ -234,7 +234,9 @@ class MatchConfig:
 class EvaluateConfig:
     """``conf/evaluate.yaml``."""
 
-    run: Text
+    run: Text | None
+    agent: Text | None
+    isomorphism: bool
     search_iterations: Many | None
     play_throughs: Annotated[int, Range(0, 10**7)] | None
     seed: CountOrZero
@@ -245,6 +247,15 @@ class EvaluateConfig:
     export_policy: str
     match: MatchConfig
     solver: Component | None = None
+    game: Component | None = None
+
+    def __post_init__(self) -> None:
+        if self.run is None and self.game is None:
+            raise UserError("Missing mandatory value: run: give it on the command line")
+        if self.run is not None and self.game is not None:
+            raise UserError("game is that of the run: give one of run and game")
+        if self.run is None and (self.agent is None or self.match.against is not None):
+            raise UserError("game needs agent, which is measured on it; matches need run")
 
     @property
     def outputs(self) -> dict[str, str]:

@@ -11,8 +11,10 @@ from pokerlab.agents.policy_net import PolicyNetworkAgent
 from pokerlab.agents.search import SearchAgent
 from pokerlab.agents.tabular import TabularAgent, is_small
 from pokerlab.evaluation.aivat import TreeValues
+from pokerlab.evaluation.deal_by_deal import SoFar
 from pokerlab.evaluation.policies import WholeGame, search_policy
 from pokerlab.games.base import Game
+from pokerlab.search.best_response import Exploitability
 from pokerlab.search.resolving import SEARCH_GADGET
 
 MOST_TABLES = 16
@@ -61,8 +63,31 @@ def measure(
         play_throughs: see :func:`whole_game_strategy`; None: of no consequence.
     """
     found = whole.exploitability(strategy)
+    return _as_results(whole.game, found, seconds, iterations=iterations, play_throughs=play_throughs)
+
+
+def measure_deals(sofar: SoFar, seconds: float, **how: int | None) -> dict[str, Any]:
+    """What is known after some deals, or after all, in the same form.
+
+    Args:
+        sofar: of a policy.
+        seconds: that it took.
+        how: ``iterations`` and ``play_throughs``, as above.
+    """
+    found = _as_results(sofar.game, sofar.exploitability(), seconds, **how)
+    return found | {"deals": len(sofar), "deals_done": sofar.done, "complete": sofar.complete}
+
+
+def _as_results(
+    game: Game,
+    found: Exploitability,
+    seconds: float,
+    *,
+    iterations: int | None = None,
+    play_throughs: int | None = None,
+) -> dict[str, Any]:
     return {
-        "game": whole.game.name,
+        "game": game.name,
         "iterations": iterations,
         "play_throughs": play_throughs,
         "seconds": seconds,
@@ -70,6 +95,7 @@ def measure(
         "game_value": found.value.item(),
         "nash_conv": found.nash_conv.item(),
         "exploitability": found.exploitability.item(),
+        "mbb": 1000 * found.exploitability.item() / game.big_blind,
     }
 
 

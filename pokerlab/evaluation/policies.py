@@ -5,13 +5,14 @@ exploitability is exact.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic
 
 import torch
 from torch import Tensor
 
-from pokerlab.agents.base import DEALT, Agent, Line
+from pokerlab.agents.base import DEALT, Agent, Line, check_answers, write_line
 from pokerlab.games import names
 from pokerlab.games.base import CHANCE, TERMINAL, Game, State
 from pokerlab.games.parts import OpenSpielNames, openspiel_names
@@ -39,39 +40,35 @@ def check_memory(game: Game) -> None:
         raise ValueError(f"{game.name} has {reason}")
 
 
-class WholeGame(Generic[State]):
-    """The complete public tree, in float64.
+class PublicTrees(Generic[State]):
+    """Some public trees of a game, in float64, and how play comes to them.
 
     Args:
-        game: the rules; small enough to enumerate.
-
-    Raises:
-        ValueError: it does not fit in memory.
+        game: the rules.
+        roots: lines that end at the trees' roots.
+        depth_limited: whether trees stop where :meth:`Game.is_leaf` says so, or play to the end.
     """
 
-    def __init__(self, game: Game[State]) -> None:
-        check_memory(game)
-        self.game = game
-        self.tree = build_tree(game, game.root(), depth_limited=False)
-        self.forest = Forest(game, [self.tree], dtype=torch.float64)
-        self.belief = torch.as_tensor(game.initial_beliefs)[:, None]
-        self.states = [self.tree.decisions.states[node] for node in self.forest.decisions.node]
+    def __init__(self, game: Game[State], roots: Sequence[Line[State]], *, depth_limited: bool) -> None:
+        self.game, self.roots, self._depth_limited = game, roots, depth_limited
+        trees = [build_tree(game, line.state, depth_limited=depth_limited) for line in roots]
+        self.forest = Forest(game, trees, dtype=torch.float64)
+        nodes = self.forest.decisions
+        self.states = [trees[t].decisions.states[n] for t, n in zip(nodes.tree, nodes.node, strict=True)]
         """The public state of each decision node, in the forest's order."""
         self.index = {state: d for d, state in enumerate(self.states)}
-
-    def exploitability(self, strategy: Tensor) -> Exploitability:
-        """Of ``strategy`` ``[A, D, H]``; batch size 1."""
-        return exploitability(self.forest, strategy, self.belief)
 
     @cached_property
     def lines(self) -> list[Line[State]]:
         """How play comes to each decision node, in the forest's order."""
         found: dict[State, Line[State]] = {}
-        waiting = [Line((self.game.root(),))]
+        waiting = list(self.roots)
         while waiting:
             line = waiting.pop()
             if (actor := self.game.actor(line.state)) == CHANCE:
-                waiting += [line.after(DEALT, outcome) for outcome in self.game.chance_outcomes(line.state)]
+                if not self._depth_limited:
+                    outcomes = self.game.chance_outcomes(line.state)
+                    waiting += [line.after(DEALT, outcome) for outcome in outcomes]
             elif actor != TERMINAL:
                 found[line.state] = line
                 actions = self.game.actions(line.state)
@@ -82,7 +79,7 @@ class WholeGame(Generic[State]):
         """``[A, D, H]`` what an agent plays that does not draw, in both seats.
 
         Raises:
-            ValueError: it does.
+            ValueError: it does, or what it answers are no strategies.
         """
         if agent.draws:
             raise ValueError("the agent draws what it plays: it has no one policy")
@@ -91,11 +88,34 @@ class WholeGame(Generic[State]):
         for player in (0, 1):
             nodes = (actor == player).nonzero()[:, 0]
             lines = [self.lines[node] for node in nodes.tolist()]
-            chances = agent.sit_down(player, 0).strategies(lines).double().cpu()
+            chances = agent.sit_down(player, 0).strategies(lines)
+            check_answers(self.game, lines, chances)
+            chances = chances.double().cpu()
             columns = torch.nn.functional.pad(chances, (0, 0, 0, 1))  # 0 where there is no action
             place = self.forest.action_of[:, nodes]
             strategy[:, nodes] = columns[torch.arange(len(nodes)), place]
         return divide(strategy, strategy.sum(0), uniform_strategy(self.forest))
+
+
+class WholeGame(PublicTrees[State]):
+    """The complete public tree.
+
+    Args:
+        game: the rules; small enough to enumerate.
+
+    Raises:
+        ValueError: it does not fit in memory.
+    """
+
+    def __init__(self, game: Game[State]) -> None:
+        check_memory(game)
+        super().__init__(game, [Line((game.root(),))], depth_limited=False)
+        (self.tree,) = self.forest.trees
+        self.belief = torch.as_tensor(game.initial_beliefs)[:, None]
+
+    def exploitability(self, strategy: Tensor) -> Exploitability:
+        """Of ``strategy`` ``[A, D, H]``; batch size 1."""
+        return exploitability(self.forest, strategy, self.belief)
 
     def export(self, strategy: Tensor) -> dict[str, dict[int, float]]:
         """``strategy`` ``[A, D, H]`` as OpenSpiel's information state string → {action: probability}.
@@ -117,10 +137,7 @@ class WholeGame(Generic[State]):
     def _name(self, d: int, hand: int) -> str:
         if isinstance(self.game, OpenSpielNames):
             return self.game.information_state(self.states[d], hand)
-        line = self.lines[d]
-        taken = zip(line.actions, line.states[1:], strict=True)
-        moves = [names.Move(None if action == DEALT else action, state) for action, state in taken]
-        return f"{names.hand_name(self.game, hand)} {names.write_line(self.game, moves)}".strip()
+        return f"{names.hand_name(self.game, hand)} {write_line(self.game, self.lines[d])}".strip()
 
 
 @torch.no_grad()
@@ -153,37 +170,96 @@ def search_policy(
         generator: source of the draws.
         like: a tensor with the device and dtype to search in.
     """
-    game, forest = whole.game, whole.forest
-    resolving = Resolving(Subgames(game), solver, leaf_evaluator, iterations, like)
-    played = torch.zeros(forest.edge_shape, dtype=torch.float64)  # Σ weight · own reach · strategy
-    unweighted = torch.zeros_like(played)
-    frontier = BeliefStates.root(game, like)
-    weight = torch.ones_like(frontier.beliefs)  # own reach of each hand, times the share of play-throughs
-    draws = 1 if game.actor(game.root()) == CHANCE else max(play_throughs, 1)  # a deal has one iteration
-    while True:
+    resolving = Resolving(Subgames(whole.game), solver, leaf_evaluator, iterations, like)
+    search, mixture = Searching(resolving, play_throughs, generator), Mixture(whole)
+    frontier = Frontier.root(whole.game, like)
+    while len(frontier.states):
+        frontier = search.play(frontier, mixture)
+    return mixture.strategy()
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier(Generic[State]):
+    """Where search goes on from, and how likely each hand comes there."""
+
+    states: BeliefStates[State]
+    weight: Tensor
+    """``[2, n, H]`` own reach of each hand, times the share of the play-throughs."""
+    first: bool = False
+    """Whether it is where the game starts: play-throughs part there."""
+
+    @classmethod
+    def root(cls, game: Game[State], like: Tensor) -> "Frontier[State]":
+        """Where the game starts."""
+        states = BeliefStates.root(game, like)
+        # a deal has one iteration
+        return cls(states, torch.ones_like(states.beliefs), first=game.actor(game.root()) != CHANCE)
+
+
+class Mixture(Generic[State]):
+    """What is played on some trees by several play-throughs together.
+
+    Args:
+        trees: the trees.
+    """
+
+    def __init__(self, trees: PublicTrees[State]) -> None:
+        self.trees = trees
+        self._played = torch.zeros(trees.forest.edge_shape, dtype=torch.float64)
+        """Σ weight · own reach · strategy."""
+        self._unweighted = torch.zeros_like(self._played)
+
+    def add(self, part: Part[State], weight: Tensor) -> None:
+        """Adds what the subgames' average strategies play.
+
+        Args:
+            part: the subgames.
+            weight: ``[2, n, H]`` of each hand at their roots.
+        """
+        search, nodes = part.forest, part.forest.decisions
+        states = [search.trees[t].decisions.states[i] for t, i in zip(nodes.tree, nodes.node, strict=True)]
+        there = torch.tensor([self.trees.index[state] for state in states], dtype=torch.int64)
+        own = search.edge_rows(search.reach(part.average)) * weight[search.actor, nodes.subgame]
+        self._played[: search.width].index_add_(1, there, own.double().cpu())
+        self._unweighted[: search.width].index_add_(1, there, part.average.double().cpu())
+
+    def strategy(self) -> Tensor:
+        """``[A, D, H]``."""
+        mixture = torch.where(self._played.sum(0) > 0, self._played, self._unweighted)
+        return divide(mixture, mixture.sum(0), uniform_strategy(self.trees.forest))
+
+
+@dataclass(frozen=True, slots=True)
+class Searching(Generic[State]):
+    """Plays by search, see :func:`search_policy`."""
+
+    resolving: Resolving[State]
+    play_throughs: int
+    generator: torch.Generator
+
+    def play(self, frontier: Frontier[State], mixture: Mixture[State]) -> Frontier[State]:
+        """Plays the subgames that start at a frontier, and gives the next one."""
+        draws = max(self.play_throughs, 1) if frontier.first else 1
+        iterations, rule = self.resolving.iterations, self.resolving.solver.rule
         # as many draws as there are iterations are one of each
-        fractions = _spread(frontier.states, draws if draws < iterations else 1, generator)
-        reached: list[tuple[BeliefStates, Tensor]] = []
-        for part in resolving.parts(frontier):
-            here = shared = weight[:, part.place]
-            if play_throughs and len(part.forest.leaves):
+        fractions = _spread(frontier.states.states, draws if draws < iterations else 1, self.generator)
+        reached = [(BeliefStates.none(self.resolving.subgames.game, frontier.weight), frontier.weight[:, :0])]
+        for part in self.resolving.parts(frontier.states):
+            here = shared = frontier.weight[:, part.place]
+            if self.play_throughs and len(part.forest.leaves):
                 chosen = None if draws >= part.iterations else fractions[part.place]
                 subgame, iteration, share = _choose_iterations(
-                    solver.rule, part.iterations, part.forest.num_subgames, chosen
+                    rule, part.iterations, part.forest.num_subgames, chosen
                 )
                 play = part.play_iterations(subgame, iteration)
                 shared = here[:, subgame] * share.to(here)[:, None]
             else:
                 play = part.play_average()
-            _add_play(whole, part, here, played, unweighted)
+            mixture.add(part, here)
             if len(part.forest.leaves):
                 reached.append(_reach_leaves(play, shared))
-        if not any(len(at) for at, _ in reached):
-            break
-        frontier = BeliefStates.join([at for at, _ in reached])
-        weight, draws = torch.cat([own for _, own in reached], 1), 1
-    mixture = torch.where(played.sum(0) > 0, played, unweighted)
-    return divide(mixture, mixture.sum(0), uniform_strategy(forest))
+        states = BeliefStates.join([at for at, _ in reached])
+        return Frontier(states, torch.cat([own for _, own in reached], 1))
 
 
 def _spread(states: Sequence[State], draws: int, generator: torch.Generator) -> Tensor:
@@ -240,13 +316,3 @@ def _reach_leaves(play: Play, weight: Tensor) -> tuple[BeliefStates, Tensor]:
     own = play.forest.reach(play.strategy)[leaves.row] * weight[:, leaves.subgame]
     reached = (own > 0).any(2).any(0).nonzero()[:, 0].cpu()
     return play.belief_states(leaves.select(reached)), own[:, reached.to(own.device)]
-
-
-def _add_play(whole: WholeGame, part: Part, weight: Tensor, played: Tensor, unweighted: Tensor) -> None:
-    """Adds what the subgames' average strategies play to the whole game's policy."""
-    search, nodes = part.forest, part.forest.decisions
-    states = [search.trees[t].decisions.states[i] for t, i in zip(nodes.tree, nodes.node, strict=True)]
-    there = torch.tensor([whole.index[state] for state in states], dtype=torch.int64)
-    own = search.edge_rows(search.reach(part.average)) * weight[search.actor, nodes.subgame]
-    played[: search.width].index_add_(1, there, own.double().cpu())
-    unweighted[: search.width].index_add_(1, there, part.average.double().cpu())

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from pokerlab.agents.registry import FORMER_NAMES, WAYS_TO_PLAY
+from pokerlab.agents.registry import FORMER_NAMES
 from pokerlab.games.base import Game
 from pokerlab.search.resolving import SEARCH_ITERATION
 
@@ -23,21 +23,27 @@ def read_evaluation(path: Path) -> dict[str, Any]:
     return {FORMER_NAMES.get(key, str(key)): value for key, value in found.items()}
 
 
-def exploitability_table(results: dict[str, Any]) -> Table:
+def exploitability_table(results: dict[str, Any], big_blind: float) -> Table:
     """One row for each way to play that was measured."""
-    title = (
-        f"{results['run']} ({results['checkpoint']}, iteration {results['iteration']}): {results['game']}, "
-        "chips; exploitability is NashConv/2"
-    )
+    about = results["game"]
+    if "run" in results:
+        about = f"{results['run']} ({results['checkpoint']}, iteration {results['iteration']}): {about}"
+    title = f"{about}, chips; exploitability is NashConv/2"
     if (searched := results.get(SEARCH_ITERATION)) is not None:
         title += f"\nsearch: {searched['iterations']:,} iterations a subgame, "
         title += f"{searched['play_throughs']:,} play-throughs"
-    columns = ("way to play", "exploitability", "NashConv", "game value", "seconds")
+    columns = ("way to play", "exploitability", "mbb a hand", "NashConv", "game value", "seconds")
     table = Table(*columns, title=title)
-    for way in WAYS_TO_PLAY:
-        if (found := results.get(way)) is not None:
-            numbers = (f"{found[key]:.5f}" for key in ("exploitability", "nash_conv", "game_value"))
-            table.add_row(way, *numbers, f"{found['seconds']:.1f}")
+    for way, found in results.items():
+        if isinstance(found, dict) and "nash_conv" in found:
+            exploitability, *others = (
+                f"{found[key]:.5f}" for key in ("exploitability", "nash_conv", "game_value")
+            )
+            mbb = f"{1000 * found['exploitability'] / big_blind:.2f}"
+            table.add_row(way, exploitability, mbb, *others, f"{found['seconds']:.1f}")
+            if not found.get("complete", True):
+                done = f"{found['deals_done']:,} of {found['deals']:,} deals"
+                table.caption = f"{way}: an estimate from {done}, which tends to be too high"
     return table
 
 

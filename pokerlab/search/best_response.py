@@ -66,6 +66,26 @@ def root_values(forest: Forest, strategy: Tensor, belief: Tensor) -> tuple[Tenso
     return value, best
 
 
+def root_values_above(
+    forest: Forest, strategy: Tensor, belief: Tensor, below: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """The same, of depth-limited subgames: given the counterfactual values of their leaves.
+
+    Args:
+        forest: the subgames.
+        strategy: ``[A, D, H]``.
+        belief: ``[2, B, H]`` at the subgames' roots.
+        below: ``[2, L, H]`` what is returned, chance included, at the leaves.
+    """
+    ends = _terminal_values(forest, forest.reach(strategy), belief)
+    rows = forest.leaves.row.flatten()
+    value, best = (
+        _back_up(forest, strategy, ends.index_add(0, rows, values.flatten(0, -2)), best=best)
+        for best, values in zip((False, True), below, strict=True)
+    )
+    return value, best
+
+
 def check_complete(forest: Forest) -> None:
     """Raises ValueError if the forest has depth-limit leaves."""
     if len(forest.leaves):
