@@ -93,7 +93,8 @@ def evaluate(config: EvaluateConfig) -> None:
     if config.match.against is None:
         torch.set_num_threads(config.threads)
         found, show = _exploitability(config, run, outputs["export"])
-        before = {key: value for key, value in before.items() if key not in WAYS_TO_PLAY}
+        if config.agent is None:
+            before = {key: value for key, value in before.items() if key not in WAYS_TO_PLAY}
     else:
         if outputs["export"]:
             raise UserError("export= writes what exploitability is measured of: leave out match.against")
