@@ -15,6 +15,7 @@ Steps 1 to 4 stand in :mod:`pokerlab.selfplay.trajectories`, for many trajectori
 same search is run at every PBS that the game comes to (section 6), or the policy network plays alone.
 """
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -205,6 +206,23 @@ class ReBeLActor:
             networks, n, place.generator(), like, stored, self.report, place.iteration
         )
         return {VALUES: played.values, POLICIES: played.policies, **played.starts}
+
+    def count_without_networks(self, n: int, iteration: int) -> int:
+        """Those that start on the last street, where networks are asked once, about the deal."""
+        return self.selfplay.starts.count_on_last(n, iteration)
+
+    def without_networks(self) -> "ReBeLActor":
+        """Plays those."""
+        return self._only(on_last=True)
+
+    def with_networks(self) -> "ReBeLActor":
+        """Plays the others."""
+        return self._only(on_last=False)
+
+    def _only(self, *, on_last: bool) -> "ReBeLActor":
+        selfplay = copy.copy(self.selfplay)
+        selfplay.starts = selfplay.starts.only(on_last=on_last)
+        return ReBeLActor(selfplay)
 
 
 class ReBeLModule(Learner):

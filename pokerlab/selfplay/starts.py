@@ -5,6 +5,7 @@ that start there start from belief states that are drawn at random, or from *sto
 self-play came to.
 """
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isclose
@@ -81,6 +82,7 @@ class Starts(Generic[State]):
         self.game, self.stored = game, stored
         self.shares = {names.index(name): share for name, share in shares.items() if share}
         """By number of the street, from the root's, which is 0."""
+        self._last, self._on_last = len(names) - 1, cast(bool | None, None)
         self._stages = [({names.index(name): 1.0}, number) for name, number in bottom_up.items()]
         self.names = {
             street: f"{names[street]}_starts"
@@ -95,11 +97,26 @@ class Starts(Generic[State]):
 
     def shares_at(self, iteration: int) -> dict[int, float]:
         """The shares of an iteration, counted from 0."""
-        for shares, number in self._stages:
+        shares = self.shares
+        for of_stage, number in self._stages:
             if iteration < number:
-                return shares
+                shares = of_stage
+                break
             iteration -= number
-        return self.shares
+        if self._on_last is None:
+            return shares
+        return {street: share for street, share in shares.items() if (street == self._last) == self._on_last}
+
+    def only(self, *, on_last: bool) -> "Starts[State]":
+        """The same for trajectories that start on the last street, or for all others."""
+        some = copy.copy(self)
+        some._on_last = on_last
+        return some
+
+    def count_on_last(self, trajectories: int, iteration: int) -> int:
+        """How many of an iteration's trajectories start on the last street, if that is not the root's."""
+        share = self.shares_at(iteration).get(self._last, 0.0) if self._last else 0.0
+        return round(trajectories * share)
 
     def largest_share(self, street: int) -> float:
         """Of any iteration."""

@@ -14,10 +14,14 @@ def price_per_hour(launcher: LocalLauncher | ModalLauncher) -> float | None:
 
 
 def idle_gpu(config: RunConfig) -> list[str]:
-    """Says if a GPU would wait for the CPU."""
+    """Says if a GPU that is paid for would wait, or workers beside one would."""
     on_gpu, launcher = config.trainer.accelerator == "cuda", config.launcher
-    if on_gpu and config.workers:
-        return [f"workers={config.workers} search on CPU cores while the GPU waits: workers=0 has it search"]
+    starts = {**(config.selfplay.starts or {}), **(config.selfplay.bottom_up or {})}
+    if on_gpu and config.workers and not any(share for name, share in starts.items() if name != "root"):
+        return [
+            f"workers={config.workers} have nothing to play: beside a GPU, which plays the rest, they play "
+            "what starts on the last street (selfplay.starts)"
+        ]
     if not on_gpu and isinstance(launcher, ModalLauncher):
         return [f"trainer.accelerator=cpu leaves the {launcher.gpu} idle that is paid for: add trainer=gpu"]
     return []

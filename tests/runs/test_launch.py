@@ -112,7 +112,8 @@ def test_phase1_is_deployed_and_spawned(server: FakeModal, here: Path) -> None:
     [
         (
             ["trainer=gpu", "workers=2"],
-            "workers=2 search on CPU cores while the GPU waits: workers=0 has it search",
+            "workers=2 have nothing to play: beside a GPU, which plays the rest, they play what starts "
+            "on the last street (selfplay.starts)",
         ),
         (["workers=0"], "trainer.accelerator=cpu leaves the A10 idle that is paid for: add trainer=gpu"),
     ],

@@ -15,6 +15,7 @@ from torch import Tensor
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.learning.networks import ValueNetwork
 from pokerlab.search.solver import Solver
+from pokerlab.selfplay.actors.base import Report
 from pokerlab.selfplay.actors.processes import Processes, Share
 from pokerlab.selfplay.place import Place
 from pokerlab.selfplay.trajectories import SelfPlay
@@ -62,6 +63,32 @@ class Stuck(Play):
             (self.folder / str(os.getpid())).touch()
             time.sleep(600)
         return super().generate(networks, n, place)
+
+
+class Waiting(Play):
+    """Plays for ten seconds, and says so all the time."""
+
+    report: Report | None = None
+
+    def generate(self, networks: Any, n: int, place: Place) -> Share:
+        for hundredth in range(1000):
+            time.sleep(0.01)
+            assert self.report is not None
+            self.report(hundredth / 1000)
+        return super().generate(networks, n, place)
+
+
+class Halves(Stuck):
+    """Half of the trajectories need no networks, and these are stuck."""
+
+    def count_without_networks(self, n: int, iteration: int) -> int:
+        return n // 2
+
+    def without_networks(self) -> Stuck:
+        return Stuck(self.folder)
+
+    def with_networks(self) -> Play:
+        return Waiting()
 
 
 class UnsendableError(Exception):

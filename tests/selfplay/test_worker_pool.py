@@ -17,9 +17,13 @@ from typing import Any
 
 import pytest
 import torch
-from players import Failing, Play, Stuck, UnsendableError, network, pids, threads
+from players import Failing, Halves, Play, Stuck, UnsendableError, network, pids, threads
 
-from pokerlab.learning.networks import ValueNetwork
+from pokerlab.algorithms.rebel import ReBeL
+from pokerlab.games.holdem import Holdem
+from pokerlab.learning.networks import PolicyNetwork, ValueNetwork
+from pokerlab.search.solver import Solver
+from pokerlab.selfplay.actors.base import Divisible
 from pokerlab.selfplay.actors.processes import Processes, Share, WorkerDiedError
 from pokerlab.selfplay.examples import concatenate
 from pokerlab.selfplay.place import Place, random_stream
@@ -259,6 +263,86 @@ def test_an_interrupted_iteration_ends_at_once_and_none_of_it_reaches_the_next(t
     assert same(pool.generate(network(1), 2, Place(0, 2)), by_hand(network(1), [1, 1], 0, 2))
     pool.close()
     pool.close()
+
+
+STREETS = Holdem(
+    "small", ranks=3, suits=3, stack=30, blinds=(1, 2), bets=[[1]], deals=(0, 2, 1), jitter=0.2, most_deals=4
+)
+
+
+def on_streets(**starts: float) -> ReBeL:
+    return ReBeL(
+        STREETS,
+        solver=Solver(),
+        value_network=partial(ValueNetwork, hidden=8, layers=1),
+        policy_network=partial(PolicyNetwork, hidden=8, layers=1),
+        iterations=1,
+        seed=0,
+        search_iterations=3,
+        starts=starts,
+        stored=0.5,
+        value_capacity=1,
+        policy_capacity=1,
+    )
+
+
+@pytest.fixture
+def on_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pokerlab.selfplay.actors.processes.is_on_gpu", lambda networks: True)
+
+
+@pytest.mark.usefixtures("on_gpu")
+def test_beside_a_gpu_workers_play_what_starts_on_the_last_street() -> None:
+    """And this process the rest; all of them from what is stored."""
+    algorithm, place = on_streets(root=0.5, flop=0.25, turn=0.25), Place(5, 2)
+    actor, networks = algorithm.actor(), algorithm.module().networks
+    assert isinstance(actor, Divisible)
+    first = actor.generate(networks, 200, Place(5, 1), {})
+    stored: dict[str, Any] = {name: first[name] for name in ("flop_starts", "turn_starts")}
+    assert min(map(len, stored.values())) > 2
+    pool = Processes(actor, workers=2)
+    found = pool.generate(networks, 21, place, stored)
+    assert len(pids(pool)) == 2
+    pool.close()
+    last: Any = actor.without_networks()
+    others: Any = actor.with_networks()
+    halves = [{name: of.select(slice(worker, None, 2)) for name, of in stored.items()} for worker in (0, 1)]
+    parts = [last.generate(networks, n, Place(5, 2, worker=w), halves[w]) for w, n in enumerate((3, 2))]
+    parts.append(others.generate(networks, 16, Place(5, 2, worker=2), stored))
+    assert same(found, {name: concatenate([part[name] for part in parts]) for name in parts[0]})
+    streets = [set(part["values"].features[:, 7:10].argmax(1).tolist()) for part in parts]
+    assert streets == [{1, 2}, {1, 2}, {0, 1, 2}]  # the deal to the last street, and the street
+
+
+@pytest.mark.usefixtures("on_gpu")
+@pytest.mark.parametrize("starts", [{"root": 0.5, "flop": 0.5}, {"root": 1.0}])
+def test_a_gpu_plays_everything_where_nothing_starts_on_the_last_street(starts: dict[str, float]) -> None:
+    algorithm = on_streets(**starts)
+    networks, pool = algorithm.module().networks, Processes(algorithm.actor(), workers=2)
+    expected = algorithm.actor().generate(networks, 9, Place(5, 2))
+    assert same(pool.generate(networks, 9, Place(5, 2)), expected)
+    assert not pids(pool)
+
+
+@pytest.mark.usefixtures("on_gpu")
+def test_a_worker_that_dies_while_the_trainer_plays_is_named_at_once(tmp_path: Path) -> None:
+    pool = Processes(Halves(tmp_path), workers=1)
+    told: list[float] = []
+    pool.report = told.append
+
+    def kill() -> None:
+        os.kill(pids(pool)[0], signal.SIGKILL)
+
+    message = (
+        r"^self-play worker 0 \(pid \d+\) died in iteration 7: killed by SIGKILL, out of memory perhaps$"
+    )
+    started = time.monotonic()
+    with once(lambda: list(tmp_path.iterdir()), kill), pytest.raises(WorkerDiedError, match=message):
+        pool.generate(network(0), 8, Place(0, 7))
+    assert time.monotonic() - started < 9
+    assert told
+    assert told == sorted(told)
+    assert not pids(pool)
 
 
 def test_a_pool_leaves_nothing_behind() -> None:

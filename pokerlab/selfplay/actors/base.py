@@ -30,6 +30,23 @@ class Actor(Protocol):
 
 
 @runtime_checkable
+class Divisible(Protocol):
+    """An actor some of whose trajectories hardly need networks, so that any core plays them as well."""
+
+    def count_without_networks(self, n: int, iteration: int) -> int:
+        """How many of the ``n`` trajectories of an iteration hardly need networks."""
+        ...
+
+    def without_networks(self) -> Actor:
+        """Plays only such ones."""
+        ...
+
+    def with_networks(self) -> Actor:
+        """Plays only others."""
+        ...
+
+
+@runtime_checkable
 class Reporter(Protocol):
     """An actor, or actors, that tell how far they are."""
 

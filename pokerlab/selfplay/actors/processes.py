@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pokerlab.selfplay.actors.base import Actor, Report, Reporter
+from pokerlab.selfplay.actors.base import Actor, Divisible, Report, Reporter
 from pokerlab.selfplay.actors.here import Here
 from pokerlab.selfplay.examples import Examples, concatenate
 from pokerlab.selfplay.place import Place
@@ -37,13 +37,16 @@ class WorkerDiedError(RuntimeError):
 class Processes:
     """Has an actor play in processes of this machine, with the newest weights.
 
+    Where networks are on a GPU, this process plays there what needs them, and the others play meanwhile what
+    does not (:class:`~pokerlab.selfplay.actors.base.Divisible`).
+
     Processes start at the first iteration that needs them, and again after one that failed or was
     interrupted, which ends them all: so no answer can be taken for that of a later iteration.
 
     Args:
         actor: the algorithm's.
         workers: number of processes, which play on the CPU; 0: this process plays, on the networks'
-            device. The result depends on the seed and this number.
+            device. The result depends on the seed, on this number, and on whether networks are on a GPU.
     """
 
     def __init__(self, actor: Actor, workers: int) -> None:
@@ -61,25 +64,52 @@ class Processes:
             WorkerDiedError: a process was killed, or ran out of memory.
             Exception: what a worker raised, with the worker's traceback as a note.
         """
-        if not self.workers:
-            here = Here(self.actor)
-            here.report = self.report
-            return here.generate(networks, n, place, *stored)
-        shares = [len(share) for share in np.array_split(np.arange(n), self.workers)]
+        theirs = self._count_for_workers(networks, n, place.iteration)
+        if not theirs:
+            return self._play(self.actor, self.report, networks, n, place, stored)
         try:
             if not self._running:
                 self._start(networks)
-            # nobody reads these now: workers compute only while this process waits for their answers
+            # nobody reads these now: workers compute only until this process has their answers
             self._shared.load_state_dict(networks.state_dict())
-            answers = self._ask(shares, place, stored)
+            answers = _Answers(self._running, theirs, n - theirs, place.iteration, self.report)
+            self._send(answers.shares, place, stored)
+            if rest := n - theirs:
+                assert isinstance(self.actor, Divisible)
+                here = replace(place, worker=self.workers)
+                own = self._play(self.actor.with_networks(), answers.watch, networks, rest, here, stored)
+                answers.found[self.workers] = own
+            parts = answers.collect()
         except BaseException:  # above all KeyboardInterrupt
             self.close()
             raise
-        return {name: concatenate([answer[name] for answer in answers]) for name in answers[0]}
+        return {name: concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _count_for_workers(self, networks: nn.Module, n: int, iteration: int) -> int:
+        """How many trajectories the workers play."""
+        if not self.workers or not is_on_gpu(networks):
+            return n if self.workers else 0
+        return self.actor.count_without_networks(n, iteration) if isinstance(self.actor, Divisible) else 0
+
+    @staticmethod
+    def _play(
+        actor: Actor,
+        report: Report | None,
+        networks: nn.Module,
+        n: int,
+        place: Place,
+        stored: tuple[Mapping[str, Examples], ...],
+    ) -> Share:
+        """In this process."""
+        here = Here(actor)
+        here.report = report
+        return here.generate(networks, n, place, *stored)
 
     def _start(self, networks: nn.Module) -> None:
         self._shared = copy.deepcopy(networks).cpu().share_memory()
-        setup = pickle.dumps((self.actor, self._shared))
+        divided = is_on_gpu(networks) and isinstance(self.actor, Divisible)
+        actor = self.actor.without_networks() if divided else self.actor  # type: ignore[attr-defined]
+        setup = pickle.dumps((actor, self._shared))
         # Shared as well, for what a process is started with goes through a pipe. Were it more than that
         # holds, start() would wait until the process has read it: for seconds, or for ever if it was killed.
         shared_setup = torch.frombuffer(bytearray(setup), dtype=torch.uint8).share_memory_()
@@ -93,10 +123,8 @@ class Processes:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-    def _ask(
-        self, shares: list[int], place: Place, stored: tuple[Mapping[str, Examples], ...]
-    ) -> list[Share]:
-        """Every worker's answer, where its share is not empty."""
+    def _send(self, shares: list[int], place: Place, stored: tuple[Mapping[str, Examples], ...]) -> None:
+        """Tells every worker whose share is not empty."""
         for worker in self._running:
             if not worker.process.is_alive():
                 raise worker.death_error(f"before iteration {place.iteration}")
@@ -106,19 +134,6 @@ class Processes:
                 parts = [{name: each.select(every) for name, each in of.items()} for of in stored]
                 with contextlib.suppress(ConnectionError):  # it has just died, as is about to be seen
                     worker.pipe.send((share, replace(place, worker=worker.number), parts))
-        answers: dict[int, Share] = {}
-        done = np.zeros(self.workers)
-        while len(answers) < np.count_nonzero(shares):
-            ready = wait([worker.pipe for worker in self._running])
-            for worker in self._running:
-                if worker.pipe in ready:
-                    answer = worker.answer(place.iteration)
-                    if not isinstance(answer, float):
-                        answers[worker.number], answer = answer, 1.0
-                    done[worker.number] = answer
-                    if self.report is not None:
-                        self.report(float(np.average(done, weights=shares)))
-        return [answers[number] for number in sorted(answers)]
 
     def close(self) -> None:
         """Ends the processes, whatever they are doing.
@@ -130,6 +145,54 @@ class Processes:
         while self._running:
             self._running.pop().process.join()
         self._shared = None
+
+
+def is_on_gpu(networks: nn.Module) -> bool:
+    """Whether networks are not in the host's memory."""
+    return any(parameter.device.type != "cpu" for parameter in networks.parameters())
+
+
+class _Answers:
+    """What workers answer in an iteration, and how far they are.
+
+    Args:
+        running: all workers.
+        theirs: trajectories that they play together.
+        own: that this process plays meanwhile.
+        iteration: of the run.
+        report: is told how far all are.
+    """
+
+    def __init__(
+        self, running: list["_Worker"], theirs: int, own: int, iteration: int, report: Report | None
+    ) -> None:
+        self.shares = [len(share) for share in np.array_split(np.arange(theirs), len(running))]
+        """Trajectories of each worker."""
+        self.found: dict[int, Share] = {}
+        """By the number of the worker; this process's own comes after theirs."""
+        self._running, self._iteration, self._report = running, iteration, report
+        self._done, self._weights = np.zeros(len(running) + 1), [*self.shares, own]
+
+    def collect(self) -> list[Share]:
+        """Waits for all answers."""
+        while len(self.found) < np.count_nonzero(self._weights):
+            self._receive(wait([worker.pipe for worker in self._running]))
+        return [self.found[number] for number in sorted(self.found)]
+
+    def watch(self, done: float) -> None:
+        """Takes what has come while this process plays, which is told here how far it is."""
+        self._done[-1] = done
+        self._receive(wait([worker.pipe for worker in self._running], 0))
+
+    def _receive(self, ready: Sequence[Any]) -> None:
+        for worker in self._running:
+            if worker.pipe in ready:
+                answer = worker.answer(self._iteration)
+                if not isinstance(answer, float):
+                    self.found[worker.number], answer = answer, 1.0
+                self._done[worker.number] = answer
+        if self._report is not None:
+            self._report(float(np.average(self._done, weights=self._weights)))
 
 
 class _Worker:
