@@ -9,7 +9,7 @@ then have the mean of their values (:class:`~pokerlab.games.parts.Symmetry`). Th
 suits are alike, which is checked at some deals; others are measured at all deals.
 
 Stopped before the end, what is done is an estimate from some deals in random order, neither a lower nor an
-upper bound. Best responses that choose by fewer deals fit these too well: it tends to be too high.
+upper bound. Best responses that know few deals fit these too well: it is too high, far too high at first.
 """
 
 from collections.abc import Iterator, Sequence

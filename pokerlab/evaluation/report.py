@@ -43,7 +43,7 @@ def exploitability_table(results: dict[str, Any], big_blind: float) -> Table:
             table.add_row(way, exploitability, mbb, *others, f"{found['seconds']:.1f}")
             if not found.get("complete", True):
                 done = f"{found['deals_done']:,} of {found['deals']:,} deals"
-                table.caption = f"{way}: an estimate from {done}, which tends to be too high"
+                table.caption = f"{way}: an estimate from {done}, too high the fewer there are"
     return table
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyspiel
 import pytest
 import torch
-from runs.harness import command, refusal
+from runs.harness import command, refusal, trained
 from torch import Tensor
 
 import pokerlab
@@ -276,6 +276,23 @@ def test_an_agent_of_ones_own_is_measured_by_the_command(mine: Path) -> None:
     )
     assert strength.nash_conv == found["nash_conv"]
     assert counted == list(range(1, found["deals"] + 1))
+
+
+def test_a_run_is_measured_deal_by_deal(tmp_path: Path) -> None:
+    small = ("experiment=fhp", "profile=tiny", "workers=0", "game.ranks=5")
+    trained(*small, "run", cwd=tmp_path)
+    for number, way in enumerate(("search_average", "search_iteration", "policy_net"), start=1):
+        ended = command("evaluate", "run=run", f"agent={way}", cwd=tmp_path, plots=False)
+        assert (ended.code, ended.err) == (0, "")
+        results = json.loads((tmp_path / "outputs/run/evaluation.json").read_text())
+        found = [name for name in results if isinstance(results[name], dict)]
+        assert len(found) == number  # what was measured before is kept
+        assert results[way]["complete"]
+        assert results[way]["mbb"] > 0
+    assert results["search_iteration"]["play_throughs"] == 2
+    assert results["policy_net"]["iterations"] is None
+    message = refusal("evaluate", "run=run", "agent=search", cwd=tmp_path)
+    assert message == "agent: 'search' is now called search_iteration"
 
 
 def test_ctrl_c_leaves_an_estimate(mine: Path) -> None:
