@@ -6,6 +6,7 @@ from importlib import import_module
 
 from pokerlab.agents.base import Agent
 from pokerlab.agents.baselines import AlwaysCall, AlwaysFold, EquityPlayer, Uniform
+from pokerlab.agents.donksolver import DonkSolver
 from pokerlab.agents.tabular import equilibrium
 from pokerlab.errors import near
 from pokerlab.games.base import Game
@@ -27,16 +28,22 @@ AGENTS: dict[str, Callable[[Game], Agent]] = {
 """What makes each from a game."""
 
 
+AGENTS_OF_FILES: dict[str, Callable[[Game, str], Agent]] = {"donksolver": DonkSolver}
+"""What makes each from a game and a file: ``NAME:PATH``."""
+
+
 def is_agent_name(name: str) -> bool:
-    """Whether :func:`make_agent` is meant: a name in :data:`AGENTS`, or ``module:Class``."""
-    return name in AGENTS or bool(re.fullmatch(r"[^\W\d]\w*(\.\w+)*:[^\W\d]\w*", name))
+    """Whether :func:`make_agent` is meant: a name in :data:`AGENTS`, ``NAME:PATH`` or ``module:Class``."""
+    named = name in AGENTS or name.partition(":")[0] in AGENTS_OF_FILES
+    return named or bool(re.fullmatch(r"[^\W\d]\w*(\.\w+)*:[^\W\d]\w*", name))
 
 
 def make_agent(name: str, game: Game) -> Agent:
     """An agent of a game.
 
     Args:
-        name: one of :data:`AGENTS`, or ``module:Class``, whose class is given the game.
+        name: one of :data:`AGENTS`, ``donksolver:PATH`` with the path of a bundle, or ``module:Class``, whose
+            class is given the game.
         game: the rules.
 
     Raises:
@@ -47,6 +54,8 @@ def make_agent(name: str, game: Game) -> Agent:
     if not is_agent_name(name):
         raise ValueError(f"unknown agent {name!r}{near(name, list(AGENTS))}")
     module, _, attribute = name.partition(":")
+    if module in AGENTS_OF_FILES:
+        return AGENTS_OF_FILES[module](game, attribute)
     try:
         agent_class = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:

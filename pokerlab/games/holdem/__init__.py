@@ -29,6 +29,8 @@ class Holdem(HoldemStreets, HoldemHandInputs, HoldemSymmetry, HoldemStarts, Hold
         pot: chips in the root's pot, half from each; 0, before the flop, with the blinds to be posted.
         stack: chips that each player has at the root, before blinds.
         blinds: small and big; the big blind is the least bet.
+        small_blind: the player who posts it and acts first before the flop: 1, who acts last after it, or 0,
+            as in games of more than two.
         bets: sizes as fractions of the pot after calling: a list for the first bet of a street, one for the
             first raise, …; the last for all that follow. Or such lists street by street, the last for all
             that follow. Going all-in is always one more.

@@ -38,6 +38,8 @@ def read_root(
     pot: float,
     stack: float,
     blinds: Sequence[float],
+    *,
+    small_blind: int,
 ) -> tuple[HoldemState, float]:
     """The root and the big blind."""
     if not isinstance(board or "", str):
@@ -60,7 +62,8 @@ def read_root(
         raise ValueError(f"pot must be above 0 where the game starts with a board, got {pot}")
     if not stack > big * before:
         raise ValueError(f"stack must be more than the big blind and than 0, got {stack}")
-    committed = (big * before, small * before)
+    posted = (big * before, small * before)
+    committed = posted if small_blind else posted[::-1]
     return HoldemState(cards, float(pot), float(stack), committed, ((),)), float(big)
 
 

@@ -48,12 +48,12 @@ class HoldemNames(HoldemRules):
         plain = self.fixed or (plain and all(of.offered.all() for street in self._bets for of in street))
         if self._root.board or self._root.pot or not plain or (self._beliefs != self._beliefs[0, 0]).any():
             return None
-        (big, small), stack = self._root.committed, self._root.stack
+        blinds, stack = self._root.committed, self._root.stack
         deals = np.diff(self.boards, prepend=0)
-        first = [2, *[1] * (len(deals) - 1)]
+        first = [1 + self._first(street) for street in range(len(deals))]
         parameters = {
             "betting": "limit" if self.fixed else "nolimit", "numPlayers": 2, "numRounds": len(deals),
-            "blind": f"{big:g} {small:g}",
+            "blind": f"{blinds[0]:g} {blinds[1]:g}",
             "firstPlayer": " ".join(map(str, first)), "numSuits": self.deck.suits,
             "numRanks": self.deck.ranks, "numHoleCards": 2, "numBoardCards": " ".join(map(str, deals)),
         }  # fmt: skip

@@ -49,6 +49,7 @@ class HoldemRules(Game[HoldemState]):
         pot: float = 0,
         stack: float = 20_000,
         blinds: Sequence[float] = (50, 100),
+        small_blind: int = BUTTON,
         bets: BetsByStreet = BETS,
         ip_bets: BetsByStreet | None = None,
         donk_bets: Sequence[float] | None = None,
@@ -70,7 +71,12 @@ class HoldemRules(Game[HoldemState]):
         self.boards = read_deals(deals, len(self.deck.cards))
         """How many cards are on the board on each street."""
         cards, self.complete = len(self.deck.cards), self.boards[-1]
-        self._root, self.big_blind = read_root(self.deck, self.boards, board, pot, stack, blinds)
+        if type(small_blind) is not int or small_blind not in (0, 1):
+            raise ValueError(f"small_blind must be the player who posts it, 0 or 1, got {small_blind!r}")
+        self._small_blind = small_blind
+        self._root, self.big_blind = read_root(
+            self.deck, self.boards, board, pot, stack, blinds, small_blind=small_blind
+        )
         if most_raises is not None and (type(most_raises) is not int or most_raises < 0):
             raise ValueError(f"most_raises must be null or an integer of at least 0, got {most_raises!r}")
         self._most_raises = UNLIMITED if most_raises is None else most_raises
@@ -203,12 +209,15 @@ class HoldemRules(Game[HoldemState]):
 
     def actor(self, state: HoldemState) -> int:
         if not self._betting_is_over(state):
-            first = BUTTON if self._street(state) == 0 else 1 - BUTTON
-            return (first + len(state.actions[-1])) % 2
+            return (self._first(self._street(state)) + len(state.actions[-1])) % 2
         streets_to_come = len(self.boards) - 1 - self._street(state)
         if state.is_folded or streets_to_come == 0 or state.is_all_in:
             return TERMINAL
         return CHANCE
+
+    def _first(self, street: int) -> int:
+        """Who acts first on a street."""
+        return self._small_blind if street == 0 else 1 - BUTTON
 
     def _betting(self, state: HoldemState) -> Betting:
         return Betting(
@@ -239,8 +248,7 @@ class HoldemRules(Game[HoldemState]):
             return False
         before = state.actions[-2]
         raises = [number for number, action in enumerate(before) if action >= SMALLEST_BET]
-        first = BUTTON if self._street(state) == 1 else 1 - BUTTON
-        return bool(raises) and (first + raises[-1]) % 2 == 1
+        return bool(raises) and (self._first(self._street(state) - 1) + raises[-1]) % 2 == BUTTON
 
     def actions(self, state: HoldemState) -> tuple[int, ...]:
         return tuple(self._options(state))

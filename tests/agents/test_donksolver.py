@@ -1,0 +1,117 @@
+"""The adapter of donksolver: what it is told of a line, and what its answers are taken for.
+
+A policy of its own takes minutes to make: a recorder stands in its place, with what version 0.1.0 answers.
+"""
+
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pokerlab.agents.base import Player
+from pokerlab.agents.registry import make_agent
+from pokerlab.games.betting import CALL, FOLD
+from pokerlab.games.holdem import Holdem
+
+GAME = Holdem("hunl", small_blind=0, bets=[[0.5, 1.0], [1.0]], most_raises=3)
+PREFLOP = ([0.1, 0.2, 0.3, 0.15, 0.25], [0, 1, 2, 2, 3], [0.0, 0.0, 0.5, 1.0, 99.5])
+"""Chances, kinds and fractions of the pot, as they are at the root."""
+
+
+class Recorder:
+    """Stands for ``donksolver.Bundle``: even hands are in bucket 0, odd ones in bucket 1."""
+
+    players = 2
+    status = 0
+
+    def __init__(self, path: str) -> None:
+        if path != "bundle.json":
+            raise OSError("no such file")
+        self.asked: dict[str, Any] = {}
+
+    def act(self, stacks: Any, blinds: Any, hole: Any, board: Any, histories: Any, u: Any) -> dict[str, Any]:
+        self.asked = {
+            "stacks": stacks, "blinds": blinds, "hole": hole, "board": board, "histories": histories
+        }  # fmt: skip
+        number = len(histories)
+        bucket = np.arange(number) % 2
+        return {
+            "status": np.full(number, self.status),
+            "cls": bucket * 0,
+            "node": bucket * 0,
+            "bucket": bucket,
+        }
+
+    def strategy(self, cls: int, node: int, bucket: int) -> Any:
+        return PREFLOP if bucket == 0 else ([1.0], [1], [0.0])
+
+
+@pytest.fixture(autouse=True)
+def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    package, cards = ModuleType("donksolver"), ModuleType("donksolver.cards")
+    package.Bundle = Recorder  # type: ignore[attr-defined]
+    cards.card_id = lambda card: "23456789TJQKA".index(card[0]) * 4 + "cdhs".index(card[1])  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "donksolver", package)
+    monkeypatch.setitem(sys.modules, "donksolver.cards", cards)
+
+
+def agent() -> Any:
+    return make_agent("donksolver:bundle.json", GAME)
+
+
+def test_answers_are_taken_for_the_nearest_actions() -> None:
+    strategy = agent().strategy()
+    assert list(strategy) == ["fold", "call", "raise 0.5", "raise 1", "all-in"]
+    first, second = (np.array([chances[hand] for chances in strategy.values()]) for hand in (0, 1))
+    assert first == pytest.approx([0.1, 0.2, 0.3, 0.15, 0.25])
+    assert second == pytest.approx([0, 1, 0, 0, 0])
+
+
+def test_it_is_told_of_bets_and_boards() -> None:
+    opponent = agent()
+    hand = int(GAME.deck.hand_of[0, 1])
+    player = Player(GAME, opponent, 1, hand)
+    raise_half = GAME.actions(GAME.root())[2]
+    player.observe(raise_half)
+    assert sum(player.distribution().values()) == pytest.approx(1)
+    seat_0_raised = opponent._bundle.asked
+    assert {tuple(map(tuple, history)) for history in seat_0_raised["histories"]} == {
+        ((0, False, 150 * 1024),)
+    }
+    assert seat_0_raised["stacks"][0].tolist() == [20_000 * 1024] * 2
+    assert seat_0_raised["blinds"][0].tolist() == [50 * 1024, 100 * 1024]
+    player.observe(CALL)
+    flop = player.state.deal((10, 20, 30))
+    player.observe(flop)
+    player.observe(CALL)
+    player.distribution()
+    asked = opponent._bundle.asked
+    assert asked["board"][0] == [10, 20, 30]  # our cards have the same numbers
+    assert asked["histories"][0] == [(0, False, 150 * 1024), (1, False, 100 * 1024), (0, False, 0)]
+    assert len(asked["hole"]) == 49 * 48 // 2
+    assert not {10, 20, 30} & set(asked["hole"].flatten().tolist())
+
+
+def test_where_it_has_no_answer_it_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Recorder, "status", 2)
+    strategy = agent().strategy("call")
+    assert all(strategy["check"] == GAME.possible_hands(GAME.root()))
+
+
+def test_what_it_cannot_play(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match=r"^donksolver cannot read other\.json: no such file$"):
+        make_agent("donksolver:other.json", GAME)
+    for game in (Holdem("hunl"), Holdem("river", board="Td9d6hQc2s", pot=200)):
+        with pytest.raises(ValueError, match=r"expected game=hunl game\.small_blind=0$"):
+            make_agent("donksolver:bundle.json", game)
+    monkeypatch.setitem(sys.modules, "donksolver", None)
+    with pytest.raises(
+        ValueError, match=r"^donksolver is not installed: pip install 'pokerlab\[donksolver\]'$"
+    ):
+        agent()
+
+
+def test_an_unaffordable_fold_is_a_check() -> None:
+    assert agent()._action(GAME.next_state(GAME.root(), CALL), FOLD, 0.0) == CALL
