@@ -19,6 +19,7 @@ from pokerlab.config.schema import RunConfig
 from pokerlab.games.base import Game
 from pokerlab.games.betting import CALL
 from pokerlab.games.holdem import Holdem, HoldemState
+from pokerlab.learning.kernel_network import KernelValueNetwork
 from pokerlab.learning.networks import ValueNetwork
 from pokerlab.search.forest import Forest
 from pokerlab.search.subgames import Subgames
@@ -69,6 +70,11 @@ class Setting:
         whole = {"hidden": 32, "layers": 2} if self.small else {"hidden": 1536, "layers": 6}
         sizes = whole | size
         return ValueNetwork(self.game, sizes["hidden"], sizes["layers"])
+
+    def kernel_network(self, **size: int) -> KernelValueNetwork:
+        """Phase 1's, with random weights."""
+        torch.manual_seed(self.seed)
+        return KernelValueNetwork(self.game, **({"hidden": 16 if self.small else 512} | size))
 
     def states(self, street: int, number: int) -> list[HoldemState]:
         """Where so many subgames of a street start when nobody bet before."""
@@ -127,7 +133,7 @@ _PICKING = ("index_select", "gather", "index.Tensor")
 """Operations that read as much of their source as they write."""
 _ADDING = ("index_add_", "scatter_add_")
 """Operations that read and write as much of their first argument as their source has."""
-_OVERWRITING = ("copy_", "zero_", "fill_", "index_copy_", "index_put_")
+_OVERWRITING = ("copy_", "zero_", "fill_", "index_copy_", "scatter_", "index_put_")
 """Operations that do not read what they change."""
 _NOTHING = ("empty", "new_empty", "detach", "_unsafe_view", "_reshape_alias")
 
@@ -156,7 +162,7 @@ class Traffic(TorchDispatchMode):
         made = sum(_size(leaf) for leaf in tree_leaves(result) if isinstance(leaf, Tensor))
         if name.startswith(_ADDING):
             self.bytes += sum(map(_size, given[1:])) + 2 * _size(given[-1])
-        elif name.startswith("index_copy_"):
+        elif name.startswith(("index_copy_", "scatter_.")):
             self.bytes += sum(map(_size, given[1:])) + _size(given[-1])
         elif name.startswith(_PICKING):
             self.bytes += sum(map(_size, given[1:])) + 2 * made

@@ -151,7 +151,7 @@ def measure_iteration(setting: Setting, network: ValueNetwork, street: int, row:
     row["set_up_s"] = time.perf_counter() - started
     row["states"] = sum(tree.num_states for tree in trees)
     row["leaves"] = len(forest.leaves)
-    row["padding"] = 1 - len(forest.terminals) / max(forest.payoffs.row[0].numel(), 1)
+    row["padding"] = 1 - len(forest.terminals) / max(len(forest.payoffs.subgame), 1)
     row["milliseconds"] = setting.milliseconds(cfr.run)
     counted = sum(solving_bytes(tree, forest.boards, forest.width, network.floats_per_leaf) for tree in trees)
     counted += payoff_bytes(game, trees, forest.boards)

@@ -1,6 +1,6 @@
 """What an iteration of a subgame launches, reads and writes on a GPU, counted without one.
 
-    python -m benchmarks.launches [--subgames 16] [--json launches.json]
+    python -m benchmarks.launches [--subgames 16] [--model kernel] [--json launches.json]
 
 The plain tensor path with phase 1's game and solver, whose operations a CUDA graph replays, on a pretended
 device (:mod:`benchmarks.pretended_cuda`). About a minute and a few GB on a CPU.
@@ -15,10 +15,12 @@ import torch
 from benchmarks.gpu_forests import STREETS, Setting, forest_of, random_beliefs
 from benchmarks.gpu_solves import start
 from benchmarks.measure import Arguments, Report, positive
-from benchmarks.pretended_cuda import CUDA, pretended_cuda
+from benchmarks.pretended_cuda import CUDA, MEMORY, pretended_cuda
+from pokerlab.search.leaves import values_of
+from pokerlab.search.subgames import payoff_bytes, solving_bytes
 
-QUERIES = 2
-"""Of the leaves in an iteration in which players update in turn."""
+PLAYERS = slice(0, 1), slice(1, 2)
+"""Whose leaf values are asked for in an iteration in which players update in turn."""
 COLUMNS = {
     "street": "street",
     "launches": "launches",
@@ -26,26 +28,47 @@ COLUMNS = {
     "waits": "waits for the host",
     "megabytes": "MB a subgame without the network",
     "network_megabytes": "MB a subgame of the network",
+    "peak_megabytes": "peak memory, MB a subgame",
+    "counted_megabytes": "counted, MB",
 }
 
 
-def count_iteration(setting: Setting, street: int, subgames: int, **network_size: int) -> dict[str, Any]:
-    """What the second iteration takes; ``network_size`` makes the leaf network another than phase 1's."""
+def count_iteration(
+    setting: Setting, street: int, subgames: int, model: str = "kernel", **network_size: int
+) -> dict[str, Any]:
+    """What the second iteration takes.
+
+    Args:
+        setting: the game.
+        street: where subgames start.
+        subgames: in the forest.
+        model: ``kernel``, as phase 1 uses it, or ``large``, an MLP.
+        network_size: of the leaf network, other than the model's.
+    """
     with pretended_cuda() as cuda:
+        make = setting.kernel_network if model == "kernel" else setting.network
+        network = make(**network_size).to(CUDA)
+        MEMORY.most = weights = MEMORY.taken
         forest = forest_of(setting.game, setting.states(street, subgames), CUDA, torch.float32)
-        network = setting.network(**network_size).to(CUDA)
         cfr = start(forest, random_beliefs(forest, setting.seed), network)
         cfr.run(1)  # what is made once is made
         cuda.restart()
         cfr.run(1)
         launches, moved, waits = cuda.operations, cuda.bytes, cuda.synchronisations
+        most = MEMORY.most - weights
         cuda.restart()
         if len(forest.leaves):
             values = network.at(forest.leaves.features, forest.leaves.possible)
             beliefs = torch.rand(2, len(forest.leaves), setting.game.num_hands, device=CUDA)
+            values_of(values, beliefs, PLAYERS[0])
             cuda.restart()
-            for _ in range(QUERIES):
-                values(beliefs)
+            for players in PLAYERS:
+                values_of(values, beliefs, players)
+        counted = sum(
+            solving_bytes(tree, forest.boards, forest.width, network.floats_per_leaf)
+            for tree in (forest.trees[i] for i in forest.tree_of)
+        )
+        counted += payoff_bytes(setting.game, forest.trees, forest.boards)
     return {
         "street": STREETS[street],
         "launches": launches,
@@ -53,6 +76,8 @@ def count_iteration(setting: Setting, street: int, subgames: int, **network_size
         "waits": waits,
         "megabytes": (moved - cuda.bytes) / subgames / 1e6,
         "network_megabytes": cuda.bytes / subgames / 1e6,
+        "peak_megabytes": most / subgames / 1e6,
+        "counted_megabytes": counted / subgames / 1e6,
     }
 
 
@@ -61,11 +86,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = Arguments("benchmarks.launches", __doc__, repeats=None)
     given = list(sys.argv[1:] if argv is None else argv)
     parser.add_argument("--subgames", type=positive, default=16, help="in a forest")
+    parser.add_argument("--model", choices=("kernel", "large"), default="kernel", help="leaf network")
     parser.add_argument("--small", action="store_true", help="a small game and small networks")
     options = parser.parse_args(given)
     setting = Setting(torch.device("cpu"), options.small, options.seed)
     report = Report(parser, given, seed=options.seed)
-    rows = [count_iteration(setting, street, options.subgames) for street in range(len(STREETS))]
+    rows = [
+        count_iteration(setting, street, options.subgames, options.model) for street in range(len(STREETS))
+    ]
     report.results["rows"] = rows
     report.table(f"an iteration of {options.subgames} subgames", COLUMNS, rows)
     report.finish(options.json)

@@ -4,6 +4,7 @@ What would fail or wait on a GPU is found on any machine, and what an iteration 
 there is known without one. Results are those of the CPU.
 """
 
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -32,6 +33,33 @@ WAITING = (
 """Operations whose result, or its shape, the host waits for."""
 
 
+class Memory:
+    """Bytes of the storages that tensors on the device keep."""
+
+    def __init__(self) -> None:
+        self.taken = self.most = 0
+        self._storages: dict[int, list[int]] = {}
+
+    def take(self, tensor: "CudaTensor") -> None:
+        """Counts a tensor's storage while it, or another one there, lives."""
+        storage = tensor.held.untyped_storage()
+        kept = self._storages.setdefault(storage.data_ptr(), [0, storage.nbytes()])
+        if not kept[0]:
+            self.taken += kept[1]
+            self.most = max(self.most, self.taken)
+        kept[0] += 1
+        weakref.finalize(tensor, self._release, storage.data_ptr()).atexit = False
+
+    def _release(self, address: int) -> None:
+        kept = self._storages[address]
+        kept[0] -= 1
+        if not kept[0]:
+            self.taken -= self._storages.pop(address)[1]
+
+
+MEMORY = Memory()
+
+
 class CudaTensor(Tensor):
     """Says that it is on ``cuda:0``; ``held`` is its data."""
 
@@ -49,6 +77,7 @@ class CudaTensor(Tensor):
             requires_grad=held.requires_grad,
         )
         made.held = held
+        MEMORY.take(made)
         return made
 
     @property

@@ -8,7 +8,8 @@ numbers: the product is as exact as float32's, and takes half the time.
 
 from collections.abc import Sequence
 from math import inf
-from typing import TypeAlias
+from typing import Any, TypeAlias
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -43,28 +44,28 @@ class CardMass:
     """
 
     def __init__(self, deck: Deck, weight: float, like: Tensor) -> None:
-        holds = np.pad(deck.holds.T * 1.0, ((0, 0), (0, 1)), constant_values=1)  # last, everything
+        # last, everything; with rounding also that times what counts as such
+        holds = np.pad(deck.holds.T * 1.0, ((0, 0), (0, 2)), constant_values=1)
+        holds[:, -1] *= weight * ROUNDINGS * torch.finfo(like.dtype).eps
         shared = np.pad(deck.holds * -1.0, ((0, 1), (0, 0)), constant_values=1)
-        self._holds, self._shared = (
+        self._with_rounding, self._shared = (
             torch.as_tensor(matrix, device=like.device).to(like.dtype) for matrix in (holds, shared)
         )
-        self._weight = weight
+        self._holds, self._weight = self._with_rounding[:, :-1], weight
 
     def sums(self, reach: Tensor) -> Tensor:
         """The same with its roundings."""
-        return self._with_total(reach)[0]
+        rows = reach.flatten(0, -2)
+        return self._meet(rows, rows @ self._holds).view_as(reach)
 
-    def _with_total(self, reach: Tensor) -> tuple[Tensor, Tensor]:
-        """``sums``, and the mass of all hands ``[..., 1]``."""
-        rows, weight = reach.flatten(0, -2), self._weight
-        of_card = rows @ self._holds
-        met = torch.addmm(rows, of_card, self._shared, beta=weight, alpha=weight)
-        return met.view_as(reach), of_card[:, -1:].view(*reach.shape[:-1], 1)
+    def _meet(self, rows: Tensor, of_card: Tensor) -> Tensor:
+        return torch.addmm(rows, of_card, self._shared, beta=self._weight, alpha=self._weight)
 
     def __call__(self, reach: Tensor) -> Tensor:
-        met, everything = self._with_total(reach)
-        rounding = self._weight * ROUNDINGS * torch.finfo(reach.dtype).eps
-        return met.masked_fill_(met < everything * rounding, 0)
+        rows = reach.flatten(0, -2)
+        of_card = rows @ self._with_rounding
+        met = self._meet(rows, of_card[:, :-1])
+        return met.masked_fill_(met < of_card[:, -1:], 0).view_as(reach)
 
 
 def is_half(deck: Deck, board: Sequence[int], complete: int, like: Tensor) -> bool:
@@ -78,6 +79,10 @@ def dense_bytes(deck: Deck, kind: int, board: Sequence[int], *, complete: int, l
     hands, number = deck.num_hands, like.element_size()
     of_matrix = 2 if is_half(deck, board, complete, like) else number
     return hands * number + (0 if kind == FOLDED else hands**2 * of_matrix)
+
+
+_WINS: WeakValueDictionary[tuple[Any, ...], Tensor] = WeakValueDictionary()
+"""Of operators that there are: a search and its leaf evaluator ask about the same boards."""
 
 
 class DensePayoffs:
@@ -110,8 +115,9 @@ class DensePayoffs:
         rows_of: dict[tuple[int, ...], list[int]] = {}
         for row in np.flatnonzero(~folded).tolist():
             rows_of.setdefault(boards[row], []).append(row)
-        kinds = sorted({(self._is_half(board), len(rows)) for board, rows in rows_of.items()})
-        self._products = [self._product(rows_of, *kind) for kind in kinds]
+        kinds = sorted({self._kind(board, len(rows)) for board, rows in rows_of.items()})
+        self._products = [self._product(rows_of, kind) for kind in kinds]
+        self._nothing = like.new_zeros(1)
 
     def _index(self, values: np.ndarray) -> Tensor:
         return torch.as_tensor(values, device=self._like.device)
@@ -119,27 +125,33 @@ class DensePayoffs:
     def _rows(self, rows: np.ndarray) -> Rows:
         """A slice, if they are evenly spaced: it is read and written where it is."""
         spaces = np.unique(np.diff(rows))
-        if len(rows) and len(spaces) <= 1:
+        if len(rows) and len(spaces) <= 1 and spaces.min(initial=1) > 0:
             return slice(int(rows[0]), int(rows[-1]) + 1, int(spaces[0]) if len(spaces) else 1)
         return self._index(rows)
 
     def _is_half(self, board: tuple[int, ...]) -> bool:
         return is_half(self._deck, board, self._complete, self._like)
 
+    def _kind(self, board: tuple[int, ...], times: int) -> tuple[bool, int, int]:
+        """What boards have in common that are multiplied with at once: ``times`` rows each."""
+        return self._is_half(board), num_run_outs(self._deck, board, self._complete), times
+
     def _product(
-        self, rows_of: dict[tuple[int, ...], list[int]], half: bool, times: int
-    ) -> tuple[Rows, Tensor, Tensor]:
-        """The boards that have so many rows: those ``U · times`` rows, matrices ``[U, H, H]`` and what to
-        multiply products with, ``[U, 1, 1]``."""
-        kind = half, times
-        boards = [board for board, rows in rows_of.items() if (self._is_half(board), len(rows)) == kind]
+        self, rows_of: dict[tuple[int, ...], list[int]], kind: tuple[bool, int, int]
+    ) -> tuple[Rows, Tensor, float]:
+        """The boards of a kind: those ``U · times`` rows, matrices ``[U, H, H]`` and what to multiply
+        products with."""
+        half, run_outs, _ = kind
+        boards = sorted(board for board, rows in rows_of.items() if self._kind(board, len(rows)) == kind)
         hands, dtype = self._deck.num_hands, torch.float16 if half else self._like.dtype
-        wins = torch.empty(len(boards), hands, hands, dtype=dtype, device=self._like.device)
-        for to, board in zip(wins, boards, strict=True):
-            to.copy_(self._wins(board).T)
-        run_outs = [num_run_outs(self._deck, board, self._complete) for board in boards]
-        scale = self._index(self._weight / np.array(run_outs)).to(self._like.dtype)[:, None, None]
-        return self._rows(np.concatenate([rows_of[board] for board in boards])), wins, scale
+        key = self._deck, tuple(boards), self._complete, dtype, self._like.device
+        if (wins := _WINS.get(key)) is None:
+            wins = torch.empty(len(boards), hands, hands, dtype=dtype, device=self._like.device)
+            for to, board in zip(wins, boards, strict=True):
+                to.copy_(self._wins(board).T)
+            _WINS[key] = wins
+        rows = np.concatenate([rows_of[board] for board in boards])
+        return self._rows(rows), wins, self._weight / run_outs
 
     def _wins(self, board: tuple[int, ...]) -> Tensor:
         """``[H, H]`` on how many run-outs a hand wins less on how many it loses."""
@@ -163,30 +175,28 @@ class DensePayoffs:
         won = torch.empty_like(rows_of)
         if self._folds:
             met = self._mass.sums(rows_of[:, self._folded] * self._possible)
-            _set_product(won, self._folded, met, self._possible)
+            self._set(won, self._folded, met, self._possible)
         for rows, wins, scale in self._products:
             by_board = rows_of[:, rows].unflatten(1, (len(wins), -1)).transpose(0, 1)  # [U, n, times, K, H]
-            found, factor = _multiply(by_board.flatten(1, -2), wins)
             found, factor = (
                 each.view(*by_board.shape[:-1], -1).transpose(0, 1).flatten(1, 2)
-                for each in (found, (factor * scale).expand(*found.shape[:2], 1))
+                for each in _multiply(by_board.flatten(1, -2), wins)
             )
-            _set_product(won, rows, found, factor)
+            self._set(won, rows, found, factor, scale)
         return won.view(reach.shape)
 
-
-def _set_product(won: Tensor, rows: Rows, left: Tensor, right: Tensor) -> None:
-    """Sets ``won[:, rows]``."""
-    if isinstance(rows, slice):
-        torch.mul(left, right, out=won[:, rows])
-    else:
-        won.index_copy_(1, rows, left * right)
+    def _set(self, won: Tensor, rows: Rows, left: Tensor, right: Tensor, scale: float = 1) -> None:
+        """Sets ``won[:, rows]`` to the product of all."""
+        if isinstance(rows, slice):
+            torch.addcmul(self._nothing, left, right, value=scale, out=won[:, rows])
+        else:
+            won.index_copy_(1, rows, torch.addcmul(self._nothing, left, right, value=scale))
 
 
 def _multiply(rows: Tensor, wins: Tensor) -> tuple[Tensor, Tensor]:
-    """``[U, n, H]`` times ``[U, H, H]``, in the rows' dtype, but for a factor ``[U, n or 1, 1]``."""
+    """``[U, n, H]`` times ``[U, H, H]``, in the rows' dtype, but for a factor ``[U, n, 1]``."""
     if wins.dtype != torch.float16:
-        return rows @ wins, rows.new_ones(1, 1, 1)
+        return rows @ wins, rows.new_ones(1, 1, 1).expand(*rows.shape[:2], 1)
     largest = torch.linalg.vector_norm(rows, inf, -1, keepdim=True).clamp_min_(LEAST)
     rows = rows / largest
     both = rows.new_empty(len(rows), 2 * rows.shape[1], rows.shape[2], dtype=torch.float16)

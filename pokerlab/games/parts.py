@@ -16,7 +16,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkabl
 import numpy as np
 from torch import Tensor
 
-from pokerlab.games.base import CHANCE, TERMINAL, Bools, Floats, Game, Ints, State, Terminal
+from pokerlab.games.base import CHANCE, TERMINAL, Bools, Floats, Game, Ints, PayoffOperator, State, Terminal
 
 _State = TypeVar("_State")
 _StateIn = TypeVar("_StateIn", contravariant=True)
@@ -84,6 +84,14 @@ class HandInputsAt(Protocol):
     """Their different boards."""
     board_of: Ints
     """``[n]`` which of these each has."""
+    rows: Tensor
+    """``[U, k]`` the states of each board, with copies of one where it has fewer than others."""
+    slot: Tensor
+    """``[n]`` where each state is in ``rows``."""
+    again: bool
+    """Whether they are asked about many times."""
+    mass: PayoffOperator
+    """``[..., H]`` the mass that each hand meets, in units of ``weight``."""
     uniform: float
     """Share of the uniform range in the mixture that percentiles are of; beliefs share the rest."""
     weight: float
@@ -97,6 +105,9 @@ class HandInputsAt(Protocol):
 
         ``p`` is any number.
         """
+
+    def win_by_board(self, theirs: Tensor) -> Tensor:
+        """The same ``[p, U, k, H]``, as in ``rows``."""
 
 
 @runtime_checkable

@@ -1,6 +1,6 @@
 """Payoffs of :mod:`pokerlab.games.payoff_tables` in compiled loops, ``LANES`` terminals at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -38,9 +38,9 @@ def padded_columns(hands: int) -> int:
     return -(-hands // ROWS) * ROWS
 
 
-def pad_columns(matrices: Sequence[torch.Tensor], *, hands: int, dtype: torch.dtype) -> Floats:
-    """``[R, H, H]`` → ``[R, H, H + padding]``, in whole ``ROWS``."""
-    padded = torch.zeros(len(matrices), hands, padded_columns(hands), dtype=dtype)
+def pad_columns(matrices: Iterable[torch.Tensor], number: int, *, hands: int, dtype: torch.dtype) -> Floats:
+    """``number`` matrices ``[H, H]`` → ``[R, H, H + padding]``, in whole ``ROWS``."""
+    padded = torch.zeros(number, hands, padded_columns(hands), dtype=dtype)
     for to, matrix in zip(padded, matrices, strict=True):
         to[:, :hands] = matrix
     return padded.numpy()

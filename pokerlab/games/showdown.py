@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from math import prod
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -89,6 +90,10 @@ def _in_loops(like: Tensor) -> bool:
     return like.device.type == "cpu" and NUMBA
 
 
+_RUN_OUTS: WeakValueDictionary[tuple[Any, ...], Floats] = WeakValueDictionary()
+"""Of operators that there are: a search and its leaf evaluator ask about the same boards."""
+
+
 class CardPayoffs:
     """Kernels as one batched operator in compiled loops, see :func:`card_payoffs`."""
 
@@ -108,7 +113,7 @@ class CardPayoffs:
         number = {board: i for i, board in enumerate(dict.fromkeys(boards))}
         self.board = np.array([number[board] for board in boards], dtype=np.int64)
         """``[M]`` numbers the different boards."""
-        self._dealt_out = tuple({boards[row]: None for row in np.flatnonzero(kinds == RUN_OUT)})
+        self._dealt_out = tuple(sorted({boards[row] for row in np.flatnonzero(kinds == RUN_OUT)}))
         matrix = {board: i for i, board in enumerate(self._dealt_out)}
         cards, members, list_at, partial = _list_hands(deck, kinds == SHOWDOWN, boards, complete)
         self.lists = PayoffTables(
@@ -118,7 +123,7 @@ class CardPayoffs:
             list_at=list_at,
             partial=partial,
             run_out=np.array([matrix.get(board, -1) for board in boards], dtype=np.int64),
-            run_outs=self._pad([]),
+            run_outs=self._pad(()),
         )
         """What loops need to know, without run-outs."""
 
@@ -127,16 +132,20 @@ class CardPayoffs:
         """What loops need to know."""
         if not self._dealt_out:
             return self.lists
-        deck, complete = self._deck, self._complete
-        run_outs = [  # the opponent's hand first
-            torch.from_numpy(run_out_wins(deck, board, complete)).to(self._dtype)
-            / -num_run_outs(deck, board, complete)
-            for board in self._dealt_out
-        ]
-        return self.lists._replace(run_outs=self._pad(run_outs))
+        key = self._deck, self._dealt_out, self._complete, self._dtype
+        if (run_outs := _RUN_OUTS.get(key)) is None:
+            run_outs = self._pad(self._dealt_out)
+            _RUN_OUTS[key] = run_outs
+        return self.lists._replace(run_outs=run_outs)
 
-    def _pad(self, run_outs: Sequence[Tensor]) -> Floats:
-        return payoff_loops.pad_columns(run_outs, hands=self._deck.num_hands, dtype=self._dtype)
+    def _shares(self, board: tuple[int, ...]) -> Tensor:
+        """``[H, H]`` of run-outs won less those lost, the opponent's hand first."""
+        wins = torch.from_numpy(run_out_wins(self._deck, board, self._complete)).to(self._dtype)
+        return wins / -num_run_outs(self._deck, board, self._complete)
+
+    def _pad(self, boards: Sequence[tuple[int, ...]]) -> Floats:
+        shares, hands = map(self._shares, boards), self._deck.num_hands
+        return payoff_loops.pad_columns(shares, len(boards), hands=hands, dtype=self._dtype)
 
     def __call__(self, reach: Tensor) -> Tensor:
         """``[..., M, K, H]`` opponent reach → the same shape."""

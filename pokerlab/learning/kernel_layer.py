@@ -175,7 +175,7 @@ class KernelLayer(nn.Module):
         super().__init__()
         self.number = int(hand_cards.max()) + 1
         self.register_buffer("cards", hand_cards, persistent=False)
-        self.bins, self.potentials, self.rank = bins, potentials, rank
+        self.bins, self.potentials, self.rank, self.hidden = bins, potentials, rank, hidden
         self.factors = BinNetwork(bins, potentials, STACK_NUMBERS, 4 * rank, hidden)
         place = torch.arange(bins).repeat_interleave(potentials)
         self.register_buffer("sign", (place[:, None] - place).sign().float(), persistent=False)
@@ -201,10 +201,13 @@ class KernelLayer(nn.Module):
 
     def kernel(self, factors: Tensor, stack_to_pot: Tensor) -> Tensor:
         """``[n, B, B]`` what a bin wins from another beyond the check-down, in pots."""
+        return self.kernel_of(factors, self.scale(stack_to_pot))
+
+    def kernel_of(self, factors: Tensor, scale: Tensor) -> Tensor:
+        """The same for ``[n]`` scales."""
         a, b, c, e = factors.chunk(4, 2)
-        kernel = a @ b.transpose(1, 2) + self.sign * (c @ e.transpose(1, 2))
-        scaled: Tensor = self.scale(stack_to_pot)[:, None, None] * kernel
-        return scaled
+        kernel = torch.addcmul(a @ b.transpose(1, 2), self.sign, c @ e.transpose(1, 2))
+        return kernel * scale[:, None, None]
 
     def scale(self, stack_to_pot: Tensor) -> Tensor:
         """``[n]`` of kernels."""

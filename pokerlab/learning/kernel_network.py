@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from pokerlab.games.base import Game
 from pokerlab.games.parts import with_hand_inputs
 from pokerlab.learning.kernel_layer import STACK_NUMBERS, BinNetwork, KernelLayer, collect, stack_numbers
-from pokerlab.learning.kernel_query import Query, QueryOfKinds, prepare_query
+from pokerlab.learning.kernel_products import Query
+from pokerlab.learning.kernel_query import QueryOfKinds, prepare_query
 from pokerlab.learning.networks import LeafNetwork, StrategyNetwork, log_strategy
 from pokerlab.search.leaves import LeafValues
 
@@ -59,10 +60,11 @@ class KernelValueNetwork(LeafNetwork):
     @property
     def floats_per_leaf(self) -> int:
         layer = cast(KernelLayer, self.layers[0])
-        number, hands = layer.bins * layer.potentials, self._num_hands
-        # hats of hands in 4 bins and what is gathered from these; sums by bin and card; kernels; a part of
-        # the matrix of all-ins that leaves on the same board share
-        return 60 * hands + 5 * number * (layer.number + 20) + 4 * number**2 + hands**2 // 8
+        number, hands, hidden = layer.bins * layer.potentials, self._num_hands, layer.hidden
+        # in bins along the percentile, and what is made of that; layers shared by bins before and after
+        # their activations; sums by bin and card, and kernels; what else hands have
+        by_bins = 2 * layer.bins * hands + 2 * number * hidden + 3 * number * (layer.number + number)
+        return by_bins + 8 * hands
 
     def forward(self, features: Tensor, beliefs: Tensor, hand_inputs: Tensor | None = None) -> Tensor:
         """See :class:`LeafNetwork`."""

@@ -1,6 +1,5 @@
 """A network that knows cards, asked about fixed leaves: in compiled loops, or by tensor operations."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,19 +10,9 @@ from pokerlab.games.dense_payoffs import ROUNDINGS
 from pokerlab.games.parts import HandInputsAt
 from pokerlab.learning import kernel_loops
 from pokerlab.learning.kernel_layer import KernelLayer, find_hat, stack_numbers
+from pokerlab.learning.kernel_products import ProductQuery, Query
 from pokerlab.loops import NUMBA
-from pokerlab.search.leaves import BOTH, multiply_in
-
-
-class Query(ABC):
-    """:class:`~pokerlab.search.leaves.PlayersLeafValues`."""
-
-    def __call__(self, beliefs: Tensor) -> Tensor:
-        return self.of_players(beliefs, BOTH)
-
-    @abstractmethod
-    def of_players(self, beliefs: Tensor, players: slice) -> Tensor:
-        """``[2, n, H]`` → ``[players, n, H]``."""
+from pokerlab.search.leaves import multiply_in
 
 
 def prepare_query(layer: KernelLayer, inputs: HandInputsAt, stack_to_pot: Tensor) -> Query:
@@ -34,8 +23,9 @@ def prepare_query(layer: KernelLayer, inputs: HandInputsAt, stack_to_pot: Tensor
         inputs: of hands there.
         stack_to_pot: ``[n]``.
     """
-    in_loops = NUMBA and stack_to_pot.device.type == "cpu"
-    return (CompiledQuery if in_loops else TensorQuery)(layer, inputs, stack_to_pot)
+    if NUMBA and stack_to_pot.device.type == "cpu":
+        return CompiledQuery(layer, inputs, stack_to_pot)
+    return (ProductQuery if inputs.again else TensorQuery)(layer, inputs, stack_to_pot)
 
 
 class QueryOfKinds(Query):

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from pokerlab.games.base import Game, Ints, PayoffOperator, State
 from pokerlab.search.isomorphism import IsomorphicHands
+from pokerlab.search.terminals import Payoffs, lay_out_payoffs
 from pokerlab.search.tree import PublicNodes, PublicTree
 
 
@@ -77,25 +78,6 @@ class ForestNodes:
             tree=self.tree[here],
             node=self.node[here],
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Payoffs:
-    """The terminals by payoff kernel, ``[M, K]``, padded with terminals of payoff 0.
-
-    A kernel that is far more frequent than others has several rows.
-    """
-
-    row: Tensor
-    """``[2, M, K]`` each player's sequence row."""
-    subgame: Tensor
-    """``[M, K]``."""
-    chips: Tensor
-    """``[2, M, K, 1]`` chips × chance probability; 0 in the padding."""
-    operator: PayoffOperator
-    """``[..., M, K, H]`` opponent reach → mass won less mass lost."""
-    slot: Ints
-    """Where each of ``Forest.terminals`` stands in ``[M·K]``."""
 
 
 ILLEGAL = -1e30
@@ -315,33 +297,10 @@ class Forest(Generic[State]):
         """The payoffs of the terminals."""
         sizes = [len(tree.terminals) for tree in self.trees]
         flat = (np.cumsum(sizes) - sizes)[self.terminals.tree] + self.terminals.node
-        which = np.searchsorted(
-            self.payoff_kernels, np.concatenate([tree.payoff_kernel for tree in self.trees])[flat]
-        )
-        counts = np.bincount(which, minlength=len(self.payoff_kernels))
-        most, average = int(counts.max(initial=1)), -(-len(which) // max(len(counts), 1))
-        # less than half of all is padding
-        length = most if most * len(counts) < 2 * len(which) else max(average, 1)
-        rows = -(-counts // length)
-        by_kernel = np.argsort(which, kind="stable")
-        slot = np.empty(len(flat), np.int64)
-        slot[by_kernel] = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)
-        slot += ((np.cumsum(rows) - rows) * length)[which]
-
-        def pad(values: np.ndarray) -> np.ndarray:
-            padded = np.zeros((*values.shape[:-1], rows.sum() * length), dtype=values.dtype)
-            padded[..., slot] = values
-            return padded.reshape(*values.shape[:-1], rows.sum(), length)
-
-        return Payoffs(
-            row=self._ints(pad(self.terminals.row.numpy(force=True))),
-            subgame=self._ints(pad(self.terminals.subgame.numpy(force=True))),
-            chips=self._floats(pad(np.concatenate([tree.payoff for tree in self.trees], axis=1)[:, flat]))[
-                ..., None
-            ],
-            operator=self.game.payoff_operator(np.repeat(self.payoff_kernels, rows).tolist(), self._like),
-            slot=slot,
-        )
+        kernel = np.concatenate([tree.payoff_kernel for tree in self.trees])[flat]
+        chips = np.concatenate([tree.payoff for tree in self.trees], axis=1)[:, flat]
+        row, subgame = (of.numpy(force=True) for of in (self.terminals.row, self.terminals.subgame))
+        return lay_out_payoffs(self.game, kernel, row, subgame, chips, self._like)
 
     @cached_property
     def depth(self) -> Tensor:

@@ -110,7 +110,11 @@ class Resolving(Generic[State]):
         """
         solver, leaf_evaluator, expected = self.solver, self.leaf_evaluator, frontier.expected
         forests = self.subgames.forests(
-            frontier.states, self.like, solver.memory, leaf_evaluator.floats_per_leaf
+            frontier.states,
+            self.like,
+            solver.memory,
+            leaf_evaluator.floats_per_leaf,
+            in_loops=solver.in_loops(self.like.device),
         )
         for place, forest in forests:
             gadget = None

@@ -89,10 +89,13 @@ class Solver:
         self.rule = update_rule(rule, averaging, alpha=alpha, beta=beta, gamma=gamma)
         self.alternating, self.warm_start, self.memory = alternating, warm_start, memory_gb * 1e9
 
+    def in_loops(self, device: torch.device) -> bool:
+        """Whether it solves in compiled loops there."""
+        return self.backend != "tensors" and NUMBA and device.type == "cpu"
+
     def bytes_a_state(self, game: Game, dtype: torch.dtype, device: torch.device) -> float:
         """About what solving a whole game takes for each of its public states."""
-        in_loops = self.backend != "tensors" and NUMBA and device.type == "cpu"
-        by_board = in_loops and self.alternating and not self.rule.predictive
+        by_board = self.in_loops(device) and self.alternating and not self.rule.predictive
         if not by_board or game.num_hands <= MOST_HANDS_FOR_MATRICES:
             return ARRAYS * dtype.itemsize * game.num_hands
         believed = (game.initial_beliefs > 0).any(0) & game.possible_hands(game.root())

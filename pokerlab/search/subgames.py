@@ -11,24 +11,31 @@ from pokerlab.search.forest import Forest
 from pokerlab.search.tree import PublicTree, build_tree
 
 
-def solving_bytes(tree: PublicTree, like: Tensor, width: int, floats_per_leaf: int = 0) -> int:
-    """An upper bound of the memory that solving one subgame takes, in the dtype of ``like``.
+def solving_bytes(
+    tree: PublicTree, like: Tensor, width: int, floats_per_leaf: int = 0, *, in_loops: bool = False
+) -> int:
+    """What solving one subgame takes at most at a time, in the dtype of ``like``.
 
-    It counts: for a padded edge, regret, strategy, average, reach and value, and intermediate results as
-    large; for a terminal or a leaf, both players' reach, belief and value, and its place in the forest; for a
-    leaf also the sums of CFR-AVG. Payoffs come on top, once for all subgames: :func:`payoff_bytes`.
+    Tensors: for a padded edge, regret, strategy, average, reach and value, and intermediate results for a
+    player's half; for a terminal, both players' weights and rows, and one player's results on the way. Loops:
+    for an edge, the first five alone. For a leaf, both players' reach, belief and value, and the sums of
+    CFR-AVG. Payoffs come on top, once for all subgames: :func:`payoff_bytes`.
 
     Args:
         tree: the subgame's.
         like: a tensor with the device and dtype to work in.
         width: the most actions at one node of any subgame that is solved with it.
         floats_per_leaf: the leaf evaluator's part, see :class:`LeafEvaluator`.
+        in_loops: whether the backend is ``compiled``.
     """
-    hands, features = tree.root_possible.size, tree.leaves.features.shape[1]
-    edges, ends = width * len(tree.decisions), len(tree.terminals) + len(tree.leaves)
-    numbers = (8 * edges + 16 * len(tree.terminals) + 18 * len(tree.leaves) + 16) * hands
-    numbers += (features + 16) * (ends + edges) + floats_per_leaf * len(tree.leaves)
-    return numbers * like.element_size()
+    hands, features, leaves = tree.root_possible.size, tree.leaves.features.shape[1], len(tree.leaves)
+    edges, terminals = width * len(tree.decisions), len(tree.terminals)
+    if in_loops:
+        numbers = (5.3 * tree.num_edges + 12 * leaves + 16) * hands
+    else:
+        numbers = (6 * edges + 9 * terminals + 18 * leaves + 16) * hands
+    numbers += (features + 16) * (terminals + leaves + edges) + floats_per_leaf * leaves
+    return int(numbers * like.element_size())
 
 
 def payoff_bytes(game: Game, trees: Iterable[PublicTree], like: Tensor) -> int:
@@ -64,9 +71,18 @@ class Subgames(Generic[State]):
         return Forest(self.game, trees, tree_of, device=like.device, dtype=like.dtype)
 
     def forests(
-        self, states: Sequence[State], like: Tensor, most_bytes: float, floats_per_leaf: int = 0
+        self,
+        states: Sequence[State],
+        like: Tensor,
+        most_bytes: float,
+        floats_per_leaf: int = 0,
+        *,
+        in_loops: bool = False,
     ) -> Iterator[tuple[slice, Forest[State]]]:
-        """The same in parts that each can be solved in ``most_bytes``; a part has at least one subgame."""
+        """The same in parts that each can be solved in ``most_bytes``; a part has at least one subgame.
+
+        ``floats_per_leaf`` and ``in_loops``: see :func:`solving_bytes`.
+        """
         trees = [self.tree(state) for state in states]
         width = max((tree.width for tree in trees), default=1)
         kernels = {id(tree): {*tree.payoff_kernel.tolist()} for tree in trees}
@@ -74,7 +90,7 @@ class Subgames(Generic[State]):
         taken, paid = 0.0, set[int]()
         while end < len(states):
             new = kernels[id(trees[end])] - paid
-            more = solving_bytes(trees[end], like, width, floats_per_leaf)
+            more: float = solving_bytes(trees[end], like, width, floats_per_leaf, in_loops=in_loops)
             more += sum(self.game.payoff_bytes(kernel, like) for kernel in new)
             if end > begin and taken + more > most_bytes:
                 yield slice(begin, end), self.forest(states[begin:end], like)

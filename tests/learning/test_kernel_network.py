@@ -14,6 +14,7 @@ from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.parts import features_of
 from pokerlab.learning.kernel_layer import KernelLayer, collect, stack_numbers
 from pokerlab.learning.kernel_network import KernelPolicyNetwork, KernelValueNetwork
+from pokerlab.learning.kernel_products import ProductQuery
 from pokerlab.learning.kernel_query import CompiledQuery, TensorQuery
 from pokerlab.search.leaves import multiply_in
 
@@ -73,13 +74,14 @@ def test_loops_and_tensors_value_leaves_alike_whoever_is_asked_about() -> None:
             inputs = GAME.prepare_hand_inputs(features(boards=boards), here)
             stacks = torch.linspace(0.1, 5, len(boards)).to(dtype)
             one = cast(KernelLayer, kind)
-            compiled, tensors = (query(one, inputs, stacks) for query in (CompiledQuery, TensorQuery))
+            queries = [query(one, inputs, stacks) for query in (TensorQuery, CompiledQuery, ProductQuery)]
             beliefs = random_beliefs(layer, len(boards)).to(dtype).transpose(0, 1).contiguous()
             for player in (0, 1, 0, 1):
                 beliefs[1 - player] = random_beliefs(9 * layer + player, len(boards))[:, player].to(dtype)
                 for players in (slice(player, player + 1), slice(0, 2)):
-                    found, expected = (query.of_players(beliefs, players) for query in (compiled, tensors))
-                    torch.testing.assert_close(found, expected, rtol=0, atol=most)
+                    expected, *others = (query.of_players(beliefs, players) for query in queries)
+                    for found in others:
+                        torch.testing.assert_close(found, expected, rtol=0, atol=most)
 
 
 def test_beliefs_in_nothing_that_is_possible_are_valued_alike() -> None:

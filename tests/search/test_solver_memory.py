@@ -230,3 +230,18 @@ def test_what_more_subgames_of_a_kind_take_is_proportional(dtype: torch.dtype) -
     for search in (with_tensors, with_loops):
         few, many = (kept(solved(search, Subgames(game).forest(streets(n), like))) for n in (2, 8))
         assert many == pytest.approx(4 * few, rel=0.05)
+
+
+@pytest.mark.parametrize("street", [1, 2, 3])
+def test_little_of_the_payoff_operators_argument_is_padding_where_self_play_starts(street: int) -> None:
+    bets: list[list[float]] = [[0.5, 1, 2], [1]]
+    game = Holdem("hunl", pot=0, stack=20_000, bets=bets, most_raises=4, jitter=0.1, most_deals=64)
+    generator = np.random.default_rng(street)
+    starts = []
+    for _ in range(64):
+        deal = game.draw_deal(street, generator)
+        dealt = game.chance_outcomes(deal)
+        chosen = dealt[int(generator.integers(len(dealt)))]
+        starts.append(game.vary(chosen, int(generator.integers(1, 2**62))))
+    forest = Subgames(game).forest(starts, torch.empty(0))
+    assert len(forest.terminals) > 0.85 * len(forest.payoffs.subgame)

@@ -155,9 +155,9 @@ class HandInputsAt:
         place[by_board] = np.arange(len(boards)) - np.repeat(times.cumsum() - times, times)
         rows = np.zeros((len(different), max(times, default=0)), np.int64)
         rows[self.board_of, place] = np.arange(len(boards))
-        self._rows = torch.as_tensor(rows, device=like.device)
-        self._slot = torch.as_tensor(self.board_of * rows.shape[1] + place, device=like.device)
-        self._mass = game.mass_operator(like)
+        self.rows = torch.as_tensor(rows, device=like.device)
+        self.slot = torch.as_tensor(self.board_of * rows.shape[1] + place, device=like.device)
+        self.mass, self.again = game.mass_operator(like), again
         self._game, self._boards, self._like = game, different, like
         self._check_down = game.check_downs(different, like) if again else None
 
@@ -168,7 +168,7 @@ class HandInputsAt:
         held = held / held.sum(2, keepdim=True).clamp_min(1e-30)
         theirs = held.flip(1)
         won = self.win(theirs.transpose(0, 1)).transpose(0, 1)
-        mass = self._mass(theirs)
+        mass = self.mass(theirs)
         check_down = won / mass.masked_fill(mass <= 0, 1)
         mixture = (1 - UNIFORM) / 2 * held.sum(1) + uniform
         below = functional.pad(mixture.gather(1, order).double().cumsum(1), (1, 0))
@@ -190,14 +190,16 @@ class HandInputsAt:
 
     def win(self, theirs: Tensor) -> Tensor:
         """``[p, n, H]`` the others' mass → what hands win less what they lose if nobody bets."""
-        by_board = theirs[:, self._rows].transpose(0, 1).flatten(1, 2)  # [U, p K, H]
-        won = self._win(by_board).unflatten(1, (len(theirs), -1)).transpose(0, 1)
-        return won.flatten(1, 2)[:, self._slot]
+        return self.win_by_board(theirs[:, self.rows]).flatten(1, 2)[:, self.slot]
 
-    def _win(self, theirs: Tensor) -> Tensor:
+    def win_by_board(self, theirs: Tensor) -> Tensor:
+        """The same ``[p, U, k, H]``, as ``rows`` says."""
+        by_board = theirs.transpose(0, 1).flatten(1, 2)  # [U, p k, H]
         if self._check_down is not None:
-            return self._check_down(theirs)
-        return self._game.check_downs_once(self._boards, theirs[None])[0]
+            won = self._check_down(by_board)
+        else:
+            won = self._game.check_downs_once(self._boards, by_board[None])[0]
+        return won.unflatten(1, (len(theirs), -1)).transpose(0, 1)
 
 
 def _order(rank: np.ndarray) -> tuple[Ints, Ints, Ints]:

@@ -225,9 +225,8 @@ class CompiledBackend:
             bounds = self._jobs.bounds[[0, -1]] if self._is_small else self._jobs.bounds
             self._in_threads(bounds, self._value_terminals, self._jobs, players)
         elif self._asks_operator:
-            shape = (-1, *forest.payoffs.row.shape[1:], forest.game.num_hands)
             reach = torch.from_numpy(self._terminal_reach[players])
-            self._outcomes[players] = forest.payoffs.operator(reach.view(shape)).flatten(1, 2).numpy()
+            self._outcomes[players] = forest.payoffs.operator(reach).numpy()
 
     def _parts(self, first_player: int, last_player: int) -> Iterator[int]:
         """The parts of the trees to back up in turn; between them, isomorphic hands are averaged."""

@@ -188,10 +188,11 @@ class TensorBackend:
         forest, values = self._forest, self._values
         values.copy_(self._no_values)
         which = slice(players[0], players[-1] + 1)
-        if forest.payoffs.chips.numel():
+        if forest.payoffs.parts:
             opponent = rows_of(self._reach, self._opponent_row[which]).mul_(self._opponent_weight[which])
-            won = forest.payoffs.operator(opponent).mul_(forest.payoffs.chips[which])
-            values.index_add_(0, forest.payoffs.row[which].flatten(), won.flatten(0, -2))
+            for part in forest.payoffs.parts:
+                won = part.outcomes(opponent).mul_(forest.payoffs.chips[which, part.slots])
+                values.index_add_(0, forest.payoffs.row[which, part.slots].flatten(), won.flatten(0, -2))
         if leaf_query:
             reach = rows_of(self._reach, self._leaf_row).mul_(self._leaf_weight)
             leaf_values = leaf_query(reach, which, self._weight)
