@@ -9,6 +9,7 @@ from itertools import combinations
 from math import comb
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pokerlab.games.base import Floats, Ints
 from pokerlab.games.cards import BLOCKED, Deck
@@ -19,8 +20,10 @@ MOST_RUN_OUTS = 2048
 """Of a board, over which a hand's rank is averaged; of more, so many are drawn."""
 AT_ONCE = 256
 """Boards that are ranked at once."""
-BOARDS = 8192
-"""Of which ranks are remembered, the latest ones: 21 kB each."""
+BOARDS = 20_000
+"""Of which ranks are remembered, the latest ones, 11 kB each: there are fewer flops and turns up to suits."""
+UNITS = 10**9
+"""Ranks are whole numbers of so many to 1."""
 
 
 def rank_hands(deck: Deck, board: tuple[int, ...], cards: int) -> Floats:
@@ -36,25 +39,26 @@ def rank_hands(deck: Deck, board: tuple[int, ...], cards: int) -> Floats:
         cards: how many are on a complete board; more than are dealt.
     """
     first, exchange = deck.first_of_suits(board)
-    return _rank_hands(deck, first, cards)[:, deck.permute_hands(exchange)]
+    ranks: Floats = _rank_hands(deck, first, cards)[:, deck.permute_hands(exchange)] / UNITS
+    return ranks
 
 
 @lru_cache(BOARDS)
-def _rank_hands(deck: Deck, board: tuple[int, ...], cards: int) -> Floats:
-    """Of a board of the first suits."""
+def _rank_hands(deck: Deck, board: tuple[int, ...], cards: int) -> NDArray[np.int32]:
+    """Of a board of the first suits, in units."""
     if cards - len(board) == 1:
         return _average_ranks(deck, board, cards)
     return keep_array(
         "ranks",
         f"{deck.ranks}x{deck.suits}-{cards}-{deck.board_name(board) or 'empty'}.bin",
         (2, deck.num_hands),
-        np.float64,
+        np.int32,
         lambda: _average_ranks(deck, board, cards),
         "hands are ranked anew at every start",
     )
 
 
-def _average_ranks(deck: Deck, board: tuple[int, ...], cards: int) -> Floats:
+def _average_ranks(deck: Deck, board: tuple[int, ...], cards: int) -> NDArray[np.int32]:
     total, squares, times = np.zeros((3, deck.num_hands))
     boards = run_outs(deck, board, cards)
     for part in range(0, len(boards), AT_ONCE):
@@ -66,8 +70,8 @@ def _average_ranks(deck: Deck, board: tuple[int, ...], cards: int) -> Floats:
         hands = deck.permute_hands(deck.suit_permutations)
         mean, spread = mean[hands].mean(0), spread[hands].mean(0)
     levels = np.where(ranked, (spread * 3e4).round(), BLOCKED).astype(np.int16)
-    # what ties exactly may differ in its last digit
-    return np.stack([mean.round(9), share_beaten(levels[None])[0]])
+    # in units, for what ties exactly may differ in its last digit
+    return (np.stack([mean, share_beaten(levels[None])[0]]) * UNITS).round().astype(np.int32)
 
 
 def run_outs(deck: Deck, board: tuple[int, ...], cards: int) -> Ints:

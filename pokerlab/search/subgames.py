@@ -1,11 +1,13 @@
 """Makes forests of depth-limited subgames."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, Generic
 
 import numpy as np
 from torch import Tensor
 
+from pokerlab.ahead import one_ahead
 from pokerlab.games.base import Game, State
 from pokerlab.search.forest import Forest
 from pokerlab.search.tree import PublicTree, build_tree
@@ -65,10 +67,13 @@ class Subgames(Generic[State]):
 
     def forest(self, states: Sequence[State], like: Tensor) -> Forest[State]:
         """The subgames that start at ``states``, in the device and dtype of ``like``."""
-        number: dict[State, int] = {}
-        tree_of = np.array([number.setdefault(state, len(number)) for state in states], dtype=np.int64)
-        trees = [self.tree(state) for state in number]
-        return Forest(self.game, trees, tree_of, device=like.device, dtype=like.dtype)
+        return self._forest([self.tree(state) for state in states], like)
+
+    def _forest(self, trees: Sequence[PublicTree[State]], like: Tensor) -> Forest[State]:
+        different = {id(tree): tree for tree in trees}
+        number = {name: i for i, name in enumerate(different)}
+        tree_of = np.array([number[id(tree)] for tree in trees], dtype=np.int64)
+        return Forest(self.game, [*different.values()], tree_of, device=like.device, dtype=like.dtype)
 
     def forests(
         self,
@@ -81,24 +86,36 @@ class Subgames(Generic[State]):
     ) -> Iterator[tuple[slice, Forest[State]]]:
         """The same in parts that each can be solved in ``most_bytes``; a part has at least one subgame.
 
-        ``floats_per_leaf`` and ``in_loops``: see :func:`solving_bytes`.
+        ``floats_per_leaf`` and ``in_loops``: see :func:`solving_bytes`. Beside a GPU, the next part's trees
+        are made while one is solved.
         """
-        trees = [self.tree(state) for state in states]
-        width = max((tree.width for tree in trees), default=1)
-        kernels = {id(tree): {*tree.payoff_kernel.tolist()} for tree in trees}
-        begin = end = 0
-        taken, paid = 0.0, set[int]()
-        while end < len(states):
-            new = kernels[id(trees[end])] - paid
-            more: float = solving_bytes(trees[end], like, width, floats_per_leaf, in_loops=in_loops)
-            more += sum(self.game.payoff_bytes(kernel, like) for kernel in new)
-            if end > begin and taken + more > most_bytes:
-                yield slice(begin, end), self.forest(states[begin:end], like)
-                begin, taken, paid = end, 0.0, set()
-            else:
-                taken, paid, end = taken + more, paid | new, end + 1
-        if begin < end:
-            yield slice(begin, end), self.forest(states[begin:end], like)
+        count = partial(solving_bytes, like=like, floats_per_leaf=floats_per_leaf, in_loops=in_loops)
+        parts = self._parts(states, like, most_bytes, count)
+        for place, trees in one_ahead(parts) if like.device.type == "cuda" else parts:
+            yield place, self._forest(trees, like)
+
+    def _parts(
+        self, states: Sequence[State], like: Tensor, most_bytes: float, count: Callable[..., int]
+    ) -> Iterator[tuple[slice, list[PublicTree[State]]]]:
+        """The parts' places and trees; a tree is made when it is looked at."""
+        begin, trees, paid = 0, list[PublicTree[State]](), set[int]()
+        fixed, by_width, payoffs, width = 0, 0, 0, 1
+        for at, state in enumerate(states):
+            tree = self.tree(state)
+            kernels = {*tree.payoff_kernel.tolist()}
+            least = count(tree, width=0)
+            more = count(tree, width=1) - least
+            new = sum(self.game.payoff_bytes(kernel, like) for kernel in kernels - paid)
+            widest = max(width, tree.width)
+            if trees and fixed + least + widest * (by_width + more) + payoffs + new > most_bytes:
+                yield slice(begin, at), trees
+                begin, trees, paid, fixed, by_width, payoffs, widest = at, [], set(), 0, 0, 0, tree.width
+                new = sum(self.game.payoff_bytes(kernel, like) for kernel in kernels)
+            trees.append(tree)
+            paid |= kernels
+            fixed, by_width, payoffs, width = fixed + least, by_width + more, payoffs + new, widest
+        if trees:
+            yield slice(begin, len(states)), trees
 
     def tree(self, state: State) -> PublicTree[State]:
         """The depth-limited tree below ``state``."""

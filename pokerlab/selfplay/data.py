@@ -3,16 +3,16 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias
 
 import lightning
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
+from pokerlab.ahead import one_ahead
 from pokerlab.selfplay.actors.base import Actors, Reporter
 from pokerlab.selfplay.examples import Examples, SomeExamples
 from pokerlab.selfplay.place import BATCHES, Place
@@ -22,7 +22,6 @@ from pokerlab.selfplay.replay_on_disk import DiskReplay
 Batch: TypeAlias = dict[str, Any]
 """What one optimiser step learns from: examples of each stream, by its name."""
 MOST_UPDATES = 2**31
-Made = TypeVar("Made")
 GIVEN_BACK = 1
 """Tells the draws of what self-play gets from those of batches."""
 
@@ -50,17 +49,6 @@ def count_updates(updates: int | None, draws_per_example: float, examples: float
         batch_size: examples a batch.
     """
     return updates or max(math.ceil(draws_per_example * examples / batch_size), 1)
-
-
-def one_ahead(make: Callable[[], Made], number: int) -> Iterator[Made]:
-    """What ``number`` calls of ``make`` give, each made in another thread while the one before is used."""
-    with ThreadPoolExecutor(1) as thread:
-        following = thread.submit(make)
-        for left in reversed(range(number)):
-            made = following.result()
-            if left:
-                following = thread.submit(make)
-            yield made
 
 
 class SelfPlayDataset(IterableDataset[Batch]):
@@ -165,14 +153,15 @@ class SelfPlayDataset(IterableDataset[Batch]):
             each.keep_on(self.device if fits else None)
         ahead = on_gpu and not fits
 
-        def gather() -> dict[str, Examples]:
-            return {
+        assert self.updates is not None
+        gathered = (
+            {
                 name: each.gather(each.draw(self.batch_size, draws), pinned=ahead)
                 for name, each in replays.items()
             }
-
-        assert self.updates is not None
-        for packed in one_ahead(gather, self.updates) if ahead else (gather() for _ in range(self.updates)):
+            for _ in range(self.updates)
+        )
+        for packed in one_ahead(gathered) if ahead else gathered:
             yield {name: each.unpack(packed[name].to(self.device)) for name, each in replays.items()}
 
     def _give_back(self) -> list[dict[str, Examples]]:

@@ -1,6 +1,7 @@
 """Self-play, a search agent, an evaluation and learning on a pretended GPU: as on the CPU, and counted."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ GAME = Holdem(
 """Four streets."""
 DOUBLE = torch.empty(0, dtype=torch.float64)
 SOLVER = Solver("dcfr", backend="tensors")
+IN_PARTS = Solver("dcfr", backend="tensors", memory_gb=1e-4)
 
 
 @pytest.fixture(autouse=True)
@@ -56,16 +58,18 @@ def network(like: Tensor, game: Any = GAME) -> ValueNetwork:
     return ValueNetwork(game, 16, 2).to(like.device, torch.float64)
 
 
-def play(like: Tensor) -> dict[str, Any]:
+def play(like: Tensor, solver: Solver = SOLVER) -> dict[str, Any]:
     """Self-play from all streets."""
     starts = Starts(GAME, {"root": 0.4, "flop": 0.2, "turn": 0.2, "river": 0.2}, 0.5)
-    selfplay = SelfPlay(GAME, SOLVER, search_iterations=4, targets=2, policy_examples=2, starts=starts)
+    selfplay = SelfPlay(GAME, solver, search_iterations=4, targets=2, policy_examples=2, starts=starts)
     played = selfplay.play(network(like), 20, random_stream(1), like)
     return {"values": played.values, "policies": played.policies, **played.starts}
 
 
-def test_self_play_leaves_the_same_examples() -> None:
-    found, expected = on_both(play)
+@pytest.mark.parametrize("solver", [SOLVER, IN_PARTS])
+def test_self_play_leaves_the_same_examples(solver: Solver) -> None:
+    """Whether a frontier is solved at once or in parts."""
+    found, expected = on_both(partial(play, solver=solver))
     assert len(expected["values"]) > 20
     assert len(expected["policies"]) > 20
     assert any(len(expected[name]) for name in expected if name.endswith("starts"))

@@ -1,5 +1,8 @@
 """What solving takes is stated, bounded and configurable."""
 
+import threading
+import time
+from collections.abc import Iterator
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 from solvers import EITHER_SOLVER, Start, with_loops, with_tensors
 from torch import Tensor
 
+from benchmarks.pretended_cuda import CUDA, pretended_cuda
 from benchmarks.street import Street, StreetState
 from pokerlab.games import showdown
 from pokerlab.games.base import Game, PayoffOperator
@@ -23,10 +27,12 @@ from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
 from pokerlab.games.payoff_tables import RUN_OUT, TabledPayoffs
 from pokerlab.games.showdown import card_payoff_bytes
+from pokerlab.search import subgames as subgames_module
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.rules import RULES
 from pokerlab.search.subgames import Subgames, payoff_bytes, solving_bytes
+from pokerlab.search.tree import build_tree
 
 MANY_SIZES = (0.25, 0.5, 0.75, 1, 1.5, 2, 3)
 
@@ -193,6 +199,34 @@ def test_on_a_gpu_a_matrix_takes_half_where_its_counts_are_small(board: str, num
     cards = deck.read_cards(board)
     found = card_payoff_bytes(deck, RUN_OUT, cards, complete=5, like=like)
     assert found == pytest.approx(1326**2 * number, rel=0.01)
+
+
+def test_beside_a_gpu_the_next_parts_trees_are_made_while_one_is_solved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    states = [StreetState(10, 100 + number, number % 23) for number in range(12)]
+    game, threads, build = Street(24, bets=MANY_SIZES), list[bool](), build_tree
+
+    def watched(*given: Any, **options: Any) -> Any:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return build(*given, **options)
+
+    def parts(like: Tensor) -> Iterator[tuple[slice, list[StreetState]]]:
+        for part, forest in Subgames(game).forests(states, like, 3e5):
+            yield part, [forest.trees[tree].root for tree in forest.tree_of]
+
+    expected = list(parts(torch.empty(0)))
+    assert len(expected) > 3
+    monkeypatch.setattr(subgames_module, "build_tree", watched)
+    with pretended_cuda():
+        found = parts(torch.empty(0, device=CUDA))
+        assert next(found) == expected[0]
+        end = time.monotonic() + 10
+        while len(threads) < expected[1][0].stop + 1 and time.monotonic() < end:
+            time.sleep(0.001)
+        assert len(threads) == expected[1][0].stop + 1  # the second part's, and one that did not fit
+        assert list(found) == expected[1:]
+    assert threads == [False] * len(states)
 
 
 def test_parts_of_a_forest_count_the_matrices_of_their_boards() -> None:

@@ -1,7 +1,5 @@
 """One pass over the data set is one iteration: play, then learn from the replay."""
 
-import threading
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from pokerlab.games.kuhn import Kuhn
 from pokerlab.learning.networks import PolicyNetwork, ValueNetwork
 from pokerlab.search.solver import Solver
 from pokerlab.selfplay.actors.here import Here
-from pokerlab.selfplay.data import Batch, SelfPlayData, one_ahead
+from pokerlab.selfplay.data import Batch, SelfPlayData
 from pokerlab.selfplay.place import Place
 
 GAME = Kuhn(depth_limit=1)
@@ -186,24 +184,3 @@ def test_batches_on_a_gpu_are_those_of_the_cpu_wherever_the_replay_is(
     unpacked = 8 if on_disk else 0
     each = [12 + unpacked] * iterations + [10 + unpacked] * (5 - iterations)
     assert launches == [(UPDATES - 1) * number for number in each]
-
-
-def test_the_next_batch_is_made_while_one_is_used() -> None:
-    made: list[int] = []
-
-    def make() -> int:
-        assert threading.current_thread() is not threading.main_thread()
-        made.append(len(made))
-        return made[-1]
-
-    for number, batch in enumerate(one_ahead(make, 4)):
-        assert batch == number
-        end = time.monotonic() + 10
-        while len(made) < min(number + 2, 4) and time.monotonic() < end:
-            time.sleep(0.001)
-        assert len(made) == min(number + 2, 4)
-
-
-def test_what_making_a_batch_raises_is_raised() -> None:
-    with pytest.raises(ZeroDivisionError):
-        list(one_ahead(lambda: 1 // 0, 2))
