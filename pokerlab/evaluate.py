@@ -237,11 +237,16 @@ def _measure(
         for sofar in parts.measure(
             policy_of(agent, play_throughs=play_throughs, seed=config.seed), config.seed
         ):
-            if (now := time.perf_counter()) > told + SECONDS:
+            if (now := time.perf_counter()) > told + SECONDS and sofar.done > 1:
                 left = (now - started) * (len(sofar) / sofar.done - 1)
-                mbb = 1000 * sofar.exploitability().exploitability.item() / parts.game.big_blind
+                unit = 1000 / parts.game.big_blind
+                most, least = (
+                    unit * found.exploitability.item()
+                    for found in (sofar.exploitability(), sofar.lower_estimate())
+                )
                 tell(
-                    f"{sofar.done:,} of {len(sofar):,} deals: about {mbb:.1f} mbb; {left / 60:.0f} min to go"
+                    f"{sofar.done:,} of {len(sofar):,} deals: about {max(least, 0):.1f} to {most:.1f} mbb; "
+                    f"{left / 60:.0f} min to go"
                 )
                 told = now
     except KeyboardInterrupt:

@@ -75,7 +75,10 @@ def measure_deals(sofar: SoFar, seconds: float, **how: int | None) -> dict[str, 
         how: ``iterations`` and ``play_throughs``, as above.
     """
     found = _as_results(sofar.game, sofar.exploitability(), seconds, **how)
-    return found | {"deals": len(sofar), "deals_done": sofar.done, "complete": sofar.complete}
+    found |= {"deals": len(sofar), "deals_done": sofar.done, "complete": sofar.complete}
+    if not sofar.complete and sofar.done > 1:
+        found["at_least_about"] = max(sofar.lower_estimate().exploitability.item(), 0.0)
+    return found
 
 
 def _as_results(

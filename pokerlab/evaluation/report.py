@@ -43,7 +43,8 @@ def exploitability_table(results: dict[str, Any], big_blind: float) -> Table:
             table.add_row(way, exploitability, mbb, *others, f"{found['seconds']:.1f}")
             if not found.get("complete", True):
                 done = f"{found['deals_done']:,} of {found['deals']:,} deals"
-                table.caption = f"{way}: an estimate from {done}, too high the fewer there are"
+                lower = found.get("at_least_about", 0.0) * 1000 / big_blind
+                table.caption = f"{way}: an estimate from {done}; at least about {lower:.1f} mbb"
     return table
 
 

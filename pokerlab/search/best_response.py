@@ -86,6 +86,26 @@ def root_values_above(
     return value, best
 
 
+def response_values_above(
+    forest: Forest, strategy: Tensor, belief: Tensor, chosen_by: Tensor, below: Tensor
+) -> Tensor:
+    """``[2, B, H]`` what responses earn that are best by some values of the leaves, by other values of them.
+
+    The other arguments are those of :func:`root_values_above`; ``chosen_by`` and ``below`` are ``[2, L, H]``.
+    """
+    ends, rows = _terminal_values(forest, forest.reach(strategy), belief), forest.leaves.row.flatten()
+    known, earned = (ends.index_add(0, rows, values.flatten(0, -2)) for values in (chosen_by, below))
+    edges, known_edges = forest.edge_rows(earned), forest.edge_rows(known)
+    known_edges.masked_fill_(~forest.legal, ILLEGAL)
+    for player in (0, 1):
+        for step in reversed(forest.steps[player]):
+            best, action = known_edges[:, step].max(0)
+            known.index_add_(0, forest.decisions.row[player, step], best)
+            chosen = edges[:, step].gather(0, action[None])[0]
+            earned.index_add_(0, forest.decisions.row[player, step], chosen)
+    return forest.root_rows(earned)
+
+
 def check_complete(forest: Forest) -> None:
     """Raises ValueError if the forest has depth-limit leaves."""
     if len(forest.leaves):
