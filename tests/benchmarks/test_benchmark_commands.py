@@ -11,7 +11,7 @@ from unittest.mock import patch
 import pytest
 from runs.harness import trained
 
-from benchmarks import capacity, endgame, holdem, launches, profile, scaling, selfplay, solver
+from benchmarks import capacity, endgame, holdem, launches, profile, scaling, selfplay, serial, solver
 from benchmarks.measure import median_rates
 from benchmarks.selfplay import Clock
 from pokerlab.games.holdem import Holdem
@@ -19,6 +19,7 @@ from pokerlab.games.holdem import Holdem
 COMMANDS = {
     "solver": solver.main,
     "selfplay": selfplay.main,
+    "serial": serial.main,
     "scaling": scaling.main,
     "profile": profile.main,
     "holdem": holdem.main,
@@ -120,6 +121,20 @@ def test_holdem_measures_the_references_and_a_forest(tmp_path: Path) -> None:
         ("turn_reference in 6 iterations", 10857),
     ]
     assert min(row["rate"] for row in found) > 0
+
+
+def test_serial_costs_are_measured_for_every_kind_of_subgame(tmp_path: Path) -> None:
+    sizes = [
+        "experiment=phase1", "game=turn", "selfplay.starts=null", "evaluation.held_out.every=null",
+        "workers=0", "batch_size=4",
+        *SMALL,
+    ]  # fmt: skip
+    found = results_of("serial", tmp_path, *sizes, "--subgames", "1", "--repeats", "1")
+    assert [row["subgame"] for row in found["subgames"]] == ["river: deal", "river: betting"]
+    for row in found["subgames"]:
+        assert row["together"] == pytest.approx(sum(row[cost] for cost in serial.COSTS))
+    assert len(found["learning"]) == 2 * 3 + 3
+    assert min(row["milliseconds"] for row in found["learning"]) > 0
 
 
 def test_capacity_follows_one_game_to_the_last_street(tmp_path: Path) -> None:

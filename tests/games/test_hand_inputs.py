@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.pretended_cuda import CUDA, pretended_cuda
 from pokerlab.games.holdem import Holdem, HoldemState
 from pokerlab.games.holdem.hand_inputs import MATRICES
 from pokerlab.games.leduc import Leduc
@@ -114,6 +115,18 @@ def test_layers_and_stacks_come_from_features() -> None:
 def test_a_game_without_such_inputs_says_so() -> None:
     with pytest.raises(ValueError, match="leduc computes no inputs for networks that know cards"):
         with_hand_inputs(Leduc())
+
+
+def test_beside_a_gpu_boards_that_are_asked_about_once_are_shared_out_among_cores() -> None:
+    boards = [board for size in (0, 1, 2, 3) for board in list(combinations(range(15), size))[::40]]
+    theirs = torch.rand(
+        2, len(boards), 1, SMALL.num_hands, generator=torch.Generator().manual_seed(1)
+    ).double()
+    expected = SMALL.check_downs_once(boards, theirs)
+    assert expected.abs().max() > 0.001
+    with pretended_cuda():
+        found = SMALL.check_downs_once(boards, theirs.to(CUDA)).cpu()
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
 
 
 def test_many_boards_that_are_asked_about_once_give_what_each_gives_alone() -> None:

@@ -6,6 +6,7 @@ are inputs instead.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 import numpy as np
@@ -89,8 +90,12 @@ class HoldemHandInputs(HoldemFeatures):
         if len(numbers := np.flatnonzero(summed)):
             here = torch.as_tensor(numbers, device=theirs.device)
             mass = theirs[:, here].transpose(0, 1).double().cpu()
-            rows = zip(numbers.tolist(), mass.flatten(1, 2).numpy(), strict=True)
-            found = np.stack([self._win_once(boards[number], of_board) for number, of_board in rows])
+            of_boards = [boards[number] for number in numbers], mass.flatten(1, 2).numpy()
+            if theirs.device.type == "cpu":
+                found = np.stack([*map(self._win_once, *of_boards)])
+            else:  # which waits: meanwhile all cores are free
+                with ThreadPoolExecutor() as threads:
+                    found = np.stack([*threads.map(self._win_once, *of_boards)])
             won[:, here] = torch.as_tensor(found).view_as(mass).transpose(0, 1).to(theirs)
         others = np.flatnonzero(~summed)
         for part in np.split(others, range(MATRICES, len(others), MATRICES)):

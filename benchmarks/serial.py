@@ -1,0 +1,160 @@
+"""Measures what the CPU does beside the device: before a subgame is solved, and around an optimiser step.
+
+    python -m benchmarks.serial [experiment=phase1]
+
+Milliseconds of one core. Of a subgame: *trees*; *forests*, laid out for the device; *payoffs*, their lists
+and matrices of all-ins (counts and ranks of flops are on disk); *leaves*, what the value network prepares for
+the public states at the depth limit; *inputs*, what is kept of hands with an example. Then a batch of each
+stream, from the replay in memory or on disk, and the optimiser's part of a step.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.gpu_runs import random_examples
+from benchmarks.measure import Arguments, Report, positive
+from benchmarks.selfplay import config_of
+from pokerlab.games import ranks, run_outs
+from pokerlab.games.holdem import Holdem
+from pokerlab.search.subgames import Subgames
+from pokerlab.selfplay.place import random_stream
+from pokerlab.selfplay.replay import MemoryReplay
+from pokerlab.selfplay.replay_on_disk import DiskReplay
+from pokerlab.training.assemble import RunParts
+
+EXPERIMENT = "experiment=phase1"
+COSTS = ("trees", "forests", "payoffs", "leaves", "inputs")
+FORGET = (run_outs.run_out_wins, run_outs._counts, ranks._rank_hands)
+
+
+def seconds_of(work: Callable[[], Any]) -> tuple[float, Any]:
+    """CPU seconds, and what the work gives."""
+    started = time.process_time()
+    result = work()
+    return time.process_time() - started, result
+
+
+def subgame_rows(parts: RunParts, number: int, repeats: int, seed: int) -> Iterator[dict[str, Any]]:
+    """What so many subgames of each kind take, each with a board of its own."""
+    game: Any = parts.game
+    draws = np.random.default_rng(seed)
+    for street in range(1, len(game.streets)):
+        deals = [[game.draw_deal(street, draws) for _ in range(number)] for _ in range(repeats + 1)]
+        after = [[drawn(game.chance_outcomes(state), draws) for state in some] for some in deals]
+        for kind, states in (("deal", deals), ("betting", after)):
+            costs = [subgame_costs(parts, some, draws) for some in states]
+            each = {cost: median(1000 * found[cost] / number for found in costs[1:]) for cost in COSTS}
+            yield {"subgame": f"{game.streets[street]}: {kind}", **each, "together": sum(each.values())}
+
+
+def drawn(some: Sequence[Any], draws: np.random.Generator) -> Any:
+    """One of them."""
+    return some[int(draws.integers(len(some)))]
+
+
+def subgame_costs(parts: RunParts, states: Sequence[Any], draws: np.random.Generator) -> dict[str, float]:
+    """CPU seconds by what they go to; nothing is remembered but what lies on disk."""
+    for remembered in FORGET:
+        remembered.cache_clear()
+    game: Any = parts.game
+    like, selfplay = torch.empty(0), parts.algorithm.actor().selfplay  # type: ignore[attr-defined]
+    subgames, found = Subgames(game), dict[str, float]()
+    found["trees"], _ = seconds_of(lambda: [subgames.tree(state) for state in states])
+
+    def lay_out() -> Any:
+        forest = subgames.forest(states, like)
+        return forest, forest.decisions, forest.terminals, forest.leaves
+
+    found["forests"], (forest, *_) = seconds_of(lay_out)
+
+    def pay() -> Any:
+        operator = game.payoff_operator(forest.payoff_kernels.tolist(), like)
+        return forest.payoffs, getattr(operator, "tables", None)  # the compiled loops' matrices
+
+    found["payoffs"], _ = seconds_of(pay)
+    leaves, network = forest.leaves, parts.module.value_network
+    ask = (lambda: network.at(leaves.features, leaves.possible)) if len(leaves) else (lambda: None)
+    found["leaves"], _ = seconds_of(ask)
+    features = torch.as_tensor(np.stack([game.features(state) for state in states])).float()
+    beliefs = torch.as_tensor(np.stack([game.draw_ranges(state, draws) for state in states])).float()
+    found["inputs"], _ = seconds_of(lambda: selfplay._hand_inputs(features, beliefs))
+    return found
+
+
+def learning_rows(parts: RunParts, size: int, repeats: int) -> Iterator[dict[str, Any]]:
+    """A batch of each stream, and the optimiser's part of a step."""
+    game, draws = parts.game, random_stream(1)
+    assert isinstance(game, Holdem)
+    with tempfile.TemporaryDirectory() as folder:
+        for examples in random_examples(game, 4 * size):
+            name = type(examples).__name__
+            none = examples.select(slice(0))
+            memory: Any = MemoryReplay(none, capacity=4 * size)
+            disk: Any = DiskReplay(none, Path(folder), name, capacity=4 * size)
+            for begin in range(0, 4 * size, size // 2):
+                for replay in (memory, disk):
+                    replay.add(examples.select(slice(begin, begin + size // 2)))
+            for where, replay in (("memory", memory), ("disk", disk)):
+                taken = partial(gather, replay, size, draws)
+                yield row(f"{name}, {where}: drawn and gathered", repeats, taken)
+            unpacked = partial(disk.unpack, gather(disk, size, draws))
+            yield row(f"{name}, disk: in float32 again", repeats, unpacked)
+    weights = list(parts.module.parameters())
+    for weight in weights:
+        weight.grad = torch.full_like(weight, 1e-3)
+    yield row("gradients clipped", repeats, lambda: torch.nn.utils.clip_grad_norm_(weights, 5.0))
+    for fused in (False, True):
+        adam = torch.optim.Adam(weights, lr=1e-9, fused=fused)
+        yield row(f"Adam, {'one kernel' if fused else 'several kernels'}", repeats, adam.step)
+
+
+def gather(replay: Any, size: int, draws: torch.Generator) -> Any:
+    """A batch as it is kept."""
+    return replay.gather(replay.draw(size, draws))
+
+
+def row(what: str, repeats: int, work: Callable[[], Tensor | Any]) -> dict[str, Any]:
+    """The median of repeats, after one that is not counted."""
+    taken = [1000 * seconds_of(work)[0] for _ in range(repeats + 1)]
+    return {"what": what, "milliseconds": median(taken[1:])}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command."""
+    parser = Arguments("benchmarks.serial", __doc__, repeats=5)
+    parser.add_argument("--subgames", type=positive, default=16, help="of each kind, measured together")
+    parser.add_argument("overrides", nargs="*", help="of the run's config, as for pokerlab.train")
+    given = list(sys.argv[1:] if argv is None else argv)
+    options = parser.parse_intermixed_args(given)
+    overrides = ["trainer=cpu", "launcher=local", *options.overrides]
+    if not any(override.startswith("experiment=") for override in overrides):
+        overrides = [EXPERIMENT, *overrides]
+    config = config_of(overrides, options.seed)
+    torch.set_num_threads(1)
+    report = Report(parser, given, threads=1, dtype="float32", repeats=options.repeats, seed=options.seed)
+    parts = RunParts(config)
+    columns = {"subgame": "a subgame's ms", **{cost: cost for cost in COSTS}, "together": "together"}
+    found = subgame_rows(parts, options.subgames, options.repeats, options.seed)
+    report.results["subgames"] = list(found)
+    report.table("before a subgame is solved", columns, report.results["subgames"])
+    report.results["learning"] = list(learning_rows(parts, config.batch_size, options.repeats))
+    report.table(
+        f"around a step of {config.batch_size:,} + {config.batch_size:,}",
+        {"what": "what", "milliseconds": "ms"},
+        report.results["learning"],
+    )
+    report.finish(options.json)
+
+
+if __name__ == "__main__":
+    main()
