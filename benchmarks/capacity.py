@@ -3,33 +3,36 @@
     python -m benchmarks.capacity experiment=phase1 trainer=cpu [--belief-states 60e6]
 
 Measured on one thread: one subgame of each kind on the way through a game (its search, with the config's
-networks and iterations), the memory that it takes, and one optimiser step. Computed for a GPU from the same
-trees: the network's floating-point operations and the bytes that CFR moves; a solve takes the longer of the
-two times. A GPU's speed and price are assumptions, which options set.
+networks and iterations), one optimiser step, and which kinds of subgames self-play solves how often. Counted
+on a pretended GPU (:mod:`benchmarks.pretended_cuda`): the bytes that an iteration reads and writes there.
+Computed from these: a solve takes the time of its bytes and that of the network's floating-point operations,
+one after the other. A GPU's speed and price are assumptions, which options set.
 """
 
+import copy
 import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from benchmarks.measure import Arguments, Report
+from benchmarks.gpu_forests import forest_of, random_beliefs
+from benchmarks.measure import Arguments, Report, positive
+from benchmarks.pretended_cuda import CUDA, pretended_cuda
+from pokerlab.algorithms.rebel import VALUES
 from pokerlab.config.command import check_overrides
 from pokerlab.errors import UserError
 from pokerlab.games.base import CHANCE, Game
-from pokerlab.games.parts import Variation
+from pokerlab.games.parts import HandInputs, Variation, features_of, with_hand_inputs
+from pokerlab.learning.kernel_layer import KernelLayer
+from pokerlab.learning.kernel_network import KernelValueNetwork
 from pokerlab.search.subgames import Subgames, solving_bytes
-from pokerlab.search.tree import PublicTree
 from pokerlab.selfplay.data import count_updates
 from pokerlab.selfplay.place import Place, random_stream
 from pokerlab.training.assemble import RunParts
 
-PASSES = 12
-"""How often an iteration of CFR reads or writes each number of an edge, a terminal or a leaf: regret,
-strategy, average, reach and value, each read and written, and gathers."""
 SINGLE = torch.empty(0)
 COLUMNS = {
     "root": "subgame",
@@ -39,8 +42,9 @@ COLUMNS = {
     "seconds": "seconds here",
     "megabytes": "MB",
     "network_gflop": "network GFLOP",
-    "moved_gigabytes": "CFR moves GB",
+    "moved_megabytes": "MB an iteration",
     "gpu_milliseconds": "GPU ms",
+    "share": "% of examples",
 }
 
 
@@ -72,8 +76,8 @@ def cost_of_subgame(parts: RunParts, root: Any, options: Any) -> dict[str, Any]:
     cfr.run(measured)
     seconds = (time.perf_counter() - started) * iterations / measured
     queries = 2 if parts.solver.alternating else 1
-    operations = iterations * queries * len(tree.leaves) * flops_per_state(network.value) / 1e9
-    moved = iterations * PASSES * num_floats(tree) * 4 / 1e9
+    operations = iterations * queries * len(tree.leaves) * flops_per_state(asked(parts, root)) / 1e9
+    moved = moved_bytes(parts, root) / 1e9
     return {
         "root": name_of(parts.game, root),
         "states": tree.num_states,
@@ -82,8 +86,8 @@ def cost_of_subgame(parts: RunParts, root: Any, options: Any) -> dict[str, Any]:
         "seconds": seconds,
         "megabytes": solving_bytes(tree, SINGLE, tree.width, network.floats_per_leaf) / 1e6,
         "network_gflop": operations,
-        "moved_gigabytes": moved,
-        "gpu_milliseconds": max(operations / options.tflops, moved / options.bandwidth * 1e3),
+        "moved_megabytes": moved * 1e3,
+        "gpu_milliseconds": operations / options.tflops + iterations * moved / options.bandwidth * 1e3,
     }
 
 
@@ -93,24 +97,64 @@ def name_of(game: Game, root: Any) -> str:
     return f"deal, {street}" if game.actor(root) == CHANCE else f"betting, {street}"
 
 
-def num_floats(tree: PublicTree) -> int:
-    """How many numbers edges, terminals and leaves hold, for both players where both have them."""
-    ends = len(tree.terminals) + len(tree.leaves)
-    return (tree.num_edges + 2 * ends) * len(tree.root_possible)
+def moved_bytes(parts: RunParts, root: Any) -> int:
+    """What an iteration reads and writes on a GPU; weights aside, which many subgames share."""
+    with pretended_cuda() as cuda:
+        networks = copy.deepcopy(parts.module.networks).to(CUDA)
+        forest = forest_of(parts.game, [root], CUDA, torch.float32)
+        solver = copy.copy(parts.solver)
+        solver.backend, solver.cuda_graph = "tensors", False
+        cfr = solver.start(forest, random_beliefs(forest, 0), networks)
+        cfr.run(1)
+        cuda.restart()
+        cfr.run(1)
+        queries = (2 if solver.alternating else 1) * bool(len(forest.leaves))
+    weights = sum(layer.weight.nbytes for layer in linear_layers(asked(parts, root)))
+    return max(cuda.bytes - queries * weights, 0)
+
+
+def asked(parts: RunParts, root: Any) -> nn.Module:
+    """The part of the value network that a subgame's leaves ask."""
+    value, leaves = parts.module.networks.value, Subgames(parts.game).tree(root).leaves
+    if isinstance(value, KernelValueNetwork) and len(leaves):
+        kinds = with_hand_inputs(parts.game).layer_of(torch.as_tensor(leaves.features))
+        return value.layers[int(kinds[0])]
+    return value
+
+
+def linear_layers(module: nn.Module) -> list[nn.Linear]:
+    """All of them."""
+    return [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
 
 
 def flops_per_state(module: nn.Module) -> int:
     """Floating-point operations of a network's linear layers, forward, for one belief state."""
-    return 2 * sum(layer.weight.numel() for layer in module.modules() if isinstance(layer, nn.Linear))
+    once = sum(layer.weight.numel() for layer in linear_layers(module))
+    if isinstance(module, KernelLayer):
+        of_bins = [*linear_layers(module.factors.of_bin), *linear_layers(module.factors.shared)]
+        once += (module.bins * module.potentials - 1) * sum(layer.weight.numel() for layer in of_bins)
+    return 2 * once
 
 
-def seconds_per_step(parts: RunParts) -> float:
-    """Of an optimiser step, on a batch of examples from two trajectories."""
+def play(parts: RunParts, trajectories: int) -> Any:
+    """Examples of self-play whose searches are so short that their values do not matter."""
+    actors: Any = parts.data.dataset.actors
+    actors.actor.selfplay.search_iterations = 2
+    return actors.actor.generate(parts.module.networks, trajectories, Place(1, 0))
+
+
+def shares_of(game: Game, roots: Sequence[Any], features: Tensor) -> list[float]:
+    """How often examples ``[n, F]`` are of each root's kind; all alike where a game does not tell."""
+    if not isinstance(game, HandInputs):
+        return [1 / len(roots)] * len(roots)
+    own = game.layer_of(torch.as_tensor(features_of(game, roots)))
+    kinds = game.layer_of(features)
+    return [(kinds == kind).double().mean().item() for kind in own]
+
+
+def seconds_per_step(parts: RunParts, examples: Any) -> float:
+    """Of an optimiser step."""
     data, module = parts.data, parts.module
-    actors: Any = data.dataset.actors
-    actor = actors.actor
-    actor.selfplay.search_iterations = 2  # their values do not matter
-    examples = actor.generate(module.networks, 2, Place(1, 0))
     for name, replay in data.replays.items():
         replay.add(examples[name])
     optimiser, draws = module.configure_optimizers()["optimizer"], random_stream(2)
@@ -135,6 +179,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--belief-states", type=float, default=60e6, help="value examples to be made")
     parser.add_argument("--tflops", type=float, default=150, help="of the GPU, that the network reaches")
     parser.add_argument("--bandwidth", type=float, default=1500, help="GB/s of the GPU, that CFR reaches")
+    parser.add_argument("--step", type=float, default=20.7, help="ms of a step at least (docs/gpu.md)")
+    parser.add_argument("--trajectories", type=positive, default=32, help="whose examples are counted")
     parser.add_argument("--price", type=float, default=3.95, help="USD an hour of the GPU")
     options = parser.parse_intermixed_args(given)
     try:
@@ -145,24 +191,30 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     report = Report(parser, given, threads=1, dtype="float32", seed=options.seed)
     rows = [cost_of_subgame(parts, root, options) for root in line_of_play(parts.game, options.seed)]
-    step = seconds_per_step(parts)
-    examples = len(rows)
+    examples = play(parts, options.trajectories)
+    step = seconds_per_step(parts, examples)
+    roots, values = line_of_play(parts.game, options.seed), examples[VALUES]
+    for row, share in zip(rows, shares_of(parts.game, roots, values.features), strict=True):
+        row["share"] = 100 * share
     here, there = (sum(row[key] for row in rows) for key in ("seconds", "gpu_milliseconds"))
-    solves = options.belief_states / examples
+    an_example = sum(row["share"] * row["gpu_milliseconds"] for row in rows) / 100
+    a_trajectory = len(values) / options.trajectories
     parameters = sum(p.numel() for p in parts.module.parameters())
     updates = count_updates(
-        config.updates, config.draws_per_example, config.trajectories * examples, config.batch_size
+        config.updates, config.draws_per_example, round(config.trajectories * a_trajectory), config.batch_size
     )
-    steps = solves / config.trajectories * updates
+    steps = options.belief_states / (config.trajectories * a_trajectory) * updates
     operations = 6 * parameters * config.batch_size
-    learning = steps * operations / options.tflops / 1e12 / 3600
-    hours = solves * there / 1e3 / 3600 + learning
+    learning = steps * max(operations / options.tflops / 1e12, options.step / 1e3) / 3600
+    hours = options.belief_states * an_example / 1e3 / 3600 + learning
     totals = {
         "seconds_a_trajectory": here,
-        "examples_a_trajectory": examples,
+        "examples_a_trajectory": len(rows),
         "seconds_a_step": step,
         "parameters": parameters,
         "gpu_milliseconds_a_trajectory": there,
+        "gpu_milliseconds_an_example": an_example,
+        "examples_a_trajectory_of_self_play": a_trajectory,
         "gpu_hours_of_self_play": hours - learning,
         "gpu_hours_of_learning": learning,
         "hours_on_8": hours / 8,

@@ -148,7 +148,7 @@ def test_capacity_follows_one_game_to_the_last_street(tmp_path: Path) -> None:
         "selfplay.search_iterations=3",
         *SMALL,
     ]
-    found = results_of("capacity", tmp_path, *sizes, "--measured", "1")
+    found = results_of("capacity", tmp_path, *sizes, "--measured", "1", "--trajectories", "2")
     names = [row["root"] for row in found["subgames"]]
     assert names[::2] == [f"betting, {cards} cards" for cards in (3, 4, 5)]
     assert names[1::2] == ["deal, 3 cards", "deal, 4 cards"]
@@ -156,6 +156,7 @@ def test_capacity_follows_one_game_to_the_last_street(tmp_path: Path) -> None:
     assert totals["examples_a_trajectory"] == 5
     assert totals["seconds_a_trajectory"] == pytest.approx(sum(row["seconds"] for row in found["subgames"]))
     assert min(totals.values()) > 0
+    assert sum(row["share"] for row in found["subgames"]) == pytest.approx(100)
     row, inputs = found["subgames"][0], Holdem("hunl").num_features + 2 * (1326 + 238)
     weights = 8 * (inputs + 5 * 8 + 2 * (1326 + 238))
     assert row["network_gflop"] == pytest.approx(3 * 2 * row["leaves"] * 2 * weights / 1e9)
