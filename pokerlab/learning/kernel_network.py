@@ -16,6 +16,7 @@ from its place, both players' mass and check-down value there, and a summary of 
 
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -136,7 +137,10 @@ class KernelPolicyNetwork(StrategyNetwork):
 
 def by_kind(kind_of: Tensor) -> list[tuple[int, Tensor]]:
     """The kinds that there are among ``[n]`` ones, ascending, and where each one is."""
-    return [(kind, (kind_of == kind).nonzero()[:, 0]) for kind in kind_of.unique().tolist()]
+    kinds = kind_of.cpu().numpy()  # the host waits once, not for every kind
+    places = {kind: torch.as_tensor(np.flatnonzero(kinds == kind)) for kind in np.unique(kinds).tolist()}
+    on_gpu = kind_of.device.type == "cuda"
+    return [(kind, place.to(kind_of.device, non_blocking=on_gpu)) for kind, place in places.items()]
 
 
 def check_sizes(**sizes: int) -> None:

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from benchmarks.pretended_cuda import CUDA, pretended_cuda
 from pokerlab.games.holdem import Holdem, HoldemState
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.parts import features_of
 from pokerlab.learning.kernel_layer import KernelLayer, collect, stack_numbers
-from pokerlab.learning.kernel_network import KernelPolicyNetwork, KernelValueNetwork
+from pokerlab.learning.kernel_network import KernelPolicyNetwork, KernelValueNetwork, by_kind
 from pokerlab.learning.kernel_products import ProductQuery
 from pokerlab.learning.kernel_query import CompiledQuery, TensorQuery
 from pokerlab.search.leaves import multiply_in
@@ -162,3 +163,13 @@ def test_sizes_and_games_that_will_not_do() -> None:
     for network in (KernelValueNetwork, KernelPolicyNetwork):
         with pytest.raises(ValueError, match="kuhn computes no inputs"):
             network(Kuhn())
+
+
+def test_kinds_are_told_apart_while_the_host_waits_once() -> None:
+    with pretended_cuda() as cuda:
+        kinds = torch.tensor([3, 0, 3, 1], device=CUDA)
+        cuda.restart()
+        found = by_kind(kinds)
+        assert cuda.synchronisations == 1, cuda.waited_for
+        assert {place.device for _, place in found} == {CUDA}
+        assert [(kind, place.tolist()) for kind, place in found] == [(0, [1]), (1, [3]), (3, [0, 2])]
