@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pokerlab.games.base import Game, Ints, PayoffOperator
 
-PADDING = 0.16
+PADDING = 0.15
 """Share of the slots in parts that may be padding, where that takes no more than ``MOST_PARTS``."""
 MOST_PARTS = 6
 """Operators that value the terminals of a forest one after the other."""
