@@ -232,10 +232,9 @@ class SoFar(Generic[State]):
 
     def _per_deal(self, values: Tensor, met: Tensor) -> tuple[Tensor, Tensor]:
         """Sums over some deals as if these were all: ``[2, L, H]`` of the policy, of best responses."""
-        parts, values = self._parts, self._parts.mean_of_suits(values)
-        if not self.complete:
-            met = parts.mean_of_suits(met)
-            values = values * divide(parts.times_possible, met, torch.zeros_like(met))
+        parts, met = self._parts, self._parts.mean_of_suits(met)
+        # exactly 1 once all are there: they are whole numbers
+        values = parts.mean_of_suits(values) * divide(parts.times_possible, met, torch.zeros_like(met))
         return values[0], values[1]
 
     def _at_root(self, value: Tensor, best: Tensor) -> Exploitability:

@@ -187,7 +187,7 @@ def test_estimates_come_from_both_sides() -> None:
     game = Holdem("fhp", **FIXED, ranks=5, suits=4, deals=(0, 3))
     parts, spot = DealByDeal(game), pokerlab.solve(game, iterations=30)
     policy = policy_of(spot.agent(), play_throughs=0, seed=1)
-    for done, chips in ((10, 20.0), (40, 10.0)):
+    for done, chips in ((10, 20.0), (40, 10.0), (len(parts.deals), 6.0)):
         found = []
         for seed in range(1, 4):
             sofar = list(islice(parts.measure(policy, seed), done))[-1]
@@ -195,7 +195,8 @@ def test_estimates_come_from_both_sides() -> None:
                 [each.exploitability.item() for each in (sofar.lower_estimate(), sofar.exploitability())]
             )
         lower, upper = torch.tensor(found).mean(0).tolist()
-        assert lower < spot.exploitability < upper < lower + chips
+        assert lower < spot.exploitability < upper + 1e-3
+        assert upper < lower + chips
 
 
 def test_the_whole_of_flop_holdem_has_1755_flops() -> None:
