@@ -183,7 +183,10 @@ def test_evaluate_reads_every_key(here: Path) -> None:
     trained(*KUHN, "iterations=1", "run", cwd=here)
     overrides = ["run=run", "solver=cfr", "search_iterations=2", "play_throughs=1"]
     overrides += ["match.against=lbr", "match.hands=2"]
-    assert unread("evaluate", overrides, do_evaluate) == set()
+    agent = ["game=fhp", "game.ranks=5", "agent=uniform", "threads=1"]
+    of_agent = unread("evaluate", agent, evaluate)
+    assert unread("evaluate", overrides, do_evaluate) & of_agent == set()
+    assert not any(key.startswith("game.") for key in of_agent)
 
 
 @pytest.mark.parametrize("option", OPTIONS)

@@ -32,7 +32,7 @@ def exploitability_table(results: dict[str, Any], big_blind: float) -> Table:
     if (searched := results.get(SEARCH_ITERATION)) is not None:
         title += f"\nsearch: {searched['iterations']:,} iterations a subgame, "
         title += f"{searched['play_throughs']:,} play-throughs"
-    columns = ("way to play", "exploitability", "mbb a hand", "NashConv", "game value", "seconds")
+    columns = ("way to play", "exploitability", "mbb", "NashConv", "game value", "s")
     table = Table(*columns, title=title)
     for way, found in results.items():
         if isinstance(found, dict) and "nash_conv" in found:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from math import comb, factorial
-from typing import Any
+from typing import Any, cast
 
 import pyspiel
 import pytest
@@ -64,7 +64,7 @@ LARGE = {
         deals=(0, 1, 1),
     ),
     "fhp of 16 cards": fixed_limit(3, (0, 3), ranks=4, suits=4),
-    "fhp": make_game("fhp"),
+    "fhp": cast(Holdem, make_game("fhp")),
     "24 cards": Holdem("24 cards", stack=180, blinds=(5, 10), bets=[[1]], ranks=6),
     "whole": Holdem("whole", bets=[[1]]),
 }
