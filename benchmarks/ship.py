@@ -1,12 +1,15 @@
 """Makes a trained run one that the package ships: ``python -m benchmarks.ship RUN NAME``.
 
-Writes ``trained/NAME``: the run's config, metrics and evaluation, and its last checkpoint's weights in half
-precision, without what only training needs. Its README.md, the model card, is written by hand.
+Writes ``trained/NAME``: the run's config and metrics, and its last checkpoint's weights without what only
+training needs; in half precision, if that is what it takes to be small. What that does to it is for
+``pokerlab evaluate run=NAME json=…`` to say: search would be at 6.5 instead of 4.5 mbb on ``fhp``. Its
+evaluation.json and README.md, the model card, are made by hand.
 """
 
 import argparse
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -30,11 +33,10 @@ def ship(wanted: str, name: str) -> Path:
     """
     run, checkpoint = find_checkpoint(wanted)
     content = read_checkpoint(checkpoint)
-    weights = {
-        key: tensor.half() if tensor.is_floating_point() else tensor
-        for key, tensor in content["state_dict"].items()
-    }
-    if (size := sum(each.nbytes for each in weights.values()) / 1e6) > MOST_MB:
+    weights = content["state_dict"]
+    if _megabytes(weights) > MOST_MB:
+        weights = {key: each.half() if each.is_floating_point() else each for key, each in weights.items()}
+    if (size := _megabytes(weights)) > MOST_MB:
         raise UserError(f"{wanted} has {size:.1f} MB of weights, and a shipped run {MOST_MB} at most")
     to = RunFolder(shipped_path("trained") / name)
     write_atomically(
@@ -43,10 +45,14 @@ def ship(wanted: str, name: str) -> Path:
     )
     config = yaml.safe_load(run.config.read_text()) | {"run_name": name, "run_dir": f"outputs/{name}"}
     to.config.write_text(yaml.safe_dump(config, sort_keys=False))
-    for path in (run.summary, run.metrics, run.evaluation):
+    for path in (run.summary, run.metrics):
         if path.exists():
             shutil.copy(path, to.path)
     return to.path
+
+
+def _megabytes(weights: Mapping[str, torch.Tensor]) -> float:
+    return sum(each.nbytes for each in weights.values()) / 1e6
 
 
 def main() -> None:

@@ -87,24 +87,16 @@ def evaluate(config: EvaluateConfig) -> None:
         "checkpoint": run.checkpoint.name,
         "iteration": run.iteration,
     }
-    before = read_evaluation(run.folder.evaluation)
-    if any(before.get(key) != value for key, value in about.items()):  # of another checkpoint
-        before = {}
     if config.match.against is None:
         torch.set_num_threads(config.threads)
         found, show = _exploitability(config, run, outputs["export"])
-        if config.agent is None:
-            before = {key: value for key, value in before.items() if key not in WAYS_TO_PLAY}
     else:
         if outputs["export"]:
             raise UserError("export= writes what exploitability is measured of: leave out match.against")
         entrants = _line_up(config, run, find_run)
         torch.set_num_threads(config.threads)
         found, show = _matches(config, run, entrants, outputs["histories"])
-        anew = [match["agents"] for match in found["matches"]]
-        kept = [match for match in before.get("matches", []) if match["agents"] not in anew]
-        found["matches"] = kept + found["matches"]
-    results = before | about | found
+    results = _beside_earlier(run, about, found, every_way=config.agent is None)
     unwritten: list[OSError] = []
     keeps = _complete(found) and not run.is_shipped
     for path in (outputs["json"], run.folder.evaluation if keeps else None):
@@ -118,6 +110,23 @@ def evaluate(config: EvaluateConfig) -> None:
     if unwritten:
         raise unwritten[0]
     _stop_if_interrupted(found)
+
+
+def _beside_earlier(
+    run: TrainedRun, about: dict[str, Any], found: dict[str, Any], *, every_way: bool
+) -> dict[str, Any]:
+    """What was found, and what the run's evaluation.json holds of the same checkpoint by now."""
+    before = read_evaluation(run.folder.evaluation)
+    if any(before.get(key) != value for key, value in about.items()):
+        before = {}
+    if "matches" in found:
+        anew = [match["agents"] for match in found["matches"]]
+        found["matches"] = [
+            match for match in before.get("matches", []) if match["agents"] not in anew
+        ] + found["matches"]
+    elif every_way:
+        before = {key: value for key, value in before.items() if key not in WAYS_TO_PLAY}
+    return before | about | found
 
 
 def _evaluate_agent(config: EvaluateConfig, outputs: dict[str, Path | None]) -> None:
@@ -192,8 +201,9 @@ def _exploitability(
 
     def show(results: dict[str, Any]) -> None:
         out.print(exploitability_table(results, run.game.big_blind))
-        plots = plot_run(run.folder.read_metrics(), run.game.name, run.folder.plots)
-        out.print("plots:", *(str(path) for path in plots), highlight=False, soft_wrap=True)
+        if not run.is_shipped:
+            plots = plot_run(run.folder.read_metrics(), run.game.name, run.folder.plots)
+            out.print("plots:", *(str(path) for path in plots), highlight=False, soft_wrap=True)
 
     return found, show
 
@@ -322,7 +332,7 @@ def _matches(
             out.print(table, highlight=False)
         if histories:
             out.print("histories:", str(histories), highlight=False, soft_wrap=True)
-        if ranking:
+        if ranking and not run.is_shipped:
             league, unit = contest.league, 1000 / run.game.big_blind
             figure = plot_matrix(league.names, league.mean * unit, league.half_width * unit, "mbb/hand")
             path = save(figure, run.folder.plots / "matches.png")

@@ -14,18 +14,21 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_run_is_shipped_and_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("most", [8, 0.005])
+def test_a_run_is_shipped_and_found_by_name(
+    most: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trained(*KUHN, "a", cwd=tmp_path)
     monkeypatch.chdir(tmp_path)
-    assert command("evaluate", "run=a", "search_iterations=5", cwd=tmp_path, plots=False).code == 0
     for module in ("benchmarks.ship", "pokerlab.store.folder"):
         monkeypatch.setattr(f"{module}.shipped_path", tmp_path.joinpath)
+    monkeypatch.setattr("benchmarks.ship.MOST_MB", most)
     monkeypatch.setattr("sys.argv", ["ship", "a", "best-kuhn"])
     ship.main()
     folder = tmp_path / "trained" / "best-kuhn"
     before = files(folder)
     assert set(before) == {
-        "checkpoints/last.ckpt", "config.yaml", "summary.json", "training_metrics.jsonl", "evaluation.json"
+        "checkpoints/last.ckpt", "config.yaml", "summary.json", "training_metrics.jsonl"
     }  # fmt: skip
     run, original = pokerlab.load("best-kuhn"), pokerlab.load("a")
     assert (run.name, run.iteration, run.metrics) == ("best-kuhn", original.iteration, original.metrics)
@@ -34,9 +37,9 @@ def test_a_run_is_shipped_and_found_by_name(tmp_path: Path, monkeypatch: pytest.
         original.agent("policy_net").strategy().values(),
         strict=True,
     ):
-        assert hands == pytest.approx(same, abs=2e-3)  # half precision
+        assert hands == pytest.approx(same, abs=0 if most == 8 else 2e-3)  # in half precision, to be small
     again = ("run=best-kuhn", "search_iterations=5", "json=found.json")
-    ended = command("evaluate", *again, cwd=tmp_path, plots=False)
+    ended = command("evaluate", *again, cwd=tmp_path)
     assert (ended.code, "search_average" in ended.out) == (0, True)
     assert (tmp_path / "found.json").exists()
     assert files(folder) == before
