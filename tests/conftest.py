@@ -33,12 +33,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("quick")
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True)
 def _one_thread() -> None:
+    """Whatever a command that ran before has set: with more, sums have other last digits."""
     torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _interrupts() -> None:
-    """Shells start what runs in the background deaf to Ctrl-C, and so would be the processes of tests."""
+    """Shells start what runs in the background deaf to Ctrl-C, nohup to SIGHUP, and so would be the processes
+    of tests."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)

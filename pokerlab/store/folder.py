@@ -318,7 +318,7 @@ def find_run(name: str, *, shipped: bool = False) -> RunFolder:
     if name in with_package:
         return with_package[name]
     raise UserError(
-        f"no run {name!r} here{near(name, [*(run.path.name for run in local_runs()), *with_package])}"
+        f"no run {name!r} here{near(name, list(dict.fromkeys([*(run.path.name for run in local_runs()), *with_package])))}"
     )
 
 

@@ -1,5 +1,6 @@
 """What is said of an iteration while it lasts."""
 
+import inspect
 import json
 import logging
 import time
@@ -35,7 +36,8 @@ def test_a_long_iteration_says_how_far_it_is(
     play = SelfPlay.play
 
     def slowly(self: SelfPlay, *arguments: Any) -> Any:
-        arguments[-1](0.25)  # the report
+        report = inspect.signature(play).bind(self, *arguments).arguments["report"]
+        report(0.25)
         time.sleep(0.2)
         return play(self, *arguments)
 
