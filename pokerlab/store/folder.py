@@ -317,9 +317,8 @@ def find_run(name: str, *, shipped: bool = False) -> RunFolder:
     with_package = shipped_runs() if shipped else {}
     if name in with_package:
         return with_package[name]
-    raise UserError(
-        f"no run {name!r} here{near(name, list(dict.fromkeys([*(run.path.name for run in local_runs()), *with_package])))}"
-    )
+    known = dict.fromkeys([*(run.path.name for run in local_runs()), *with_package])
+    raise UserError(f"no run {name!r} here{near(name, list(known))}")
 
 
 def _read_record(path: Path, fields: Mapping[str, tuple[Check, str]]) -> dict[str, Any]:
