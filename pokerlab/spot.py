@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, Generic
 import numpy as np
 import torch
 
-from pokerlab.agents.base import DEALT, Agent, Line, Seat
+from pokerlab.agents.base import DEALT, Agent, Line, Memoryless
 from pokerlab.games import names
 from pokerlab.games.base import CHANCE, TERMINAL, Floats, Game, Ints, State
 from pokerlab.games.parts import Symmetry, TablePlay, call_down, symmetry_of
@@ -366,7 +366,7 @@ class Spot(Generic[State]):
         write_atomically(Path(path), write)
 
 
-class SpotAgent(Agent[State], Seat[State]):
+class SpotAgent(Memoryless[State]):
     """Plays what a spot's strategy says.
 
     Args:
@@ -375,9 +375,6 @@ class SpotAgent(Agent[State], Seat[State]):
 
     def __init__(self, spot: Spot[State]) -> None:
         self.game, self._spot = spot.game, spot
-
-    def sit_down(self, player: int, seed: int) -> Seat[State]:
-        return self
 
     def strategies(self, lines: Sequence[Line[State]]) -> torch.Tensor:
         return self._spot.play(lines)

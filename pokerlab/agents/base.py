@@ -88,6 +88,13 @@ class Agent(ABC, Generic[State]):
         """Takes the seat of ``player``; ``seed`` decides what it draws at random, if anything."""
 
 
+class Memoryless(Agent[State], Seat[State]):
+    """An agent whose answers depend on lines alone: it is its own seat."""
+
+    def sit_down(self, player: int, seed: int) -> Seat[State]:
+        return self
+
+
 class Player(Generic[State]):
     """An agent that plays one hand: what a bot needs.
 

@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pokerlab.agents.base import Agent, Line, Seat, legal_actions
+from pokerlab.agents.base import Line, Memoryless, Seat, legal_actions
 from pokerlab.games.base import Game, State
 from pokerlab.games.parts import call_down, table_play
 from pokerlab.search.payoffs import DOUBLE, outcomes
 
 
-class Baseline(Agent[State], Seat[State]):
-    """An agent without a memory.
+class Baseline(Memoryless[State]):
+    """An agent that looks at the present state alone.
 
     Args:
         game: the rules.
@@ -30,9 +30,6 @@ class Baseline(Agent[State], Seat[State]):
         self.game = game
         if self.calls:
             table_play(game)
-
-    def sit_down(self, player: int, seed: int) -> Seat[State]:
-        return self
 
     def strategies(self, lines: Sequence[Line[State]]) -> Tensor:
         return torch.stack([self.strategy_at(line.state) for line in lines])

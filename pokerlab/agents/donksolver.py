@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pokerlab.agents.base import DEALT, Agent, Line, Seat
+from pokerlab.agents.base import DEALT, Line, Memoryless
 from pokerlab.games.base import Game
 from pokerlab.games.betting import CALL, FOLD, SMALLEST_BET
 from pokerlab.games.holdem import Holdem, HoldemState
@@ -27,7 +27,7 @@ OFF_TREE = 1
 """Its status where a bet was translated; above: it has no answer, and checks or calls."""
 
 
-class DonkSolver(Agent[HoldemState], Seat[HoldemState]):
+class DonkSolver(Memoryless[HoldemState]):
     """Plays a bundle.
 
     Args:
@@ -64,9 +64,6 @@ class DonkSolver(Agent[HoldemState], Seat[HoldemState]):
             raise ValueError(f"{bundle} is for {self._bundle.players} players")
         self.game: Holdem = game
         self._cards = np.array([card_id(card) for card in game.deck.cards])
-
-    def sit_down(self, player: int, seed: int) -> Seat[HoldemState]:
-        return self
 
     def strategies(self, lines: Sequence[Line[HoldemState]]) -> Tensor:
         return torch.stack([self._strategy(line) for line in lines])

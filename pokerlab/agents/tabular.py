@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from pokerlab.agents.base import Agent, Line, Seat
+from pokerlab.agents.base import Line, Memoryless
 from pokerlab.games.base import Game, State
 from pokerlab.search.forest import Forest
 from pokerlab.search.solver import Solver
@@ -22,7 +22,7 @@ def is_small(game: Game) -> bool:
     return game.enumerable and game.num_hands <= MOST_HANDS
 
 
-class TabularAgent(Agent[State], Seat[State]):
+class TabularAgent(Memoryless[State]):
     """Plays what a table says.
 
     Args:
@@ -40,9 +40,6 @@ class TabularAgent(Agent[State], Seat[State]):
         states = forest.trees[0].decisions.states
         table = {states[node]: by_action[number] for number, node in enumerate(nodes.node.tolist())}
         return cls(forest.game, table)
-
-    def sit_down(self, player: int, seed: int) -> Seat[State]:
-        return self
 
     def strategies(self, lines: Sequence[Line[State]]) -> Tensor:
         return torch.stack([self.table[line.state] for line in lines])

@@ -246,14 +246,9 @@ class AskedPolicy(Policy[State]):
 
     Args:
         agent: the agent.
-
-    Raises:
-        ValueError: it does.
     """
 
     def __init__(self, agent: Agent[State]) -> None:
-        if agent.draws:
-            raise ValueError("the agent draws what it plays: it has no one policy")
         self._agent = agent
 
     def at(self, trees: PublicTrees[State]) -> Tensor:
@@ -322,7 +317,7 @@ class SearchedPolicy(Policy[State]):
 
 
 def policy_of(agent: Agent[State], *, play_throughs: int, seed: int) -> Policy[State]:
-    """What is measured of an agent; arguments and errors as of the classes above."""
+    """What is measured of an agent; arguments as of the classes above."""
     if isinstance(agent, SearchAgent) and agent.way != SEARCH_GADGET:
         return SearchedPolicy(agent, play_throughs, seed)
     return NetworkPolicy(agent) if isinstance(agent, PolicyNetworkAgent) else AskedPolicy(agent)

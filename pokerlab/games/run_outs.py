@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pokerlab.games.base import Ints
 from pokerlab.games.cards import BLOCKED, Deck
 from pokerlab.games.kept_arrays import keep_array
+from pokerlab.games.ranks import run_outs
 from pokerlab.loops import jit
 
 REMEMBERED = 16
@@ -68,9 +69,8 @@ def counts_below(deck: Deck, board: tuple[int, ...], cards: int) -> tuple[NDArra
 
 def _compare(deck: Deck, board: tuple[int, ...], cards: int, wins: np.ndarray) -> None:
     """Sets ``wins`` of a board that lacks a card at most: to count anew takes less time than to look up."""
-    rest = [[card] for card in range(len(deck.cards)) if card not in board] if cards > len(board) else [[]]
     hands = np.flatnonzero(deck.possible(board))
-    lost = deck.strengths(np.array([[*board, *dealt] for dealt in rest])).take(hands, 1)
+    lost = deck.strengths(run_outs(deck, board, cards)).take(hands, 1)
     won = np.where(lost == BLOCKED, np.iinfo(np.int16).max, lost)
     _compare_pairs(lost, won, hands, wins)
     wins *= deck.disjoint

@@ -199,6 +199,13 @@ class KernelLayer(nn.Module):
                 rests.append(won[:, 0] - taken + held[:, theirs] * won[:, 1])
         return inputs[:, :2] / 2 + torch.stack(rests, 1) / met.flip(1).clamp_min(LEAST_MASS)
 
+    def factors_of(self, sums: Tensor, stack_numbers: Tensor) -> Tensor:
+        """``[n, 4, B]`` both players' mass in bins, and times check-down values → ``[n, B, 4 R]``."""
+        mass, expected = sums[:, :2], sums[:, 2:]
+        check_down = expected / mass.clamp_min(LEAST_MASS)
+        factors: Tensor = self.factors(mass, check_down, stack_numbers)
+        return factors.to(sums.dtype)
+
     def kernel(self, factors: Tensor, stack_to_pot: Tensor) -> Tensor:
         """``[n, B, B]`` what a bin wins from another beyond the check-down, in pots."""
         return self.kernel_of(factors, self.scale(stack_to_pot))

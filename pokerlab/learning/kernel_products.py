@@ -88,7 +88,7 @@ class ProductQuery(Query):
             worth = (won / met.masked_fill(met <= 0, 1)).clamp_(-1, 1)
             lower, near = self._find_bins(held)
             sums = self._sum(held, worth)
-        factors = self._ask(sums)
+        factors = self._layer.factors_of(sums, self._stack_numbers)
         with multiply_in("float32", beliefs.device):
             kernel = self._layer.kernel_of(factors, self._scale)
             itself = kernel.diagonal(dim1=1, dim2=2).unflatten(1, (self._layer.bins, -1))
@@ -121,13 +121,6 @@ class ProductQuery(Query):
         spread = values.unflatten(0, (self._boards, -1))[:, :, :, None] * self._share[:, None, None]
         sums = spread.flatten(0, 1).flatten(1, 2) @ self._in_bins.transpose(1, 2)  # [m, 4 P, K]
         return sums.unflatten(1, (4, -1)).transpose(2, 3).flatten(2)
-
-    def _ask(self, sums: Tensor) -> Tensor:
-        """``[m, B, 4 R]`` factors of kernels."""
-        mass, expected = sums[:, :2], sums[:, 2:]
-        check_down = expected / mass.clamp_min(LEAST_MASS)
-        factors: Tensor = self._layer.factors(mass, check_down, self._stack_numbers)
-        return factors.to(sums.dtype)
 
     def _win(self, gain: Tensor, own: Tensor, theirs: Tensor, lower: Tensor, near: Tensor) -> Tensor:
         """``[m, H]`` what a hand wins by the kernel, all beliefs being probabilities."""

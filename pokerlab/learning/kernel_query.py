@@ -135,9 +135,7 @@ class CompiledQuery(Query):
             (1 - self._inputs.uniform) / 2, self._layer.bins, self._layer.potentials, theirs.start,
             theirs.stop, self._bins, self._sums.numpy(), self._by_card[theirs].numpy(),
         )  # fmt: skip
-        mass, expected = self._sums[:, :2], self._sums[:, 2:]
-        check_down = expected / mass.clamp_min(kernel_loops.LEAST_MASS)
-        return self._layer.factors(mass, check_down, self._stack_numbers).to(mass.dtype)
+        return self._layer.factors_of(self._sums, self._stack_numbers)
 
     def _spread(self, player: int, factors: Tensor, values: Tensor) -> None:
         """Sets a player's ``[n, H]`` values."""

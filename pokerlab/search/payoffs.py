@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 
 from pokerlab.games.base import Game, Ints, State, Terminal
+from pokerlab.search.terminals import JoinedOperator, put_in_slots
 
 DOUBLE = torch.empty(0, dtype=torch.float64)
-MOST_TOGETHER = 64
-"""Rows that share a payoff kernel in one call; frequent kernels are called in several blocks."""
 
 
 def outcomes(game: Game, kernels: Ints, reach: Tensor) -> Tensor:
@@ -21,20 +20,10 @@ def outcomes(game: Game, kernels: Ints, reach: Tensor) -> Tensor:
         kernels: ``[m]``.
         reach: ``[m, H]`` the opponent's, float64.
     """
-    if not len(kernels):
-        return reach.clone()
-    different, which, counts = np.unique(kernels, return_inverse=True, return_counts=True)
-    length = int(np.clip(np.mean(counts), 1, MOST_TOGETHER))
-    rows = -(-counts // length)
-    order = np.argsort(which, kind="stable")
-    slot = np.empty(len(kernels), np.int64)
-    slot[order] = np.arange(len(kernels)) - np.repeat(np.cumsum(counts) - counts, counts)
-    slot += ((np.cumsum(rows) - rows) * length)[which]
-    padded = reach.new_zeros(rows.sum() * length, reach.shape[1])
-    there = torch.as_tensor(slot)
+    slot, slots, parts = put_in_slots(game, kernels, DOUBLE)
+    padded, there = reach.new_zeros(slots, reach.shape[1]), torch.as_tensor(slot)
     padded[there] = reach
-    operator = game.payoff_operator(np.repeat(different, rows).tolist(), DOUBLE)
-    return operator(padded.view(-1, length, reach.shape[1])).view_as(padded)[there]
+    return JoinedOperator(parts)(padded)[there]
 
 
 def payoffs(game: Game, ends: Sequence[Terminal], player: int, reach: Tensor) -> Tensor:

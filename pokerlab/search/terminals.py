@@ -64,18 +64,16 @@ class JoinedOperator:
         return torch.cat([part.outcomes(reach) for part in self.parts], -2) if self.parts else reach
 
 
-def lay_out_payoffs(
-    game: Game, kernel: Ints, row: Ints, subgame: Ints, chips: np.ndarray, like: Tensor
-) -> Payoffs:
-    """Puts terminals in slots.
+def put_in_slots(game: Game, kernel: Ints, like: Tensor) -> tuple[Ints, int, tuple[PayoffPart, ...]]:
+    """Puts terminals together by payoff kernel.
 
     Args:
         game: makes the operators.
         kernel: ``[n]`` the terminals' payoff kernels.
-        row: ``[2, n]`` each player's sequence row.
-        subgame: ``[n]``.
-        chips: ``[2, n]`` payoff × chance.
         like: a tensor with the device and dtype to work in.
+
+    Returns:
+        ``[n]`` the slot of each terminal, ``T``, the number of slots, and their parts.
     """
     kernels, which, counts = np.unique(kernel, return_inverse=True, return_counts=True)
     slot_of, parts, end = np.empty(len(kernels), np.int64), [], 0
@@ -88,7 +86,23 @@ def lay_out_payoffs(
     by_kernel = np.argsort(which, kind="stable")
     slot = np.empty(len(kernel), np.int64)
     slot[by_kernel] = np.arange(len(kernel)) - np.repeat(np.cumsum(counts) - counts, counts)
-    slot += slot_of[which]
+    return slot + slot_of[which], end, tuple(parts)
+
+
+def lay_out_payoffs(
+    game: Game, kernel: Ints, row: Ints, subgame: Ints, chips: np.ndarray, like: Tensor
+) -> Payoffs:
+    """The payoffs of terminals.
+
+    Args:
+        game: makes the operators.
+        kernel: ``[n]`` the terminals' payoff kernels.
+        row: ``[2, n]`` each player's sequence row.
+        subgame: ``[n]``.
+        chips: ``[2, n]`` payoff × chance.
+        like: a tensor with the device and dtype to work in.
+    """
+    slot, end, parts = put_in_slots(game, kernel, like)
 
     def pad(values: np.ndarray) -> Tensor:
         padded = np.zeros((*values.shape[:-1], end), dtype=values.dtype)
@@ -96,7 +110,7 @@ def lay_out_payoffs(
         return torch.as_tensor(padded, device=like.device)
 
     return Payoffs(
-        row=pad(row), subgame=pad(subgame), chips=pad(chips).to(like.dtype)[..., None], parts=tuple(parts),
+        row=pad(row), subgame=pad(subgame), chips=pad(chips).to(like.dtype)[..., None], parts=parts,
         slot=slot,
     )  # fmt: skip
 

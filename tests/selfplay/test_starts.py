@@ -1,17 +1,17 @@
 """Trajectories that start on later streets."""
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tiny_rebel import tiny_rebel
 
 from pokerlab.algorithms.rebel import ReBeL
 from pokerlab.games.base import CHANCE
 from pokerlab.games.holdem import Holdem
 from pokerlab.games.kuhn import Kuhn
-from pokerlab.learning.networks import Networks, PolicyNetwork, ValueNetwork
+from pokerlab.learning.networks import Networks, ValueNetwork
 from pokerlab.search.solver import Solver
 from pokerlab.selfplay.actors.here import Here
 from pokerlab.selfplay.actors.processes import Processes
@@ -150,12 +150,8 @@ def test_stored_belief_states_are_started_from() -> None:
 
 
 def rebel(seed: int = 0) -> ReBeL:
-    return ReBeL(
+    return tiny_rebel(
         GAME,
-        solver=Solver(),
-        value_network=partial(ValueNetwork, hidden=8, layers=1),
-        policy_network=partial(PolicyNetwork, hidden=8, layers=1),
-        iterations=1,
         seed=seed,
         search_iterations=4,
         policy_examples=2,

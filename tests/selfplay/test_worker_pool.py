@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 import torch
 from players import Failing, Halves, Play, Stuck, UnsendableError, network, pids, threads
+from tiny_rebel import tiny_rebel
 
 from pokerlab.algorithms.rebel import ReBeL
 from pokerlab.games.holdem import Holdem
-from pokerlab.learning.networks import PolicyNetwork, ValueNetwork
-from pokerlab.search.solver import Solver
+from pokerlab.learning.networks import ValueNetwork
 from pokerlab.selfplay.actors.base import Divisible
 from pokerlab.selfplay.actors.processes import Processes, Share, WorkerDiedError
 from pokerlab.selfplay.examples import concatenate
@@ -271,18 +271,8 @@ STREETS = Holdem(
 
 
 def on_streets(**starts: float) -> ReBeL:
-    return ReBeL(
-        STREETS,
-        solver=Solver(),
-        value_network=partial(ValueNetwork, hidden=8, layers=1),
-        policy_network=partial(PolicyNetwork, hidden=8, layers=1),
-        iterations=1,
-        seed=0,
-        search_iterations=3,
-        starts=starts,
-        stored=0.5,
-        value_capacity=1,
-        policy_capacity=1,
+    return tiny_rebel(
+        STREETS, seed=0, search_iterations=3, starts=starts, value_capacity=1, policy_capacity=1
     )
 
 
