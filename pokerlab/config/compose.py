@@ -242,7 +242,9 @@ def _explain(line: CommandLine, overrides: Sequence[str], error: Exception) -> s
     if "MissingMandatory" in type(error).__name__:
         return f"{_first_line(error)}: give it on the command line"
     if unknown := re.search(r"Could not override '([^']+)'", message):
-        key = unknown.group(1)
+        key = getattr(error.__cause__, "full_key", None) or unknown.group(
+            1
+        )  # of a mapping, what is wrong in it
         return f"unknown key {key!r}{near(key, list(_keys(line, overrides)))}"
     if present := re.search(r"Could not append to config\. An item is already at '([^']+)'", message):
         return f"{present.group(1)} is there already: leave out the +"

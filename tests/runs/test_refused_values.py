@@ -226,6 +226,13 @@ def test_a_folder_that_holds_a_run_is_never_written_over(tmp_path: Path) -> None
     assert contents(run.path) == before
 
 
+def test_an_unknown_key_in_a_mapping_is_named(tmp_path: Path) -> None:
+    given = ("experiment=phase1_laptop", "selfplay.bottom_up={rivr: 3}")
+    assert refusal("train", *given, cwd=tmp_path).startswith(
+        "unknown key 'selfplay.bottom_up.rivr': did you mean selfplay.bottom_up.river"
+    )
+
+
 def test_help_is_not_a_mistake(tmp_path: Path) -> None:
     ended = command("train", "--help", cwd=tmp_path)
     assert (ended.code, ended.err) == (0, "")
