@@ -1,11 +1,14 @@
 """What all tests share."""
 
+import os
 import signal
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
+
+os.environ["NUMBA_ENABLE_CUDASIM"] = "1"  # before numba is imported: kernels for a GPU run in its simulator
 
 settings.register_profile("pokerlab", deadline=None, max_examples=20, derandomize=True)
 settings.load_profile("pokerlab")
