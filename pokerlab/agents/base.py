@@ -62,6 +62,8 @@ class Agent(ABC, Generic[State]):
     """The rules."""
     draws: bool = False
     """Whether it plays differently from hand to hand."""
+    nodes_kept: int = 1
+    """At how many public states its seats keep strategies, about, for each hand of a match."""
 
     def strategy(self, line: str = "", seed: int = 0) -> dict[str, Floats]:
         """``{action: [H] probability for each hand}`` where a line ends; 0 for hands that the board blocks.

@@ -32,6 +32,9 @@ from pokerlab.search.resolving import (
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import Subgames
 
+NODES = 512
+"""Of the subgames that one hand comes to, about."""
+
 
 class SearchAgent(Agent[State]):
     """Searches at every public belief state that it comes to.
@@ -61,6 +64,7 @@ class SearchAgent(Agent[State]):
             raise ValueError(f"{way} solves without warm start, leaves under current beliefs")
         self.game, self.way, self.draws = game, way, way == SEARCH_ITERATION
         self.resolving = Resolving(Subgames(game), solver, leaf_evaluator, iterations, like)
+        self.nodes_kept = NODES if self.draws or not game.enumerable else 1
         self.opening: dict[Key, SubgamePlay] = {}
         """What is played in the game's first subgame, if nothing is drawn: the same at every seat."""
 

@@ -12,17 +12,15 @@ actions are left; with one, it is AIVAT as it was published.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pokerlab.agents.tabular import MOST_HANDS
 from pokerlab.games.base import CHANCE, TERMINAL, Game, Ints, State
-from pokerlab.games.parts import call_down
-from pokerlab.games.run_outs import REMEMBERED
+from pokerlab.games.parts import RunOuts, call_down_by_rules
 from pokerlab.search.payoffs import expected_payoff, joint_mass, outcomes, payoffs, terminals
 
 ROWS = 4096
@@ -33,11 +31,6 @@ Contra = TypeVar("Contra", contravariant=True)
 
 class ValueFunction(Protocol[Contra]):
     """What positions are worth; at a deal, exactly the mean over its outcomes."""
-
-    @property
-    def deals_together(self) -> int | None:
-        """How many deals are best played together; None: however many."""
-        ...
 
     def counterfactual_values(
         self, states: Sequence[Sequence[Contra]], which: Ints, player: int, opponent: Tensor
@@ -61,8 +54,6 @@ class TreeValues(Generic[State]):
         game: the rules, of few hands; small enough to enumerate.
         table: by public state, what is done there, ``[actions of the game, H]``, float64.
     """
-
-    deals_together = None
 
     def __init__(self, game: Game[State], table: Mapping[State, Tensor]) -> None:
         self._game, self._table = game, table
@@ -123,16 +114,14 @@ class CheckDown(Generic[State]):
 
     def __init__(self, game: Game[State]) -> None:
         self._game = game
-        # hold'em remembers what the latest boards' run-outs pay: a deal of the whole game has two
-        few = game.enumerable or game.num_hands <= MOST_HANDS
-        self.deals_together = None if few else REMEMBERED // 2 - 1
+        self._call_down = game.call_down if isinstance(game, RunOuts) else partial(call_down_by_rules, game)
 
     def counterfactual_values(
         self, states: Sequence[Sequence[State]], which: Ints, player: int, opponent: Tensor
     ) -> Tensor:
         """See :class:`ValueFunction`."""
         # what ends pay is linear in what their kernels do, and the states after a move share these
-        ends = [[call_down(self._game, state) for state in of_position] for of_position in states]
+        ends = [[self._call_down(state) for state in of_position] for of_position in states]
         kernels = [list({end.payoff_kernel: None for of in each for end, _ in of}) for each in ends]
         most = max(map(len, kernels))
         chips = torch.zeros(len(states), max(map(len, states)), most, dtype=torch.float64)

@@ -46,7 +46,7 @@ class LocalBestResponse(Agent[State]):
         if opponent.draws:
             raise ValueError("a local best response must know a strategy, and the agent draws what it plays")
         self.game, self.opponent, self.from_street = game, opponent, from_street
-        self.table = table_play(game)
+        self.table, self.nodes_kept = table_play(game), opponent.nodes_kept
         self.actions = set(range(game.num_actions) if actions is None else actions)
 
     def sit_down(self, player: int, seed: int) -> Seat[State]:

@@ -23,10 +23,12 @@ MOST_DEALS = 8
 """Public deals in a hand."""
 NUMBERS = 2**24
 """Of strategies that are in memory at once, about: so many hands are played together."""
+OF_AIVAT = 16
+"""Times as many are in memory where it is used, and what is remembered of boards besides."""
+KEPT = 2**27
+"""Of strategies that agents keep, about."""
 NO_LUCK = 1e-9
 """Of a hand's standard deviation: rounding."""
-NODES = 512
-"""Of which an agent that draws keeps strategies for each hand, about."""
 CONFIDENCE = 1.96
 """Standard errors on either side of a mean: 95 %."""
 
@@ -147,10 +149,10 @@ def play_match(
         keep: called with every hand, deal by deal, the first agent in the seat of player 0 first.
     """
     generator = np.random.default_rng(seed)
-    a_hand = game.num_actions * game.num_hands * (NODES if any(agent.draws for agent in agents) else 1)
-    most = max(NUMBERS // a_hand, 2) // 2
-    if values is not None and values.deals_together is not None:
-        most = min(most, values.deals_together)
+    a_node = game.num_actions * game.num_hands
+    at_once = NUMBERS // (a_node * (1 if values is None else OF_AIVAT))
+    kept = KEPT // (a_node * sum(agent.nodes_kept for agent in agents))
+    most = max(min(at_once, kept) // 2, 1)
     batches = [min(most, deals - begin) for begin in range(0, deals, most)]
     parts = []
     for number, size in enumerate(batches):

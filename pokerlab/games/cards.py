@@ -68,8 +68,7 @@ class Deck:
 
     def possible(self, board: Sequence[int]) -> Bools:
         """``[H]`` true for hands that hold none of the board's cards."""
-        blocked = np.isin(self.hands, board)
-        return ~(blocked[:, 0] | blocked[:, 1])
+        return np.logical_not(self.holds[np.asarray(board, dtype=np.int64)].any(0))
 
     # Suits
 

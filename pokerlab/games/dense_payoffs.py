@@ -7,6 +7,7 @@ numbers: the product is as exact as float32's, and takes half the time.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import inf
 from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
@@ -68,6 +69,18 @@ class CardMass:
         return met.masked_fill_(met < of_card[:, -1:], 0).view_as(reach)
 
 
+def card_mass(deck: Deck, weight: float, like: Tensor) -> CardMass:
+    """A :class:`CardMass`; on the CPU, where to make one takes longer than to use it, the same ones again."""
+    if like.device.type == "cpu":
+        return _mass_on_cpu(deck, weight, like.dtype)
+    return CardMass(deck, weight, like)
+
+
+@lru_cache(8)
+def _mass_on_cpu(deck: Deck, weight: float, dtype: torch.dtype) -> CardMass:
+    return CardMass(deck, weight, torch.empty(0, dtype=dtype))
+
+
 def is_half(deck: Deck, board: Sequence[int], complete: int, like: Tensor) -> bool:
     """Whether a board's matrix is held in float16."""
     exact = num_run_outs(deck, tuple(board), complete) <= EXACT
@@ -111,7 +124,7 @@ class DensePayoffs:
         possible = np.array([deck.possible(board) for board in boards]).reshape(-1, 1, deck.num_hands)
         self._folded, self._folds = self._rows(np.flatnonzero(folded)), folded.any()
         self._possible = self._index(possible[folded]).to(like.dtype)  # [folds, 1, H]
-        self._mass, self._weight = CardMass(deck, weight, like), weight
+        self._mass, self._weight = card_mass(deck, weight, like), weight
         rows_of: dict[tuple[int, ...], list[int]] = {}
         for row in np.flatnonzero(~folded).tolist():
             rows_of.setdefault(boards[row], []).append(row)

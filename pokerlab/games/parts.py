@@ -270,6 +270,17 @@ def symmetry_of(game: Game[State]) -> Symmetry[State] | None:
     return game.symmetry() if isinstance(game, SuitSymmetry) else None
 
 
+@runtime_checkable
+class OutcomesOnce(Protocol):
+    """Payoffs that are asked about once: an operator would take longer to make than to use."""
+
+    def outcomes_once(self, kernel: int, reach: Tensor) -> Tensor | None:
+        """``[k, H]`` the opponent's reach, float64 → mass won less mass lost.
+
+        None: for so many rows, an operator takes less time.
+        """
+
+
 # At a table
 
 

@@ -76,10 +76,10 @@ def _average_ranks(deck: Deck, board: tuple[int, ...], cards: int) -> NDArray[np
 
 def run_outs(deck: Deck, board: tuple[int, ...], cards: int) -> Ints:
     """``[B, cards]`` complete boards: all there are, or ``MOST_RUN_OUTS`` of them."""
-    rest = np.setdiff1d(np.arange(len(deck.cards)), board)
+    rest = [card for card in range(len(deck.cards)) if card not in board]
     missing = cards - len(board)
-    if comb(len(rest), missing) <= MOST_RUN_OUTS:
-        dealt = np.array(list(combinations(rest, missing)), dtype=np.int64)
+    if (number := comb(len(rest), missing)) <= MOST_RUN_OUTS:
+        dealt = np.array(list(combinations(rest, missing)), dtype=np.int64).reshape(number, missing)
     else:
         dealt = np.random.default_rng(0).permuted(np.tile(rest, (MOST_RUN_OUTS, 1)), axis=1)[:, :missing]
     return np.concatenate([np.tile(np.array(board, np.int64), (len(dealt), 1)), dealt], 1)

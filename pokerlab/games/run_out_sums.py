@@ -6,12 +6,35 @@ hands are put in order of strength on each complete board, and mass is summed al
 counts are multiplied with as they lie on disk.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from pokerlab.games.base import Floats, Ints
 from pokerlab.games.cards import Deck
+from pokerlab.games.ranks import run_outs
 from pokerlab.games.run_outs import counts_below, num_run_outs
 from pokerlab.loops import jit
+
+ORDERED = 256
+"""Boards whose hands' order on all run-outs is remembered, the latest ones: 0.25 MB each."""
+
+
+def sum_outcomes(deck: Deck, board: tuple[int, ...], cards: int, theirs: Floats) -> Floats:
+    """What each hand wins less what it loses, on average over run-outs, however many cards are to come.
+
+    Args:
+        deck: with ``H`` hands.
+        board: what is dealt, complete or not.
+        cards: how many are on a complete board.
+        theirs: ``[K, H]`` the other's mass.
+
+    Returns:
+        ``[K, H]`` float64, see :func:`win_on_run_outs`.
+    """
+    if cards - len(board) > 1:
+        return win_by_counts(deck, board, cards, theirs)
+    return _win_in_order(deck, board, cards, *_order_run_outs(deck, board, cards), theirs)
 
 
 def win_on_run_outs(deck: Deck, board: tuple[int, ...], boards: Ints, theirs: Floats) -> Floats:
@@ -27,9 +50,15 @@ def win_on_run_outs(deck: Deck, board: tuple[int, ...], boards: Ints, theirs: Fl
         ``[K, H]`` float64, the sum over the other's hands of their mass times the share of run-outs won less
         the share lost; 0 for hands that the board blocks.
     """
+    return _win_in_order(deck, board, boards.shape[1], *_order_boards(deck, boards), theirs)
+
+
+def _win_in_order(
+    deck: Deck, board: tuple[int, ...], cards: int, order: np.ndarray, ends: np.ndarray, theirs: Floats
+) -> Floats:
     won = np.zeros(theirs.shape)
-    _add_outcomes(deck.strengths(boards), deck.hands, len(deck.cards), theirs.astype(np.float64), won)
-    won /= num_run_outs(deck, board, boards.shape[1])
+    _add_outcomes(order, ends, deck.hands, len(deck.cards), theirs.astype(np.float64), won)
+    won /= num_run_outs(deck, board, cards)
     return won
 
 
@@ -50,65 +79,103 @@ def _multiply_counts(below: np.ndarray, hands: Ints, theirs: np.ndarray, won: np
         for i in range(number):
             mass[i] = theirs[k, hands[i]]
         found[:] = 0
-        at = 0
-        for i in range(number):
-            own, total = mass[i], 0.0
-            for j in range(i):
-                count = float(below[at + j])
-                total += count * mass[j]
-                found[j] -= count * own
-            found[i] += total
-            at += i
+        for i in range(0, number, 4):
+            done = 0
+            if i + 4 <= number:  # four rows at once, so that no sum waits for another
+                a, b = i * (i - 1) // 2, i * (i + 1) // 2
+                c, d = b + i + 1, b + 2 * i + 3
+                own_a, own_b, own_c, own_d = mass[i], mass[i + 1], mass[i + 2], mass[i + 3]
+                of_a, of_b, of_c, of_d = 0.0, 0.0, 0.0, 0.0
+                for j in range(i):
+                    count_a, count_b = float(below[a + j]), float(below[b + j])
+                    count_c, count_d = float(below[c + j]), float(below[d + j])
+                    of_a += count_a * mass[j]
+                    of_b += count_b * mass[j]
+                    of_c += count_c * mass[j]
+                    of_d += count_d * mass[j]
+                    found[j] -= (count_a * own_a + count_b * own_b) + (count_c * own_c + count_d * own_d)
+                found[i] += of_a
+                found[i + 1] += of_b
+                found[i + 2] += of_c
+                found[i + 3] += of_d
+                done = i
+            for row in range(i, min(i + 4, number)):
+                at = row * (row - 1) // 2
+                for j in range(done, row):
+                    count = float(below[at + j])
+                    found[row] += count * mass[j]
+                    found[j] -= count * mass[row]
         for i in range(number):
             won[k, hands[i]] += found[i]
 
 
+@lru_cache(ORDERED)
+def _order_run_outs(deck: Deck, board: tuple[int, ...], cards: int) -> tuple[np.ndarray, np.ndarray]:
+    """:func:`_order_hands` on all run-outs of a board."""
+    return _order_boards(deck, run_outs(deck, board, cards))
+
+
+def _order_boards(deck: Deck, boards: Ints) -> tuple[np.ndarray, np.ndarray]:
+    strengths = deck.strengths(boards)
+    order, ends = np.empty(strengths.shape, np.int16), np.full(strengths.shape, -1, np.int16)
+    _order_hands(strengths, order, ends)
+    return order, ends
+
+
 @jit
-def _add_outcomes(
-    strengths: np.ndarray, hands: np.ndarray, cards: int, theirs: np.ndarray, won: np.ndarray
-) -> None:
-    """Adds mass beaten less mass that beats to ``won`` ``[K, H]``, board by board of ``[B, H]`` strengths."""
-    number = hands.shape[0]
+def _order_hands(strengths: np.ndarray, order: np.ndarray, ends: np.ndarray) -> None:
+    """From ``[B, H]`` strengths the ``order`` of hands that are possible, weakest first, and where the tie
+    group of each place ``ends``; −1 behind the last."""
+    hands = strengths.shape[1]
     first = np.zeros(strengths.max() + 2, np.int64)
-    order = np.empty(number, np.int64)
-    of_card = np.empty((2, cards))  # of all hands that are possible; of those that are weaker
     for board in range(strengths.shape[0]):
         strength = strengths[board]
         first[:] = 0
-        for hand in range(number):
+        for hand in range(hands):
             if strength[hand] >= 0:
                 first[strength[hand] + 1] += 1
         for value in range(1, first.shape[0]):
             first[value] += first[value - 1]
-        possible = first[-1]
-        for hand in range(number):
+        for hand in range(hands):
             if strength[hand] >= 0:
-                order[first[strength[hand]]] = hand
+                order[board, first[strength[hand]]] = hand
                 first[strength[hand]] += 1
+        for place in range(first[-1]):  # by now, where strengths begin is where they end
+            ends[board, place] = first[strength[order[board, place]]]
+
+
+@jit
+def _add_outcomes(
+    order: np.ndarray, ends: np.ndarray, hands: np.ndarray, cards: int, theirs: np.ndarray, won: np.ndarray
+) -> None:
+    """Adds mass beaten less mass that beats to ``won`` ``[K, H]``, board by board of ``[B, H]`` orders."""
+    of_card = np.empty((2, cards))  # of all hands that are possible; of those that are weaker
+    for board in range(order.shape[0]):
+        possible = 0
+        while possible < order.shape[1] and ends[board, possible] >= 0:
+            possible += 1
         for k in range(theirs.shape[0]):
             mass = theirs[k]
             of_card[:] = 0
             every, weaker = 0.0, 0.0
             for place in range(possible):
-                hand = order[place]
+                hand = order[board, place]
                 every += mass[hand]
                 of_card[0, hands[hand, 0]] += mass[hand]
                 of_card[0, hands[hand, 1]] += mass[hand]
             begin = 0
             while begin < possible:
-                end = begin
-                level = strength[order[begin]]
-                while end < possible and strength[order[end]] == level:
-                    hand = order[end]
-                    won[k, hand] += weaker - of_card[1, hands[hand, 0]] - of_card[1, hands[hand, 1]]
-                    end += 1
+                end = ends[board, begin]
                 for place in range(begin, end):
-                    hand = order[place]
+                    hand = order[board, place]
+                    won[k, hand] += weaker - of_card[1, hands[hand, 0]] - of_card[1, hands[hand, 1]]
+                for place in range(begin, end):
+                    hand = order[board, place]
                     weaker += mass[hand]
                     of_card[1, hands[hand, 0]] += mass[hand]
                     of_card[1, hands[hand, 1]] += mass[hand]
                 for place in range(begin, end):
-                    hand = order[place]
+                    hand = order[board, place]
                     a, b = hands[hand, 0], hands[hand, 1]
                     # the mass that it meets, less that of hands no stronger; the hand itself is in both
                     won[k, hand] -= (

@@ -62,9 +62,15 @@ def counts_below(deck: Deck, board: tuple[int, ...], cards: int) -> tuple[NDArra
 
     At least two cards are to come.
     """
-    first, exchange = deck.first_of_suits(board)
-    hands: Ints = np.argsort(deck.permute_hands(exchange))[deck.possible(first)]
+    first, hands = _first_of_suits(deck, board)
     return _counts(deck, first, cards), hands
+
+
+@lru_cache(COUNTED)
+def _first_of_suits(deck: Deck, board: tuple[int, ...]) -> tuple[tuple[int, ...], Ints]:
+    """The board that is counted, and the hands here that correspond to those that are possible there."""
+    first, exchange = deck.first_of_suits(board)
+    return first, np.argsort(deck.permute_hands(exchange))[deck.possible(first)]
 
 
 def _compare(deck: Deck, board: tuple[int, ...], cards: int, wins: np.ndarray) -> None:

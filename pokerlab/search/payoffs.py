@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from pokerlab.games.base import Game, Ints, State, Terminal
+from pokerlab.games.parts import OutcomesOnce
 from pokerlab.search.terminals import JoinedOperator, put_in_slots
 
 DOUBLE = torch.empty(0, dtype=torch.float64)
@@ -20,10 +21,19 @@ def outcomes(game: Game, kernels: Ints, reach: Tensor) -> Tensor:
         kernels: ``[m]``.
         reach: ``[m, H]`` the opponent's, float64.
     """
-    slot, slots, parts = put_in_slots(game, kernels, DOUBLE)
-    padded, there = reach.new_zeros(slots, reach.shape[1]), torch.as_tensor(slot)
-    padded[there] = reach
-    return JoinedOperator(parts)(padded)[there]
+    won, left = torch.empty_like(reach), np.ones(len(kernels), dtype=bool)
+    if isinstance(game, OutcomesOnce):
+        different, which, counts = np.unique(kernels, return_inverse=True, return_counts=True)
+        by_kernel = np.split(which.argsort(kind="stable"), counts.cumsum())
+        for kernel, rows in zip(different.tolist(), by_kernel, strict=False):
+            if (found := game.outcomes_once(kernel, reach[rows])) is not None:
+                won[rows], left[rows] = found, False
+    if left.any():
+        slot, slots, parts = put_in_slots(game, kernels[left], DOUBLE)
+        padded, there = reach.new_zeros(slots, reach.shape[1]), torch.as_tensor(slot)
+        padded[there] = reach[left]
+        won[left] = JoinedOperator(parts)(padded)[there]
+    return won
 
 
 def payoffs(game: Game, ends: Sequence[Terminal], player: int, reach: Tensor) -> Tensor:

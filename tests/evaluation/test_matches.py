@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pokerlab.agents.base import Agent
+from pokerlab.agents.base import Agent, Seat
 from pokerlab.agents.baselines import AlwaysCall, EquityPlayer, Uniform
 from pokerlab.agents.policy_net import PolicyNetworkAgent
 from pokerlab.agents.search import SearchAgent
@@ -98,6 +98,30 @@ def test_batches_are_one_match(monkeypatch: pytest.MonkeyPatch) -> None:
     assert match.aivat is not None
     assert match.aivat.shape == (150, 2)
     assert len(hands) == 300
+
+
+def test_fewer_hands_go_on_together_where_agents_keep_much_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Keeps(AlwaysCall[LeducState]):
+        nodes_kept = 63
+        seats = 0
+
+        def sit_down(self, player: int, seed: int) -> Seat[LeducState]:
+            Keeps.seats += 1
+            return self
+
+    game = Leduc()
+    monkeypatch.setattr("pokerlab.evaluation.matches.KEPT", 18 * 64 * 20)
+    match = play_match(game, (Keeps(game), AlwaysCall(game)), 40, 1)
+    assert len(match.won) == 40
+    assert Keeps.seats == 2 * 4  # ten deals in both seats, four times
+
+
+def test_a_deal_of_hold_em_makes_no_operators(monkeypatch: pytest.MonkeyPatch) -> None:
+    game = SMALL_HOLDEM
+    expected = play_match(game, (EquityPlayer(game), Uniform(game)), 3, 1, values=CheckDown(game))
+    monkeypatch.setattr("pokerlab.games.holdem.rules.card_payoffs", None)
+    match = play_match(game, (EquityPlayer(game), Uniform(game)), 3, 1, values=CheckDown(game))
+    np.testing.assert_array_equal(match.best, expected.best)
 
 
 def test_hands_are_kept_as_they_were_played() -> None:

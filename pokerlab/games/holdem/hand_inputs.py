@@ -19,8 +19,8 @@ from pokerlab.games.cards import BLOCKED
 from pokerlab.games.holdem.features import HoldemFeatures
 from pokerlab.games.parts import RankedBoards
 from pokerlab.games.payoff_tables import RUN_OUT, SHOWDOWN
-from pokerlab.games.ranks import rank_hands, run_outs, share_beaten
-from pokerlab.games.run_out_sums import win_by_counts, win_on_run_outs
+from pokerlab.games.ranks import rank_hands, share_beaten
+from pokerlab.games.run_out_sums import sum_outcomes
 from pokerlab.games.showdown import order_by_strength
 from pokerlab.loops import NUMBA
 
@@ -104,11 +104,7 @@ class HoldemHandInputs(HoldemFeatures):
         return won
 
     def _win_once(self, board: tuple[int, ...], theirs: Floats) -> Floats:
-        if self.complete - len(board) > 1:
-            return self._weight * win_by_counts(self.deck, board, self.complete, theirs)
-        return self._weight * win_on_run_outs(
-            self.deck, board, run_outs(self.deck, board, self.complete), theirs
-        )
+        return self._weight * sum_outcomes(self.deck, board, self.complete, theirs)
 
     def rank_hands(self, board: tuple[int, ...]) -> Floats:
         """``[2, H]`` each hand's rank on a board and its potential; −1 where the board blocks it.

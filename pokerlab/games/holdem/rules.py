@@ -7,6 +7,7 @@ from itertools import combinations, pairwise
 from math import comb
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from pokerlab.games.base import CHANCE, TERMINAL, Bools, Floats, Game, PayoffOperator, Terminal
@@ -21,18 +22,22 @@ from pokerlab.games.bets import (
 )
 from pokerlab.games.betting import CALL, FOLD, SMALLEST_BET, Betting, Sizes, options
 from pokerlab.games.cards import Deck
-from pokerlab.games.dense_payoffs import CardMass
+from pokerlab.games.dense_payoffs import CardMass, card_mass
 from pokerlab.games.holdem.arguments import read_deals, read_ranges, read_root
 from pokerlab.games.holdem.state import HoldemState
 from pokerlab.games.payoff_tables import FOLDED, RUN_OUT, SHOWDOWN
+from pokerlab.games.run_out_sums import sum_outcomes
 from pokerlab.games.showdown import Kernels, card_payoff_bytes, card_payoffs
 from pokerlab.games.tree_size import Streets, count_states, too_large
+from pokerlab.loops import NUMBA
 
 BUTTON = 1
 MOST_BOARDS = 4096
 """Boards whose possible hands are remembered."""
 MOST_ENUMERATED = 2**17
 """Boards times hands of a game that is enumerated: a turn is, a flop is not."""
+MOST_SUMMED = 24
+"""Rows of a board that is asked about once for which outcomes are summed: a matrix takes as long to make."""
 UNLIMITED = 2**30
 BETS = ((0.5, 1),)
 """Where nothing else is said."""
@@ -324,8 +329,19 @@ class HoldemRules(Game[HoldemState]):
         kind, board = self._kernels.decode(kernel)
         return card_payoff_bytes(self.deck, kind, board, complete=self.complete, like=like)
 
-    def mass_operator(self, like: Tensor) -> PayoffOperator:
-        return CardMass(self.deck, self._weight, like)
+    def outcomes_once(self, kernel: int, reach: Tensor) -> Tensor | None:
+        """See :class:`~pokerlab.games.parts.OutcomesOnce`."""
+        kind, board = self._kernels.decode(kernel)
+        if not NUMBA or (kind == RUN_OUT and len(reach) > MOST_SUMMED):
+            return None
+        possible = torch.as_tensor(self.deck.possible(board)).to(reach)
+        if kind == FOLDED:
+            return self.mass_operator(reach).sums(reach * possible).mul_(possible)
+        won = sum_outcomes(self.deck, board, self.complete, reach.numpy())
+        return torch.from_numpy(won).mul_(self._weight).to(reach)
+
+    def mass_operator(self, like: Tensor) -> CardMass:
+        return card_mass(self.deck, self._weight, like)
 
     def committed(self, state: HoldemState) -> tuple[float, float]:
         return state.pot / 2 + state.committed[0], state.pot / 2 + state.committed[1]
