@@ -8,7 +8,8 @@ imported: slowly, with the same results.
 import contextlib
 import importlib
 import os
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -79,10 +80,22 @@ class Kernel:
         self._compiled = self._compiled or numba_cuda.jit(self._function)
         if simulates():
             given = [array.detach().numpy() for array in arrays]
-            self._compiled[tuple(blocks), min(threads, SIMULATED_THREADS)](*given, *numbers)
+            with _switching_often():
+                self._compiled[tuple(blocks), min(threads, SIMULATED_THREADS)](*given, *numbers)
         else:
             stream = numba_cuda.external_stream(torch.cuda.current_stream().cuda_stream)
             self._compiled[tuple(blocks), threads, stream](*(array.detach() for array in arrays), *numbers)
+
+
+@contextlib.contextmanager
+def _switching_often() -> Iterator[None]:
+    """Threads of Python take turns sooner: the simulator polls them, which would keep them waiting."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def _launch(arrays: list[Tensor], name: str, blocks: list[int], threads: int, numbers: list[float]) -> None:

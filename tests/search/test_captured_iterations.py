@@ -15,7 +15,7 @@ from benchmarks.pretended_cuda import pretended_graphs
 from pokerlab.games.base import Game
 from pokerlab.games.leduc import Leduc
 from pokerlab.loops import warn_once
-from pokerlab.search.backends import tensors
+from pokerlab.search.backends import device
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.gadget import Gadget
@@ -88,7 +88,7 @@ def test_a_replay_is_right_at_every_iteration(
     name: str, alternating: bool, rule: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Weights, discounts, beliefs and averages are those of the loops; the table grows on the way."""
-    monkeypatch.setattr(tensors, "FIRST_TABLE", 4)
+    monkeypatch.setattr(device, "FIRST_TABLE", 4)
     options = options | {"alternating": alternating}
     if "gadget" in options:
         options["gadget"] = gadget(options["gadget"], name)

@@ -1,11 +1,13 @@
-"""Arithmetic of CFR: tensor operations for any device, and compiled loops for the CPU."""
+"""Arithmetic of CFR: tensor operations for any device, compiled loops for the CPU, kernels for a GPU."""
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from pokerlab import cuda
 from pokerlab.loops import NUMBA
 from pokerlab.search.backends.base import Backend
 from pokerlab.search.backends.tensors import TensorBackend
@@ -22,12 +24,12 @@ STORAGES = ("auto", "int16", "full")
 def choose_backend(
     name: str, device: torch.device, *, cuda_graph: bool = True, storage: str = "auto"
 ) -> Callable[..., Backend]:
-    """A backend by name; ``auto`` is ``compiled`` on the CPU where numba works, else ``tensors``.
+    """A backend by name; ``auto`` is ``compiled`` where numba works, on the CPU or a GPU, else ``tensors``.
 
     Args:
         name: one of ``BACKENDS``.
         device: the forest's.
-        cuda_graph: whether tensors on a GPU replay a captured iteration.
+        cuda_graph: whether iterations on a GPU replay a captured one.
         storage: one of ``STORAGES``, see :class:`~pokerlab.search.backends.blockwise.BlockwiseBackend`.
 
     Raises:
@@ -35,13 +37,23 @@ def choose_backend(
     """
     if name not in BACKENDS:
         raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {name!r}")
-    possible = device.type == "cpu" and NUMBA
+    possible = (device.type == "cpu" and NUMBA) or (device.type == "cuda" and cuda.is_available())
     if name == "compiled" and not possible:
-        reason = "numba is not there" if device.type == "cpu" else f"this one is {device.type}"
-        raise ValueError(f"backend=compiled needs numba and the CPU as its device: {reason}")
+        reason = f"this one is {device.type}" if device.type not in ("cpu", "cuda") else "numba is not there"
+        raise ValueError(f"backend=compiled needs numba and the CPU or a GPU as its device: {reason}")
     if name == "tensors" or not possible:
         return partial(TensorBackend, cuda_graph=cuda_graph)
+    if device.type == "cuda":
+        return partial(_fused_backend, cuda_graph)
     return partial(_compiled_backend, storage)
+
+
+def _fused_backend(cuda_graph: bool, forest: Forest, *args: Any, **options: Any) -> Backend:
+    """The backend that suits a forest on a GPU."""
+    from pokerlab.search.backends.fused import FusedBackend, can_fuse
+
+    backend = FusedBackend if can_fuse(forest) else TensorBackend
+    return backend(forest, *args, cuda_graph=cuda_graph, **options)
 
 
 def _compiled_backend(

@@ -1,0 +1,102 @@
+"""Kernels of an iteration on a GPU, see :mod:`pokerlab.search.backends.fused`.
+
+A thread has a hand of a subgame, of a terminal or of a leaf; what neighbouring threads read is side by side.
+"""
+
+# mypy: disable-error-code="no-untyped-def"
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from pokerlab.cuda import Kernel, numba_cuda
+
+NUMBERS = {torch.float32: np.float32, torch.float64: np.float64}
+"""What kernels calculate in: literals would make it float64."""
+
+
+def _weigh(reach, belief, row, subgame, board, boards, weighed, first):
+    """``weighed[p, t, h]``: what the hands of the opponent of player ``first + p`` come with."""
+    t, p = numba_cuda.blockIdx.x, numba_cuda.blockIdx.y
+    opponent = 1 - first - p
+    above, root, possible = row[opponent, t], subgame[t], board[t]
+    for h in range(numba_cuda.threadIdx.x, reach.shape[1], numba_cuda.blockDim.x):
+        weighed[p, t, h] = reach[above, h] * belief[opponent, root, h] * boards[possible, h]
+
+
+WEIGH = Kernel(_weigh, "weigh")
+
+
+@cache
+def update_kernel(width: int, dtype: torch.dtype) -> Kernel:
+    """A player's update: values from the leaves upward, regrets, the new strategy, and its reach downward.
+
+    Blocks are subgames × parts of their hands. See :class:`~pokerlab.search.backends.fused_layout.Walk` for
+    what it walks over.
+
+    Args:
+        width: the most actions of a node.
+        dtype: of all numbers.
+    """
+    number: Any = NUMBERS[dtype]
+    zero = number(0)
+
+    @numba_cuda.jit(device=True)
+    def add_up(edge, h, source_at, source, factor, scale, worth, leaf_values):
+        """The counterfactual value of an edge, or of a root."""
+        value = zero
+        for s in range(source_at[edge], source_at[edge + 1]):
+            row = source[s]
+            if row >= 0:
+                value += factor[s] * scale[row] * worth[row, h]
+            else:
+                value += leaf_values[-1 - row, h]
+        return value
+
+    def update(
+        now, strategy, regret, strategy_sum, reach, value_sum, root_values, worth, scale, leaf_values,
+        node_at, node, above, uniform, first_edge, source_at, source, factor,
+        player, first_value, floor, predictive,
+    ):  # fmt: skip
+        b, hands, decisions = numba_cuda.blockIdx.x, strategy.shape[2], strategy.shape[1]
+        weight, positive, ratio = now[0], now[1], now[2]
+        first_row, root = 2 * value_sum.shape[1], first_edge[node.shape[0]] + b
+        values = numba_cuda.local.array(width, number)
+        begin = numba_cuda.blockIdx.y * numba_cuda.blockDim.x + numba_cuda.threadIdx.x
+        for h in range(begin, hands, numba_cuda.gridDim.y * numba_cuda.blockDim.x):
+            for k in range(node_at[b + 1] - 1, node_at[b] - 1, -1):
+                d, first = node[k], first_edge[k]
+                fanout = first_edge[k + 1] - first
+                mean = zero
+                for a in range(fanout):
+                    values[a] = add_up(first + a, h, source_at, source, factor, scale, worth, leaf_values)
+                    mean += strategy[a, d, h] * values[a]
+                worth[first_value + k, h] = mean
+                total = zero
+                for a in range(fanout):
+                    gained, sum_before = values[a] - mean, regret[a, d, h]
+                    if sum_before < zero:
+                        sum_before *= ratio
+                    summed = gained + positive * sum_before
+                    if floor and summed < zero:
+                        summed = zero
+                    regret[a, d, h] = summed
+                    if predictive:
+                        summed += gained
+                    values[a] = summed if summed > zero else zero
+                    total += values[a]
+                for a in range(fanout):
+                    strategy[a, d, h] = values[a] / total if total > zero else uniform[k]
+            value = add_up(root, h, source_at, source, factor, scale, worth, leaf_values)
+            root_values[player, b, h] = value
+            value_sum[player, b, h] += weight * value
+            for k in range(node_at[b], node_at[b + 1]):
+                d, comes = node[k], reach[above[k], h]
+                for a in range(first_edge[k + 1] - first_edge[k]):
+                    row = first_row + a * decisions + d
+                    strategy_sum[a, d, h] += weight * reach[row, h]
+                    reach[row, h] = strategy[a, d, h] * comes
+
+    return Kernel(update, f"update of up to {width} actions in {dtype}")

@@ -1,0 +1,156 @@
+"""CFR in kernels for a GPU, held against tensor operations and compiled loops."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from belief_states import LinearLeaves
+from solvers import with_loops, with_tensors
+from torch import Tensor
+
+from benchmarks.pretended_cuda import CUDA, pretended_cuda
+from pokerlab.games.base import Game
+from pokerlab.games.betting import CALL
+from pokerlab.games.holdem import Holdem
+from pokerlab.games.leduc import Leduc
+from pokerlab.games.liars_dice import LiarsDice
+from pokerlab.search.backends.fused import FusedBackend
+from pokerlab.search.cfr import CFR
+from pokerlab.search.forest import Forest
+from pokerlab.search.gadget import Gadget
+from pokerlab.search.rules import RULES
+from pokerlab.search.tree import build_tree
+
+HOLDEM = Holdem(
+    "holdem", ranks=4, suits=2, stack=9, blinds=(1, 2), bets=[[1]], deals=(0, 1, 1, 1), most_raises=1
+)
+LEDUC = Leduc()
+GAMES: dict[str, tuple[Game, tuple[int, ...], bool]] = {
+    "preflop": (HOLDEM, (0, 0), True),
+    "flop and turn": (HOLDEM, (1, 2, 1), True),
+    "river": (HOLDEM, (3, 3), False),
+    "all streets": (HOLDEM, (0, 3, 2, 1), True),
+    "leduc": (LEDUC, (1, 1), False),
+    "leduc before the deal": (Leduc("before_deal"), (0, 0), True),
+    "liars dice": (LiarsDice(1, 2), (0,), False),
+}
+
+
+def state_on(game: Game, street: int, which: int) -> Any:
+    """After calls only; ``which`` chooses what is dealt."""
+    state = game.root()
+    for _ in range(street):
+        for _ in range(2):
+            state = game.next_state(state, CALL)
+        outcomes = game.chance_outcomes(state)
+        state = outcomes[which % len(outcomes)]
+    return state
+
+
+def solve(
+    name: str,
+    search: Any,
+    rule: str,
+    dtype: torch.dtype,
+    *,
+    device: torch.device | str = "cpu",
+    iterations: tuple[int, ...] = (1, 2),
+    resolver: int | None = None,
+    watch: bool = False,
+    warm: bool = True,
+    **options: Any,
+) -> tuple[CFR, list[Tensor]]:
+    """The solver, and everything that is asked of it.
+
+    Warm, so that no strategy is pure: rounding would decide what hands do that then meet nobody.
+    """
+    game, streets, depth_limited = GAMES[name]
+    states = [state_on(game, street, 2 * i) for i, street in enumerate(streets)]
+    trees = [build_tree(game, state, depth_limited=depth_limited) for state in states]
+    forest = Forest(game, trees, device=device, dtype=dtype)
+    belief = torch.rand(2, len(states), game.num_hands, generator=torch.Generator().manual_seed(1))
+    belief = (belief + 0.1).to(device, dtype) * forest.root_possible
+    belief /= belief.sum(-1, keepdim=True)
+    gadget = None
+    if resolver is not None:
+        paid = np.random.default_rng(5).uniform(-3, 1, belief.shape[1:])
+        gadget = Gadget(resolver, torch.as_tensor(paid, dtype=dtype).to(device))
+    cfr = search(forest, belief, RULES[rule], leaf_evaluator=LinearLeaves(game), gadget=gadget, **options)
+    if watch:
+        cfr.watch_leaves()
+    if warm:
+        cfr.warm_start(cfr.strategy * 1, 1)
+    for number in iterations:
+        cfr.run(number)
+    backend = cfr._backend
+    found = [
+        cfr.average_strategy(),
+        cfr.strategy,
+        cfr.root_values(),
+        cfr.root_beliefs(),
+        backend.strategy_sum,
+    ]
+    if watch:
+        found.append(cfr.leaf_infostate_values())
+    if not isinstance(backend, FusedBackend):
+        found = [each * 1 for each in found]
+    return cfr, [each.cpu() for each in found]
+
+
+def fused(*args: Any, **options: Any) -> CFR:
+    """Kernels in the simulator, on tensors of the CPU."""
+    cfr = CFR(*args, backend="tensors", **options)
+    gadget = options.get("gadget")
+    cfr._backend = FusedBackend(cfr.forest, cfr.belief, cfr.rule, alternating=cfr.alternating, gadget=gadget)
+    return cfr
+
+
+@pytest.mark.parametrize("alternating", [True, False])
+@pytest.mark.parametrize("name", GAMES)
+def test_kernels_find_what_tensor_operations_and_loops_find(name: str, alternating: bool) -> None:
+    options: dict[str, Any] = {"alternating": alternating, "rule": "dcfr", "dtype": torch.float64}
+    _, found = solve(name, fused, **options)
+    for search in (with_tensors, with_loops):
+        torch.testing.assert_close(found, solve(name, search, **options)[1], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule(rule: str) -> None:
+    options: dict[str, Any] = {"alternating": True, "dtype": torch.float64, "iterations": (5,), "warm": False}
+    found, expected = (solve("leduc", search, rule, **options)[1] for search in (fused, with_tensors))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("resolver", [0, 1])
+@pytest.mark.parametrize("name", ["flop and turn", "river"])
+def test_with_a_gadget(name: str, resolver: int) -> None:
+    options: dict[str, Any] = {"alternating": True, "rule": "dcfr", "dtype": torch.float64}
+    options |= {"resolver": resolver, "iterations": (3,)}
+    found, expected = (solve(name, search, **options)[1] for search in (fused, with_tensors))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("options", [{"average_leaves": True}, {"watch": True}])
+@pytest.mark.parametrize("alternating", [True, False])
+def test_average_and_watched_leaves(options: dict[str, Any], alternating: bool) -> None:
+    options = options | {"alternating": alternating, "rule": "dcfr", "dtype": torch.float64}
+    found, expected = (solve("flop and turn", search, **options)[1] for search in (fused, with_tensors))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(("dtype", "exact"), [(torch.float32, 2e-5), (torch.float64, 1e-10)])
+@pytest.mark.parametrize("alternating", [True, False])
+def test_a_gpu_replays_kernels(alternating: bool, dtype: torch.dtype, exact: float) -> None:
+    """In float32 with payoff matrices in float16."""
+    options: dict[str, Any] = {"alternating": alternating, "rule": "dcfr", "iterations": (1, 2)}
+    _, expected = solve("all streets", with_tensors, dtype=torch.float64, **options)
+    with pretended_cuda() as counted:
+        cfr, found = solve("all streets", CFR, dtype=dtype, device=CUDA, **options)
+        assert isinstance(cfr._backend, FusedBackend)
+        counted.restart()
+        cfr.run(1)
+        assert counted.waited_for == []
+        graph: Any = cfr._backend._graph
+        assert graph.replays == 2
+    torch.testing.assert_close([each.double() for each in found], expected, rtol=0, atol=exact)
