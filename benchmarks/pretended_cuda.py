@@ -146,6 +146,9 @@ def _on_data(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if func is torch.ops.aten.bmm.dtype:  # of float16 into float32, which a CPU has not
         left, right, dtype = args
         return torch.bmm(left.to(dtype), right.to(dtype))
+    if func is torch.ops.aten.bmm.dtype_out:
+        left, right, dtype = args
+        return torch.bmm(left.to(dtype), right.to(dtype), out=kwargs["out"])
     return func(*args, **kwargs)
 
 

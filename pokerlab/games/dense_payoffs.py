@@ -7,6 +7,7 @@ numbers: the product is as exact as float32's, and takes half the time.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from math import inf
 from typing import Any, TypeAlias
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pokerlab.games.base import Ints
 from pokerlab.games.cards import BLOCKED, Deck
 from pokerlab.games.payoff_tables import FOLDED
 from pokerlab.games.run_outs import num_run_outs, run_out_wins
@@ -98,6 +100,20 @@ _WINS: WeakValueDictionary[tuple[Any, ...], Tensor] = WeakValueDictionary()
 """Of operators that there are: a search and its leaf evaluator ask about the same boards."""
 
 
+@dataclass(frozen=True, slots=True)
+class Product:
+    """Boards of a kind, ``U`` of them, that are multiplied with at once."""
+
+    kernels: Ints
+    """``[U · times]`` the kernels, board by board."""
+    rows: Rows
+    """The same."""
+    wins: Tensor
+    """``[U, H, H]``."""
+    scale: float
+    """What to multiply products with."""
+
+
 class DensePayoffs:
     """Kernels as one batched operator, ``[..., M, K, H] → [..., M, K, H]``.
 
@@ -118,18 +134,21 @@ class DensePayoffs:
         weight: float,
         like: Tensor,
     ) -> None:
-        self._deck, self._complete, self._like = deck, complete, like
+        self.deck, self._complete, self._like = deck, complete, like
         boards = [tuple(sorted(board)) for _, board in kernels]
         folded = np.array([kind == FOLDED for kind, _ in kernels], dtype=bool)
         possible = np.array([deck.possible(board) for board in boards]).reshape(-1, 1, deck.num_hands)
-        self._folded, self._folds = self._rows(np.flatnonzero(folded)), folded.any()
-        self._possible = self._index(possible[folded]).to(like.dtype)  # [folds, 1, H]
-        self._mass, self._weight = card_mass(deck, weight, like), weight
+        self.folds: Ints = np.flatnonzero(folded)
+        """Kernels where somebody folded."""
+        self._folded = self._rows(self.folds)
+        self.possible = self._index(possible[folded]).to(like.dtype)
+        """``[folds, 1, H]`` 1 for hands that their boards leave possible, else 0."""
+        self._mass, self.weight = card_mass(deck, weight, like), weight
         rows_of: dict[tuple[int, ...], list[int]] = {}
         for row in np.flatnonzero(~folded).tolist():
             rows_of.setdefault(boards[row], []).append(row)
         kinds = sorted({self._kind(board, len(rows)) for board, rows in rows_of.items()})
-        self._products = [self._product(rows_of, kind) for kind in kinds]
+        self.products = [self._product(rows_of, kind) for kind in kinds]
         self._nothing = like.new_zeros(1)
 
     def _index(self, values: np.ndarray) -> Tensor:
@@ -143,32 +162,28 @@ class DensePayoffs:
         return self._index(rows)
 
     def _is_half(self, board: tuple[int, ...]) -> bool:
-        return is_half(self._deck, board, self._complete, self._like)
+        return is_half(self.deck, board, self._complete, self._like)
 
     def _kind(self, board: tuple[int, ...], times: int) -> tuple[bool, int, int]:
         """What boards have in common that are multiplied with at once: ``times`` rows each."""
-        return self._is_half(board), num_run_outs(self._deck, board, self._complete), times
+        return self._is_half(board), num_run_outs(self.deck, board, self._complete), times
 
-    def _product(
-        self, rows_of: dict[tuple[int, ...], list[int]], kind: tuple[bool, int, int]
-    ) -> tuple[Rows, Tensor, float]:
-        """The boards of a kind: those ``U · times`` rows, matrices ``[U, H, H]`` and what to multiply
-        products with."""
+    def _product(self, rows_of: dict[tuple[int, ...], list[int]], kind: tuple[bool, int, int]) -> Product:
         half, run_outs, _ = kind
         boards = sorted(board for board, rows in rows_of.items() if self._kind(board, len(rows)) == kind)
-        hands, dtype = self._deck.num_hands, torch.float16 if half else self._like.dtype
-        key = self._deck, tuple(boards), self._complete, dtype, self._like.device
+        hands, dtype = self.deck.num_hands, torch.float16 if half else self._like.dtype
+        key = self.deck, tuple(boards), self._complete, dtype, self._like.device
         if (wins := _WINS.get(key)) is None:
             wins = torch.empty(len(boards), hands, hands, dtype=dtype, device=self._like.device)
             for to, board in zip(wins, boards, strict=True):
                 to.copy_(self._wins(board).T)
             _WINS[key] = wins
         rows = np.concatenate([rows_of[board] for board in boards])
-        return self._rows(rows), wins, self._weight / run_outs
+        return Product(rows, self._rows(rows), wins, self.weight / run_outs)
 
     def _wins(self, board: tuple[int, ...]) -> Tensor:
         """``[H, H]`` on how many run-outs a hand wins less on how many it loses."""
-        deck, device = self._deck, self._like.device
+        deck, device = self.deck, self._like.device
         missing = self._complete - len(board)
         if missing > 1 or (missing and device.type == "cpu"):
             return torch.as_tensor(run_out_wins(deck, board, self._complete), device=device)
@@ -186,16 +201,19 @@ class DensePayoffs:
         """``[..., M, K, H]`` opponent reach → the same shape."""
         rows_of = reach.reshape(reach.shape[:-3].numel(), *reach.shape[-3:])
         won = torch.empty_like(rows_of)
-        if self._folds:
-            met = self._mass.sums(rows_of[:, self._folded] * self._possible)
-            self._set(won, self._folded, met, self._possible)
-        for rows, wins, scale in self._products:
-            by_board = rows_of[:, rows].unflatten(1, (len(wins), -1)).transpose(0, 1)  # [U, n, times, K, H]
+        if len(self.folds):
+            met = self._mass.sums(rows_of[:, self._folded] * self.possible)
+            self._set(won, self._folded, met, self.possible)
+        for product in self.products:
+            wins = product.wins
+            by_board = (
+                rows_of[:, product.rows].unflatten(1, (len(wins), -1)).transpose(0, 1)
+            )  # [U, n, times, K, H]
             found, factor = (
                 each.view(*by_board.shape[:-1], -1).transpose(0, 1).flatten(1, 2)
                 for each in _multiply(by_board.flatten(1, -2), wins)
             )
-            self._set(won, rows, found, factor, scale)
+            self._set(won, product.rows, found, factor, product.scale)
         return won.view(reach.shape)
 
     def _set(self, won: Tensor, rows: Rows, left: Tensor, right: Tensor, scale: float = 1) -> None:

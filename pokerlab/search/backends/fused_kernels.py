@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from pokerlab.cuda import Kernel, numba_cuda
+from pokerlab.games.dense_payoffs import LEAST
 
 NUMBERS = {torch.float32: np.float32, torch.float64: np.float64}
 """What kernels calculate in: literals would make it float64."""
@@ -27,6 +28,78 @@ def _weigh(reach, belief, row, subgame, board, boards, weighed, first):
 
 
 WEIGH = Kernel(_weigh, "weigh")
+
+
+FOLD, HALF, WHOLE = 0, 1, 2
+"""How a terminal is valued: at once, or by a product of a matrix in float16, or in the numbers' own type."""
+MOST_THREADS = 128
+"""In a block that shares memory."""
+
+
+@cache
+def terminals_kernel(hands: int, cards: int, dtype: torch.dtype) -> Kernel:
+    """Terminals of a game of cards, each a block: what folds are worth, and what matrices multiply else.
+
+    See :class:`~pokerlab.search.backends.fused_terminals.DenseTerminals`.
+    """
+    number: Any = NUMBERS[dtype]
+    zero, half, least = number(0), number(0.5), number(LEAST)
+
+    def value_terminals(
+        reach, weights, row, subgame, kind, to, second, board, possible, hands_of, cards_of,
+        weight, worth, scale, halves, wholes, opponent, first_whole,
+    ):  # fmt: skip
+        met = numba_cuda.shared.array(hands, number)
+        of_card = numba_cuda.shared.array(cards, number)
+        most = numba_cuda.shared.array(MOST_THREADS, number)
+        t, thread, threads = numba_cuda.blockIdx.x, numba_cuda.threadIdx.x, numba_cuda.blockDim.x
+        above, root, there = row[opponent, t], subgame[t], to[t]
+        if kind[t] == WHOLE:
+            for h in range(thread, hands, threads):
+                wholes[there - first_whole, h] = reach[above, h] * weights[opponent, root, h]
+        elif kind[t] == HALF:
+            largest = zero
+            for h in range(thread, hands, threads):
+                comes = reach[above, h] * weights[opponent, root, h]
+                met[h] = comes
+                if comes > largest:
+                    largest = comes
+            most[thread] = largest
+            numba_cuda.syncthreads()
+            size = threads
+            while size > 1:
+                rest = (size + 1) // 2
+                if thread < size - rest and most[thread + rest] > most[thread]:
+                    most[thread] = most[thread + rest]
+                numba_cuda.syncthreads()
+                size = rest
+            largest = most[0] if most[0] > least else least
+            if thread == 0:
+                scale[there] = largest
+                scale[second[t]] = largest
+            for h in range(thread, hands, threads):
+                share = met[h] / largest
+                halves[there, h] = share
+                halves[second[t], h] = share - number(halves[there, h])
+        else:
+            for h in range(thread, hands, threads):
+                met[h] = reach[above, h] * weights[opponent, root, h] * possible[board[t], h]
+            numba_cuda.syncthreads()
+            for card in range(thread, cards, threads):
+                total = zero
+                for i in range(hands_of.shape[1]):
+                    total += met[hands_of[card, i]]
+                of_card[card] = total
+            numba_cuda.syncthreads()
+            total = zero
+            for card in range(cards):
+                total += of_card[card]
+            total *= half  # a hand has two cards
+            for h in range(thread, hands, threads):
+                others = met[h] + (total - of_card[cards_of[h, 0]] - of_card[cards_of[h, 1]])
+                worth[there, h] = weight[0] * others * possible[board[t], h]
+
+    return Kernel(value_terminals, f"terminals of {hands} hands of {cards} cards in {dtype}")
 
 
 @cache
