@@ -49,10 +49,11 @@ def start(
     *,
     cuda_graph: bool = False,
     precision: str = "fp32",
+    backend: str = "tensors",
 ) -> CFR:
-    """DCFR on tensors, plain or as a CUDA graph."""
+    """DCFR, plain or as a CUDA graph."""
     return CFR(
-        forest, belief, DCFR, alternating=True, backend="tensors", leaf_evaluator=leaf_evaluator,
+        forest, belief, DCFR, alternating=True, backend=backend, leaf_evaluator=leaf_evaluator,
         cuda_graph=cuda_graph, leaf_precision=PRECISIONS[precision],
     )  # fmt: skip
 

@@ -1,14 +1,16 @@
 """What an iteration of a subgame launches, reads and writes on a GPU, counted without one.
 
-    python -m benchmarks.launches [--subgames 16] [--model kernel] [--json launches.json]
+    python -m benchmarks.launches [--subgames 16] [--model kernel] [--backend auto] [--json launches.json]
 
-The plain tensor path with phase 1's game and solver, whose operations a CUDA graph replays, on a pretended
-device (:mod:`benchmarks.pretended_cuda`). About a minute and a few GB on a CPU.
+With phase 1's game and solver, whose operations a CUDA graph replays, on a pretended device
+(:mod:`benchmarks.pretended_cuda`). About a minute and a few GB on a CPU.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
@@ -16,6 +18,7 @@ from benchmarks.gpu_forests import STREETS, Setting, forest_of, random_beliefs
 from benchmarks.gpu_solves import start
 from benchmarks.measure import Arguments, Report, positive
 from benchmarks.pretended_cuda import CUDA, MEMORY, pretended_cuda
+from pokerlab import cuda
 from pokerlab.search.leaves import values_of
 from pokerlab.search.subgames import payoff_bytes, solving_bytes
 
@@ -33,8 +36,20 @@ COLUMNS = {
 }
 
 
+@contextmanager
+def kernels_that_do_nothing() -> Iterator[None]:
+    """Meanwhile kernels are there, and are counted, and not simulated, which takes long."""
+    with patch.object(cuda, "is_available", lambda: True), patch.object(cuda.Kernel, "launch"):
+        yield
+
+
 def count_iteration(
-    setting: Setting, street: int, subgames: int, model: str = "kernel", **network_size: int
+    setting: Setting,
+    street: int,
+    subgames: int,
+    model: str = "kernel",
+    backend: str = "auto",
+    **network_size: int,
 ) -> dict[str, Any]:
     """What the second iteration takes.
 
@@ -43,41 +58,42 @@ def count_iteration(
         street: where subgames start.
         subgames: in the forest.
         model: ``kernel``, as phase 1 uses it, or ``large``, an MLP.
+        backend: one that runs on a GPU.
         network_size: of the leaf network, other than the model's.
     """
-    with pretended_cuda() as cuda:
+    with pretended_cuda() as counted, kernels_that_do_nothing():
         make = setting.kernel_network if model == "kernel" else setting.network
         network = make(**network_size).to(CUDA)
         MEMORY.most = weights = MEMORY.taken
         forest = forest_of(setting.game, setting.states(street, subgames), CUDA, torch.float32)
-        cfr = start(forest, random_beliefs(forest, setting.seed), network)
+        cfr = start(forest, random_beliefs(forest, setting.seed), network, backend=backend)
         cfr.run(1)  # what is made once is made
-        cuda.restart()
+        counted.restart()
         cfr.run(1)
-        launches, moved, waits = cuda.operations, cuda.bytes, cuda.synchronisations
+        launches, moved, waits = counted.operations, counted.bytes, counted.synchronisations
         most = MEMORY.most - weights
-        cuda.restart()
+        counted.restart()
         if len(forest.leaves):
             values = network.at(forest.leaves.features, forest.leaves.possible)
             beliefs = torch.rand(2, len(forest.leaves), setting.game.num_hands, device=CUDA)
             values_of(values, beliefs, PLAYERS[0])
-            cuda.restart()
+            counted.restart()
             for players in PLAYERS:
                 values_of(values, beliefs, players)
-        counted = sum(
+        expected = sum(
             solving_bytes(tree, forest.boards, forest.width, network.floats_per_leaf)
             for tree in (forest.trees[i] for i in forest.tree_of)
         )
-        counted += payoff_bytes(setting.game, forest.trees, forest.boards)
+        expected += payoff_bytes(setting.game, forest.trees, forest.boards)
     return {
         "street": STREETS[street],
         "launches": launches,
-        "network_launches": cuda.operations,
+        "network_launches": counted.operations,
         "waits": waits,
-        "megabytes": (moved - cuda.bytes) / subgames / 1e6,
-        "network_megabytes": cuda.bytes / subgames / 1e6,
+        "megabytes": (moved - counted.bytes) / subgames / 1e6,
+        "network_megabytes": counted.bytes / subgames / 1e6,
         "peak_megabytes": most / subgames / 1e6,
-        "counted_megabytes": counted / subgames / 1e6,
+        "counted_megabytes": expected / subgames / 1e6,
     }
 
 
@@ -87,12 +103,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if argv is None else argv)
     parser.add_argument("--subgames", type=positive, default=16, help="in a forest")
     parser.add_argument("--model", choices=("kernel", "large"), default="kernel", help="leaf network")
+    parser.add_argument("--backend", choices=("auto", "tensors"), default="auto", help="of the solver")
     parser.add_argument("--small", action="store_true", help="a small game and small networks")
     options = parser.parse_args(given)
     setting = Setting(torch.device("cpu"), options.small, options.seed)
     report = Report(parser, given, seed=options.seed)
     rows = [
-        count_iteration(setting, street, options.subgames, options.model) for street in range(len(STREETS))
+        count_iteration(setting, street, options.subgames, options.model, options.backend)
+        for street in range(len(STREETS))
     ]
     report.results["rows"] = rows
     report.table(f"an iteration of {options.subgames} subgames", COLUMNS, rows)

@@ -7,10 +7,9 @@ numbers: the product is as exact as float32's, and takes half the time.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from math import inf
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -100,8 +99,7 @@ _WINS: WeakValueDictionary[tuple[Any, ...], Tensor] = WeakValueDictionary()
 """Of operators that there are: a search and its leaf evaluator ask about the same boards."""
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(NamedTuple):
     """Boards of a kind, ``U`` of them, that are multiplied with at once."""
 
     kernels: Ints
