@@ -7,7 +7,8 @@ evaluator says.
 """
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Generic, TypeAlias
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -67,9 +68,14 @@ class SearchAgent(Agent[State]):
         self.nodes_kept = NODES if self.draws or not game.enumerable else 1
         self.opening: dict[Key, SubgamePlay] = {}
         """What is played in the game's first subgame, if nothing is drawn: the same at every seat."""
+        self._memories: WeakValueDictionary[int | None, _Memory[State]] = WeakValueDictionary()
 
     def sit_down(self, player: int, seed: int) -> Seat[State]:
-        return _SearchSeat(self, player, seed)
+        if self.draws:
+            return _SearchSeat(self, player, seed, _Memory(self))
+        # who answers alike shares what was found out, such as a local best response that asks this agent
+        who = player if self.way == SEARCH_GADGET else None
+        return _SearchSeat(self, player, seed, self._memories.setdefault(who, _Memory(self)))
 
 
 Drawn: TypeAlias = tuple[int, ...]
@@ -79,15 +85,21 @@ Key: TypeAlias = tuple[State, Drawn]
 besides, they tell what is played in it."""
 
 
-class _SearchSeat(Seat[State]):
-    def __init__(self, agent: SearchAgent[State], player: int, seed: int) -> None:
-        self._agent, self._player, self._seed = agent, player, seed
-        self._resolving = agent.resolving
-        self._starts: dict[Key, BeliefState] = {}
-        self._plays = dict(agent.opening)
-        self._numbers: dict[State, tuple[dict[State, int], dict[State, int]]] = {}
+class _Memory(Generic[State]):
+    """What was found out of subgames; it goes with the last seat that has it."""
+
+    def __init__(self, agent: SearchAgent[State]) -> None:
         root = BeliefStates.root(agent.game, agent.resolving.like)
-        self._starts[root.states[0], ()] = BeliefState(root.beliefs[:, 0])
+        self.starts: dict[Key, BeliefState] = {(root.states[0], ()): BeliefState(root.beliefs[:, 0])}
+        self.plays = dict(agent.opening)
+        self.numbers: dict[State, tuple[dict[State, int], dict[State, int]]] = {}
+
+
+class _SearchSeat(Seat[State]):
+    def __init__(self, agent: SearchAgent[State], player: int, seed: int, memory: _Memory[State]) -> None:
+        self._agent, self._player, self._seed, self._memory = agent, player, seed, memory
+        self._resolving = agent.resolving
+        self._starts, self._plays, self._numbers = memory.starts, memory.plays, memory.numbers
 
     def strategies(self, lines: Sequence[Line[State]]) -> Tensor:
         roots = [[line.states[place] for place in self._find_roots(line)] for line in lines]

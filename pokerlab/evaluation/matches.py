@@ -161,6 +161,7 @@ def play_match(
         if keep is not None:
             for hand in tables.hands(names):
                 keep(hand)
+        del tables  # and with it, what agents remember of these deals
     aivat = [part.aivat for part in parts if part.aivat is not None]
     return Match(
         won=np.concatenate([part.won for part in parts]),

@@ -99,6 +99,27 @@ def test_only_going_on_from_iterations_draws() -> None:
         WholeGame(Kuhn()).policy(search_agent(Kuhn(), "search_iteration"))
 
 
+@pytest.mark.parametrize("way", ["search_average", "search_gadget"])
+def test_seats_that_answer_alike_solve_once_and_what_they_know_goes_with_them(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    solved: list[int] = []
+    run = CFR.run
+    monkeypatch.setattr(CFR, "run", lambda cfr, *arguments: (solved.append(1), run(cfr, *arguments))[1])
+    agent = search_agent(Kuhn(depth_limit=2), way)
+    seat = agent.sit_down(1, 1)
+    expected = seat.strategies([SECOND_SUBGAME])
+    assert len(solved) == 2
+    torch.testing.assert_close(agent.sit_down(1, 2).strategies([SECOND_SUBGAME]), expected, rtol=0, atol=0)
+    assert len(solved) == 2
+    agent.sit_down(0, 1).strategies([SECOND_SUBGAME])
+    assert len(solved) == (2 if way == "search_average" else 3)  # a gadget is the other's
+    del seat
+    assert not agent._memories
+    agent.sit_down(1, 1).strategies([SECOND_SUBGAME])
+    assert len(solved) == (3 if way == "search_average" else 4)  # the opening is known still
+
+
 # From iterations
 
 
