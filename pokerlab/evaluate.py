@@ -79,6 +79,7 @@ def evaluate(config: EvaluateConfig) -> None:
         device=device,
         solver=build(config.solver, key="solver", kind=Solver) if config.solver else None,
         search_iterations=config.search_iterations,
+        rules=config.match.rules,
     )
     run = find_run(config.run)
     about: dict[str, Any] = {
@@ -120,9 +121,9 @@ def _beside_earlier(
     if any(before.get(key) != value for key, value in about.items()):
         before = {}
     if "matches" in found:
-        anew = [match["agents"] for match in found["matches"]]
+        anew = [(match["agents"], match["rules"]) for match in found["matches"]]
         found["matches"] = [
-            match for match in before.get("matches", []) if match["agents"] not in anew
+            match for match in before.get("matches", []) if (match["agents"], match.get("rules")) not in anew
         ] + found["matches"]
     elif every_way:
         before = {key: value for key, value in before.items() if key not in WAYS_TO_PLAY}
@@ -162,6 +163,8 @@ def _check(config: EvaluateConfig) -> dict[str, Path | None]:
     with as_mistakes():
         check_way(config.export_policy, "export_policy")
         check_way(config.match.play, "match.play")
+    if config.match.rules and config.match.against is None:
+        raise UserError("match.rules are of matches: give match.against")
     outputs = {name: output_path(getattr(config, name), name) for name in ("json", "export")}
     return outputs | {"histories": output_path(config.match.histories, "match.histories")}
 
@@ -325,10 +328,11 @@ def _matches(
         )
     if histories:
         write_histories(histories, run.game, history)
+    matches = [match | {"rules": config.match.rules} for match in contest.matches]
     ranking = contest.ranking()
 
     def show(_: dict[str, Any]) -> None:
-        for table in contest_tables(run.game, contest.matches, ranking):
+        for table in contest_tables(run.game, matches, ranking):
             out.print(table, highlight=False)
         if histories:
             out.print("histories:", str(histories), highlight=False, soft_wrap=True)
@@ -338,7 +342,7 @@ def _matches(
             path = save(figure, run.folder.plots / "matches.png")
             out.print("plots:", str(path), highlight=False, soft_wrap=True)
 
-    return {"matches": contest.matches, "ranking": ranking}, show
+    return {"matches": matches, "ranking": ranking}, show
 
 
 def run() -> None:

@@ -164,6 +164,45 @@ def test_two_checkpoints_of_a_run_meet(place: Path) -> None:
     earlier.unlink()
 
 
+def test_a_run_meets_others_by_other_rules_than_it_learned(place: Path) -> None:
+    deals, rules = "match.hands=2", "match.rules={stack: 500}"
+    found = results(place, "run=river", "match.against=call", deals, rules)
+    assert "river_reference, stack=500, 2 deals" in " ".join(found["out"].split())
+    results(place, "run=river", "match.against=call", deals)
+    bets = ("match.rules={bets: [[0.25, 0.5, 1], [1]]}", "match.play=search_average", "search_iterations=2")
+    found = results(place, "run=river", "match.against=lbr", deals, *bets)
+    told = [(match["agents"], match["rules"]) for match in found["matches"]]
+    assert told[-3:] == [
+        (["river:policy_net", "call"], {"stack": 500}),
+        (["river:policy_net", "call"], None),
+        (["river:search_average", "lbr"], {"bets": [[0.25, 0.5, 1], [1]]}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["match.rules={stack: 500}"], "match.rules are of matches: give match.against"),
+        (["match.against=call", "match.rules=500"], "match.rules must be null or a group of keys, got 500"),
+        (
+            ["match.against=call", "match.rules={smallblind: 0}"],
+            "unknown key 'game.smallblind': did you mean game.small_blind or game.blinds?",
+        ),
+        (
+            ["match.against=call", "match.rules={suits: 3, board: Td9d6hQc2c}"],
+            "networks know other cards: deck: 39 cards, not 52 cards",
+        ),
+        (
+            ["match.against=call", "match.rules={bets: [[2], [1]]}"],
+            "match.play=policy_net: policy_net learned to choose from fold, call, 0.5 pot, 1 pot, all-in: "
+            "search",
+        ),
+    ],
+)
+def test_other_rules_are_refused(arguments: list[str], expected: str, place: Path) -> None:
+    assert refusal("evaluate", "run=river", *arguments, cwd=place) == expected
+
+
 def test_a_ranking_is_of_the_last_matches_and_others_are_kept(place: Path) -> None:
     results(place, "run=other", "match.against=[call,uniform]", "match.hands=2")
     found = results(place, "run=other", "match.against=fold", "match.hands=2")

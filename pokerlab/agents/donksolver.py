@@ -54,7 +54,7 @@ class DonkSolver(Memoryless[HoldemState]):
         ):
             raise ValueError(
                 f"donksolver plays hold'em of 52 cards from before the flop, the small blind first on every "
-                f"street, and {game.name} is not that: expected game=hunl game.small_blind=0"
+                f"street, and {game.name} is not that: expected hunl with small_blind=0"
             )
         try:
             self._bundle = Bundle(str(bundle))

@@ -227,6 +227,7 @@ class MatchConfig:
     aivat: Literal["both", "own", "none"]
     value_function: Literal["self_play", "check_down"] | None
     histories: Text | None
+    rules: dict[Text, Any] | None
     lbr: LocalBestResponseConfig
 
 

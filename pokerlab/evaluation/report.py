@@ -74,7 +74,8 @@ def contest_tables(
 
 def _match_table(game: Game, match: dict[str, Any]) -> Table:
     first, second = match["agents"]
-    title = f"{first} against {second}: {game.name}, {match['deals']:,} deals, each in both seats"
+    rules = "".join(f", {name}={value}" for name, value in (match.get("rules") or {}).items())
+    title = f"{first} against {second}: {game.name}{rules}, {match['deals']:,} deals, each in both seats"
     table = Table("", "hands", "chips a hand", "mbb a hand", title=title, title_justify="left")
 
     def add(label: str, hands: int, estimate: dict[str, Any]) -> None:

@@ -1,19 +1,22 @@
 """What a run has learned to play, from one of its checkpoints."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from pokerlab.agents.base import Agent
-from pokerlab.agents.registry import check_way
+from pokerlab.agents.registry import POLICY_NET, check_way
 from pokerlab.algorithms.base import Algorithm, make_agent
 from pokerlab.config.schema import RunConfig
 from pokerlab.config.stored import read_config
+from pokerlab.errors import UserError
 from pokerlab.games.base import Game
 from pokerlab.search.solver import Solver
 from pokerlab.store.folder import LAST, RunFolder, shipped_runs
+from pokerlab.training.assemble import RunParts
 from pokerlab.training.restore import find_checkpoint, restore
 
 
@@ -33,6 +36,8 @@ class TrainedRun:
     solver: Solver
     search_iterations: int
     """CFR iterations a subgame."""
+    learned: Game
+    """What it learned to play; :attr:`game` may have other bets, stacks or blinds."""
 
     @property
     def name(self) -> str:
@@ -47,19 +52,21 @@ class TrainedRun:
 
     @property
     def game(self) -> Game:
-        """The rules."""
+        """The rules at the table."""
         return self.algorithm.game
 
     def agent(self, way: str) -> Agent:
         """Plays in one of the ways to play.
 
         Raises:
-            ValueError: there is no such way, or not with this solver.
+            ValueError: there is no such way, not with this solver, or not by these rules.
         """
         ways = self.algorithm.agents
         if way not in ways:
             check_way(way)
             raise ValueError(f"{type(self.algorithm).__name__} plays {' or '.join(ways)}, not {way}")
+        if way == POLICY_NET and self.game.action_labels != self.learned.action_labels:
+            raise ValueError(f"{way} learned to choose from {', '.join(self.learned.action_labels)}: search")
         return make_agent(ways[way], self.networks, iterations=self.search_iterations, solver=self.solver)
 
 
@@ -69,6 +76,7 @@ def load_run(
     *,
     solver: Solver | None = None,
     search_iterations: int | None = None,
+    rules: Mapping[str, Any] | None = None,
 ) -> TrainedRun:
     """Loads a run's name, its folder, or a checkpoint.
 
@@ -77,20 +85,34 @@ def load_run(
         device: where networks are asked.
         solver: the CFR variant; None: the run's own.
         search_iterations: CFR iterations a subgame; None: as the run itself was measured.
+        rules: arguments of the run's game that differ from its own.
 
     Raises:
-        UserError: there is none, or it cannot be read.
+        UserError: there is none, it cannot be read, or its networks are not for a game of such rules.
     """
     folder, checkpoint = find_checkpoint(wanted)
     config = read_config(folder)
     parts, iteration = restore(config, checkpoint)
+    algorithm, learned = parts.algorithm, parts.algorithm.game
+    if rules:
+        algorithm = RunParts(replace(config, game={**config.game, **rules})).algorithm
+        _check_rules(learned, algorithm.game)
     return TrainedRun(
         folder,
         checkpoint,
         iteration,
         config,
-        parts.algorithm,
+        algorithm,
         parts.module.to(device).eval().networks,
         solver or parts.solver,
         search_iterations or config.evaluation.search_iterations,
+        learned,
     )
+
+
+def _check_rules(learned: Game, game: Game) -> None:
+    """Checks that networks of one game can be asked about another."""
+    own, others = dict(learned.rules), dict(game.rules)
+    for part in ("deck", "suits", "board cards by street"):
+        if own.get(part) != others.get(part):
+            raise UserError(f"networks know other cards: {part}: {others.get(part)}, not {own.get(part)}")

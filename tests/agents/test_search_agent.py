@@ -103,9 +103,14 @@ def test_only_going_on_from_iterations_draws() -> None:
 def test_seats_that_answer_alike_solve_once_and_what_they_know_goes_with_them(
     way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    solved: list[int] = []
+    solved: list[CFR] = []
     run = CFR.run
-    monkeypatch.setattr(CFR, "run", lambda cfr, *arguments: (solved.append(1), run(cfr, *arguments))[1])
+
+    def count(cfr: CFR, *arguments: Any) -> None:
+        solved.append(cfr)
+        run(cfr, *arguments)
+
+    monkeypatch.setattr(CFR, "run", count)
     agent = search_agent(Kuhn(depth_limit=2), way)
     seat = agent.sit_down(1, 1)
     expected = seat.strategies([SECOND_SUBGAME])
