@@ -33,6 +33,13 @@ Rows: TypeAlias = slice | Tensor
 """Which of a tensor's rows."""
 
 
+def put_cards(deck: Deck, device: torch.device) -> list[Tensor]:
+    """``[N, N − 1]`` the hands that hold each card, and ``[H, 2]`` the cards of each hand."""
+    cards = range(len(deck.cards))
+    hands_of = np.array([np.flatnonzero((deck.hands == card).any(1)) for card in cards])
+    return [torch.as_tensor(of.astype(np.int32), device=device) for of in (hands_of, deck.hands)]
+
+
 class CardMass:
     """The mass of hands that share no card with one's own, ``[..., H] → [..., H]``.
 
@@ -46,14 +53,17 @@ class CardMass:
     """
 
     def __init__(self, deck: Deck, weight: float, like: Tensor) -> None:
+        self.deck = deck
+        self.weight, self.rounding = weight, weight * ROUNDINGS * torch.finfo(like.dtype).eps
+        """Of each pair of hands; of everything, what counts as rounding."""
         # last, everything; with rounding also that times what counts as such
         holds = np.pad(deck.holds.T * 1.0, ((0, 0), (0, 2)), constant_values=1)
-        holds[:, -1] *= weight * ROUNDINGS * torch.finfo(like.dtype).eps
+        holds[:, -1] *= self.rounding
         shared = np.pad(deck.holds * -1.0, ((0, 1), (0, 0)), constant_values=1)
         self._with_rounding, self._shared = (
             torch.as_tensor(matrix, device=like.device).to(like.dtype) for matrix in (holds, shared)
         )
-        self._holds, self._weight = self._with_rounding[:, :-1], weight
+        self._holds = self._with_rounding[:, :-1]
 
     def sums(self, reach: Tensor) -> Tensor:
         """The same with its roundings."""
@@ -61,7 +71,7 @@ class CardMass:
         return self._meet(rows, rows @ self._holds).view_as(reach)
 
     def _meet(self, rows: Tensor, of_card: Tensor) -> Tensor:
-        return torch.addmm(rows, of_card, self._shared, beta=self._weight, alpha=self._weight)
+        return torch.addmm(rows, of_card, self._shared, beta=self.weight, alpha=self.weight)
 
     def __call__(self, reach: Tensor) -> Tensor:
         rows = reach.flatten(0, -2)

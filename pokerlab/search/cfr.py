@@ -211,10 +211,9 @@ class CFR:
             which = players.start if self.alternating else 0
             total = self._leaf_sum_weights[which].add_(weight)
             reach = self._leaf_sums[which].add_(reach * weight) / total
-        self._backend.normalise(reach, self._leaf_belief)
+        mass = self._backend.set_beliefs(reach, self._leaf_belief, players)
         with multiply_in(self._leaf_precision, reach.device):
             worth = values_of(self._evaluate_leaves, self._leaf_belief, players)
-        mass = self.forest.mass(reach[players])
         if self._leaf_watch is not None:
             watched = mass * weight
             self._leaf_watch[0][players].addcmul_(worth, watched)

@@ -169,3 +169,24 @@ def test_matrices_in_float16_and_in_float32(monkeypatch: pytest.MonkeyPatch) -> 
     with pretended_cuda():
         _, found = solve("all streets", CFR, dtype=torch.float32, device=CUDA, **options)
     torch.testing.assert_close([each.double() for each in found], expected, rtol=0, atol=EXACT)
+
+
+@pytest.mark.parametrize("players", [slice(0, 1), slice(1, 2), slice(0, 2)])
+def test_beliefs_at_leaves_and_whom_hands_meet_there(players: slice) -> None:
+    """Rounding meets nobody, and beliefs that no hand comes with stay."""
+    options: dict[str, Any] = {"alternating": True, "rule": "dcfr", "dtype": torch.float32, "iterations": ()}
+    ours, theirs = (solve("preflop", search, **options)[0] for search in (fused, with_tensors))
+    leaves, deck = len(ours.forest.leaves), HOLDEM.deck
+    reach = torch.rand(2, leaves, deck.num_hands, generator=torch.Generator().manual_seed(1))
+    holders = torch.as_tensor((deck.hands == 3).any(1))
+    reach[:, 0] *= holders
+    reach[0, 1] = 0
+    belief = torch.full_like(reach, 0.25)
+    expected = belief.clone()
+    found = ours._backend.set_beliefs(reach, belief, players)
+    mass = theirs._backend.set_beliefs(reach, expected, players)
+    torch.testing.assert_close(belief, expected)
+    torch.testing.assert_close(found, mass, rtol=1e-5, atol=1e-7)
+    assert (belief[1, 1] == 0.25).all()
+    assert torch.equal(found[:, 0] == 0, mass[:, 0] == 0)
+    assert (found[:, 0, holders] == 0).all()

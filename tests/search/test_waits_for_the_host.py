@@ -127,7 +127,7 @@ def test_networks_that_know_cards_launch_and_move_no_more_than_they_did(
 
 
 @pytest.mark.parametrize(
-    ("street", "launches", "megabytes"), [("preflop", 33, 29.3), ("turn", 33, 32.1), ("river", 7, 22.8)]
+    ("street", "launches", "megabytes"), [("preflop", 15, 25.1), ("turn", 15, 27.9), ("river", 7, 22.8)]
 )
 def test_kernels_are_few_and_move_little(street: str, launches: int, megabytes: float) -> None:
     """Besides the leaf network."""

@@ -104,12 +104,16 @@ class Backend(Protocol):
         """
         ...
 
-    def normalise(self, reach: Tensor, belief: Tensor) -> None:
+    def set_beliefs(self, reach: Tensor, belief: Tensor, players: slice) -> Tensor:
         """Sets beliefs at the leaves.
 
         Args:
             reach: ``[2, L, H]`` for each player, the opponent's reach × belief.
             belief: ``[2, L, H]`` is set to each player's own; stays as it is where no hand comes.
+            players: who updates.
+
+        Returns:
+            ``[players, L, H]`` the opponents' mass that their hands meet; the next call may overwrite it.
         """
         ...
 

@@ -128,8 +128,9 @@ class BlockwiseBackend:
         """Nothing: there is no gadget."""
         return self._to_roots(0 * self._root_values)
 
-    def normalise(self, reach: Tensor, belief: Tensor) -> None:
+    def set_beliefs(self, reach: Tensor, belief: Tensor, players: slice) -> Tensor:
         """Nothing: there are no leaves."""
+        return reach[players]
 
     def start_from(self, strategy: Tensor, regret: Tensor) -> None:
         """Sets the regrets; the strategy is the one that matches them."""

@@ -176,8 +176,9 @@ class CompiledBackend:
         if samples is not None:
             self._hand_over(samples, kept, first, iterations)
 
-    def normalise(self, reach: Tensor, belief: Tensor) -> None:
+    def set_beliefs(self, reach: Tensor, belief: Tensor, players: slice) -> Tensor:
         loops.normalise(reach.numpy(), belief.numpy())
+        return self._forest.mass(reach[players])
 
     def average_values(self) -> tuple[Tensor, Tensor]:
         packed, belief = self._zeros(len(self._numbers.root_values)), self._numbers.belief.copy()

@@ -122,11 +122,12 @@ class DeviceBackend(ABC):
             else:
                 self._graph.replay()
 
-    def normalise(self, reach: Tensor, belief: Tensor) -> None:
+    def set_beliefs(self, reach: Tensor, belief: Tensor, players: slice) -> Tensor:
         own = reach.flip(0)
         total = own.sum(-1, keepdim=True)
         nothing = is_zero(total)
         belief.mul_(nothing).addcdiv_(own, total.add_(nothing))
+        return self._forest.mass(reach[players])
 
     def average_values(self) -> tuple[Tensor, Tensor]:
         return root_values(self._forest, self._forest.average(self._strategy_sum), self._root_belief)

@@ -5,9 +5,16 @@ import torch
 from torch import Tensor
 
 from pokerlab import cuda
+from pokerlab.games.dense_payoffs import CardMass, put_cards
 from pokerlab.search.backends.base import LeafQuery
 from pokerlab.search.backends.device import DeviceBackend
-from pokerlab.search.backends.fused_kernels import MOST_THREADS, NUMBERS, WEIGH, update_kernel
+from pokerlab.search.backends.fused_kernels import (
+    MOST_THREADS,
+    NUMBERS,
+    WEIGH,
+    leaves_kernel,
+    update_kernel,
+)
 from pokerlab.search.backends.fused_layout import Sources, lay_out_walk
 from pokerlab.search.backends.fused_terminals import NONE, value_in_kernels
 from pokerlab.search.forest import Forest
@@ -39,12 +46,32 @@ class FusedBackend(DeviceBackend):
         leaves, hands = forest.leaves, forest.game.num_hands
         self._leaf_reach = belief.new_zeros(2, len(leaves), hands)
         self._no_leaves = belief.new_zeros(2, 1, hands)
+        if isinstance(forest.mass, CardMass) and len(leaves):
+            deck, weights = forest.mass.deck, [forest.mass.weight, forest.mass.rounding]
+            self._cards = [
+                *put_cards(deck, forest.device),
+                torch.tensor(weights, dtype=forest.dtype).to(forest.device),
+            ]
+            self._set_beliefs = leaves_kernel(hands, len(deck.cards), forest.dtype)
+            self._leaf_mass = torch.zeros_like(self._leaf_reach)
         self._terminals = value_in_kernels(forest)
         rows = self._terminals.rows + max(nodes.stop - nodes.start for nodes in forest.player_nodes)
         self._worth = belief.new_zeros(2, rows, hands)
         """Of terminals, then of nodes."""
         self._scale = belief.new_ones(2, rows)
         self._walks = [self._lay_out(player) for player in (0, 1)]
+
+    def set_beliefs(self, reach: Tensor, belief: Tensor, players: slice) -> Tensor:
+        if not isinstance(self._forest.mass, CardMass):
+            return super().set_beliefs(reach, belief, players)
+        mass = self._leaf_mass[: players.stop - players.start]
+        self._set_beliefs(
+            (reach.shape[1], 2),
+            MOST_THREADS,
+            [reach.contiguous(), *self._cards, belief, mass],
+            [players.start, players.stop],
+        )
+        return mass
 
     def _lay_out(self, player: int) -> list[Tensor]:
         forest = self._forest

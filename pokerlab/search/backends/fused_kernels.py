@@ -36,6 +36,55 @@ MOST_THREADS = 128
 """In a block that shares memory."""
 
 
+def card_sums(number: Any) -> Any:
+    """A function for a block: each card's sum over the hands that hold it; returns that over all hands."""
+    zero, half = number(0), number(0.5)
+
+    def sum_cards(met, of_card, hands_of):
+        numba_cuda.syncthreads()
+        for card in range(numba_cuda.threadIdx.x, hands_of.shape[0], numba_cuda.blockDim.x):
+            total = zero
+            for i in range(hands_of.shape[1]):
+                total += met[hands_of[card, i]]
+            of_card[card] = total
+        numba_cuda.syncthreads()
+        total = zero
+        for card in range(hands_of.shape[0]):
+            total += of_card[card]
+        return total * half  # a hand has two cards
+
+    return numba_cuda.jit(device=True)(sum_cards)
+
+
+@cache
+def leaves_kernel(hands: int, cards: int, dtype: torch.dtype) -> Kernel:
+    """Beliefs at leaves, and what hands meet there, in a game of cards: as
+    :class:`~pokerlab.games.dense_payoffs.CardMass` has it. Blocks are leaves × players.
+    """
+    number: Any = NUMBERS[dtype]
+    zero, sum_cards = number(0), card_sums(number)
+
+    def set_beliefs(reach, hands_of, cards_of, weights, belief, mass, first, last):
+        met = numba_cuda.shared.array(hands, number)
+        of_card = numba_cuda.shared.array(cards, number)
+        leaf, player = numba_cuda.blockIdx.x, numba_cuda.blockIdx.y
+        thread, threads = numba_cuda.threadIdx.x, numba_cuda.blockDim.x
+        for h in range(thread, hands, threads):
+            met[h] = reach[player, leaf, h]
+        total = sum_cards(met, of_card, hands_of)
+        if total > zero:
+            for h in range(thread, hands, threads):
+                belief[1 - player, leaf, h] = met[h] / total
+        if first <= player < last:
+            least = weights[1] * total
+            for h in range(thread, hands, threads):
+                others = met[h] + (total - of_card[cards_of[h, 0]] - of_card[cards_of[h, 1]])
+                found = weights[0] * others
+                mass[player - first, leaf, h] = zero if found < least else found
+
+    return Kernel(set_beliefs, f"beliefs in {hands} hands of {cards} cards in {dtype}")
+
+
 @cache
 def terminals_kernel(hands: int, cards: int, dtype: torch.dtype) -> Kernel:
     """Terminals of a game of cards, each a block: what folds are worth, and what matrices multiply else.
@@ -43,7 +92,7 @@ def terminals_kernel(hands: int, cards: int, dtype: torch.dtype) -> Kernel:
     See :class:`~pokerlab.search.backends.fused_terminals.DenseTerminals`.
     """
     number: Any = NUMBERS[dtype]
-    zero, half, least = number(0), number(0.5), number(LEAST)
+    zero, least, sum_cards = number(0), number(LEAST), card_sums(number)
 
     def value_terminals(
         reach, weights, row, subgame, kind, to, second, board, possible, hands_of, cards_of,
@@ -84,17 +133,7 @@ def terminals_kernel(hands: int, cards: int, dtype: torch.dtype) -> Kernel:
         else:
             for h in range(thread, hands, threads):
                 met[h] = reach[above, h] * weights[opponent, root, h] * possible[board[t], h]
-            numba_cuda.syncthreads()
-            for card in range(thread, cards, threads):
-                total = zero
-                for i in range(hands_of.shape[1]):
-                    total += met[hands_of[card, i]]
-                of_card[card] = total
-            numba_cuda.syncthreads()
-            total = zero
-            for card in range(cards):
-                total += of_card[card]
-            total *= half  # a hand has two cards
+            total = sum_cards(met, of_card, hands_of)
             for h in range(thread, hands, threads):
                 others = met[h] + (total - of_card[cards_of[h, 0]] - of_card[cards_of[h, 1]])
                 worth[there, h] = weight[0] * others * possible[board[t], h]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pokerlab.games.base import Floats, Ints
-from pokerlab.games.dense_payoffs import DensePayoffs, Product
+from pokerlab.games.dense_payoffs import DensePayoffs, Product, put_cards
 from pokerlab.search.backends.fused_kernels import (
     FOLD,
     HALF,
@@ -109,8 +109,6 @@ class DenseTerminals:
         def put(values: np.ndarray) -> Tensor:
             return torch.as_tensor(values.astype(np.int32), device=forest.device)
 
-        cards = range(len(deck.cards))
-        hands_of = np.array([np.flatnonzero((deck.hands == card).any(1)) for card in cards])
         possible = torch.cat([operator.possible[:, 0] for _, operator in self._operators])
         if not len(possible):
             possible = like.new_ones(1, deck.num_hands)
@@ -119,8 +117,7 @@ class DenseTerminals:
             terminals.subgame,
             *(put(of[self._slot]) for of in (self._kind, self._to, self._second, self._board)),
             possible.contiguous(),
-            put(hands_of),
-            put(deck.hands),
+            *put_cards(deck, forest.device),
             like.new_full((1,), dense.weight),
         ]
         self._number = number
