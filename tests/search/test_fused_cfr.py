@@ -32,6 +32,7 @@ GAMES: dict[str, tuple[Game, tuple[int, ...], bool]] = {
     "flop and turn": (HOLDEM, (1, 2, 1), True),
     "river": (HOLDEM, (3, 3), False),
     "all streets": (HOLDEM, (0, 3, 2, 1), True),
+    "all-in": (HOLDEM, (4,), False),
     "leduc": (LEDUC, (1, 1), False),
     "leduc before the deal": (Leduc("before_deal"), (0, 0), True),
     "liars dice": (LiarsDice(1, 2), (0,), False),
@@ -43,7 +44,10 @@ EXACT = 1e-4
 
 
 def state_on(game: Game, street: int, which: int) -> Any:
-    """After calls only; ``which`` chooses what is dealt."""
+    """After calls only; ``which`` chooses what is dealt. The fifth: a river where one player is all-in."""
+    if street == 4:
+        state = state_on(game, 3, which)
+        return game.next_state(state, max(game.actions(state)))
     state = game.root()
     for _ in range(street):
         for _ in range(2):
@@ -190,3 +194,15 @@ def test_beliefs_at_leaves_and_whom_hands_meet_there(players: slice) -> None:
     assert (belief[1, 1] == 0.25).all()
     assert torch.equal(found[:, 0] == 0, mass[:, 0] == 0)
     assert (found[:, 0, holders] == 0).all()
+
+
+def test_where_nobody_decides() -> None:
+    """No kernels."""
+    state = state_on(HOLDEM, 4, 0)
+    tree = build_tree(HOLDEM, HOLDEM.next_state(state, CALL), depth_limited=False)
+    with pretended_cuda():
+        forest = Forest(HOLDEM, [tree], device=CUDA)
+        belief = forest.root_possible.expand(2, -1, -1).contiguous()
+        cfr = CFR(forest, belief, RULES["dcfr"], alternating=True).run(2)
+        assert not isinstance(cfr._backend, FusedBackend)
+        assert cfr.root_values().cpu().abs().sum() > 0

@@ -128,4 +128,5 @@ class FusedBackend(DeviceBackend):
 
 def can_fuse(forest: Forest) -> bool:
     """Whether kernels can solve a forest."""
-    return forest.isomorphic_hands is None and forest.dtype in NUMBERS and cuda.is_available()
+    possible = forest.num_decisions and forest.isomorphic_hands is None and forest.dtype in NUMBERS
+    return bool(possible) and cuda.is_available()

@@ -174,7 +174,7 @@ def update_kernel(width: int, dtype: torch.dtype) -> Kernel:
     ):  # fmt: skip
         b, hands, decisions = numba_cuda.blockIdx.x, strategy.shape[2], strategy.shape[1]
         weight, positive, ratio = now[0], now[1], now[2]
-        first_row, root = 2 * value_sum.shape[1], first_edge[node.shape[0]] + b
+        first_row, root = 2 * value_sum.shape[1], first_edge[first_edge.shape[0] - 1] + b
         values = numba_cuda.local.array(width, number)
         begin = numba_cuda.blockIdx.y * numba_cuda.blockDim.x + numba_cuda.threadIdx.x
         for h in range(begin, hands, numba_cuda.gridDim.y * numba_cuda.blockDim.x):
