@@ -132,7 +132,11 @@ def test_hold_em_hands_are_saved_as_pokerkit_reads_them(place: Path, tmp_path: P
         ),
         (
             ["match.value_function=x"],
-            "match.value_function must be null or one of self_play, check_down, got 'x'",
+            "match.value_function must be null or one of self_play, street_play, check_down, got 'x'",
+        ),
+        (
+            ["match.against=call", "match.value_function=street_play", "match.aivat=own"],
+            "match.value_function=street_play needs both strategies: expected aivat=both",
         ),
         (["match.against=call", "match.histories=h.phhs"], "hand histories are of hold'em only, got leduc"),
         (

@@ -225,7 +225,7 @@ class MatchConfig:
     play: str
     hands: Count
     aivat: Literal["both", "own", "none"]
-    value_function: Literal["self_play", "check_down"] | None
+    value_function: Literal["self_play", "street_play", "check_down"] | None
     histories: Text | None
     rules: dict[Text, Any] | None
     lbr: LocalBestResponseConfig

@@ -114,14 +114,14 @@ class CheckDown(Generic[State]):
 
     def __init__(self, game: Game[State]) -> None:
         self._game = game
-        self._call_down = game.call_down if isinstance(game, RunOuts) else partial(call_down_by_rules, game)
+        self.call_down = game.call_down if isinstance(game, RunOuts) else partial(call_down_by_rules, game)
 
     def counterfactual_values(
         self, states: Sequence[Sequence[State]], which: Ints, player: int, opponent: Tensor
     ) -> Tensor:
         """See :class:`ValueFunction`."""
         # what ends pay is linear in what their kernels do, and the states after a move share these
-        ends = [[self._call_down(state) for state in of_position] for of_position in states]
+        ends = [[self.call_down(state) for state in of_position] for of_position in states]
         kernels = [list({end.payoff_kernel: None for of in each for end, _ in of}) for each in ends]
         most = max(map(len, kernels))
         chips = torch.zeros(len(states), max(map(len, states)), most, dtype=torch.float64)

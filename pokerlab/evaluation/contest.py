@@ -13,6 +13,7 @@ from pokerlab.evaluation.exact import exact_value, tabulate
 from pokerlab.evaluation.leagues import League
 from pokerlab.evaluation.lineup import Entrant
 from pokerlab.evaluation.matches import Estimate, Match, PlayedHand, play_match
+from pokerlab.evaluation.street_play import StreetPlay
 from pokerlab.games.base import Game
 from pokerlab.games.parts import table_play
 
@@ -26,8 +27,8 @@ class ContestSettings:
     seed: int = 1
     aivat: Literal["both", "own", "none"] = "both"
     """Whose strategies AIVAT uses: both agents', the first one's alone, or it is not used."""
-    value_function: Literal["self_play", "check_down"] | None = None
-    """What positions are worth to AIVAT; None: the first of the two that can be had."""
+    value_function: Literal["self_play", "street_play", "check_down"] | None = None
+    """What positions are worth to AIVAT; None: the first of these that can be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ def hold_contest(
     """
     values = None
     if settings.aivat != "none":
-        values = value_function(settings.value_function, game, *(entrant.agent for entrant in entrants))
+        agents = [entrant.agent for entrant in entrants]
+        values = value_function(settings.value_function, game, *agents, known=settings.aivat == "both")
     matches: dict[tuple[int, int], Match] = {}
     found = []
     for one, other in combinations(range(len(entrants)), 2):
@@ -96,18 +98,21 @@ def hold_contest(
     return Contest(League([entrant.name for entrant in entrants], matches), found)
 
 
-def value_function(name: str | None, game: Game, *agents: Agent) -> ValueFunction:
+def value_function(name: str | None, game: Game, *agents: Agent, known: bool = True) -> ValueFunction:
     """What positions are worth to AIVAT.
 
     Args:
-        name: ``self_play``, ``check_down``, or None: the first of the two that can be had.
+        name: ``self_play``, ``street_play``, ``check_down``, or None: the first of these that can be had.
         game: the rules.
         agents: self-play is that of the first that does not draw.
+        known: whether both strategies are, as ``street_play`` needs.
 
     Raises:
         ValueError: that cannot be had.
     """
-    tables = () if name == "check_down" else (tabulate(game, agent) for agent in agents)
+    if name == "street_play" and not known:
+        raise ValueError("value_function=street_play needs both strategies: expected aivat=both")
+    tables = () if name in ("street_play", "check_down") else (tabulate(game, agent) for agent in agents)
     table = next((table for table in tables if table is not None), None)
     if table is not None:
         return TreeValues(game, table.table)
@@ -120,7 +125,7 @@ def value_function(name: str | None, game: Game, *agents: Agent) -> ValueFunctio
         table_play(game)
     except ValueError as error:
         raise ValueError(f"aivat has nothing to value positions by, for {error}: expected none") from error
-    return CheckDown(game)
+    return StreetPlay(game) if known and name != "check_down" else CheckDown(game)
 
 
 def _describe(

@@ -6,7 +6,7 @@ several hands share.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pokerlab.agents.base import DEALT, Agent, Line, Seat
 from pokerlab.evaluation.aivat import Aivat, ValueFunction
+from pokerlab.evaluation.street_play import StreetAivat, StreetPlay
 from pokerlab.games.base import CHANCE, TERMINAL, Floats, Game, Ints, State
 from pokerlab.games.parts import RunOuts, draw_outcome
 from pokerlab.search.payoffs import realised_payoffs
@@ -204,7 +205,8 @@ class _Tables(Generic[State]):
         """Plays all to the end."""
         aivat = None
         if values is not None:
-            aivat = Aivat(self._game, values, torch.tensor(known)[self._agent_of], self._hands)
+            aivat = self._follow(values, known)
+            self._begin_street(np.arange(len(self._at)), aivat)
         while True:
             actor = np.array([self._game.actor(line.state) for line in self._lines])[self._at]
             if (actor == TERMINAL).all():
@@ -218,6 +220,11 @@ class _Tables(Generic[State]):
         estimate = None if aivat is None else self._by_deal(aivat.estimate(ends))
         self._run_out(ends)
         return Match(self._by_deal(self._won), estimate, self._street.reshape(2, -1).T.copy())
+
+    def _follow(self, values: ValueFunction[State], known: tuple[bool, bool]) -> Aivat[State]:
+        if isinstance(values, StreetPlay) and all(known):
+            return StreetAivat(self._game, values, self._hands)
+        return Aivat(self._game, values, torch.tensor(known)[self._agent_of], self._hands)
 
     def _by_deal(self, of_player_0: Tensor) -> Floats:
         """``[2n]`` chips of player 0 → ``[n, 2]`` chips of the first agent."""
@@ -242,6 +249,23 @@ class _Tables(Generic[State]):
             self._at[table] = self._line_after(int(self._at[table]), state, DEALT, state)
         if aivat:
             aivat.observe_deal(torch.as_tensor(tables), before, after)
+            self._begin_street(tables, aivat)
+
+    def _begin_street(self, tables: Ints, aivat: Aivat[State]) -> None:
+        if isinstance(aivat, StreetAivat):
+            draw = any(agent.draws for agent in self._agents)
+            lines = [
+                replace(self._lines[at], hand=number if draw else 0)
+                for at, number in zip(self._at[tables], self._number(tables).tolist(), strict=True)
+            ]
+            seats = [
+                (self._seats[first][0], self._seats[second][1]) for first, second in self._agent_of[tables]
+            ]
+            aivat.begin_street(torch.as_tensor(tables), lines, seats)
+
+    def _number(self, tables: Ints) -> Ints:
+        """A hand's number is its deal's, in each seat."""
+        return tables % (len(self._at) // 2)
 
     def _line_after(self, line: int, move: int | State, action: int, state: State) -> int:
         if (line, move) not in self._after:
@@ -253,11 +277,10 @@ class _Tables(Generic[State]):
         if not len(tables):
             return
         at, game = self._at[tables], self._game
-        if self._agents[agent].draws:  # a hand's number is its deal's, in each seat
-            number = tables % (len(self._at) // 2)
+        if self._agents[agent].draws:
             lines = [
-                Line(self._lines[i].states, self._lines[i].actions, int(hand))
-                for i, hand in zip(at, number, strict=True)
+                replace(self._lines[i], hand=number)
+                for i, number in zip(at, self._number(tables).tolist(), strict=True)
             ]
             which = np.arange(len(lines))
         else:

@@ -13,6 +13,7 @@ from pokerlab.agents.base import DEALT, Line
 from pokerlab.agents.tabular import TabularAgent
 from pokerlab.evaluation.aivat import Aivat, CheckDown, TreeValues, ValueFunction
 from pokerlab.evaluation.policies import WholeGame
+from pokerlab.evaluation.street_play import StreetAivat, StreetPlay
 from pokerlab.games.base import CHANCE, TERMINAL, Game
 from pokerlab.games.holdem import Holdem
 from pokerlab.games.kuhn import Kuhn
@@ -135,6 +136,49 @@ def test_its_expectation_is_the_exact_value_in_hold_em() -> None:
     for known in ((True, True), (False, True)):
         found = estimates(TINY, played, tables, CheckDown(TINY), known)
         assert mean(played, found) == pytest.approx(exact, abs=1e-9)
+
+
+@pytest.mark.parametrize("game", [Kuhn(), Leduc(), TINY], ids=lambda game: game.name)
+def test_street_by_street_its_expectation_is_the_exact_value_and_little_luck_is_left(game: Game) -> None:
+    tables = random_table(game, 1), random_table(game, 2)
+    played = everything(game, tables)
+    found = street_by_street(game, played, tables)
+    exact = TreeValues(game, pair(game, tables)).value
+    assert mean(played, found) == pytest.approx(exact, abs=1e-9)
+    if isinstance(game, Kuhn):  # all is played on one street
+        torch.testing.assert_close(found, torch.full_like(found, exact), rtol=0, atol=1e-9)
+    else:
+        by_action = estimates(game, played, tables, CheckDown(game), (True, True))
+        assert 0 < deviation(played, found) < deviation(played, by_action) / 2
+
+
+def street_by_street(game: Game, played: Everything, tables: tuple[Table, Table]) -> Tensor:
+    seats = TabularAgent(game, tables[0]), TabularAgent(game, tables[1])
+    aivat = StreetAivat(game, StreetPlay(game), played.hands)
+
+    def begin(rows: list[int], place: int) -> None:
+        lines = [
+            Line(played.lines[row].states[: place + 1], played.lines[row].actions[:place]) for row in rows
+        ]
+        aivat.begin_street(torch.tensor(rows), lines, [seats] * len(rows))
+
+    begin(list(range(len(played.lines))), 0)
+    for move in range(max(len(line.actions) for line in played.lines)):
+        going_on = [row for row, line in enumerate(played.lines) if len(line.actions) > move]
+        for actor in (0, 1, CHANCE):
+            rows = [row for row in going_on if game.actor(played.lines[row].states[move]) == actor]
+            before = [played.lines[row].states[move] for row in rows]
+            if not rows:
+                continue
+            if actor == CHANCE:
+                after = [played.lines[row].states[move + 1] for row in rows]
+                aivat.observe_deal(torch.tensor(rows), before, after)
+                begin(rows, move + 1)
+            else:
+                strategies = torch.stack([tables[actor][state] for state in before])
+                actions = torch.tensor([played.lines[row].actions[move] for row in rows])
+                aivat.observe_action(torch.tensor(rows), before, actor, strategies, actions)
+    return aivat.estimate([line.state for line in played.lines])
 
 
 def pair(game: Game, tables: tuple[Table, Table]) -> Table:

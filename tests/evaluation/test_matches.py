@@ -13,6 +13,7 @@ from pokerlab.evaluation.aivat import CheckDown, TreeValues
 from pokerlab.evaluation.exact import exact_value
 from pokerlab.evaluation.matches import Estimate, Match, PlayedHand, draw_hands, play_match
 from pokerlab.evaluation.policies import WholeGame
+from pokerlab.evaluation.street_play import StreetPlay
 from pokerlab.games.base import Game
 from pokerlab.games.holdem import Holdem, HoldemState
 from pokerlab.games.kuhn import Kuhn
@@ -152,6 +153,36 @@ def test_hold_em_estimates_agree_with_what_was_won() -> None:
     result, raw = match.result(), match.raw()
     assert abs(result.mean - raw.mean) < 2 * (result.half_width + raw.half_width)
     assert result.half_width < raw.half_width
+
+
+@pytest.mark.parametrize("first", ["call", "network", "search_iteration"])
+def test_playing_streets_out_says_the_same_with_less_luck(first: str) -> None:
+    game = Leduc()
+    torch.manual_seed(1)
+    agents: dict[str, Agent] = {
+        "call": AlwaysCall(game),
+        "network": network(game, 1),
+        "search_iteration": SearchAgent(
+            game, Solver("linear_cfr"), ValueNetwork(game, 8, 2), iterations=3, way="search_iteration",
+            like=torch.empty(0),
+        ),
+    }  # fmt: skip
+    pair = agents[first], network(game, 2)
+    played, checked = (play_match(game, pair, 150, 1, values=of(game)) for of in (StreetPlay, CheckDown))
+    np.testing.assert_array_equal(played.won, checked.won)
+    assert abs(played.result().mean - checked.result().mean) < 2 * checked.result().half_width
+    assert played.aivat is not None
+    assert checked.aivat is not None
+    assert played.aivat.std() < checked.aivat.std()
+
+
+def test_one_player_known_streets_are_checked_down() -> None:
+    game = Leduc()
+    pair = network(game, 1), network(game, 2)
+    one, other = (
+        play_match(game, pair, 20, 1, values=of(game), known=(True, False)) for of in (StreetPlay, CheckDown)
+    )
+    np.testing.assert_array_equal(one.best, other.best)
 
 
 def test_hands_are_dealt_as_the_game_says() -> None:
