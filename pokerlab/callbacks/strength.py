@@ -12,6 +12,7 @@ from pokerlab.callbacks.exploitability import POLICY_NET, is_due
 from pokerlab.evaluation.held_out import HeldOut, HeldOutSettings, held_out, value_errors
 from pokerlab.evaluation.local_best_response import LocalBestResponse
 from pokerlab.evaluation.matches import Match, play_match
+from pokerlab.evaluation.street_play import StreetPlay
 from pokerlab.games.base import Game
 from pokerlab.games.parts import table_play
 from pokerlab.learning.module import log_number
@@ -56,7 +57,7 @@ class MatchesEvery(lightning.Callback):
 
     ``lbr`` is what the local best response wins, a lower bound of what a best response would, and ``earlier``
     what the agent wins from that of the run's newest numbered checkpoint: in thousandths of a big blind a
-    hand, each with the half width of its 95 % interval.
+    hand, each with the half width of its 95 % interval, by AIVAT.
 
     Args:
         algorithm: of the run.
@@ -99,8 +100,9 @@ class MatchesEvery(lightning.Callback):
         return make_agent(ways[POLICY_NET if POLICY_NET in ways else next(iter(ways))], networks)
 
     def _play(self, first: Agent, second: Agent) -> Match:
+        game = self.algorithm.game
         with torch.no_grad():
-            return play_match(self.algorithm.game, (first, second), self.deals, self.seed)
+            return play_match(game, (first, second), self.deals, self.seed, values=StreetPlay(game))
 
     def _log(self, module: lightning.LightningModule, name: str, match: Match) -> None:
         result, unit = match.result(), 1000 / self.algorithm.game.big_blind
