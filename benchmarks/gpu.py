@@ -1,6 +1,6 @@
 """One prepared script for a GPU machine: is its solver right, how fast, and where would a run's time go?
 
-    python -m benchmarks.gpu [--parts iterations,designs] [--json gpu.json]
+    python -m benchmarks.gpu [--parts iterations,networks] [--json gpu.json]
 
 Needs no network access and about eight minutes on an H100; at `--device cpu --small`, which the tests run, a
 fraction of one. The parts, in the order in which they run:
@@ -12,7 +12,6 @@ fraction of one. The parts, in the order in which they run:
 * networks: leaf networks in float32, TF32 and bfloat16: time of a query, errors of answers and root values.
 * timeline: an iteration of phase 1, reduced: seconds by phase, and hours and USD for 60 million belief
   states.
-* designs, designed_timeline: iterations, and self-play, with the leaf network in other precisions.
 * learning: an optimiser step with the replay in memory and on the device.
 * resume: a tiny run, killed and resumed.
 
@@ -26,13 +25,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
 
-from benchmarks import gpu_designs, gpu_runs, gpu_solves
+from benchmarks import gpu_runs, gpu_solves
 from benchmarks.gpu_forests import Setting, first_line, repeat
 from benchmarks.gpu_solves import Row
 from benchmarks.measure import Arguments, Report, positive
@@ -40,32 +40,26 @@ from pokerlab.config.machine import torch_device
 from pokerlab.errors import UserError
 
 LIMITS = {
-    "iterations": 150, "agreement": 120, "networks": 40, "timeline": 90, "designs": 90,
-    "designed_timeline": 90, "learning": 30, "resume": 120,
+    "iterations": 150, "agreement": 120, "networks": 60, "timeline": 90, "learning": 30, "resume": 120,
 }  # fmt: skip
 """Seconds after which a part begins no further row."""
 Rows: TypeAlias = Iterator[Row | list[Row]]
 """What is measured, row by row or several rows at once."""
 COLUMNS = {
     "agreement": [
-        "street", "solver", "dtype", "iterations", "value_size", "value_max", "value_mean",
+        "street", "network", "solver", "dtype", "iterations", "value_size", "value_max", "value_mean",
         "strategy_max", "strategy_mean",
     ],
-    "graphs": ["street", "strategy_max", "strategy_max_without_graph"],
+    "graphs": ["street", "network", "strategy_max", "strategy_max_without_graph"],
     "iterations": [
-        "street", "subgames", "milliseconds", "graph_ms", "megabytes", "gb_per_s", "graph_gb_per_s",
+        "street", "network", "subgames", "milliseconds", "graph_ms", "megabytes", "graph_gb_per_s",
         "launches", "kernel_ms", "peak_gb", "counted_gb", "error",
     ],
     "networks": [
-        "precision", "leaves", "milliseconds", "graph_ms", "graph_tflops", "relative_error", "iterations",
-        "value_size", "value_mean", "value_mean_again",
+        "network", "kernels", "precision", "leaves", "milliseconds", "graph_ms", "launches",
+        "relative_error", "iterations", "value_size", "value_mean", "value_mean_again",
     ],
-    "timeline": ["phase", "seconds", "percent", "gpu_percent", "value_examples_per_s", "hours_for_60M"],
-    "designs": [
-        "street", "subgames", "design", "milliseconds", "graph_ms", "megabytes", "graph_gb_per_s", "launches",
-        "peak_gb", "value_error", "value_error_graph", "error",
-    ],
-    "designed_timeline": [
+    "timeline": [
         "phase", "seconds", "percent", "gpu_percent", "value_examples_per_s", "hours_for_60M", "peak_gb",
     ],
     "learning": ["replay", "adam", "milliseconds", "batch_ms", "step_ms", "launches", "kernel_ms"],
@@ -78,7 +72,7 @@ def parts_of(
 ) -> dict[str, Callable[[], Rows]]:
     """What each part does; the CPU's half of the agreement is under way in a process of its own."""
     small = setting.small
-    today, designed = (trajectories or number for number in ((8, 8) if small else (256, 2048)))
+    games = [trajectories] if trajectories else [8] if small else [256, 2048]
     search = (3, 2) if small else (250, 20)  # iterations, updates
     leaves = (4, 8) if small else (25, 400, 6400)
     expected = partial(gpu_solves.references, setting)
@@ -96,9 +90,7 @@ def parts_of(
         "agreement": lambda: gpu_solves.agreement(setting, expected),
         "graphs": graphs,
         "networks": lambda: gpu_solves.networks(setting, leaves, subgames=2 if small else 16),
-        "timeline": lambda: gpu_runs.timeline(setting, today, *search),
-        "designs": lambda: gpu_designs.designs(setting, (2,) if small else (16, 64, 256)),
-        "designed_timeline": lambda: gpu_runs.timeline(setting, designed, *search, "tf32"),
+        "timeline": lambda: chain.from_iterable(gpu_runs.timeline(setting, n, *search) for n in games),
         "learning": lambda: gpu_runs.learning(setting, 50 if small else 20_000),
         "resume": lambda: gpu_runs.resume(setting, LIMITS["resume"]),
     }

@@ -20,7 +20,7 @@ from pokerlab.games.base import Game
 from pokerlab.games.betting import CALL
 from pokerlab.games.holdem import Holdem, HoldemState
 from pokerlab.learning.kernel_network import KernelValueNetwork
-from pokerlab.learning.networks import ValueNetwork
+from pokerlab.learning.networks import LeafNetwork, ValueNetwork
 from pokerlab.search.forest import Forest
 from pokerlab.search.subgames import Subgames
 
@@ -29,6 +29,8 @@ PHASE1 = ("experiment=phase1", "launcher=local", "workers=0", "selfplay.replay=m
 SMALL = ("trainer.precision=32-true", "profile=tiny")
 SMALL_GAME = {"ranks": 5, "suits": 3, "stack": 1000, "bets": [[1]], "most_raises": 2}
 """What makes phase 1 a matter of seconds on a CPU."""
+MODELS = ("kernel", "large")
+"""Leaf networks: phase 1's, and an MLP of ReBeL's size."""
 MOST_FLOPS = 64
 """Different flops in a forest: each takes 0.1 s of a CPU core for its run-out matrix."""
 
@@ -75,6 +77,11 @@ class Setting:
         """Phase 1's, with random weights."""
         torch.manual_seed(self.seed)
         return KernelValueNetwork(self.game, **({"hidden": 16 if self.small else 512} | size))
+
+    def network_of(self, model: str, **size: int) -> LeafNetwork:
+        """One of ``MODELS`` there, with random weights."""
+        make = self.kernel_network if model == "kernel" else self.network
+        return make(**size).to(self.device)
 
     def states(self, street: int, number: int) -> list[HoldemState]:
         """Where so many subgames of a street start when nobody bet before."""
@@ -187,19 +194,6 @@ def launches(run: Callable[[], object]) -> tuple[int, int, float]:
     events = [event for event in recorded.events() or () if event.device_type.name == "CUDA"]
     copies = sum(event.name.startswith(("Memcpy", "Memset")) for event in events)
     return len(events) - copies, copies, sum(event.time_range.elapsed_us() for event in events) / 1000
-
-
-def costliest(run: Callable[[], object], number: int = 12) -> dict[str, float]:
-    """Milliseconds on a GPU of the operations that take most of them."""
-    with profile(activities=[ProfilerActivity.CUDA, ProfilerActivity.CPU]) as recorded:
-        run()
-        torch.cuda.synchronize()
-    took = {
-        event.key: event.self_device_time_total / 1000
-        for event in recorded.key_averages()
-        if event.key.startswith("aten::")
-    }
-    return dict(sorted(took.items(), key=lambda item: -item[1])[:number])
 
 
 def capture(run: Callable[[], object]) -> torch.cuda.CUDAGraph:

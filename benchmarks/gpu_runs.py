@@ -97,7 +97,7 @@ class Utilisation:
 
 
 def timeline(
-    setting: Setting, trajectories: int, search_iterations: int, updates: int, precision: str = "float32"
+    setting: Setting, trajectories: int, search_iterations: int, updates: int
 ) -> Iterator[list[Row]]:
     """An iteration of phase 1 with its own networks, and what 60 million belief states would take.
 
@@ -106,7 +106,6 @@ def timeline(
         trajectories: games.
         search_iterations: of a subgame.
         updates: optimiser steps.
-        precision: of the leaf network, ``solver.leaf_precision``.
 
     Yields:
         The rows of self-play, then those of learning and of both together.
@@ -115,7 +114,6 @@ def timeline(
     config = setting.config_with(
         *([] if setting.small else sizes),
         f"selfplay.search_iterations={search_iterations}",
-        f"solver.leaf_precision={precision}",
     )
     (whole,) = check_overrides("train", ["experiment=phase1"])
     parts, on_gpu = RunParts(config), setting.device.type == "cuda"
@@ -123,7 +121,7 @@ def timeline(
     examples, playing, rows = play(setting, parts, module, trajectories)
     values, policies = examples
     about: Row = {
-        "phase": "self-play", "seconds": playing, "design": precision,
+        "phase": "self-play", "seconds": playing,
         "trajectories": trajectories, "search_iterations": search_iterations,
         "value_examples": len(values), "policy_examples": len(policies),
         "value_examples_per_s": len(values) / playing, "ms_a_trajectory": 1000 * playing / trajectories,

@@ -3,14 +3,17 @@
 import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any, TypeAlias
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from benchmarks.gpu_forests import (
+    MODELS,
     STREETS,
     Setting,
     Traffic,
@@ -22,15 +25,18 @@ from benchmarks.gpu_forests import (
     repeat,
     waits,
 )  # fmt: skip
-from pokerlab.learning.networks import ValueNetwork
+from pokerlab import cuda
+from pokerlab.learning.networks import LeafNetwork
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
-from pokerlab.search.leaves import LeafEvaluator, LeafValues, multiply_in
+from pokerlab.search.leaves import LeafEvaluator, LeafValues, multiply_in, values_of
 from pokerlab.search.rules import RULES
 from pokerlab.search.subgames import Subgames, payoff_bytes, solving_bytes
 
 Row: TypeAlias = dict[str, Any]
 
+SMALL_SIZE = {"kernel": {"hidden": 64}, "large": {"hidden": 64, "layers": 2}}
+"""Of leaf networks where solvers are compared."""
 AFTER = (1, 10, 50)
 """Iterations after which solvers are compared."""
 COMPARED = 2
@@ -42,6 +48,11 @@ PRECISIONS = {"fp32": "float32", "tf32": "tf32", "bf16": "bfloat16"}
 """What tables call the solver's leaf precisions."""
 
 
+def backend_on(device: torch.device) -> str:
+    """What runs on a GPU; on a CPU, where the script is tried, its tensor operations."""
+    return "auto" if device.type == "cuda" else "tensors"
+
+
 def start(
     forest: Forest,
     belief: Tensor,
@@ -49,11 +60,12 @@ def start(
     *,
     cuda_graph: bool = False,
     precision: str = "fp32",
-    backend: str = "tensors",
+    backend: str | None = None,
 ) -> CFR:
-    """DCFR, plain or as a CUDA graph."""
+    """DCFR, an iteration plain or as a CUDA graph."""
     return CFR(
-        forest, belief, DCFR, alternating=True, backend=backend, leaf_evaluator=leaf_evaluator,
+        forest, belief, DCFR, alternating=True, backend=backend or backend_on(forest.device),
+        leaf_evaluator=leaf_evaluator,
         cuda_graph=cuda_graph, leaf_precision=PRECISIONS[precision],
     )  # fmt: skip
 
@@ -62,7 +74,7 @@ def start(
 
 
 def solve(
-    setting: Setting, backend: str, street: int, device: torch.device, dtype: torch.dtype
+    setting: Setting, backend: str, street: int, model: str, device: torch.device, dtype: torch.dtype
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Root values in pots ``[2, B, H]`` and average strategies ``[A, D, H]`` after ``AFTER`` iterations.
 
@@ -70,7 +82,7 @@ def solve(
     """
     states = setting.states(street, COMPARED)
     forest = forest_of(setting.game, states, device, dtype)
-    network = setting.network(hidden=64, layers=2).to(device, dtype)
+    network = replace(setting, device=device).network_of(model, **SMALL_SIZE[model]).to(dtype)
     belief = random_beliefs(forest, setting.seed)
     cfr = CFR(forest, belief, DCFR, alternating=True, backend=backend, leaf_evaluator=network, storage="full")
     pots = torch.tensor([setting.game.pot(state) for state in states], dtype=torch.float64)[:, None]
@@ -83,32 +95,39 @@ def solve(
     return found
 
 
-def references(setting: Setting) -> dict[tuple[str, str], list[tuple[np.ndarray, np.ndarray]]]:
-    """By street and dtype, what the CPU's solver finds."""
+CASES = list(product(MODELS, (torch.float64, torch.float32), range(len(STREETS))))
+"""Leaf networks, dtypes and streets in which solvers are compared."""
+
+
+def references(setting: Setting) -> list[list[tuple[np.ndarray, np.ndarray]]]:
+    """What the CPU's solver finds in each of ``CASES``."""
     cpu = torch.device("cpu")
-    return {
-        (street, str(dtype)): solve(setting, "compiled", number, cpu, dtype)
-        for dtype in (torch.float64, torch.float32)
-        for number, street in enumerate(STREETS)
-    }
+    return [solve(setting, "compiled", street, model, cpu, dtype) for model, dtype, street in CASES]
 
 
-def agreement(setting: Setting, reference: Callable[[], dict[tuple[str, str], Any]]) -> Iterator[Row]:
-    """The tensors' solver on the device, and the CPU's in float32, against the CPU's in float64."""
-    found: dict[tuple[str, str], Any] = {}
-    for dtype, (number, street) in product((torch.float64, torch.float32), enumerate(STREETS)):
-        found[street, str(dtype)] = solve(setting, "tensors", number, setting.device, dtype)
+def agreement(setting: Setting, reference: Callable[[], list[Any]]) -> Iterator[Row]:
+    """The GPU's solver, and the CPU's in float32, against the CPU's in float64."""
+    found = [
+        solve(setting, backend_on(setting.device), street, model, setting.device, dtype)
+        for model, dtype, street in CASES
+    ]
     expected = reference()
-    cpu_float32 = {key: value for key, value in expected.items() if key[1] == "torch.float32"}
-    for solver, of_solver in (("device", found), ("cpu", cpu_float32)):
-        for (street, kind), results in of_solver.items():
-            exact = expected[street, "torch.float64"]
-            for iterations, ours, theirs in zip(AFTER, results, exact, strict=True):
+    exact = {
+        (model, street): results
+        for (model, dtype, street), results in zip(CASES, expected, strict=True)
+        if dtype == torch.float64
+    }
+    for solver, solved in (("device", found), ("cpu", expected)):
+        for (model, dtype, street), results in zip(CASES, solved, strict=True):
+            if solver == "cpu" and dtype == torch.float64:
+                continue
+            for iterations, ours, theirs in zip(AFTER, results, exact[model, street], strict=True):
                 value, strategy = (np.abs(a - b) for a, b in zip(ours, theirs, strict=True))
                 yield {
-                    "street": street,
+                    "street": STREETS[street],
+                    "network": model,
                     "solver": solver,
-                    "dtype": kind.removeprefix("torch."),
+                    "dtype": str(dtype).removeprefix("torch."),
                     "iterations": iterations,
                     "value_size": np.abs(theirs[0]).mean(),
                     "value_max": value.max(),
@@ -122,12 +141,15 @@ def agreement(setting: Setting, reference: Callable[[], dict[tuple[str, str], An
 
 
 def iterations(setting: Setting, sizes: Sequence[int]) -> Iterator[Row]:
-    """What an iteration takes by street and subgames a forest, with phase 1's network at the leaves."""
-    network = setting.network().to(setting.device)
-    for size, (number, street) in product(sizes, enumerate(STREETS)):
-        row: Row = {"street": street, "subgames": size}
+    """What an iteration takes by street and subgames a forest, with phase 1's network at the leaves; at one
+    size with a large one too."""
+    networks = {model: setting.network_of(model) for model in MODELS}
+    cases = [*product(["kernel"], sizes, range(len(STREETS)))]
+    cases += product(["large"], sizes[-2:-1], (1,))
+    for model, size, number in cases:
+        row: Row = {"street": STREETS[number], "network": model, "subgames": size}
         try:
-            measure_iteration(setting, network, number, row)
+            measure_iteration(setting, networks[model], number, row)
         except Exception as error:
             row["error"] = first_line(error)
         if setting.device.type == "cuda":
@@ -135,7 +157,7 @@ def iterations(setting: Setting, sizes: Sequence[int]) -> Iterator[Row]:
         yield row
 
 
-def measure_iteration(setting: Setting, network: ValueNetwork, street: int, row: Row) -> None:
+def measure_iteration(setting: Setting, network: LeafNetwork, street: int, row: Row) -> None:
     """Adds to ``row`` what it finds, so that an error late on loses nothing."""
     game, on_gpu = setting.game, setting.device.type == "cuda"
     states = setting.states(street, row["subgames"])
@@ -147,14 +169,18 @@ def measure_iteration(setting: Setting, network: ValueNetwork, street: int, row:
     row["trees_s"], started = time.perf_counter() - started, time.perf_counter()
     forest = subgames.forest(states, torch.empty(0, device=setting.device))
     belief = random_beliefs(forest, setting.seed)
-    cfr = start(forest, belief, network)
+    cfr = start(forest, belief, network, precision="tf32")
     setting.synchronise()
     row["set_up_s"] = time.perf_counter() - started
     row["states"] = sum(tree.num_states for tree in trees)
     row["leaves"] = len(forest.leaves)
     row["padding"] = 1 - len(forest.terminals) / max(len(forest.payoffs.subgame), 1)
     row["milliseconds"] = setting.milliseconds(cfr.run)
-    counted = sum(solving_bytes(tree, forest.boards, forest.width, network.floats_per_leaf) for tree in trees)
+    in_kernels = on_gpu and cuda.is_available()
+    counted = sum(
+        solving_bytes(tree, forest.boards, forest.width, network.floats_per_leaf, in_kernels=in_kernels)
+        for tree in trees
+    )
     counted += payoff_bytes(game, trees, forest.boards)
     row["counted_gb"] = counted / 1e9
     if on_gpu:
@@ -168,15 +194,15 @@ def measure_iteration(setting: Setting, network: ValueNetwork, street: int, row:
         row["waits"] = waits(cfr.step)
         row["launches"], row["copies"], row["kernel_ms"] = launches(cfr.step)
         del cfr
-        graphed = start(forest, belief, network, cuda_graph=True)
+        graphed = start(forest, belief, network, cuda_graph=True, precision="tf32")
         row["graph_ms"] = setting.milliseconds(graphed.run)
         row["graph_gb_per_s"] = row["megabytes"] / row["graph_ms"]
 
 
 def graph_agreement(setting: Setting) -> Iterator[Row]:
     """A graph that is replayed against iterations that are taken."""
-    network = setting.network(hidden=64, layers=2).to(setting.device)
-    for number, street in enumerate(STREETS):
+    for model, (number, street) in product(MODELS, enumerate(STREETS)):
+        network = setting.network_of(model, **SMALL_SIZE[model])
         forest = forest_of(setting.game, setting.states(number, 4), setting.device, torch.float32)
         belief = random_beliefs(forest, setting.seed)
         stepped, again, replayed = (
@@ -186,7 +212,12 @@ def graph_agreement(setting: Setting) -> Iterator[Row]:
             (one.average_strategy() - stepped.average_strategy()).abs().max().item()
             for one in (replayed, again)
         )
-        yield {"street": street, "strategy_max": difference, "strategy_max_without_graph": noise}
+        yield {
+            "street": street,
+            "network": model,
+            "strategy_max": difference,
+            "strategy_max_without_graph": noise,
+        }
 
 
 # Networks
@@ -195,7 +226,7 @@ def graph_agreement(setting: Setting) -> Iterator[Row]:
 class Exact:
     """A value network as a leaf evaluator that works in float64."""
 
-    def __init__(self, network: ValueNetwork) -> None:
+    def __init__(self, network: LeafNetwork) -> None:
         self._network = copy.deepcopy(network).double()
         self.floats_per_leaf = network.floats_per_leaf
 
@@ -207,25 +238,29 @@ class Exact:
 
 def networks(setting: Setting, leaves: Sequence[int], subgames: int) -> Iterator[Row]:
     """Time of a query, and errors of answers and of root values on flops; how far two equal runs differ."""
-    network = setting.network().to(setting.device)
-    precisions = ("fp32", "tf32", "bf16") if setting.device.type == "cuda" else ("fp32", "bf16")
+    on_gpu = setting.device.type == "cuda"
     states = setting.states(1, subgames)
     forest = forest_of(setting.game, states, setting.device, torch.float32)
     belief = random_beliefs(forest, setting.seed)
     pots = torch.tensor([setting.game.pot(state) for state in states], device=setting.device)[:, None]
-    exact = root_values(forest, belief, Exact(network))
-    for precision in precisions:
+    for model, precision in product(MODELS, PRECISIONS if on_gpu else ("fp32", "bf16")):
+        network = setting.network_of(model)
+        exact = root_values(forest, belief, Exact(network))
+        about: Row = {"network": model, "precision": precision}
         for number in leaves:
-            yield query_row(setting, forest, network, precision, number)
+            yield about | query_row(setting, forest, network, precision, number)
         found, again = (root_values(forest, belief, network, precision) for _ in range(2))
         for iterations, value, other, of in zip(AFTER, found, again, exact, strict=True):
-            yield {
-                "precision": precision,
+            yield about | {
                 "iterations": iterations,
                 "value_size": (of / pots).abs().mean().item(),
                 "value_mean": ((value - of) / pots).abs().mean().item(),
                 "value_mean_again": ((value - other) / pots).abs().mean().item(),
             }
+    with patch.object(cuda, "is_available", lambda: False):
+        for number in leaves if on_gpu else ():
+            row = query_row(setting, forest, setting.network_of("kernel"), "tf32", number)
+            yield row | {"network": "kernel", "precision": "tf32", "kernels": "torch's alone"}
 
 
 def root_values(
@@ -240,7 +275,7 @@ def root_values(
     return found
 
 
-def query_row(setting: Setting, forest: Forest, network: ValueNetwork, precision: str, leaves: int) -> Row:
+def query_row(setting: Setting, forest: Forest, network: LeafNetwork, precision: str, leaves: int) -> Row:
     """One precision at so many leaves."""
     which = torch.arange(leaves, device=setting.device) % len(forest.leaves)
     features, possible = forest.leaves.features[which], forest.leaves.possible[which]
@@ -250,17 +285,15 @@ def query_row(setting: Setting, forest: Forest, network: ValueNetwork, precision
 
     def ask(beliefs: Tensor) -> Tensor:
         with multiply_in(PRECISIONS[precision], setting.device):
-            return prepared(beliefs)
+            return values_of(prepared, beliefs, slice(0, 1))
 
-    exact = Exact(network).at(features, possible)(beliefs)
+    exact = Exact(network).at(features, possible)(beliefs)[:1]
     row: Row = {
-        "precision": precision,
         "leaves": leaves,
         "relative_error": ((ask(beliefs) - exact).norm() / exact.norm()).item(),
         "milliseconds": setting.milliseconds(repeat(lambda: ask(beliefs))),
     }
-    operations = 2 * leaves * sum(p.numel() for p in network.mlp.parameters() if p.dim() == 2)
     if setting.device.type == "cuda":
+        row["launches"], _, row["kernel_ms"] = launches(lambda: ask(beliefs))
         row["graph_ms"] = setting.milliseconds(repeat(capture(lambda: ask(beliefs)).replay))
-        row["graph_tflops"] = operations / row["graph_ms"] / 1e9
     return row

@@ -7,10 +7,8 @@ With phase 1's game and solver, whose operations a CUDA graph replays, on a pret
 """
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
-from unittest.mock import patch
 
 import torch
 
@@ -18,7 +16,6 @@ from benchmarks.gpu_forests import STREETS, Setting, forest_of, random_beliefs
 from benchmarks.gpu_solves import start
 from benchmarks.measure import Arguments, Report, positive
 from benchmarks.pretended_cuda import CUDA, MEMORY, pretended_cuda
-from pokerlab import cuda
 from pokerlab.search.leaves import values_of
 from pokerlab.search.subgames import payoff_bytes, solving_bytes
 
@@ -34,13 +31,6 @@ COLUMNS = {
     "peak_megabytes": "peak memory, MB a subgame",
     "counted_megabytes": "counted, MB",
 }
-
-
-@contextmanager
-def kernels_that_do_nothing() -> Iterator[None]:
-    """Meanwhile kernels are there, and are counted, and not simulated, which takes long."""
-    with patch.object(cuda, "is_available", lambda: True), patch.object(cuda.Kernel, "launch"):
-        yield
 
 
 def count_iteration(
@@ -61,7 +51,7 @@ def count_iteration(
         backend: one that runs on a GPU.
         network_size: of the leaf network, other than the model's.
     """
-    with pretended_cuda() as counted, kernels_that_do_nothing():
+    with pretended_cuda(kernels=backend != "tensors", simulate=False) as counted:
         make = setting.kernel_network if model == "kernel" else setting.network
         network = make(**network_size).to(CUDA)
         MEMORY.most = weights = MEMORY.taken
@@ -81,7 +71,9 @@ def count_iteration(
             for players in PLAYERS:
                 values_of(values, beliefs, players)
         expected = sum(
-            solving_bytes(tree, forest.boards, forest.width, network.floats_per_leaf)
+            solving_bytes(
+                tree, forest.boards, forest.width, network.floats_per_leaf, in_kernels=backend != "tensors"
+            )
             for tree in (forest.trees[i] for i in forest.tree_of)
         )
         expected += payoff_bytes(setting.game, forest.trees, forest.boards)

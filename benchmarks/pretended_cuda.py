@@ -224,8 +224,13 @@ class PretendedCuda(Traffic):
 
 
 @contextmanager
-def pretended_cuda() -> Iterator[PretendedCuda]:
-    """Meanwhile tensors can be on ``cuda:0``, and operations there be captured; gives the counts."""
+def pretended_cuda(*, kernels: bool = False, simulate: bool = True) -> Iterator[PretendedCuda]:
+    """Meanwhile tensors can be on ``cuda:0``, and operations there be captured; gives the counts.
+
+    Args:
+        kernels: whether our own ones are used, which numba's simulator runs slowly.
+        simulate: whether they are run: otherwise they are counted, and what they would change is left.
+    """
     real_init = torch.cuda._lazy_init
     with ExitStack() as stack:
         stack.enter_context(patch.object(torch.cuda, "_lazy_init", _initialise(real_init)))
@@ -233,6 +238,9 @@ def pretended_cuda() -> Iterator[PretendedCuda]:
             stack.enter_context(patch.object(torch, name, _copied(getattr(torch, name))))
         stack.enter_context(patch.object(torch, "empty", _not_pinned(torch.empty)))
         stack.enter_context(patch.object(Tensor, "pin_memory", lambda tensor: tensor))
+        stack.enter_context(patch("pokerlab.cuda.is_available", lambda: kernels))
+        if not simulate:
+            stack.enter_context(patch("pokerlab.cuda.Kernel.launch"))
         stack.enter_context(pretended_graphs())
         yield stack.enter_context(PretendedCuda())
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,10 +33,19 @@ with contextlib.suppress(Exception):  # a driver or library that is missing has 
 @cache
 def is_available() -> bool:
     """Whether kernels can run on a GPU, or be simulated; else warns."""
-    with contextlib.suppress(Exception):
-        if numba_cuda.is_available():
+    if numba_cuda is None:
+        why = "it is not there"
+    elif simulates():
+        return True
+    else:
+        if not hasattr(np, "row_stack"):  # numba-cuda 0.30 needs it, and numpy 2.5 no longer has it
+            np.row_stack = np.vstack
+        try:
+            numba_cuda.jit("void()")(lambda: None)
             return True
-    warn_once("numba-cuda cannot be used: a GPU takes several times longer (pip install numba-cuda)")
+        except Exception as error:  # a driver or library that is missing has many names
+            why = str(error).partition("\n")[0]
+    warn_once(f"numba-cuda cannot be used, and a GPU takes several times longer: {why}")
     return False
 
 

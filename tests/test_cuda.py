@@ -35,7 +35,7 @@ def test_a_kernel_changes_the_arrays_that_it_is_given() -> None:
 
 
 def test_a_launch_is_one_operation_that_a_graph_replays() -> None:
-    with pretended_cuda() as counted:
+    with pretended_cuda(kernels=True) as counted:
         values = torch.rand(5, 20).to(CUDA)
         added = torch.zeros_like(values)
         counted.restart()

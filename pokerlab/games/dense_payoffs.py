@@ -159,6 +159,16 @@ class DensePayoffs:
         self.products = [self._product(rows_of, kind) for kind in kinds]
         self._nothing = like.new_zeros(1)
 
+    def matrices(self) -> tuple[Tensor, Ints, float]:
+        """Of kernels that were one each of as many boards with as many cards, and where nobody folded.
+
+        Returns:
+            ``[M, H, H]`` to multiply rows with, ``[M]`` the matrix of each kernel, and what to multiply
+            products with.
+        """
+        (product,) = self.products
+        return product.wins, np.argsort(product.kernels), product.scale
+
     def _index(self, values: np.ndarray) -> Tensor:
         return torch.as_tensor(values, device=self._like.device)
 

@@ -109,6 +109,14 @@ class HandInputsAt(Protocol):
     def win_by_board(self, theirs: Tensor) -> Tensor:
         """The same ``[p, U, k, H]``, as in ``rows``."""
 
+    def check_down_matrices(self) -> tuple[Tensor, Ints, float]:
+        """What :meth:`win` multiplies with, on a GPU, of boards that are asked about again.
+
+        Returns:
+            ``[U, H, H]`` to multiply rows of mass with, ``[U]`` the matrix of each board, and what to
+            multiply products with.
+        """
+
 
 @runtime_checkable
 class HandInputs(Protocol):

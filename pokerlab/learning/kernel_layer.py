@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pokerlab.learning.kernel_loops import LEAST_MASS
 from pokerlab.search.leaves import multiply_in
@@ -154,6 +155,34 @@ class BinNetwork(nn.Module):
         )
         first = self.of_context(torch.cat([context, numbers], 1))[:, None] + self.of_bin(in_bin)
         outputs: Tensor = self.shared(first)
+        return outputs
+
+    @property
+    def num_inputs(self) -> int:
+        """Of the layers that bins share."""
+        return self.of_context.in_features + self.of_bin.in_features
+
+    def prepare_inputs(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """For :meth:`of_inputs` of ``[n, numbers]`` public states: arrays with what does not change.
+
+        Returns:
+            ``[n, 4 B + numbers]``: of the summary, what bins hold to be set; ``[n, B, inputs]``: the same of
+            the layers that bins share, whose first columns :meth:`of_inputs` sets.
+        """
+        number = self.bins * self.potentials
+        of_summary = torch.cat([numbers.new_zeros(len(numbers), 4 * number), numbers], 1)
+        of_bins = numbers.new_zeros(len(numbers), number, self.num_inputs)
+        of_bins[:, :, CONTEXT : self.of_context.in_features] = numbers[:, None]
+        of_bins[:, :, -self.place.shape[1] :] = self.place
+        return of_summary, of_bins
+
+    def of_inputs(self, of_summary: Tensor, of_bins: Tensor) -> Tensor:
+        """:meth:`forward` of such arrays, in fewer operations."""
+        summary, at = self.summary(of_summary), self.of_context.in_features
+        of_bins[:, :, :CONTEXT] = summary[:, None, :CONTEXT]
+        of_bins[:, :, at : at + OF_BIN] = summary[:, CONTEXT:].unflatten(1, (-1, OF_BIN))
+        weight = torch.cat([self.of_context.weight, self.of_bin.weight], 1)
+        outputs: Tensor = self.shared(functional.linear(of_bins, weight, self.of_context.bias))
         return outputs
 
 

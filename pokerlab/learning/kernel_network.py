@@ -20,11 +20,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pokerlab import cuda
 from pokerlab.games.base import Game
 from pokerlab.games.parts import with_hand_inputs
 from pokerlab.learning.kernel_layer import STACK_NUMBERS, BinNetwork, KernelLayer, collect, stack_numbers
 from pokerlab.learning.kernel_products import Query
-from pokerlab.learning.kernel_query import QueryOfKinds, prepare_query
+from pokerlab.learning.kernel_query import join_kinds, prepare_query
 from pokerlab.learning.networks import LeafNetwork, StrategyNetwork, log_strategy
 from pokerlab.search.leaves import LeafValues
 
@@ -62,6 +63,9 @@ class KernelValueNetwork(LeafNetwork):
     def floats_per_leaf(self) -> int:
         layer = cast(KernelLayer, self.layers[0])
         number, hands, hidden = layer.bins * layer.potentials, self._num_hands, layer.hidden
+        if layer.cards.device.type == "cuda" and cuda.is_available():
+            # layers shared by bins, their inputs and activations; what hands have, and products
+            return number * (layer.factors.num_inputs + 3 * hidden // 2) + 15 * hands
         # in bins along the percentile, and what is made of that; layers shared by bins before and after
         # their activations; sums by bin and card, and kernels; what else hands have
         by_bins = 2 * layer.bins * hands + 2 * number * hidden + 3 * number * (layer.number + number)
@@ -91,7 +95,7 @@ class KernelValueNetwork(LeafNetwork):
         kinds = by_kind(self._game.layer_of(features))
         if len(kinds) == 1:
             return query(kinds[0][0], slice(None))
-        return QueryOfKinds([(here, query(layer, here)) for layer, here in kinds])
+        return join_kinds([(here, query(layer, here)) for layer, here in kinds])
 
 
 class KernelPolicyNetwork(StrategyNetwork):

@@ -1,18 +1,20 @@
 """A network that knows cards, asked about fixed leaves: in compiled loops, or by tensor operations."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from pokerlab import cuda
 from pokerlab.games.dense_payoffs import ROUNDINGS
 from pokerlab.games.parts import HandInputsAt
 from pokerlab.learning import kernel_loops
 from pokerlab.learning.kernel_layer import KernelLayer, find_hat, stack_numbers
 from pokerlab.learning.kernel_products import ProductQuery, Query
 from pokerlab.loops import NUMBA
-from pokerlab.search.leaves import multiply_in
+from pokerlab.search.leaves import ReachValues, multiply_in
 
 
 def prepare_query(layer: KernelLayer, inputs: HandInputsAt, stack_to_pot: Tensor) -> Query:
@@ -25,6 +27,11 @@ def prepare_query(layer: KernelLayer, inputs: HandInputsAt, stack_to_pot: Tensor
     """
     if NUMBA and stack_to_pot.device.type == "cpu":
         return CompiledQuery(layer, inputs, stack_to_pot)
+    on_gpu, single = stack_to_pot.device.type == "cuda", stack_to_pot.dtype == torch.float32
+    if inputs.again and on_gpu and single and cuda.is_available():
+        from pokerlab.learning.fused_query import FusedQuery
+
+        return FusedQuery(layer, inputs, stack_to_pot)
     return (ProductQuery if inputs.again else TensorQuery)(layer, inputs, stack_to_pot)
 
 
@@ -43,6 +50,29 @@ class QueryOfKinds(Query):
         for here, query in self._parts:
             found[:, here] = query.of_players(beliefs[:, here], players)
         return found
+
+
+class ReachQueryOfKinds(QueryOfKinds):
+    """The same, of :class:`~pokerlab.search.leaves.ReachValues`."""
+
+    def hold(self, beliefs: Tensor) -> None:
+        """See :class:`~pokerlab.search.leaves.ReachValues`."""
+        for here, query in self._parts:
+            cast(ReachValues, query).hold(beliefs[:, here])
+
+    def of_reach(self, reach: Tensor, players: slice, changed: slice, pots: Tensor) -> Tensor:
+        """See :class:`~pokerlab.search.leaves.ReachValues`."""
+        found = torch.empty_like(reach[players])
+        for here, query in self._parts:
+            of_kind = cast(ReachValues, query)
+            found[:, here] = of_kind.of_reach(reach[:, here], players, changed, pots[here])
+        return found
+
+
+def join_kinds(parts: Sequence[tuple[Tensor, Query]]) -> Query:
+    """What values leaves of several kinds."""
+    fused = all(isinstance(query, ReachValues) for _, query in parts)
+    return (ReachQueryOfKinds if fused else QueryOfKinds)(parts)
 
 
 class TensorQuery(Query):

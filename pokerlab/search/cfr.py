@@ -14,7 +14,7 @@ from pokerlab.search.backends.base import EdgeRows, KeepsEdges
 from pokerlab.search.best_response import Exploitability, check_complete
 from pokerlab.search.forest import Forest, divide, rows_of
 from pokerlab.search.gadget import Gadget
-from pokerlab.search.leaves import LeafEvaluator, multiply_in, values_of
+from pokerlab.search.leaves import BOTH, LeafEvaluator, ReachValues, multiply_in, values_of
 from pokerlab.search.rules import UpdateRule
 from pokerlab.search.sampling import SampledStrategies
 
@@ -83,6 +83,9 @@ class CFR:
                     f"the forest has {len(leaves)} depth-limit leaves: a leaf evaluator is needed"
                 )
             self._evaluate_leaves = leaf_evaluator.at(leaves.features, leaves.possible)
+            if isinstance(self._evaluate_leaves, ReachValues):
+                self._evaluate_leaves.hold(self._leaf_belief)
+        self._leaf_pots, self._changed = leaves.pot * leaves.chance, BOTH
         if self._average_leaves:
             updates = 2 if self.alternating else 1  # alternating players meet different strategies
             self._leaf_sums = weight.new_zeros(updates, *weight.shape)
@@ -207,6 +210,12 @@ class CFR:
             players: who updates.
             weight: the iteration's.
         """
+        if isinstance(self._evaluate_leaves, ReachValues) and not (self._average_leaves or self._leaf_watch):
+            changed = self._changed
+            if self.alternating and not self._gadget:  # until the other player's next update
+                self._changed = players
+            with multiply_in(self._leaf_precision, reach.device):
+                return self._evaluate_leaves.of_reach(reach, players, changed, self._leaf_pots)
         if self._average_leaves:
             which = players.start if self.alternating else 0
             total = self._leaf_sum_weights[which].add_(weight)

@@ -33,6 +33,27 @@ class PlayersLeafValues(Protocol):
         ...
 
 
+@runtime_checkable
+class ReachValues(Protocol):
+    """:data:`LeafValues` that take less time for counterfactual values than for infostate values."""
+
+    def hold(self, beliefs: Tensor) -> None:
+        """``[2, L, H]`` what is believed at leaves that nobody comes to."""
+        ...
+
+    def of_reach(self, reach: Tensor, players: slice, changed: slice, pots: Tensor) -> Tensor:
+        """Counterfactual values in chips, ``[players, L, H]``.
+
+        Args:
+            reach: ``[2, L, H]`` for each player, the opponent's reach × belief. Where it is nothing, beliefs
+                stay as they were.
+            players: whose values.
+            changed: players whose own reach may have changed since the last call.
+            pots: ``[L]`` pot × chance, in chips.
+        """
+        ...
+
+
 def values_of(values: LeafValues, beliefs: Tensor, players: slice) -> Tensor:
     """``[players, L, H]`` of some players."""
     if isinstance(values, PlayersLeafValues):

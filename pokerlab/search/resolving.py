@@ -115,6 +115,7 @@ class Resolving(Generic[State]):
             solver.memory,
             leaf_evaluator.floats_per_leaf,
             in_loops=solver.in_loops(self.like.device),
+            in_kernels=solver.in_kernels(self.like.device),
         )
         for place, forest in forests:
             gadget = None

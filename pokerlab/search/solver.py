@@ -5,6 +5,7 @@ from math import inf
 import torch
 from torch import Tensor
 
+from pokerlab import cuda
 from pokerlab.games.base import Game
 from pokerlab.games.tree_size import ARRAYS
 from pokerlab.loops import NUMBA
@@ -92,6 +93,10 @@ class Solver:
     def in_loops(self, device: torch.device) -> bool:
         """Whether it solves in compiled loops there."""
         return self.backend != "tensors" and NUMBA and device.type == "cpu"
+
+    def in_kernels(self, device: torch.device) -> bool:
+        """Whether it solves in kernels there, but for the forests that need tensor operations."""
+        return self.backend != "tensors" and device.type == "cuda" and cuda.is_available()
 
     def bytes_a_state(self, game: Game, dtype: torch.dtype, device: torch.device) -> float:
         """About what solving a whole game takes for each of its public states."""

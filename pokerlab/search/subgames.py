@@ -14,13 +14,20 @@ from pokerlab.search.tree import PublicTree, build_tree
 
 
 def solving_bytes(
-    tree: PublicTree, like: Tensor, width: int, floats_per_leaf: int = 0, *, in_loops: bool = False
+    tree: PublicTree,
+    like: Tensor,
+    width: int,
+    floats_per_leaf: int = 0,
+    *,
+    in_loops: bool = False,
+    in_kernels: bool = False,
 ) -> int:
     """What solving one subgame takes at most at a time, in the dtype of ``like``.
 
     Tensors: for a padded edge, regret, strategy, average, reach and value, and intermediate results for a
     player's half; for a terminal, both players' weights and rows, and one player's results on the way. Loops:
-    for an edge, the first five alone. For a leaf, both players' reach, belief and value, and the sums of
+    for an edge, the first five alone. Kernels: for a padded edge, the first four; for terminals and nodes,
+    values of both players and products. For a leaf, both players' reach, belief and value, and the sums of
     CFR-AVG. Payoffs come on top, once for all subgames: :func:`payoff_bytes`.
 
     Args:
@@ -28,12 +35,15 @@ def solving_bytes(
         like: a tensor with the device and dtype to work in.
         width: the most actions at one node of any subgame that is solved with it.
         floats_per_leaf: the leaf evaluator's part, see :class:`LeafEvaluator`.
-        in_loops: whether the backend is ``compiled``.
+        in_loops: whether the backend is ``compiled``, on a CPU.
+        in_kernels: the same on a GPU.
     """
     hands, features, leaves = tree.root_possible.size, tree.leaves.features.shape[1], len(tree.leaves)
     edges, terminals = width * len(tree.decisions), len(tree.terminals)
     if in_loops:
         numbers = (5.3 * tree.num_edges + 12 * leaves + 16) * hands
+    elif in_kernels:
+        numbers = (4 * edges + 2 * len(tree.decisions) + 5 * terminals + 10 * leaves + 16) * hands
     else:
         numbers = (6 * edges + 9 * terminals + 18 * leaves + 16) * hands
     numbers += (features + 16) * (terminals + leaves + edges) + floats_per_leaf * leaves
@@ -83,13 +93,19 @@ class Subgames(Generic[State]):
         floats_per_leaf: int = 0,
         *,
         in_loops: bool = False,
+        in_kernels: bool = False,
     ) -> Iterator[tuple[slice, Forest[State]]]:
         """The same in parts that each can be solved in ``most_bytes``; a part has at least one subgame.
 
-        ``floats_per_leaf`` and ``in_loops``: see :func:`solving_bytes`. Beside a GPU, the next part's trees
-        are made while one is solved.
+        The rest: see :func:`solving_bytes`. Beside a GPU, the next part's trees are made while one is solved.
         """
-        count = partial(solving_bytes, like=like, floats_per_leaf=floats_per_leaf, in_loops=in_loops)
+        count = partial(
+            solving_bytes,
+            like=like,
+            floats_per_leaf=floats_per_leaf,
+            in_loops=in_loops,
+            in_kernels=in_kernels,
+        )
         parts = self._parts(states, like, most_bytes, count)
         for place, trees in one_ahead(parts) if like.device.type == "cuda" else parts:
             yield place, self._forest(trees, like)

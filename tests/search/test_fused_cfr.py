@@ -154,7 +154,7 @@ def test_a_gpu_replays_kernels(alternating: bool, dtype: torch.dtype, exact: flo
     """In float32 with payoff matrices in float16."""
     options: dict[str, Any] = {"alternating": alternating, "rule": "dcfr", "iterations": (1, 2)}
     _, expected = solve("all streets", with_tensors, dtype=torch.float64, **options)
-    with pretended_cuda() as counted:
+    with pretended_cuda(kernels=True) as counted:
         cfr, found = solve("all streets", CFR, dtype=dtype, device=CUDA, **options)
         assert isinstance(cfr._backend, FusedBackend)
         counted.restart()
@@ -170,7 +170,7 @@ def test_matrices_in_float16_and_in_float32(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(dense_payoffs, "EXACT", 2)
     options: dict[str, Any] = {"alternating": False, "rule": "dcfr", "iterations": (2,)}
     _, expected = solve("all streets", with_tensors, dtype=torch.float64, **options)
-    with pretended_cuda():
+    with pretended_cuda(kernels=True):
         _, found = solve("all streets", CFR, dtype=torch.float32, device=CUDA, **options)
     torch.testing.assert_close([each.double() for each in found], expected, rtol=0, atol=EXACT)
 
@@ -200,7 +200,7 @@ def test_where_nobody_decides() -> None:
     """No kernels."""
     state = state_on(HOLDEM, 4, 0)
     tree = build_tree(HOLDEM, HOLDEM.next_state(state, CALL), depth_limited=False)
-    with pretended_cuda():
+    with pretended_cuda(kernels=True):
         forest = Forest(HOLDEM, [tree], device=CUDA)
         belief = forest.root_possible.expand(2, -1, -1).contiguous()
         cfr = CFR(forest, belief, RULES["dcfr"], alternating=True).run(2)

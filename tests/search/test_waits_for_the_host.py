@@ -127,13 +127,14 @@ def test_networks_that_know_cards_launch_and_move_no_more_than_they_did(
 
 
 @pytest.mark.parametrize(
-    ("street", "launches", "megabytes"), [("preflop", 15, 25.1), ("turn", 15, 27.9), ("river", 7, 22.8)]
+    ("street", "launches", "megabytes"), [("preflop", 47, 61), ("turn", 47, 68.6), ("river", 7, 22.8)]
 )
 def test_kernels_are_few_and_move_little(street: str, launches: int, megabytes: float) -> None:
-    """Besides the leaf network."""
+    """With the leaf network that phase 1 has."""
     setting = Setting(torch.device("cpu"), small=False, seed=1)
     counted = count_iteration(setting, STREETS.index(street), 4)
     assert counted["waits"] == 0
-    assert counted["launches"] - counted["network_launches"] <= launches
-    assert counted["megabytes"] <= megabytes
-    assert counted["peak_megabytes"] <= counted["counted_megabytes"]
+    assert counted["launches"] <= launches
+    assert counted["megabytes"] + counted["network_megabytes"] <= megabytes
+    # memory that forests are fitted into
+    assert 0.9 <= counted["peak_megabytes"] / counted["counted_megabytes"] <= 1.01

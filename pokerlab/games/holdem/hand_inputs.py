@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from pokerlab.games.base import Floats, Ints, PayoffOperator
 from pokerlab.games.cards import BLOCKED
+from pokerlab.games.dense_payoffs import DensePayoffs
 from pokerlab.games.holdem.features import HoldemFeatures
 from pokerlab.games.parts import RankedBoards
 from pokerlab.games.payoff_tables import RUN_OUT, SHOWDOWN
@@ -192,6 +193,11 @@ class HandInputsAt:
     def win(self, theirs: Tensor) -> Tensor:
         """``[p, n, H]`` the others' mass → what hands win less what they lose if nobody bets."""
         return self.win_by_board(theirs[:, self.rows]).flatten(1, 2)[:, self.slot]
+
+    def check_down_matrices(self) -> tuple[Tensor, Ints, float]:
+        """See :meth:`DensePayoffs.matrices`; of boards that are asked about again, on a GPU."""
+        assert isinstance(self._check_down, DensePayoffs)
+        return self._check_down.matrices()
 
     def win_by_board(self, theirs: Tensor) -> Tensor:
         """The same ``[p, U, k, H]``, as ``rows`` says."""
