@@ -45,7 +45,7 @@ def is_available() -> bool:
             return True
         except Exception as error:  # a driver or library that is missing has many names
             why = str(error).partition("\n")[0]
-    warn_once(f"numba-cuda cannot be used, and a GPU takes several times longer: {why}")
+    warn_once(f"a GPU takes several times longer without numba-cuda (pip install pokerlab[gpu]): {why}")
     return False
 
 

@@ -28,13 +28,18 @@ NOT_SHIPPED = ~FilePatternMatcher("**/*.yaml")
 """What lies in conf/ and is none of ours."""
 
 
+def needed() -> list[str]:
+    """What pokerlab requires on a GPU."""
+    every = [requirement.partition(";") for requirement in requires("pokerlab") or ()]
+    return [name.strip() for name, _, when in every if "extra ==" not in when or 'extra == "gpu"' in when]
+
+
 def image() -> modal.Image:
     """Python, the pinned dependencies, the package and conf/."""
-    needed = [needed for needed in requires("pokerlab") or () if "extra ==" not in needed]
     return (
         modal.Image.debian_slim(python_version="3.11")
         .add_local_file(shipped_path("constraints.txt"), "/constraints.txt", copy=True)
-        .pip_install(*needed, extra_options="-c /constraints.txt")
+        .pip_install(*needed(), extra_options="-c /constraints.txt")
         .add_local_python_source("pokerlab")
         .add_local_dir(shipped_path("conf"), "/root/conf", ignore=NOT_SHIPPED)
     )

@@ -20,7 +20,7 @@ from pokerlab.search.rules import RULES
 from pokerlab.search.subgames import Subgames
 
 SMALL = Holdem("s", ranks=4, suits=3, deals=(0, 2, 1), pot=0, stack=1000, bets=[[1]], most_raises=1)
-BOARDS = [(0, 4), (3, 7), (0, 4), (1, 5)]
+BOARDS: list[tuple[int, ...]] = [(0, 4), (3, 7), (0, 4), (1, 5)]
 FIRST, SECOND = slice(0, 1), slice(1, 2)
 
 

@@ -44,6 +44,13 @@ def test_the_image_gets_configs_and_nothing_else_that_lies_there() -> None:
         assert modal_app.NOT_SHIPPED(Path(decoy))
 
 
+def test_the_image_gets_what_a_gpu_needs_and_no_other_extra() -> None:
+    needed = modal_app.needed()
+    assert any(requirement.startswith("torch>=") for requirement in needed)
+    assert any(requirement.startswith("numba-cuda[cu13]>=") for requirement in needed)
+    assert not any(requirement.startswith(("pytest", "furo", "numba-cuda>")) for requirement in needed)
+
+
 class Volume:
     """Counts commits, and keeps what the first so many would have kept."""
 

@@ -159,7 +159,8 @@ class HandInputsAt:
         rows[self.board_of, place] = np.arange(len(boards))
         self.rows = torch.as_tensor(rows, device=like.device)
         self.slot = torch.as_tensor(self.board_of * rows.shape[1] + place, device=like.device)
-        self.mass, self.again = game.mass_operator(like), again
+        self.mass: PayoffOperator = game.mass_operator(like)
+        self.again = again
         self._game, self._boards, self._like = game, different, like
         self._check_down = game.check_downs(different, like) if again else None
 
