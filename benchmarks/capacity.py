@@ -99,11 +99,11 @@ def name_of(game: Game, root: Any) -> str:
 
 def moved_bytes(parts: RunParts, root: Any) -> int:
     """What an iteration reads and writes on a GPU; weights aside, which many subgames share."""
-    with pretended_cuda() as cuda:
+    with pretended_cuda(kernels=True, simulate=False) as cuda:
         networks = copy.deepcopy(parts.module.networks).to(CUDA)
         forest = forest_of(parts.game, [root], CUDA, torch.float32)
         solver = copy.copy(parts.solver)
-        solver.backend, solver.cuda_graph = "tensors", False
+        solver.cuda_graph = False
         cfr = solver.start(forest, random_beliefs(forest, 0), networks)
         cfr.run(1)
         cuda.restart()
