@@ -52,8 +52,8 @@ COLUMNS = {
     ],
     "graphs": ["street", "network", "strategy_max", "strategy_max_without_graph"],
     "iterations": [
-        "street", "network", "subgames", "milliseconds", "graph_ms", "megabytes", "graph_gb_per_s",
-        "launches", "kernel_ms", "peak_gb", "counted_gb", "error",
+        "street", "network", "precision", "subgames", "milliseconds", "graph_ms", "megabytes",
+        "graph_gb_per_s", "launches", "kernel_ms", "peak_gb", "counted_gb", "error",
     ],
     "networks": [
         "network", "kernels", "precision", "leaves", "milliseconds", "graph_ms", "launches",

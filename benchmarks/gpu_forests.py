@@ -188,12 +188,18 @@ def _size(tensor: Tensor) -> int:
 
 def launches(run: Callable[[], object]) -> tuple[int, int, float]:
     """Kernels of ``run`` on a GPU, copies and fills among them, and the milliseconds that both worked."""
+    events = device_events(run)
+    copies = sum(name.startswith(("Memcpy", "Memset")) for name, _ in events)
+    return len(events) - copies, copies, sum(took for _, took in events) / 1000
+
+
+def device_events(run: Callable[[], object]) -> list[tuple[str, float]]:
+    """What a GPU does in ``run``, in this order: names, and microseconds."""
     with profile(activities=[ProfilerActivity.CUDA, ProfilerActivity.CPU]) as recorded:
         run()
         torch.cuda.synchronize()
     events = [event for event in recorded.events() or () if event.device_type.name == "CUDA"]
-    copies = sum(event.name.startswith(("Memcpy", "Memset")) for event in events)
-    return len(events) - copies, copies, sum(event.time_range.elapsed_us() for event in events) / 1000
+    return [(event.name, event.time_range.elapsed_us()) for event in events]
 
 
 def capture(run: Callable[[], object]) -> torch.cuda.CUDAGraph:

@@ -18,6 +18,7 @@ from benchmarks.gpu_forests import (
     Setting,
     Traffic,
     capture,
+    device_events,
     first_line,
     forest_of,
     launches,
@@ -141,13 +142,22 @@ def agreement(setting: Setting, reference: Callable[[], list[Any]]) -> Iterator[
 
 
 def iterations(setting: Setting, sizes: Sequence[int]) -> Iterator[Row]:
-    """What an iteration takes by street and subgames a forest, with phase 1's network at the leaves; at one
-    size with a large one too."""
+    """What an iteration takes by street and subgames a forest, with phase 1's network at the leaves; on flops
+    with a large one too, and in other precisions."""
     networks = {model: setting.network_of(model) for model in MODELS}
-    cases = [*product(["kernel"], sizes, range(len(STREETS)))]
-    cases += product(["large"], sizes[-2:-1], (1,))
-    for model, size, number in cases:
-        row: Row = {"street": STREETS[number], "network": model, "subgames": size}
+    cases = [*product(["kernel"], ["tf32"], sizes, range(len(STREETS)))]
+    cases += [
+        ("large", "tf32", sizes[-2], 1),
+        ("kernel", "fp32", sizes[-1], 1),
+        ("kernel", "bf16", sizes[-1], 1),
+    ]
+    for model, precision, size, number in cases:
+        row: Row = {
+            "street": STREETS[number],
+            "network": model,
+            "precision": precision,
+            "subgames": size,
+        }
         try:
             measure_iteration(setting, networks[model], number, row)
         except Exception as error:
@@ -169,7 +179,7 @@ def measure_iteration(setting: Setting, network: LeafNetwork, street: int, row: 
     row["trees_s"], started = time.perf_counter() - started, time.perf_counter()
     forest = subgames.forest(states, torch.empty(0, device=setting.device))
     belief = random_beliefs(forest, setting.seed)
-    cfr = start(forest, belief, network, precision="tf32")
+    cfr = start(forest, belief, network, precision=row["precision"])
     setting.synchronise()
     row["set_up_s"] = time.perf_counter() - started
     row["states"] = sum(tree.num_states for tree in trees)
@@ -193,8 +203,9 @@ def measure_iteration(setting: Setting, network: LeafNetwork, street: int, row: 
     if on_gpu:
         row["waits"] = waits(cfr.step)
         row["launches"], row["copies"], row["kernel_ms"] = launches(cfr.step)
+        row["events"] = device_events(cfr.step) if row["subgames"] >= 256 else []
         del cfr
-        graphed = start(forest, belief, network, cuda_graph=True, precision="tf32")
+        graphed = start(forest, belief, network, cuda_graph=True, precision=row["precision"])
         row["graph_ms"] = setting.milliseconds(graphed.run)
         row["graph_gb_per_s"] = row["megabytes"] / row["graph_ms"]
 
