@@ -229,17 +229,17 @@ class Deck:
         """
         boards = np.asarray(boards, dtype=np.int64)
         size = boards.shape[1]
-        keys, values, flushes = self._by_ranks(size + 2)
-        sums = self._rank_keys[boards // self.suits].sum(1)[:, None] + self._pair_keys  # [B, pairs of ranks]
+        keys, values, flushes = self.strengths_by_ranks(size + 2)
+        sums = self.rank_keys[boards // self.suits].sum(1)[:, None] + self._pair_keys  # [B, pairs of ranks]
         at = np.searchsorted(keys, sums).clip(max=len(keys) - 1)  # blocked hands make five of a kind
-        found: NDArray[np.int16] = values[at].take(self._pair_of, 1)
+        found: NDArray[np.int16] = values[at].take(self.pair_of, 1)
         if size + 2 >= FLUSH:
             bits = 1 << (boards // self.suits)
             for suit in range(self.suits):
                 of_suit = boards % self.suits == suit
                 some = (of_suit.sum(1) >= FLUSH - 2).nonzero()[0]
                 if len(some):
-                    mask = np.where(of_suit[some], bits[some], 0).sum(1)[:, None] | self._suit_bits[suit]
+                    mask = np.where(of_suit[some], bits[some], 0).sum(1)[:, None] | self.suit_bits[suit]
                     found[some] = np.maximum(found[some], flushes[mask])
         for column in range(size):
             found[self.holds[boards[:, column]]] = BLOCKED
@@ -258,40 +258,41 @@ class Deck:
         return np.logical_not((self.holds.T[:, :, None] & self.holds[None]).any(1))
 
     @cached_property
-    def _rank_keys(self) -> Ints:
+    def rank_keys(self) -> Ints:
         """``[ranks]`` whose sums over cards tell how many cards of each rank there are."""
         return (len(SUITS) + 1) ** np.arange(self.ranks)
 
     @cached_property
-    def _pairs_of_ranks(self) -> Ints:
+    def pairs_of_ranks(self) -> Ints:
+        """``[P, 2]`` the lower first."""
         return np.array(list(combinations_with_replacement(range(self.ranks), 2)))
 
     @cached_property
     def _pair_keys(self) -> Ints:
-        keys: Ints = self._rank_keys[self._pairs_of_ranks].sum(1)
+        keys: Ints = self.rank_keys[self.pairs_of_ranks].sum(1)
         return keys
 
     @cached_property
-    def _pair_of(self) -> Ints:
+    def pair_of(self) -> Ints:
         """``[H]`` which pair of ranks a hand has."""
-        number = {tuple(pair): i for i, pair in enumerate(self._pairs_of_ranks.tolist())}
+        number = {tuple(pair): i for i, pair in enumerate(self.pairs_of_ranks.tolist())}
         return np.array([number[low, high] for low, high in (self.hands // self.suits).tolist()])
 
     @cached_property
-    def _suit_bits(self) -> Ints:
+    def suit_bits(self) -> Ints:
         """``[suits, H]`` a bit for the rank of each of a hand's cards of the suit."""
         bits = np.where(self.hands % self.suits == np.arange(self.suits)[:, None, None], 1, 0)
         summed: Ints = (bits << (self.hands // self.suits)).sum(2)
         return summed
 
-    def _by_ranks(self, size: int) -> tuple[Ints, NDArray[np.int16], NDArray[np.int16]]:
+    def strengths_by_ranks(self, size: int) -> tuple[Ints, NDArray[np.int16], NDArray[np.int16]]:
         """Keys, ascending, and strengths of ``size`` cards without a flush; strengths of flushes."""
         if size not in self._strengths_by_size:
             sets = [
                 ranks for ranks in combinations_with_replacement(range(self.ranks), size)
                 if all(ranks[i] != ranks[i + len(SUITS)] for i in range(size - len(SUITS)))
             ]  # fmt: skip
-            keys = self._rank_keys[np.array(sets)].sum(1)
+            keys = self.rank_keys[np.array(sets)].sum(1)
             # cards of one rank are adjacent: their suits differ, and no suit comes five times
             values = np.array([_value([r * 4 + i % 4 for i, r in enumerate(ranks)]) for ranks in sets])
             order = keys.argsort()

@@ -127,11 +127,13 @@ class Solver:
                 strategy, if there is a warm start.
             gadget: what the opponent may take instead of playing the subgames.
         """
+        # nothing changes between players at a deal: its leaves are asked about once
+        is_deal = not forest.num_decisions and len(forest.leaves) > 0 and gadget is None
         cfr = CFR(
             forest,
             belief,
             self.rule,
-            alternating=self.alternating,
+            alternating=self.alternating and not is_deal,
             backend=self.backend,
             leaf_evaluator=leaf_evaluator,
             average_leaves=self.average_leaves,

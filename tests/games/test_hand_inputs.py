@@ -1,6 +1,8 @@
 """What hold'em computes of hands for networks, against every hand and run-out one at a time."""
 
 from itertools import combinations
+from typing import cast
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.pretended_cuda import CUDA, pretended_cuda
+from pokerlab.cuda import Kernel
 from pokerlab.games.holdem import Holdem, HoldemState
 from pokerlab.games.holdem.hand_inputs import MATRICES
 from pokerlab.games.leduc import Leduc
@@ -127,6 +130,32 @@ def test_beside_a_gpu_boards_that_are_asked_about_once_are_shared_out_among_core
     with pretended_cuda():
         found = SMALL.check_downs_once(boards, theirs.to(CUDA)).cpu()
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
+def test_on_a_gpu_kernels_sum_what_boards_that_are_asked_about_once_win() -> None:
+    boards = [board for size in (0, 2, 3) for board in list(combinations(range(15), size))[::100]]
+    theirs = torch.rand(2, len(boards), 1, SMALL.num_hands, generator=torch.Generator().manual_seed(1))
+    expected = SMALL.check_downs_once(boards, theirs.double())
+    with pretended_cuda(kernels=True):  # three cards are to come on the first: no kernel for that
+        found = SMALL.check_downs_once(boards, theirs.double().to(CUDA)).cpu()
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
+def test_check_downs_of_a_deal_take_one_launch_while_the_host_goes_on() -> None:
+    boards = [(0, 4, card) for card in range(5, 15)]
+    states = [HoldemState(board, 200.0, 300.0, (0.0, 0.0), ((),)) for board in boards]
+    features = torch.as_tensor(features_of(SMALL, states))
+    with pretended_cuda(kernels=True, simulate=False) as counted:
+        beliefs = random_beliefs(len(states)).to(CUDA)
+        inputs = SMALL.prepare_hand_inputs(features.to(CUDA), beliefs)
+        inputs.win(beliefs.transpose(0, 1))  # tables go to the device once
+        launch = cast(Mock, Kernel.launch)
+        launch.reset_mock()
+        counted.restart()
+        inputs.win(beliefs.transpose(0, 1))
+        assert launch.call_count == 1
+        assert counted.synchronisations == 0, counted.waited_for
+        assert counted.operations < 10
 
 
 def test_many_boards_that_are_asked_about_once_give_what_each_gives_alone() -> None:

@@ -17,10 +17,12 @@ from pokerlab.games.base import Game
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
 from pokerlab.search.best_response import strategy_values
+from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafValues
 from pokerlab.search.rules import RULES
 from pokerlab.search.sampling import SampledStrategies
+from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import Subgames
 from pokerlab.search.tree import build_tree
 
@@ -314,3 +316,25 @@ def test_the_values_of_a_strategy_are_sums_over_hand_pairs(game: Game, line: str
 def _random_play(game: Game, forest: Forest, seed: int) -> Policy:
     generator, states = np.random.default_rng(seed), forest.trees[0].decisions.states
     return {s: generator.dirichlet(np.ones(len(game.actions(s))), game.num_hands).T for s in states}
+
+
+@pytest.mark.parametrize("backend", ["tensors", "compiled"])
+def test_a_deal_asks_about_its_leaves_once_for_both_players(backend: str) -> None:
+    game = Leduc(leaves="before_deal")
+    deals = [leduc_state(game, line) for line in ("cc", "rc")]
+    beliefs = np.stack([random_beliefs(game, state, seed) for seed, state in enumerate(deals)], 1)
+    forest, leaves = Subgames(game).forest(deals, DOUBLE), LinearLeaves(game)
+    assert forest.num_decisions == 0
+    solver = Solver(backend=backend)
+    found = solver.start(forest, torch.as_tensor(beliefs), leaves).run(1)
+    assert len(leaves.queries) == 1
+    in_turn = CFR(
+        forest,
+        torch.as_tensor(beliefs),
+        solver.rule,
+        alternating=True,
+        backend=backend,
+        leaf_evaluator=leaves,
+    ).run(1)
+    assert len(leaves.queries) == 3
+    torch.testing.assert_close(found.root_values(), in_turn.root_values(), rtol=0, atol=1e-12)

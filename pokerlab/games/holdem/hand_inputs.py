@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pokerlab import cuda
 from pokerlab.games.base import Floats, Ints, PayoffOperator
 from pokerlab.games.cards import BLOCKED
 from pokerlab.games.dense_payoffs import DensePayoffs
@@ -21,6 +22,7 @@ from pokerlab.games.holdem.features import HoldemFeatures
 from pokerlab.games.parts import RankedBoards
 from pokerlab.games.payoff_tables import RUN_OUT, SHOWDOWN
 from pokerlab.games.ranks import rank_hands, share_beaten
+from pokerlab.games.run_out_kernels import MOST_TO_COME, win_in_kernel
 from pokerlab.games.run_out_sums import sum_outcomes
 from pokerlab.games.showdown import order_by_strength
 from pokerlab.loops import NUMBA
@@ -85,7 +87,16 @@ class HoldemHandInputs(HoldemFeatures):
 
     def check_downs_once(self, boards: list[tuple[int, ...]], theirs: Tensor) -> Tensor:
         """The same at once, of boards that are not asked about again: ``[n, U, K, H]``."""
+        kernels = theirs.device.type == "cuda" and cuda.is_available()
+        in_kernel = [kernels and self.complete - len(board) <= MOST_TO_COME for board in boards]
+        if boards and all(in_kernel):
+            rows = win_in_kernel(self.deck, boards, self.complete, theirs.transpose(0, 1).flatten(1, 2))
+            return rows.mul_(self._weight).unflatten(1, (len(theirs), -1)).transpose(0, 1)
         won = torch.empty_like(theirs)
+        if any(in_kernel):
+            for part in (np.flatnonzero(in_kernel), np.flatnonzero(np.logical_not(in_kernel))):
+                won[:, part] = self.check_downs_once([boards[number] for number in part], theirs[:, part])
+            return won
         few = NUMBA and theirs.shape[0] * theirs.shape[2] <= MOST_SUMMED
         summed = np.array([few and len(board) < self.complete for board in boards], dtype=bool)
         if len(numbers := np.flatnonzero(summed)):

@@ -1,0 +1,293 @@
+"""What hands win from ranges over all ways to deal a board's last cards, on a GPU: no matrix, nothing copied.
+
+The sums of :mod:`pokerlab.games.run_out_sums`, for many boards at once. On a complete board hands of the same
+two ranks are equally strong, but for flushes. So mass is summed by pairs of ranks, and by each card with each
+rank for hands that exclude each other; hands that a flush makes stronger are met one by one.
+"""
+
+# mypy: disable-error-code="no-untyped-def"
+
+from collections.abc import Sequence
+from functools import cache
+from math import comb
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pokerlab.cuda import Kernel, numba_cuda
+from pokerlab.games.cards import FLUSH, Deck
+
+MOST_TO_COME = 2
+"""Cards that are dealt out."""
+PARTS = (1, 4, 16)
+"""Blocks that share a board's run-outs where none, one or two cards are to come."""
+THREADS = 256
+"""In a block."""
+AT_ONCE = 2**26
+"""Numbers that blocks leave to be added up."""
+NUMBERS = {torch.float32: np.float32, torch.float64: np.float64}
+"""What kernels calculate in: literals would make it float64."""
+
+
+class Tables(NamedTuple):
+    """What blocks look up of a deck of ``N`` cards and ``H`` hands: int32, but for two."""
+
+    dealt: Tensor
+    """``[1 + N + H, 2]`` what may be dealt: nothing, a card, two; −1 for no card."""
+    shares: Tensor
+    """``[3]`` one over the number of run-outs where none, one or two cards are to come; a float."""
+    keys: Tensor
+    """Sums of the keys of ranks, ascending."""
+    values: Tensor
+    """The strength of each without a flush."""
+    flushes: Tensor
+    """``[2 ** ranks]`` the strength of ranks in one suit."""
+    rank_keys: Tensor
+    """``[ranks]``."""
+    pairs: Tensor
+    """``[P, 2]`` pairs of ranks."""
+    pair_of: Tensor
+    """``[H]`` which of them a hand is."""
+    suit_bits: Tensor
+    """``[suits, H]`` a bit for the rank of each of a hand's cards of the suit."""
+    cards_of: Tensor
+    """``[H, 2]``."""
+    masks: Tensor
+    """``[H]`` a bit for each of a hand's cards; int64."""
+    hand_of: Tensor
+    """``[N, N]``, −1 for a card with itself."""
+    by_suit: Tensor
+    """``[suits, H]`` hands with two cards of the suit, then those with one, then the others."""
+
+
+def win_in_kernel(deck: Deck, boards: Sequence[tuple[int, ...]], cards: int, theirs: Tensor) -> Tensor:
+    """What each hand wins less what it loses, on average over run-outs.
+
+    Args:
+        deck: with ``H`` hands.
+        boards: ``U``, of which at most ``MOST_TO_COME`` cards are to come.
+        cards: how many are on a complete board, at most 5.
+        theirs: ``[U, K, H]`` the other's mass, on a GPU.
+
+    Returns:
+        ``[U, K, H]``, see :func:`~pokerlab.games.run_out_sums.win_on_run_outs`. No order of threads matters.
+    """
+    padded = np.full((len(boards), cards), -1, np.int32)
+    for row, board in zip(padded, boards, strict=True):
+        row[: len(board)] = board
+    dealt = torch.from_numpy(padded)
+    if theirs.device.type == "cuda":
+        dealt = dealt.pin_memory().to(theirs.device, non_blocking=True)
+    tables = _tables(deck, cards, theirs.dtype, theirs.device)
+    kernel = _kernel(deck.ranks, deck.suits, theirs.dtype)
+    parts = PARTS[cards - min(map(len, boards), default=cards)]
+    once = max(1, AT_ONCE // (parts * max(1, theirs[0].numel())))
+    found = []
+    for board, mass in zip(dealt.split(once), theirs.split(once), strict=True):
+        number, rows, _ = mass.shape
+        won = mass.new_empty(parts, *mass.shape)
+        kernel((number, parts, rows), THREADS, [mass.contiguous(), board, *tables, won])
+        found.append(won.sum(0) if parts > 1 else won[0])
+    return torch.cat(found) if len(found) > 1 else found[0]
+
+
+@cache
+def _tables(deck: Deck, cards: int, dtype: torch.dtype, device: torch.device) -> Tables:
+    number = len(deck.cards)
+    keys, values, flushes = deck.strengths_by_ranks(cards + 2)
+    singles = np.stack([np.arange(number), np.full(number, -1)], 1)
+    run_outs = [comb(max(0, number - cards + come - 4), come) for come in range(MOST_TO_COME + 1)]
+    of_suit = (deck.hands % deck.suits == np.arange(deck.suits)[:, None, None]).sum(2)
+
+    def move(array: np.ndarray, kind: torch.dtype = torch.int32) -> Tensor:
+        return torch.as_tensor(array).to(kind).contiguous().to(device)
+
+    return Tables(
+        dealt=move(np.concatenate([[[-1, -1]], singles, deck.hands])),
+        shares=move(1 / np.maximum(run_outs, 1), dtype),
+        keys=move(keys),
+        values=move(values),
+        flushes=move(flushes),
+        rank_keys=move(deck.rank_keys),
+        pairs=move(deck.pairs_of_ranks),
+        pair_of=move(deck.pair_of),
+        suit_bits=move(deck.suit_bits),
+        cards_of=move(deck.hands),
+        masks=move((1 << deck.hands).sum(1), torch.int64),
+        hand_of=move(deck.hand_of),
+        by_suit=move((-of_suit).argsort(1, kind="stable")),
+    )
+
+
+@cache
+def _kernel(ranks: int, suits: int, dtype: torch.dtype) -> Kernel:
+    """Blocks are boards × parts of their run-outs × rows."""
+    number: Any = NUMBERS[dtype]
+    zero, half = number(0), number(0.5)
+    step = np.uint32(1)  # an index without a sign needs no test of it
+    cards = ranks * suits
+    hands, pairs, with_rank = comb(cards, 2), comb(ranks + 1, 2), cards * ranks
+    table, flushing = ranks * ranks, FLUSH - 2
+    with_two = comb(ranks, 2)
+    with_one = with_two + ranks * (cards - ranks)
+
+    @numba_cuda.jit(device=True)
+    def outcome(own, other, mass):
+        """What is won from hands of some mass."""
+        if other < own:
+            return mass
+        if other > own:
+            return -mass
+        return zero
+
+    @numba_cuda.jit(device=True)
+    def outcomes(own, strengths, first, masses, begin, count):
+        """What is won from groups of hands that lie side by side."""
+        total, i, j = zero, np.uint32(first), np.uint32(begin)
+        for _ in range(count):
+            total += outcome(own, strengths[i], masses[j])
+            i, j = np.uint32(i + step), np.uint32(j + step)
+        return total
+
+    @numba_cuda.jit(device=True)
+    def find(keys, key):
+        """Where a key is, or where one would be that is not there."""
+        low, high = 0, keys.shape[0] - 1
+        while low < high:
+            middle = (low + high) >> 1
+            if keys[middle] < key:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def win(
+        theirs, boards, dealt, shares, keys, values, flushes, rank_keys, pairs_of_ranks, pair_of, suit_bits,
+        cards_of, masks, hand_of, by_suit, won,
+    ):  # fmt: skip
+        met = numba_cuda.shared.array(hands, number)
+        strength = numba_cuda.shared.array(hands, np.int32)
+        flush_strength = numba_cuda.shared.array(with_one, np.int32)
+        flush_mask = numba_cuda.shared.array(with_one, np.int64)
+        flush_mass = numba_cuda.shared.array(with_one, number)
+        by_rank = numba_cuda.shared.array(with_rank, number)  # mass of a card with each rank
+        strength_of = numba_cuda.shared.array(pairs, np.int32)
+        strength_with = numba_cuda.shared.array(table, np.int32)  # the same by both ranks
+        mass_of = numba_cuda.shared.array(pairs, number)
+        won_by = numba_cuda.shared.array(pairs, number)
+        cards_in = numba_cuda.shared.array(suits, np.int32)
+        ranks_in = numba_cuda.shared.array(suits, np.int32)
+        u, part, k = numba_cuda.blockIdx.x, numba_cuda.blockIdx.y, numba_cuda.blockIdx.z
+        thread, threads = numba_cuda.threadIdx.x, numba_cuda.blockDim.x
+        nothing = np.int64(0)
+        one, there, board_key, to_come = np.int64(1), nothing, np.int32(0), 0
+        for i in range(boards.shape[1]):
+            card = boards[u, i]
+            if card >= 0:
+                there |= one << card
+                board_key += rank_keys[card // suits]
+            else:
+                to_come += 1
+        first, last = 0, 1
+        if to_come == 1:
+            first, last = 1, 1 + cards
+        elif to_come == 2:
+            first, last = 1 + cards, 1 + cards + hands
+        share = shares[to_come]
+        for h in range(thread, hands, threads):
+            met[h] = theirs[u, k, h]
+            won[part, u, k, h] = zero
+        for d in range(first + part, last, numba_cuda.gridDim.y):
+            board, key = there, board_key
+            clashes = False
+            for i in range(2):
+                card = dealt[d, i]
+                if card >= 0:
+                    clashes = clashes or (there >> card) & one != nothing
+                    board |= one << card
+                    key += rank_keys[card // suits]
+            if clashes:
+                continue
+            numba_cuda.syncthreads()
+            for suit in range(thread, suits, threads):
+                count, bits = 0, 0
+                for rank in range(ranks):
+                    if (board >> (rank * suits + suit)) & one != nothing:
+                        count += 1
+                        bits |= 1 << rank
+                cards_in[suit] = count
+                ranks_in[suit] = bits
+            numba_cuda.syncthreads()
+            flush, least, listed = -1, 0, np.uint32(0)
+            for suit in range(suits):
+                if cards_in[suit] >= flushing:
+                    flush = suit
+                    least = flushes[ranks_in[suit]]  # where the board is a flush itself
+                    listed = np.uint32(with_two if cards_in[suit] == flushing else with_one)
+            for pair in range(thread, pairs, threads):
+                low, high = pairs_of_ranks[pair, 0], pairs_of_ranks[pair, 1]
+                value = values[find(keys, key + rank_keys[low] + rank_keys[high])]
+                if value < least:
+                    value = least
+                strength_of[pair] = value
+                strength_with[low * ranks + high] = value
+                strength_with[high * ranks + low] = value
+            numba_cuda.syncthreads()
+            for h in range(thread, hands, threads):
+                value = strength_of[pair_of[h]]
+                if masks[h] & board != nothing:
+                    value = -1
+                elif flush >= 0:
+                    of_suit = flushes[ranks_in[flush] | suit_bits[flush, h]]
+                    if of_suit > value:
+                        value = of_suit
+                strength[h] = value
+            numba_cuda.syncthreads()
+            # sums of mass where no flush matters
+            for i in range(thread, with_rank, threads):
+                card, rank = i // ranks, i % ranks
+                value = strength_with[card // suits * ranks + rank]
+                total = zero
+                for other in range(rank * suits, rank * suits + suits):
+                    h = hand_of[card, other]
+                    if h >= 0 and strength[h] == value:
+                        total += met[h]
+                by_rank[i] = total
+            numba_cuda.syncthreads()
+            for pair in range(thread, pairs, threads):
+                low, high = pairs_of_ranks[pair, 0], pairs_of_ranks[pair, 1]
+                total = zero
+                for card in range(low * suits, low * suits + suits):
+                    total += by_rank[card * ranks + high]
+                mass_of[pair] = total * half if low == high else total  # where both cards count a hand
+            for i in range(thread, listed, threads):
+                h = by_suit[flush, i]
+                value = strength[h]
+                flush_strength[i] = value
+                flush_mask[i] = masks[h]
+                flush_mass[i] = met[h] if value > strength_of[pair_of[h]] else zero
+            numba_cuda.syncthreads()
+            for pair in range(thread, pairs, threads):
+                won_by[pair] = outcomes(strength_of[pair], strength_of, 0, mass_of, 0, pairs)
+            numba_cuda.syncthreads()
+            for h in range(thread, hands, threads):
+                own, mask = strength[h], masks[h]
+                if own >= 0:
+                    pair = pair_of[h]
+                    total = won_by[pair]
+                    if own != strength_of[pair]:
+                        total = outcomes(own, strength_of, 0, mass_of, 0, pairs)
+                    for i in range(2):
+                        card = cards_of[h, i]
+                        row = card // suits * ranks
+                        total -= outcomes(own, strength_with, row, by_rank, card * ranks, ranks)
+                    at = np.uint32(0)
+                    while at < listed:
+                        if flush_mask[at] & mask == nothing:
+                            total += outcome(own, flush_strength[at], flush_mass[at])
+                        at = np.uint32(at + step)
+                    won[part, u, k, h] += share * total
+
+    return Kernel(win, f"check-downs of {ranks} ranks of {suits} suits in {dtype}")
