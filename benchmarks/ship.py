@@ -43,7 +43,8 @@ def ship(wanted: str, name: str) -> Path:
         to.checkpoints / LAST,
         lambda file: torch.save({"state_dict": weights, "pokerlab": content["pokerlab"]}, file),
     )
-    config = yaml.safe_load(run.config.read_text()) | {"run_name": name, "run_dir": f"outputs/{name}"}
+    named = {"run_name": name, "run_dir": f"outputs/{name}", "resume_from": None}
+    config = yaml.safe_load(run.config.read_text()) | named
     to.config.write_text(yaml.safe_dump(config, sort_keys=False))
     for path in (run.summary, run.metrics):
         if path.exists():

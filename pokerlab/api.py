@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.jupyter import JupyterMixin
 
 from pokerlab.agents import registry
-from pokerlab.agents.base import Agent
+from pokerlab.agents.base import Agent, read_line
 from pokerlab.algorithms.rebel import ReBeL
 from pokerlab.evaluation import calibration as calibrations
 from pokerlab.evaluation import range_grids, strategy_tables
@@ -263,38 +263,38 @@ def strategy_table(game: Game, agents: Mapping[str, Agent], *, rows: int = 30) -
     return strategy_tables.strategy_table(whole, strategies, most_rows=rows)
 
 
-def range_grid(spot: Spot, player: int, line: str = "") -> Figure:
+def range_grid(of: Spot | Agent, player: int, line: str = "") -> Figure:
     """Draws a player's range where a line ends: a grid with a cell for every pair of ranks.
 
     Args:
-        spot: of hold'em.
+        of: a spot, or an agent, of hold'em.
         player: 0 or 1.
-        line: public moves from the spot's root, such as ``check bet 0.5 | 2s``.
+        line: public moves from the root, such as ``check bet 0.5 | 2s``.
 
     Raises:
-        ValueError: the line is not one of the spot's, or the game is not hold'em.
+        ValueError: the line is not one of its game, or the game is not hold'em.
     """
-    game, weights = _holdem(spot), torch.as_tensor(spot.weights(line)[player])
-    return range_grids.range_grid(game, weights, spot.state(line).board)
+    game, state = _holdem(of.game), read_line(of.game, line).state
+    return range_grids.range_grid(game, torch.as_tensor(of.weights(line)[player]), state.board)
 
 
-def strategy_grid(spot: Spot, line: str = "") -> Figure:
+def strategy_grid(of: Spot | Agent, line: str = "") -> Figure:
     """Draws how often each hand takes each action where a line ends, a grid an action.
 
     Args:
-        spot: of hold'em.
-        line: public moves from the spot's root, such as ``check bet 0.5``.
+        of: a spot, or an agent, of hold'em.
+        line: public moves from the root, such as ``check bet 0.5``.
 
     Raises:
-        ValueError: the line is not one of the spot's, nobody acts there, or the game is not hold'em.
+        ValueError: the line is not one of its game, nobody acts there, or the game is not hold'em.
     """
-    game, state = _holdem(spot), spot.state(line)
-    strategy = torch.as_tensor(np.stack(list(spot.strategy(line).values())))
-    weights = torch.as_tensor(spot.weights(line)[game.actor(state)])
+    game, state = _holdem(of.game), read_line(of.game, line).state
+    strategy = torch.as_tensor(np.stack(list(of.strategy(line).values())))
+    weights = torch.as_tensor(of.weights(line)[game.actor(state)])
     return range_grids.strategy_grid(game, state, strategy, weights)
 
 
-def _holdem(spot: Spot) -> Holdem:
-    if not isinstance(spot.game, Holdem):
-        raise ValueError(f"{spot.game.name} has no grid of hands: expected a game of hold'em")
-    return spot.game
+def _holdem(game: Game) -> Holdem:
+    if not isinstance(game, Holdem):
+        raise ValueError(f"{game.name} has no grid of hands: expected a game of hold'em")
+    return game

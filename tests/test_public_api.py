@@ -50,6 +50,24 @@ def test_grids_are_of_holdem_only() -> None:
         pokerlab.range_grid(spot, player=0)
 
 
+def test_grids_of_an_agent_are_those_of_the_spot_that_it_plays() -> None:
+    game = pokerlab.make_game("turn", board="Td9d6hQc", pot=200, stack=400, bets=[[1]])
+    spot = pokerlab.solve(game, iterations=3)
+    agent = spot.agent()
+    for line in ("", "bet 1", "bet 1 call | 2s | check"):
+        np.testing.assert_allclose(agent.weights(line), spot.weights(line), rtol=0, atol=1e-7)
+        shown, expected = pokerlab.strategy_grid(agent, line), pokerlab.strategy_grid(spot, line)
+        assert len(shown.axes) == len(expected.axes)
+        for panel, same in zip(shown.axes[:-1], expected.axes[:-1], strict=True):  # the last is a colour bar
+            assert panel.get_title() == same.get_title()
+            np.testing.assert_allclose(
+                panel.images[0].get_array(), same.images[0].get_array(), rtol=0, atol=1e-3
+            )
+    assert pokerlab.range_grid(agent, 0, "bet 1 call | 2s").axes[0].get_title().startswith("Td9d6hQc2s")
+    with pytest.raises(ValueError, match="at 'raise'"):
+        agent.weights("raise")
+
+
 EXAMPLE = "leduc"
 """A trained run that the package ships."""
 

@@ -75,15 +75,36 @@ class Agent(ABC, Generic[State]):
         Raises:
             ValueError: the line is not one of this game, or nobody acts where it ends.
         """
-        game, course = self.game, Line((self.game.root(),))
-        for move in names.read_line(game, line):
-            course = course.after(DEALT if move.action is None else move.action, move.state)
+        game, course = self.game, read_line(self.game, line)
         state = course.state
-        if (actor := game.actor(state)) >= CHANCE:
+        if game.actor(state) >= CHANCE:
             raise ValueError(f"line {line!r}: nobody acts there")
-        chances = self.sit_down(actor, seed).strategies([course])[0].double().numpy(force=True)
-        possible = game.possible_hands(state)
+        chances, possible = self._answer(course, seed), game.possible_hands(state)
         return {names.action_name(game, state, a): chances[a] * possible for a in game.actions(state)}
+
+    def weights(self, line: str = "", seed: int = 0) -> Floats:
+        """``[2, H]`` both ranges where a line ends: what is dealt times how often each hand plays the line.
+
+        Args:
+            line: public moves from the game's root, see :mod:`pokerlab.games.names`.
+            seed: of what the agent draws, if anything.
+
+        Raises:
+            ValueError: the line is not one of this game.
+        """
+        game, course = self.game, read_line(self.game, line)
+        weights: Floats = game.initial_beliefs * game.possible_hands(course.state)
+        for number, (state, action) in enumerate(zip(course.states, course.actions, strict=False)):
+            if action != DEALT:
+                before = Line(course.states[: number + 1], course.actions[:number])
+                weights[game.actor(state)] *= self._answer(before, seed)[action]
+        return weights
+
+    def _answer(self, line: Line[State], seed: int) -> Floats:
+        """``[actions of the game, H]`` where somebody acts."""
+        seat = self.sit_down(self.game.actor(line.state), seed)
+        answer: Floats = seat.strategies([line])[0].double().numpy(force=True)
+        return answer
 
     @abstractmethod
     def sit_down(self, player: int, seed: int) -> Seat[State]:
@@ -183,6 +204,14 @@ def check_answers(game: Game[State], lines: Sequence[Line[State]], answers: Tens
             f"an agent must answer with probabilities of {', '.join(game.action_labels)} that sum to 1 over "
             f"the legal ones, got {', '.join(given)} for {names.hand_name(game, hand)} at {where}"
         )
+
+
+def read_line(game: Game[State], text: str) -> Line[State]:
+    """A line from the game's root, in words, see :mod:`pokerlab.games.names`; raises as is said there."""
+    line = Line((game.root(),))
+    for move in names.read_line(game, text):
+        line = line.after(DEALT if move.action is None else move.action, move.state)
+    return line
 
 
 def write_line(game: Game[State], line: Line[State]) -> str:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from runs.harness import KUHN, command, trained
 
 import pokerlab
@@ -19,6 +20,8 @@ def test_a_run_is_shipped_and_found_by_name(
     most: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained(*KUHN, "a", cwd=tmp_path)
+    config = tmp_path / "outputs" / "a" / "config.yaml"
+    config.write_text(config.read_text().replace("resume_from: null", "resume_from: a"))
     monkeypatch.chdir(tmp_path)
     for module in ("benchmarks.ship", "pokerlab.store.folder"):
         monkeypatch.setattr(f"{module}.shipped_path", tmp_path.joinpath)
@@ -30,6 +33,10 @@ def test_a_run_is_shipped_and_found_by_name(
     assert set(before) == {
         "checkpoints/last.ckpt", "config.yaml", "summary.json", "training_metrics.jsonl"
     }  # fmt: skip
+    stored = yaml.safe_load(before["config.yaml"])
+    assert (stored["run_name"], stored["run_dir"], stored["resume_from"]) == (
+        "best-kuhn", "outputs/best-kuhn", None
+    )  # fmt: skip
     run, original = pokerlab.load("best-kuhn"), pokerlab.load("a")
     assert (run.name, run.iteration, run.metrics) == ("best-kuhn", original.iteration, original.metrics)
     for hands, same in zip(
