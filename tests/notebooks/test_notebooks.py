@@ -9,10 +9,11 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from pokerlab.evaluation.report import read_evaluation
 from pokerlab.store.folder import shipped_runs
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-NAMES = ("evaluation", "explore_a_spot")
+NAMES = ("evaluation", "explore_a_spot", "holdem")
 SECONDS = 120
 """That a notebook may take: many times what it needs."""
 
@@ -109,3 +110,13 @@ def test_a_spot_is_solved() -> None:
         first, second, pot = (float(n.replace(",", "")) for n in re.findall(r"[\d,]*\d(?:\.\d+)?", values))
         assert first + second == pytest.approx(pot, rel=1e-3)
     assert re.search(r"a bluff of 6,700 into 6,600 needs 50.4% folds", text)
+
+
+def test_the_holdem_agent_is_shown() -> None:
+    text, pictures = run("holdem")
+    assert pictures == 5
+    assert "hunl-laptop: hunl, 60 iterations of training" in text
+    matches = read_evaluation(shipped_runs()["hunl-laptop"].evaluation)["matches"]
+    assert matches
+    for match in matches:
+        assert f"{' against '.join(match['agents'])}, {match['deals']} deals: {match['mbb']:,.0f} ±" in text
