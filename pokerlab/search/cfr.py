@@ -85,7 +85,7 @@ class CFR:
             self._evaluate_leaves = leaf_evaluator.at(leaves.features, leaves.possible)
             if isinstance(self._evaluate_leaves, ReachValues):
                 self._evaluate_leaves.hold(self._leaf_belief)
-        self._leaf_pots, self._changed = leaves.pot * leaves.chance, BOTH
+        self._leaf_pots, self._asked = leaves.pot * leaves.chance, False
         if self._average_leaves:
             updates = 2 if self.alternating else 1  # alternating players meet different strategies
             self._leaf_sums = weight.new_zeros(updates, *weight.shape)
@@ -211,9 +211,10 @@ class CFR:
             weight: the iteration's.
         """
         if isinstance(self._evaluate_leaves, ReachValues) and not (self._average_leaves or self._leaf_watch):
-            changed = self._changed
-            if self.alternating and not self._gadget:  # until the other player's next update
-                self._changed = players
+            changed = BOTH
+            if self.alternating and not self._gadget and self._asked:  # the other player updated since then
+                changed = slice(1 - players.start, 2 - players.start)
+            self._asked = True
             with multiply_in(self._leaf_precision, reach.device):
                 return self._evaluate_leaves.of_reach(reach, players, changed, self._leaf_pots)
         if self._average_leaves:

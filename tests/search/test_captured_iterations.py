@@ -128,6 +128,32 @@ def test_what_cannot_be_captured_is_launched_step_by_step(
     )
 
 
+class ReachLeaves:
+    """Is told whose reach changed; what fails as it is captured was not asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[slice, slice]] = []
+
+    def hold(self, beliefs: Tensor) -> None: ...
+
+    def of_reach(self, reach: Tensor, players: slice, changed: slice, pots: Tensor) -> Tensor:
+        self.asked.append((players, changed))
+        if len(self.asked) == 3:
+            raise RuntimeError("out of memory")
+        return torch.zeros_like(reach[players])
+
+
+def test_leaves_are_told_who_updated_since_they_were_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, both = slice(0, 1), slice(1, 2), slice(0, 2)
+    leaves = ReachLeaves()
+    cfr = capturing(monkeypatch, start(with_tensors, "leduc before the deal", "dcfr", alternating=True))
+    monkeypatch.setattr(cfr, "_evaluate_leaves", leaves)
+    cfr.run(1)
+    cfr.run(2)
+    in_capture, turn = (first, second), [(first, second), (second, first)]
+    assert leaves.asked == [(first, both), (second, first), in_capture, *turn, *turn]
+
+
 def test_leaves_are_watched_from_the_first_iteration_on() -> None:
     cfr = start(with_tensors, "leduc before the deal", "dcfr", alternating=True).run(1)
     with pytest.raises(ValueError, match=r"^leaves are watched from the first iteration on$"):
