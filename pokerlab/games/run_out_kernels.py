@@ -88,7 +88,7 @@ def win_in_kernel(deck: Deck, boards: Sequence[tuple[int, ...]], cards: int, the
     for board, mass in zip(dealt.split(once), theirs.split(once), strict=True):
         number, rows, _ = mass.shape
         won = mass.new_empty(parts, *mass.shape)
-        kernel((number, parts, rows), THREADS, [mass.contiguous(), board, *tables, won])
+        kernel((number * rows, parts), THREADS, [mass.contiguous(), board, *tables, won])
         found.append(won.sum(0) if parts > 1 else won[0])
     return torch.cat(found) if len(found) > 1 else found[0]
 
@@ -123,7 +123,7 @@ def _tables(deck: Deck, cards: int, dtype: torch.dtype, device: torch.device) ->
 
 @cache
 def _kernel(ranks: int, suits: int, dtype: torch.dtype) -> Kernel:
-    """Blocks are boards × parts of their run-outs × rows."""
+    """Blocks are boards × rows, of which there may be many, and parts of their run-outs."""
     number: Any = NUMBERS[dtype]
     zero, half = number(0), number(0.5)
     step = np.uint32(1)  # an index without a sign needs no test of it
@@ -179,7 +179,8 @@ def _kernel(ranks: int, suits: int, dtype: torch.dtype) -> Kernel:
         won_by = numba_cuda.shared.array(pairs, number)
         cards_in = numba_cuda.shared.array(suits, np.int32)
         ranks_in = numba_cuda.shared.array(suits, np.int32)
-        u, part, k = numba_cuda.blockIdx.x, numba_cuda.blockIdx.y, numba_cuda.blockIdx.z
+        u, k = numba_cuda.blockIdx.x // theirs.shape[1], numba_cuda.blockIdx.x % theirs.shape[1]
+        part = numba_cuda.blockIdx.y
         thread, threads = numba_cuda.threadIdx.x, numba_cuda.blockDim.x
         nothing = np.int64(0)
         one, there, board_key, to_come = np.int64(1), nothing, np.int32(0), 0

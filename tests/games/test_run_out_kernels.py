@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from pokerlab.cuda import Kernel
 from pokerlab.games import run_out_kernels
 from pokerlab.games.cards import Deck
 from pokerlab.games.run_out_kernels import win_in_kernel
@@ -71,3 +72,11 @@ def test_float32_and_parts_of_boards(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(run_out_kernels, "AT_ONCE", 1)
     torch.testing.assert_close(win_in_kernel(deck, boards, cards, theirs), together)
+
+
+def test_a_grid_holds_any_number_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU launches at most 65,535 blocks along the second and third axis."""
+    grids: list[list[int]] = []
+    monkeypatch.setattr(Kernel, "launch", lambda _, blocks, *rest: grids.append(blocks))
+    win_in_kernel(Deck(3, 2), [(0, 1), (2, 5)], 2, torch.zeros(2, 70_000, 15))
+    assert grids == [[140_000, 1]]
