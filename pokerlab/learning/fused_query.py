@@ -8,7 +8,7 @@ from pokerlab.games.dense_payoffs import ROUNDINGS
 from pokerlab.games.parts import HandInputsAt
 from pokerlab.learning.kernel_layer import KernelLayer, find_hat, stack_numbers
 from pokerlab.learning.kernel_products import Query
-from pokerlab.learning.query_kernels import THREADS, Sizes, query_kernels
+from pokerlab.learning.query_kernels import THREADS, query_kernels, sizes_of
 from pokerlab.search.leaves import BOTH, multiply_in
 
 SPREADING = 128
@@ -68,10 +68,7 @@ class FusedQuery(Query):
         self._weight, self._mixed = inputs.weight, (1 - inputs.uniform) / 2
         self._rounding = ROUNDINGS * torch.finfo(like.dtype).eps
         self._sizes = self._times, shape[1] * per_board, int(self._halves)
-        real = torch.empty(0, dtype=like.dtype).numpy().dtype.type
-        self._kernels = query_kernels(
-            Sizes(real, hands, layer.number, layer.bins, layer.potentials, layer.rank)
-        )
+        self._kernels = query_kernels(sizes_of(layer, like.dtype))
 
     def of_players(self, beliefs: Tensor, players: slice) -> Tensor:
         self._hold(beliefs, BOTH, opponents=False)

@@ -20,12 +20,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pokerlab import cuda
 from pokerlab.games.base import Game
 from pokerlab.games.parts import with_hand_inputs
 from pokerlab.learning.kernel_layer import STACK_NUMBERS, BinNetwork, KernelLayer, collect, stack_numbers
 from pokerlab.learning.kernel_products import Query
-from pokerlab.learning.kernel_query import join_kinds, prepare_query
+from pokerlab.learning.kernel_query import asks_kernels, join_kinds, prepare_query
 from pokerlab.learning.networks import LeafNetwork, StrategyNetwork, log_strategy
 from pokerlab.search.leaves import LeafValues
 
@@ -63,7 +62,7 @@ class KernelValueNetwork(LeafNetwork):
     def floats_per_leaf(self) -> int:
         layer = cast(KernelLayer, self.layers[0])
         number, hands, hidden = layer.bins * layer.potentials, self._num_hands, layer.hidden
-        if layer.cards.device.type == "cuda" and cuda.is_available():
+        if asks_kernels(layer, layer.cards.device):
             # layers shared by bins, their inputs and activations; what hands have, and products
             return number * (layer.factors.num_inputs + 3 * hidden // 2) + 15 * hands
         # in bins along the percentile, and what is made of that; layers shared by bins before and after

@@ -13,6 +13,7 @@ from pokerlab.games.parts import HandInputsAt
 from pokerlab.learning import kernel_loops
 from pokerlab.learning.kernel_layer import KernelLayer, find_hat, stack_numbers
 from pokerlab.learning.kernel_products import ProductQuery, Query
+from pokerlab.learning.query_kernels import fit, sizes_of
 from pokerlab.loops import NUMBA
 from pokerlab.search.leaves import ReachValues, multiply_in
 
@@ -27,12 +28,16 @@ def prepare_query(layer: KernelLayer, inputs: HandInputsAt, stack_to_pot: Tensor
     """
     if NUMBA and stack_to_pot.device.type == "cpu":
         return CompiledQuery(layer, inputs, stack_to_pot)
-    on_gpu, single = stack_to_pot.device.type == "cuda", stack_to_pot.dtype == torch.float32
-    if inputs.again and on_gpu and single and cuda.is_available():
+    if inputs.again and stack_to_pot.dtype == torch.float32 and asks_kernels(layer, stack_to_pot.device):
         from pokerlab.learning.fused_query import FusedQuery
 
         return FusedQuery(layer, inputs, stack_to_pot)
     return (ProductQuery if inputs.again else TensorQuery)(layer, inputs, stack_to_pot)
+
+
+def asks_kernels(layer: KernelLayer, device: torch.device) -> bool:
+    """Whether what is asked again on a device is asked in kernels, if in float32."""
+    return device.type == "cuda" and fit(sizes_of(layer, torch.float32)) and cuda.is_available()
 
 
 class QueryOfKinds(Query):

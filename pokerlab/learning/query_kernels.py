@@ -9,14 +9,17 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from pokerlab.cuda import Kernel
 from pokerlab.cuda import numba_cuda as cuda
-from pokerlab.learning.kernel_layer import CONTEXT, OF_BIN, STACK_NUMBERS
+from pokerlab.learning.kernel_layer import CONTEXT, OF_BIN, STACK_NUMBERS, KernelLayer
 from pokerlab.learning.kernel_loops import LEAST_MASS
 
 THREADS = 256
 """In a block."""
+MOST_SHARED = 48 * 1024 - 128
+"""Bytes of a block's shared arrays: what any GPU has, less what aligning them takes."""
 IN_BIN = CONTEXT + STACK_NUMBERS + OF_BIN
 """Where what lies in a bin begins among the inputs of the layers that bins share."""
 
@@ -33,6 +36,20 @@ class Sizes(NamedTuple):
     potentials: int
     rank: int
     """Of the network's kernels."""
+
+
+def sizes_of(layer: KernelLayer, dtype: torch.dtype) -> Sizes:
+    """What kernels for a network are compiled for."""
+    real = torch.empty(0, dtype=dtype).numpy().dtype.type
+    return Sizes(real, len(layer.cards), layer.number, layer.bins, layer.potentials, layer.rank)
+
+
+def fit(sizes: Sizes) -> bool:
+    """Whether a block's shared memory holds what :func:`_make_collect` and :func:`_make_spread` put there."""
+    real, hands, cards, bins, potentials, rank = sizes
+    collect = 6 * hands + 1 + 2 * potentials * THREADS + bins + 1
+    spread = bins * potentials * (cards + 2 + 4 * rank) + 2 * hands
+    return max(collect, spread) * np.dtype(real).itemsize <= MOST_SHARED
 
 
 class QueryKernels(NamedTuple):
@@ -54,7 +71,8 @@ def query_kernels(sizes: Sizes) -> QueryKernels:
 
 def _make_hold(sizes: Sizes) -> Callable:
     real, hands, number = sizes.real, sizes.hands, sizes.cards
-    zero, one, least, threads = real(0), real(1), real(1e-30), THREADS
+    zero, one, threads = real(0), real(1), THREADS
+    least = np.finfo(real).tiny  # one over it is finite: beliefs are right however few come
 
     def hold(  # type: ignore[no-untyped-def]
         weights, possible, board_of, at, cards, with_card, held, met, totals, largest, rows, weight, rounding,

@@ -1,5 +1,6 @@
 """Networks that know cards, asked in kernels for a GPU, which numba's simulator runs here."""
 
+import numpy as np
 import pytest
 import torch
 from test_kernel_network import GAME, features, possible, random_beliefs
@@ -9,11 +10,13 @@ from benchmarks.gpu_forests import random_beliefs as random_roots
 from benchmarks.gpu_forests import state_on
 from benchmarks.pretended_cuda import CUDA, pretended_cuda
 from pokerlab.games.holdem import Holdem
+from pokerlab.learning import query_kernels
 from pokerlab.learning.fused_query import FusedQuery
 from pokerlab.learning.kernel_layer import KernelLayer
 from pokerlab.learning.kernel_network import KernelValueNetwork
 from pokerlab.learning.kernel_products import ProductQuery
-from pokerlab.learning.kernel_query import ReachQueryOfKinds
+from pokerlab.learning.kernel_query import ReachQueryOfKinds, prepare_query
+from pokerlab.learning.query_kernels import Sizes, fit
 from pokerlab.search.cfr import CFR
 from pokerlab.search.leaves import BOTH
 from pokerlab.search.rules import RULES
@@ -75,6 +78,20 @@ def test_reach_gives_counterfactual_values() -> None:
             torch.testing.assert_close(found.cpu(), expected, rtol=0, atol=1e-12)
 
 
+def test_beliefs_do_not_depend_on_how_many_come() -> None:
+    """One's own counterfactual values at leaves that oneself hardly comes to, either."""
+    reach, pots = (beliefs(0, torch.float32) * possible(BOARDS).float()).flip(0), torch.ones(len(BOARDS))
+    with pretended_cuda(kernels=True):
+        _, kernels = queries(torch.float32, 3)
+        scales, found = (1, 1e-25, 1e-34, 1e-37), []
+        for scale in scales:
+            few = torch.stack([reach[0], reach[1] * scale])  # of player 0's hands
+            found.append(kernels.of_reach(few.to(CUDA), BOTH, BOTH, pots.to(CUDA)).cpu())
+    for scale, values in zip(scales, found, strict=True):
+        torch.testing.assert_close(values[0], found[0][0], rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(values[1] / scale, found[0][1], rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("alternating", [True, False])
 def test_a_search_finds_the_same_by_kernels(alternating: bool) -> None:
     """On two streets at once, whose leaves are of two kinds; with captured iterations."""
@@ -101,3 +118,27 @@ def test_a_search_finds_the_same_by_kernels(alternating: bool) -> None:
         network = network.cpu()
     for of_kernels, of_tensors in zip(*found, strict=True):
         torch.testing.assert_close(of_kernels, of_tensors, rtol=0, atol=1e-4)
+
+
+def test_shared_memory_holds_sizes_that_are_usual() -> None:
+    """48 KB a block; with 32 x 4 bins of two cards each, sums by card alone take 27."""
+    shapes = {(16, 4, 8): True, (32, 1, 8): True, (32, 4, 8): False, (16, 8, 8): False, (16, 4, 32): False}
+    for (bins, potentials, rank), fits in shapes.items():
+        assert fit(Sizes(np.float32, 1326, 52, bins, potentials, rank)) == fits
+    assert not fit(Sizes(np.float64, 1326, 52, 16, 4, 8))
+
+
+def test_networks_too_large_for_kernels_are_asked_by_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, here = KernelValueNetwork(GAME, 16, bins=8, early_bins=5, potentials=3), possible(BOARDS)
+    kinds, floats = [], []
+    with pretended_cuda(kernels=True):
+        network = network.to(CUDA)
+        layer = network.layers[1]
+        assert isinstance(layer, KernelLayer)
+        inputs = GAME.prepare_hand_inputs(features(boards=BOARDS).to(CUDA), here.float().to(CUDA), again=True)
+        for most in (query_kernels.MOST_SHARED, 1000):
+            monkeypatch.setattr(query_kernels, "MOST_SHARED", most)
+            kinds.append(type(prepare_query(layer, inputs, torch.ones(len(BOARDS)).to(CUDA))))
+            floats.append(network.floats_per_leaf)
+    assert kinds == [FusedQuery, ProductQuery]
+    assert floats[0] < floats[1]
