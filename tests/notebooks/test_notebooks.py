@@ -30,12 +30,18 @@ def cells(notebook: Any) -> list[Any]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def run(name: str) -> tuple[str, int]:
-    """Executes a notebook: what it printed, and how many pictures it showed.
+def run(name: str, **constants: int) -> tuple[str, int]:
+    """Executes a notebook, some of its constants changed: what it printed, and how many pictures it showed.
 
     Fails if a cell raises, or anything is written to stderr, as warnings are.
     """
     notebook, started = read(name), time.perf_counter()
+    first = cells(notebook)[0]
+    for constant, value in constants.items():
+        first.source, found = re.subn(
+            rf"^{constant} = \d+", f"{constant} = {value}", first.source, flags=re.M
+        )
+        assert found == 1
     NotebookClient(
         notebook,
         timeout=SECONDS,
@@ -113,7 +119,7 @@ def test_a_spot_is_solved() -> None:
 
 
 def test_the_holdem_agent_is_shown() -> None:
-    text, pictures = run("holdem")
+    text, pictures = run("holdem", ITERATIONS=10, DEALS=2)
     assert pictures == 5
     assert "hunl-laptop: hunl, 60 iterations of training" in text
     matches = read_evaluation(shipped_runs()["hunl-laptop"].evaluation)["matches"]
