@@ -19,6 +19,8 @@ from torch import Tensor
 
 from pokerlab.loops import warn_once
 
+NUMBERS = {torch.float32: np.float32, torch.float64: np.float64}
+"""What kernels calculate in: literals would make it float64."""
 SIMULATED_THREADS = 4
 """In a block of the simulator, where each is a thread of Python."""
 _KERNELS: dict[str, "Kernel"] = {}

@@ -33,11 +33,10 @@ Rows: TypeAlias = slice | Tensor
 """Which of a tensor's rows."""
 
 
-def put_cards(deck: Deck, device: torch.device) -> list[Tensor]:
-    """``[N, N − 1]`` the hands that hold each card, and ``[H, 2]`` the cards of each hand."""
-    cards = range(len(deck.cards))
-    hands_of = np.array([np.flatnonzero((deck.hands == card).any(1)) for card in cards])
-    return [torch.as_tensor(of.astype(np.int32), device=device) for of in (hands_of, deck.hands)]
+def put_cards(hands: Ints, device: torch.device) -> list[Tensor]:
+    """``[N, N − 1]`` the hands that hold each card, and ``[H, 2]`` the cards of each hand, as given."""
+    hands_of = np.array([np.flatnonzero((hands == card).any(1)) for card in range(hands.max() + 1)])
+    return [torch.as_tensor(of.astype(np.int32), device=device) for of in (hands_of, hands)]
 
 
 class CardMass:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pokerlab.cuda import Kernel, numba_cuda
+from pokerlab.cuda import NUMBERS, Kernel, numba_cuda
 from pokerlab.games.cards import FLUSH, Deck
 
 MOST_TO_COME = 2
@@ -27,8 +27,6 @@ THREADS = 256
 """In a block."""
 AT_ONCE = 2**26
 """Numbers that blocks leave to be added up."""
-NUMBERS = {torch.float32: np.float32, torch.float64: np.float64}
-"""What kernels calculate in: literals would make it float64."""
 
 
 class Tables(NamedTuple):

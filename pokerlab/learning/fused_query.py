@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pokerlab.games.dense_payoffs import ROUNDINGS
+from pokerlab.games.dense_payoffs import ROUNDINGS, put_cards
 from pokerlab.games.parts import HandInputsAt
-from pokerlab.learning.kernel_layer import KernelLayer, find_hat, stack_numbers
+from pokerlab.learning.kernel_layer import KernelLayer, potential_bins, stack_numbers
 from pokerlab.learning.kernel_products import Query
 from pokerlab.learning.query_kernels import THREADS, query_kernels, sizes_of
 from pokerlab.search.leaves import BOTH, multiply_in
@@ -46,15 +46,10 @@ class FusedQuery(Query):
         self._order, self._begin, self._end = map(ints, ranked[:3])
         self._possible = reals(ranked.possible.astype(np.float64))
         self._uniform = reals(inputs.uniform * ranked.possible / ranked.possible.sum(1, keepdims=True))
-        lower, above = np.zeros(ranked.order.shape), np.zeros(ranked.order.shape)
-        if layer.potentials > 1:
-            index, weight = find_hat(torch.from_numpy(ranked.potential), layer.potentials)
-            lower, above = index[..., 0].numpy(), weight[..., 1].numpy()
+        lower, above = potential_bins(ranked.potential, layer.potentials)
         self._lower, self._above = ints(lower), reals(above)
-        cards = layer.cards.numpy(force=True)
-        self._cards = ints(cards.T)
-        with_card = [np.flatnonzero((cards == card).any(1)) for card in range(layer.number)]
-        self._with_card = ints(np.stack(with_card))
+        self._with_card, cards = put_cards(layer.cards.numpy(force=True), like.device)
+        self._cards = cards.T.contiguous()
 
         n, number = len(stack_to_pot), layer.bins * layer.potentials
         self._scale = (inputs.weight * layer.scale(stack_to_pot)).contiguous()

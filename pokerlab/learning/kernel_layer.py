@@ -6,6 +6,7 @@ See :mod:`pokerlab.learning.kernel_network`.
 import functools
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -84,6 +85,14 @@ def find_hat(coordinate: Tensor, knots: int) -> tuple[Tensor, Tensor]:
     lower = place.long().clamp_max(knots - 2)
     above = place - lower
     return torch.stack([lower, lower + 1], -1), torch.stack([1 - above, above], -1)
+
+
+def potential_bins(potential: np.ndarray, potentials: int) -> tuple[np.ndarray, np.ndarray]:
+    """``[U, H]`` the bin at or below each hand's potential, and how far it is above that, in bins."""
+    if potentials == 1:
+        return np.zeros(potential.shape), np.zeros(potential.shape)
+    index, weight = find_hat(torch.from_numpy(potential), potentials)
+    return index[..., 0].numpy(), weight[..., 1].numpy()
 
 
 @torch.no_grad()

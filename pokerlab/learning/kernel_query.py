@@ -11,7 +11,7 @@ from pokerlab import cuda
 from pokerlab.games.dense_payoffs import ROUNDINGS
 from pokerlab.games.parts import HandInputsAt
 from pokerlab.learning import kernel_loops
-from pokerlab.learning.kernel_layer import KernelLayer, find_hat, stack_numbers
+from pokerlab.learning.kernel_layer import KernelLayer, potential_bins, stack_numbers
 from pokerlab.learning.kernel_products import ProductQuery, Query
 from pokerlab.learning.query_kernels import fit, sizes_of
 from pokerlab.loops import NUMBA
@@ -122,10 +122,7 @@ class CompiledQuery(Query):
     @staticmethod
     def _rank(layer: KernelLayer, inputs: HandInputsAt, like: Tensor) -> kernel_loops.RankedHands:
         ranked, dtype = inputs.ranked, torch.empty(0, dtype=like.dtype).numpy().dtype
-        lower, above = np.zeros(ranked.order.shape, np.int32), np.zeros(ranked.order.shape)
-        if layer.potentials > 1:
-            index, weight = find_hat(torch.from_numpy(ranked.potential), layer.potentials)
-            lower, above = index[..., 0].numpy(), weight[..., 1].numpy()
+        lower, above = potential_bins(ranked.potential, layer.potentials)
         order, begin, end = (of_hands.astype(np.int32) for of_hands in ranked[:3])
         return kernel_loops.RankedHands(
             order=order,

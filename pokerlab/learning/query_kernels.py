@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from pokerlab.cuda import Kernel
+from pokerlab.cuda import NUMBERS, Kernel
 from pokerlab.cuda import numba_cuda as cuda
 from pokerlab.learning.kernel_layer import CONTEXT, OF_BIN, STACK_NUMBERS, KernelLayer
 from pokerlab.learning.kernel_loops import LEAST_MASS
@@ -40,8 +40,7 @@ class Sizes(NamedTuple):
 
 def sizes_of(layer: KernelLayer, dtype: torch.dtype) -> Sizes:
     """What kernels for a network are compiled for."""
-    real = torch.empty(0, dtype=dtype).numpy().dtype.type
-    return Sizes(real, len(layer.cards), layer.number, layer.bins, layer.potentials, layer.rank)
+    return Sizes(NUMBERS[dtype], len(layer.cards), layer.number, layer.bins, layer.potentials, layer.rank)
 
 
 def fit(sizes: Sizes) -> bool:

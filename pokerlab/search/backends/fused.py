@@ -10,7 +10,6 @@ from pokerlab.search.backends.base import LeafQuery
 from pokerlab.search.backends.device import DeviceBackend
 from pokerlab.search.backends.fused_kernels import (
     MOST_THREADS,
-    NUMBERS,
     WEIGH,
     leaves_kernel,
     update_kernel,
@@ -49,7 +48,7 @@ class FusedBackend(DeviceBackend):
         if isinstance(forest.mass, CardMass) and len(leaves):
             deck, weights = forest.mass.deck, [forest.mass.weight, forest.mass.rounding]
             self._cards = [
-                *put_cards(deck, forest.device),
+                *put_cards(deck.hands, forest.device),
                 torch.tensor(weights, dtype=forest.dtype).to(forest.device),
             ]
             self._set_beliefs = leaves_kernel(hands, len(deck.cards), forest.dtype)
@@ -128,5 +127,5 @@ class FusedBackend(DeviceBackend):
 
 def can_fuse(forest: Forest) -> bool:
     """Whether kernels can solve a forest."""
-    possible = forest.num_decisions and forest.isomorphic_hands is None and forest.dtype in NUMBERS
+    possible = forest.num_decisions and forest.isomorphic_hands is None and forest.dtype in cuda.NUMBERS
     return bool(possible) and cuda.is_available()

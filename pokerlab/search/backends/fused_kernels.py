@@ -8,14 +8,10 @@ A thread has a hand of a subgame, of a terminal or of a leaf; what neighbouring 
 from functools import cache
 from typing import Any
 
-import numpy as np
 import torch
 
-from pokerlab.cuda import Kernel, numba_cuda
+from pokerlab.cuda import NUMBERS, Kernel, numba_cuda
 from pokerlab.games.dense_payoffs import LEAST
-
-NUMBERS = {torch.float32: np.float32, torch.float64: np.float64}
-"""What kernels calculate in: literals would make it float64."""
 
 
 def _weigh(reach, belief, row, subgame, board, boards, weighed, first):

@@ -117,7 +117,7 @@ class DenseTerminals:
             terminals.subgame,
             *(put(of[self._slot]) for of in (self._kind, self._to, self._second, self._board)),
             possible.contiguous(),
-            *put_cards(deck, forest.device),
+            *put_cards(deck.hands, forest.device),
             like.new_full((1,), dense.weight),
         ]
         self._number = number
