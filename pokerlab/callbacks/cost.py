@@ -15,6 +15,8 @@ log = logging.getLogger("pokerlab")
 
 MARGIN = 120.0
 """Seconds in which a checkpoint is written and committed."""
+AGAIN = 5.0
+"""Seconds after which an interrupt is sent once more: one that comes in a destructor is lost."""
 TIME_LIMIT = "time_limit"
 
 
@@ -55,7 +57,8 @@ class CostGuard(lightning.Callback):
         self._iteration_began = 0.0
         self._longest: float | None = None
         """Seconds, of this process's iterations but its first; None before that has ended."""
-        self._timer: threading.Timer | None = None
+        self._alarm: threading.Thread | None = None
+        self._over = threading.Event()
         self.reason: str | None = None
         """The limit that stopped the run."""
 
@@ -90,28 +93,33 @@ class CostGuard(lightning.Callback):
     def _set_alarm(self, limits: dict[str, float]) -> None:
         reason = min(limits, key=lambda limit: limits[limit])
 
+        left = limits[reason] - self._elapsed
+
         def end() -> None:
+            if self._over.wait(left):
+                return
             self.reason = reason
             log.info("stops in the midst of an iteration: launcher.%s is reached", reason)
-            os.kill(os.getpid(), signal.SIGINT)
+            while True:
+                os.kill(os.getpid(), signal.SIGINT)
+                if self._over.wait(AGAIN):
+                    return
 
-        left = limits[reason] - self._elapsed
-        self._timer = threading.Timer(left, end)
-        self._timer.daemon = True
-        if left > 0:
-            self._timer.start()
-        else:  # here and now, while nothing is being written
-            end()
+        self._alarm = threading.Thread(target=end, daemon=True)
+        self._alarm.start()
+        if left <= 0:  # here and now, while nothing is being written
+            self._alarm.join()
 
     def teardown(self, *_: Any, **__: Any) -> None:
         """Takes the alarm off."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._over.set()
+
+    on_exception = teardown
 
     def on_train_epoch_start(self, *_: Any) -> None:
         """Starts the iteration's clock, and before the first iteration the alarm."""
         self._iteration_began = time.time()
-        if self._timer is None and (limits := self._limits()):
+        if self._alarm is None and (limits := self._limits()):
             self._set_alarm(limits)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:

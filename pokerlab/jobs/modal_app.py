@@ -179,9 +179,8 @@ class _Stop:
     def _watch(self, over: threading.Event) -> None:
         while not over.wait(self._seconds):
             try:
-                self.heard = self._requested()
+                self.heard = self.heard or self._requested()
             except Exception:  # no connection: ask again
                 continue
             if self.heard and not over.is_set():
-                os.kill(os.getpid(), SIGINT)  # the main thread hears it
-                return
+                os.kill(os.getpid(), SIGINT)  # the main thread hears it, unless it is in a destructor

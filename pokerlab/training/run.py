@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -158,12 +159,13 @@ def _cost_guard(began: Start, since: float) -> CostGuard:
     )
 
 
-def _fit(trainer: lightning.Trainer, parts: RunParts, began: Start, cost: CostGuard) -> None:
-    def interrupt(*_: Any) -> None:
-        for number in before:
-            signal.signal(number, signal.SIG_IGN)  # once is enough: what follows must finish
+def interrupt(*_: Any) -> None:
+    """Handles a signal: interrupts what runs, unless that is the end which an earlier one brought on."""
+    if not isinstance(sys.exception(), (KeyboardInterrupt, SystemExit)):
         raise KeyboardInterrupt
 
+
+def _fit(trainer: lightning.Trainer, parts: RunParts, began: Start, cost: CostGuard) -> None:
     checkpoints = trainer.strategy.checkpoint_io
     assert isinstance(checkpoints, RunCheckpointIO)
     before = {

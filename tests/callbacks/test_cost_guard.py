@@ -15,6 +15,7 @@ from pokerlab.callbacks.metrics import IterationNumbers, MetricsFile, RunState
 from pokerlab.config.command import compose
 from pokerlab.store.folder import RunFolder
 from pokerlab.training.cost import price_per_hour
+from pokerlab.training.run import interrupt
 
 HOUR = 3600.0
 
@@ -122,6 +123,37 @@ def test_a_limit_that_could_not_be_foreseen_ends_a_run_in_the_midst_of_an_iterat
     assert [line["iteration"] for line in run.read_metrics()] == [0, 1]
     assert summary["last_checkpoint"] == "checkpoints/last.ckpt"
     assert summary["seconds"] < 30
+
+
+class Destructor:
+    """Whatever is raised here is lost."""
+
+    def __del__(self) -> None:
+        time.sleep(60)
+
+
+class SlowDestructor(lightning.Callback):
+    """Is in a destructor when it is first interrupted."""
+
+    def on_train_epoch_start(self, *_: Any) -> None:
+        Destructor()
+        time.sleep(60)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_that_is_lost_is_sent_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pokerlab.callbacks.cost.AGAIN", 0.2)
+    with pytest.raises(SystemExit):
+        fit(tmp_path, CostGuard(max_hours=0.5 / 3600), SlowDestructor(), iterations=1)
+
+
+def test_a_signal_interrupts_once() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        interrupt()
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        interrupt()  # what follows must finish
 
 
 def test_an_attempt_that_has_nothing_left_plays_nothing(tmp_path: Path) -> None:
