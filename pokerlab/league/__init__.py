@@ -1,0 +1,1 @@
+"""Populations: members, what they win of each other, how they are mixed, and what comes next."""
