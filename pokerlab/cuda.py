@@ -8,8 +8,7 @@ imported: slowly, with the same results.
 import contextlib
 import importlib
 import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -26,10 +25,17 @@ SIMULATED_THREADS = 4
 _KERNELS: dict[str, "Kernel"] = {}
 
 
+def simulates() -> bool:
+    """Whether kernels run in numba's simulator."""
+    return os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
+
+
 numba_cuda: Any = None
 """What kernels are written in; None where it cannot be imported."""
 with contextlib.suppress(Exception):  # a driver or library that is missing has many names
     numba_cuda = importlib.import_module("numba.cuda")
+    if simulates():
+        importlib.import_module("pokerlab.cuda_simulator").take_turns()
 
 
 @cache
@@ -49,11 +55,6 @@ def is_available() -> bool:
             why = str(error).partition("\n")[0]
     warn_once(f"a GPU takes several times longer without numba-cuda (pip install pokerlab[gpu]): {why}")
     return False
-
-
-def simulates() -> bool:
-    """Whether kernels run in numba's simulator."""
-    return os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
 
 
 class Kernel:
@@ -92,22 +93,10 @@ class Kernel:
         self._compiled = self._compiled or numba_cuda.jit(self._function)
         if simulates():
             given = [array.detach().numpy() for array in arrays]
-            with _switching_often():
-                self._compiled[tuple(blocks), min(threads, SIMULATED_THREADS)](*given, *numbers)
+            self._compiled[tuple(blocks), min(threads, SIMULATED_THREADS)](*given, *numbers)
         else:
             stream = numba_cuda.external_stream(torch.cuda.current_stream().cuda_stream)
             self._compiled[tuple(blocks), threads, stream](*(array.detach() for array in arrays), *numbers)
-
-
-@contextlib.contextmanager
-def _switching_often() -> Iterator[None]:
-    """Threads of Python take turns sooner: the simulator polls them, which would keep them waiting."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(interval)
 
 
 def _launch(arrays: list[Tensor], name: str, blocks: list[int], threads: int, numbers: list[float]) -> None:

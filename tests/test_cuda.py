@@ -1,5 +1,7 @@
 """Kernels for a GPU, in numba's simulator."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -57,3 +59,20 @@ def test_nothing_is_launched_without_blocks() -> None:
 def test_names_are_taken_once() -> None:
     with pytest.raises(ValueError, match="there is a kernel 'test: add first'"):
         Kernel(add_first, "test: add first")
+
+
+def fail(values):  # type: ignore[no-untyped-def]
+    """A thread that fails while others wait for it."""
+    if numba_cuda.threadIdx.x == 2:
+        raise ValueError("this one")
+    numba_cuda.syncthreads()
+
+
+FAIL = Kernel(fail, "test: fail")
+
+
+def test_a_simulated_thread_that_fails_ends_its_block() -> None:
+    threads = threading.active_count()
+    with pytest.raises(ValueError, match=r"tid=\[2, 0, 0\] ctaid=\[0, 0, 0\]: this one"):
+        FAIL((2,), 4, [torch.zeros(1)])
+    assert threading.active_count() == threads
