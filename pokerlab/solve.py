@@ -5,7 +5,8 @@
 
 Prints NashConv and exploitability (NashConv/2, chips and % of the root's pot) as they fall. ``json=PATH``
 writes the results and, for each of ``lines``, strategy, equity and EV hand by hand; ``export=PATH`` the
-average strategy for OpenSpiel; ``save=PATH`` the solved spot.
+average strategy for OpenSpiel; ``save=PATH`` the solved spot. Of more than two players (``game=leduc3``) it
+tells what each would gain: there, CFR finds no equilibrium for certain.
 """
 
 import sys
@@ -16,7 +17,9 @@ if __name__ == "__main__":  # before anything that takes a while: Ctrl-C is quie
     sys.exit(run_command_of("solve", sys.argv[1:]))
 
 import os
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +28,7 @@ from psutil import Process
 from rich.table import Table
 
 from pokerlab._callable import make_callable
-from pokerlab.config.build import build, check_enumerable
+from pokerlab.config.build import build, check, check_enumerable
 from pokerlab.config.command import as_mistakes, run_command
 from pokerlab.config.machine import output_path, torch_device
 from pokerlab.config.schema import SolveConfig
@@ -33,8 +36,11 @@ from pokerlab.console import console
 from pokerlab.errors import UserError
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.base import Game
+from pokerlab.games.many_players import ManyPlayerGame
 from pokerlab.games.parts import openspiel_names
+from pokerlab.search.sequence_game import Strength, information_states, sequence_game
 from pokerlab.search.solver import Solver
+from pokerlab.search.tabular_cfr import TabularCFR
 from pokerlab.spot import MANY_HANDS, Progress, Spot, can_be_solved
 from pokerlab.spot import solve as solve_spot
 from pokerlab.store.files import write_json
@@ -45,8 +51,11 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 def solve(config: SolveConfig) -> None:
     """Runs the command."""
     outputs = {name: output_path(getattr(config, name), name) for name in ("json", "export", "save")}
-    game: Game = build(config.game, key="game", kind=Game)
     solver: Solver = build(config.solver, key="solver", kind=Solver)
+    if issubclass(check(config.game, key="game"), ManyPlayerGame):
+        _solve_many(config, solver, outputs)
+        return
+    game: Game = build(config.game, key="game", kind=Game)
     lines = list(config.lines)
     if not can_be_solved(game):
         check_enumerable(game, "solving")
@@ -141,6 +150,79 @@ def _print(spot: Spot, results: dict[str, Any], table: Table, target: float | No
         f"{results['iterations_per_second']:,.4g} iterations/s, {results['memory_mb']:,.0f} MB of memory",
         highlight=False,
     )
+
+
+# More than two players
+
+
+def _solve_many(config: SolveConfig, solver: Solver, outputs: dict[str, Path | None]) -> None:
+    """Runs the command for a game of more than two players."""
+    refused = {
+        "target": config.target is not None,
+        "save": config.save is not None,
+        "lines": config.lines != ("",),
+        "dtype": config.dtype == "float32",
+        "device": config.device != "cpu",
+        "solver.alternating": not solver.alternating,
+        "solver.warm_start": solver.warm_start > 0,
+    }
+    game: ManyPlayerGame = build(config.game, key="game", kind=ManyPlayerGame)
+    for key in (key for key, given in refused.items() if given):
+        raise UserError(f"{key} is for games of two players: leave it out with game={game.name}")
+    cfr, seconds = TabularCFR(sequence_game(game), solver.rule), 0.0
+    TabularCFR(cfr.game, solver.rule).run(1)  # compiles the loops, where that was not done yet
+    players = range(1, game.num_players + 1)
+    table = Table("iterations", "NashConv", *(f"player {p} gains" for p in players), "seconds",
+                  title=f"{game.name}, {solver.rule.name}")  # fmt: skip
+    curve: list[dict[str, Any]] = []
+    for at in _measured_at(config.iterations):
+        started = time.perf_counter()
+        cfr.run(at - cfr.iteration)
+        seconds += time.perf_counter() - started
+        found, _ = cfr.measure()
+        curve.append({"iterations": at, "nash_conv": found.nash_conv, "seconds": seconds})
+        gains = (f"{gain:.6g}" for gain in found.gains)
+        table.add_row(f"{at:,}", f"{found.nash_conv:.6g}", *gains, f"{seconds:.2f}")
+    results = _results_of_many(game, found, curve)
+    if outputs["json"]:
+        write_json(outputs["json"], results)
+    if outputs["export"]:
+        write_json(outputs["export"], dict(information_states(cfr.game, cfr.average_strategy())))
+    out = console()
+    out.print(f"{game.name}: {len(cfr.game.states):,} public states at which somebody acts, "
+              f"{cfr.game.possible.sum():,} information states", highlight=False)  # fmt: skip
+    out.print(table)
+    values = ", ".join(f"{value:.6f}" for value in found.values)
+    out.print(
+        f"values {values} chips\nNashConv {found.nash_conv:.6g} chips, exploitability (NashConv/"
+        f"{game.num_players}) {results['exploitability']:.6g}\n{config.iterations:,} iterations in "
+        f"{seconds:.2f} s: {results['iterations_per_second']:,.4g} iterations/s\n"
+        "With more than two players CFR need not find an equilibrium: NashConv says how near it came.",
+        highlight=False,
+    )
+
+
+def _measured_at(iterations: int) -> list[int]:
+    """1, 2, 5, 10, 20, …, and the last."""
+    steps = (step * 10**power for power in range(len(str(iterations))) for step in (1, 2, 5))
+    return [*(step for step in steps if step < iterations), iterations]
+
+
+def _results_of_many(
+    game: ManyPlayerGame, found: Strength, curve: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    last = curve[-1]
+    return {
+        "game": game.name,
+        "players": game.num_players,
+        **last,
+        "iterations_per_second": last["iterations"] / last["seconds"],
+        "values": found.values,
+        "gains": found.gains,
+        "exploitability": found.nash_conv / game.num_players,
+        "curve": curve,
+        "memory_mb": Process().memory_info().rss / 1e6,
+    }
 
 
 def run() -> None:

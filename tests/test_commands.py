@@ -85,6 +85,27 @@ def test_solve_finds_the_value_of_the_game(game: str, value: float, tmp_path: Pa
     assert abs(results["game_value"] - value) < results["nash_conv"]
 
 
+def test_solve_takes_three_players(tmp_path: Path) -> None:
+    settings = ("game=kuhn3", "solver=cfr_plus", "iterations=1000", "json=r.json", "export=p.json")
+    ended = command("solve", *settings, cwd=tmp_path)
+    assert (ended.code, ended.err) == (0, "")
+    assert "With more than two players CFR need not find an equilibrium" in " ".join(ended.out.split())
+    results = json.loads((tmp_path / "r.json").read_text())
+    game, policy = pyspiel.load_game("kuhn_poker(players=3)"), json.loads((tmp_path / "p.json").read_text())
+    chances = {state: [(int(a), p) for a, p in of.items()] for state, of in policy.items()}
+    found = pyspiel.nash_conv(game, pyspiel.TabularPolicy(chances))
+    assert results["nash_conv"] == pytest.approx(found, abs=1e-12) == pytest.approx(3.2e-5, rel=0.01)
+    assert results["exploitability"] == results["nash_conv"] / 3
+    assert [point["iterations"] for point in results["curve"]] == [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
+
+
+@pytest.mark.parametrize("setting", ["target=1", "save=s", "solver.alternating=false", "dtype=float32"])
+def test_solve_of_three_players_refuses(setting: str, tmp_path: Path) -> None:
+    key = setting.partition("=")[0]
+    expected = f"{key} is for games of two players: leave it out with game=kuhn3"
+    assert refusal("solve", "game=kuhn3", setting, cwd=tmp_path) == expected
+
+
 @pytest.mark.parametrize("dtype", ["null", "float64"])
 def test_solve_finds_a_rivers_equilibrium(dtype: str, tmp_path: Path) -> None:
     settings = ("game=river_reference", "iterations=300", f"dtype={dtype}", "json=r.json")

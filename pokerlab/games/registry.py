@@ -13,11 +13,20 @@ from pokerlab.store.files import shipped_path
 
 FOLDER = shipped_path("conf") / "game"
 TARGET = "_target_"
+MANY_PLAYERS = "pokerlab.games.many_"
+"""What the classes of games of more than two players begin with: :mod:`pokerlab.games.many_players`."""
+
+
+@cache
+def _targets() -> dict[str, str]:
+    """The class of each game that has one of its own."""
+    found = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(FOLDER.glob("*.yaml"))}
+    return {name: settings.get(TARGET, "") for name, settings in found.items()}
 
 
 def game_names() -> list[str]:
-    """The games that the package ships."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    """The games of two players that the package ships."""
+    return [name for name, target in _targets().items() if not target.startswith(MANY_PLAYERS)]
 
 
 def make_game(name: str, **arguments: Any) -> Game:
@@ -55,6 +64,8 @@ def game_settings(name: str) -> dict[str, Any]:
     Raises:
         ValueError: there is no such game.
     """
+    if name in _targets() and name not in game_names():
+        raise ValueError(f"{name} has more than two players: expected one of {', '.join(game_names())}")
     if name not in game_names():
         close = difflib.get_close_matches(str(name), game_names(), 3) or game_names()
         raise ValueError(f"unknown game {name!r}: did you mean {' or '.join(close)}?")

@@ -1,0 +1,124 @@
+"""What a game of more than two players is, for populations and tabular solving.
+
+As in :mod:`pokerlab.games.base`, each player has one private hand, and everything else is public. Players are
+``0..n-1``. An equilibrium of more than two players protects none of them from what the others do together,
+and nothing that is known of two players carries over by itself.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic
+
+import numpy as np
+
+from pokerlab.games.base import Bools, Floats, Ints, State
+
+CHANCE, TERMINAL = -1, -2
+"""Who acts, if no player does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of what a terminal state pays: player p wins ``chips[p]`` times what the kernel says."""
+
+    kernel: int
+    chips: tuple[float, ...]
+
+
+class ManyPlayerGame(ABC, Generic[State]):
+    """A game of ``n`` players with public actions, public chance and few hands. Instances are immutable."""
+
+    name: str
+    """Short name, as in ``game=leduc3``."""
+    num_players: int
+    """``n``."""
+    num_hands: int
+    """``H``."""
+    action_labels: tuple[str, ...]
+    """One label an action index."""
+    deal: Floats
+    """``[H] * n`` joint probability of the players' hands; sums to 1."""
+    big_blind: float = 1.0
+    """Chips; the ante where there are no blinds."""
+
+    @abstractmethod
+    def root(self) -> State:
+        """The public state after the hands are dealt."""
+
+    @abstractmethod
+    def actor(self, state: State) -> int:
+        """Who acts: a player, ``CHANCE`` or ``TERMINAL``."""
+
+    @abstractmethod
+    def actions(self, state: State) -> tuple[int, ...]:
+        """Legal actions of the player to act, ascending."""
+
+    @abstractmethod
+    def next_state(self, state: State, action: int) -> State:
+        """The public state after a legal action."""
+
+    def chance_outcomes(self, state: State) -> tuple[State, ...]:
+        """The public states that chance can lead to."""
+        raise NotImplementedError(f"{self.name} has no public chance")
+
+    def chance_probability(self, state: State) -> float:
+        """Probability of one outcome of ``state``, given hands that it leaves possible."""
+        raise NotImplementedError(f"{self.name} has no public chance")
+
+    def possible_hands(self, state: State) -> Bools:
+        """``[H]`` true for hands that the public cards do not block."""
+        return np.ones(self.num_hands, dtype=bool)
+
+    @abstractmethod
+    def shares(self, state: State) -> tuple[Share, ...]:
+        """What a terminal state pays, in parts."""
+
+    @abstractmethod
+    def kernel(self, number: int) -> Floats:
+        """``[n] + [H] * n`` what each player wins of one chip, for all hands, weighted by ``deal``."""
+
+    @abstractmethod
+    def information_state(self, state: State, hand: int) -> str:
+        """OpenSpiel's name of what the player to act sees."""
+
+
+class PotKernels:
+    """Kernels of games in which those who have not folded show their hands, and the best share a pot.
+
+    Args:
+        deal: ``[H] * n`` joint probability of the players' hands.
+        strength: ``[B, H]`` how good each hand is on each board.
+        possible: ``[B, H]`` hands that each board leaves possible.
+    """
+
+    def __init__(self, deal: Floats, strength: Ints, possible: Bools) -> None:
+        self._deal, self._strength, self._possible = deal, strength, possible
+
+    def split(self, board: int, committed: Sequence[float], folded: Sequence[bool]) -> tuple[Share, ...]:
+        """What a state pays: the pot to the best of those who have not folded, less what each has put in."""
+        boards, pot = len(self._strength), float(sum(committed))
+        left = [player for player, gone in enumerate(folded) if not gone]
+        if len(left) == 1:
+            won = tuple(pot * (player == left[0]) - chips for player, chips in enumerate(committed))
+            return (Share(board, won),)
+        showdown = sum(1 << player for player in left) * boards + board
+        return Share(board, tuple(-float(chips) for chips in committed)), Share(
+            showdown, (pot,) * len(folded)
+        )
+
+    def kernel(self, number: int) -> Floats:
+        """See :meth:`ManyPlayerGame.kernel`: who can have what on a board, or who wins of some players."""
+        players, (shown, board) = self._deal.ndim, divmod(number, len(self._strength))
+        mass = self._deal
+        for player in range(players):
+            shape = [1] * players
+            shape[player] = -1
+            mass = mass * self._possible[board].reshape(shape)
+        if not shown:
+            return np.stack([mass] * players)
+        hands = np.indices(mass.shape)
+        strength = self._strength[board][hands]
+        strength[[player for player in range(players) if not shown >> player & 1]] = -1
+        best = strength == strength.max(0)
+        return mass * best / best.sum(0)
