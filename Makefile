@@ -8,12 +8,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: train test quick lint docs dist clean
+.PHONY: train test pytest quick lint docs dist clean
 
 train: $(INSTALLED)
 	$(BIN)/python -m pokerlab.train experiment=leduc
 
-test: lint
+test: $(INSTALLED)
+	$(MAKE) -j2 lint pytest
+
+pytest: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 quick: $(INSTALLED)

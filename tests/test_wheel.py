@@ -106,9 +106,10 @@ def test_games_are_made_by_name_in_a_program(installed: Installed) -> None:
 
 
 def test_every_command_works_from_an_empty_folder(installed: Installed) -> None:
-    installed.pokerlab("train", "experiment=leduc", *TINY, "run_name=leduc")
+    train = ("train", "experiment=leduc", *TINY, "run_name=leduc")
     solve = ("solve", "game=river", "game.board=Td9d6hQc2s", "game.ranges=[QQ,AK]", "iterations=2", TENSORS)
-    _, evaluated, told, _, listed = installed.each(
+    _, _, evaluated, told, _, listed = installed.each(
+        train,
         solve,
         ("evaluate", "run=leduc", "search_iterations=2"),
         ("launch", "experiment=kuhn", *TINY, "launcher=local", "run_name=kuhn"),
@@ -134,36 +135,52 @@ def test_ones_own_game_experiment_and_agent(installed: Installed) -> None:
 def test_ones_own_algorithm(installed: Installed) -> None:
     own = ("--config-dir", str(EXAMPLES))
     run = ("experiment=kuhn", "algorithm=imitation", *TINY, "run_name=imitation")
-    told = installed.pokerlab("launch", *own, *run, "launcher=local")
+    told, *_, evaluated = installed.each(
+        ("launch", *own, *run, "launcher=local"),
+        ("jobs", "wait", "imitation"),
+        ("jobs", "resume", "imitation", *own, "iterations=3"),
+        ("jobs", "wait", "imitation"),
+        ("evaluate", *own, "run=imitation"),
+    )
     assert told.startswith("run      imitation")
-    installed.pokerlab("jobs", "wait", "imitation")
-    installed.pokerlab("jobs", "resume", "imitation", *own, "iterations=3")
-    installed.pokerlab("jobs", "wait", "imitation")
     assert len(RunFolder(installed.here / "outputs/imitation").read_metrics()) == 3
-    assert "policy_net" in installed.pokerlab("evaluate", *own, "run=imitation")
+    assert "policy_net" in evaluated
+
+
+DAMAGED = """
+import contextlib, io, json, pathlib, sys
+from pokerlab.cli import main
+ends = []
+for path, damage in json.loads(sys.argv[1]):
+    path = pathlib.Path(path)
+    kept = path.rename(path.with_name("kept"))
+    if damage is not None:
+        path.write_text(damage)
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        try:
+            code = main(["solve", "game=kuhn", "iterations=1"])
+        except SystemExit as ending:
+            code = ending.code
+    ends.append([code, out.getvalue(), err.getvalue()])
+    path.unlink(missing_ok=True)
+    kept.rename(path)
+print(json.dumps(ends))
+"""
 
 
 def test_a_damaged_config_is_one_line(installed: Installed) -> None:
     conf = installed.lib / "pokerlab" / "conf"
-    solve = (
-        "import sys; from pokerlab.cli import main; sys.exit(main(['solve', 'game=kuhn', 'iterations=1']))"
-    )
-    for path, damage, said in (
+    damages = (
         (conf / "game" / "kuhn.yaml", "a: [1", "kuhn.yaml"),
         (conf / "solve.yaml", "\0", "solve.yaml"),
         (conf / "solve.yaml", None, "solve"),
         (conf, None, "conf"),
+    )
+    of = json.dumps([(str(path), damage) for path, damage, _ in damages])
+    for (*_, said), (code, out, err) in zip(
+        damages, json.loads(installed.python("-c", DAMAGED, of)), strict=True
     ):
-        kept = path.with_name("kept")
-        path.rename(kept)
-        try:
-            if damage is not None:
-                path.write_text(damage)
-            ended = installed.run("-c", solve)
-        finally:
-            path.unlink(missing_ok=True)
-            kept.rename(path)
-        assert (ended.returncode, ended.stdout) == (2, "")
-        assert ended.stderr.startswith("error: ")
-        assert ended.stderr.count("\n") == 1
-        assert said in ended.stderr
+        assert (code, out) == (2, "")
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1
+        assert said in err
