@@ -16,7 +16,7 @@ from pokerlab.ahead import one_ahead
 from pokerlab.selfplay.actors.base import Actors, Reporter
 from pokerlab.selfplay.examples import Examples, SomeExamples
 from pokerlab.selfplay.place import BATCHES, Place
-from pokerlab.selfplay.replay import MemoryReplay, Replay
+from pokerlab.selfplay.replay import IterationReplay, MemoryReplay, Replay
 from pokerlab.selfplay.replay_on_disk import DiskReplay
 
 Batch: TypeAlias = dict[str, Any]
@@ -37,6 +37,8 @@ class Stream(Generic[SomeExamples]):
     given_back: float = 0.0
     """How many for each trajectory self-play gets of what earlier iterations added, drawn at random: nothing
     is learned from those. 0: none, these are learned from."""
+    on_policy: bool = False
+    """Whether only what the newest iteration added is learned from, each example before any of them again."""
 
 
 def count_updates(updates: int | None, draws_per_example: float, examples: float, batch_size: int) -> int:
@@ -214,6 +216,8 @@ class SelfPlayData(lightning.LightningDataModule):
         super().__init__()
 
         def replay(name: str, stream: Stream[Examples]) -> Replay[Examples]:
+            if stream.on_policy:
+                return IterationReplay(stream.none)
             if replay_folder is None:
                 return MemoryReplay(stream.none, capacity=stream.capacity, newest=newest)
             return DiskReplay(stream.none, replay_folder, name, capacity=stream.capacity, newest=newest)

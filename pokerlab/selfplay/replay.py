@@ -224,3 +224,53 @@ class MemoryReplay(Replay[SomeExamples]):
         self._oldest = self.added - saved
         self._ring = Ring(self._none)
         self._ring.add(columns, self._oldest, 0, saved)
+
+
+class IterationReplay(Replay[SomeExamples]):
+    """What the newest iteration added, in memory: each example is drawn before any is drawn again.
+
+    For what learns from its own newest play alone. There is nothing to save: play comes first again.
+
+    Args:
+        none: no examples, of the kind to keep.
+    """
+
+    def __init__(self, none: SomeExamples) -> None:
+        super().__init__(none, none.columns(), capacity=1, newest=1.0)
+        self._examples, self._order = none, torch.zeros(0, dtype=torch.int64)
+
+    def window(self, added: int) -> int:
+        return len(self._examples) if added == self.added else 0
+
+    def add(self, examples: SomeExamples) -> None:
+        self._examples, self._order = examples, self._order[:0]
+        self.added += len(examples)
+
+    def draw(self, size: int, generator: torch.Generator) -> Tensor:
+        """See :meth:`Replay.draw`: all, if there are no more than ``size``; no example twice."""
+        if not (window := len(self._examples)):
+            raise ValueError("self-play produced no examples of this kind")
+        if size >= window:
+            drawn = torch.arange(window)
+        else:
+            if size > len(self._order):
+                self._order = torch.randperm(window, generator=generator)
+            drawn, self._order = self._order[:size].sort().values, self._order[size:]
+        return self.added - window + drawn
+
+    def keep_on(self, device: torch.device | None) -> None:
+        self._examples = self._examples.to(device or torch.device("cpu"))
+
+    def _read(
+        self, index: Tensor, names: Collection[str] | None = None, *, pinned: bool = False
+    ) -> dict[str, Tensor]:
+        columns, rows = self._examples.columns(), index - (self.added - len(self._examples))
+        found = {name: columns[name][rows.to(columns[name].device)] for name in names or columns}
+        return {name: column.pin_memory() for name, column in found.items()} if pinned else found
+
+    def contents(self, added: int) -> dict[str, Any]:
+        return {"added": added, "columns": dict(self._none)}
+
+    def restore(self, contents: Mapping[str, Any]) -> None:
+        self.added = contents["added"]
+        self._examples = self._kind(**self._none)

@@ -1,7 +1,7 @@
 """From a run's config to its objects."""
 
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import lightning
@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import nn
 
+from pokerlab.agents.base import Agent
 from pokerlab.algorithms.base import Algorithm
 from pokerlab.callbacks.exploitability import ExploitabilityEvery
 from pokerlab.callbacks.strength import MatchesEvery, ValueErrorsEvery
@@ -52,6 +53,9 @@ class RunParts:
             network, key = getattr(config.model, name), f"model.{name}"
             check(network, key=key, kind=nn.Module, given=(0, "game"))
             check_network_size(network, key)
+        for name, part in config.algorithm.items():
+            if isinstance(part, dict):
+                check_network_size(part, f"algorithm.{name}")
         self.algorithm: Algorithm = self._algorithm()
         check(config.actors, key="actors", given=(1,))
         wanted = config.evaluation
@@ -79,6 +83,8 @@ class RunParts:
         facts = {"seed": config.seed, "iterations": config.iterations}
         wanted = parameters_of(component, "algorithm").keys() - component.keys()
         given: dict[str, Any] = {name: value for name, value in facts.items() if name in wanted}
+        if isinstance(component.get("opponent"), str):
+            given["opponent"] = partial(_find_opponent, component.pop("opponent"))
         made = build(component, self.game, key="algorithm", **given)
         found: Algorithm = _with_methods(made, Algorithm, "algorithm")
         return found
@@ -107,7 +113,11 @@ class RunParts:
     @cached_property
     def actor(self) -> Actor:
         """What plays."""
-        found: Actor = _with_methods(self.algorithm.actor(), Actor, "actor")
+        try:
+            made = self.algorithm.actor()
+        except (ValueError, TypeError) as error:
+            raise _naming(error, self._config) from error
+        found: Actor = _with_methods(made, Actor, "actor")
         return found
 
     def make(self) -> "RunParts":
@@ -161,6 +171,13 @@ class RunParts:
             )
         except (ValueError, TypeError) as error:
             raise _naming(error, config) from error
+
+
+def _find_opponent(name: str, game: Game) -> Agent:
+    """Whom an algorithm is to win from; looked for when it is to play."""
+    from pokerlab.training.opponents import find_opponent  # which loads runs, and so assembles them
+
+    return find_opponent(name, game)
 
 
 def _naming(error: Exception, config: RunConfig) -> UserError:

@@ -8,8 +8,8 @@ import pytest
 from runs.harness import KUHN, command, contents, refusal, trained
 
 EXPERIMENTS = (
-    "fhp, kuhn, leduc, liars_dice_1x4f, liars_dice_1x5f, liars_dice_1x6f, liars_dice_2x3f, mini_holdem, "
-    "phase1, phase1_laptop, river, river_values, turn"
+    "fhp, kuhn, kuhn_ppo, leduc, leduc_ppo, liars_dice_1x4f, liars_dice_1x5f, liars_dice_1x6f, "
+    "liars_dice_2x3f, mini_holdem, phase1, phase1_laptop, river, river_values, turn"
 )
 INTEGERS = {
     "iterations": 1, "trajectories": 1, "batch_size": 1, "workers": 0, "seed": 0,

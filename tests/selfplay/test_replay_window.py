@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.selfplay.examples import PolicyExamples, ValueExamples
-from pokerlab.selfplay.replay import MemoryReplay, Replay
+from pokerlab.selfplay.replay import IterationReplay, MemoryReplay, Replay
 from pokerlab.selfplay.replay_on_disk import DiskReplay
 
 NONE = ValueExamples.none(Kuhn())
@@ -282,3 +282,22 @@ def test_stored_examples_without_weights_are_drawn_alike(on_disk: bool, tmp_path
     drawn = again.sample(4000, torch.Generator().manual_seed(1))
     assert torch.equal(drawn.weight, torch.ones(4000, dtype=torch.int32))
     assert (torch.bincount(drawn.features[:, 0].long()) > 850).all()
+
+
+@pytest.mark.quick
+def test_a_replay_of_one_iteration_gives_each_of_its_examples_before_any_again() -> None:
+    replay, generator = IterationReplay(NONE), torch.Generator().manual_seed(1)
+    with pytest.raises(ValueError, match="produced no examples"):
+        replay.draw(1, generator)
+    for size in (7, 12):
+        first = replay.added
+        replay.add(numbered(first, first + size))
+        assert (replay.window(replay.added), replay.window(first)) == (size, 0)
+        assert same(replay.sample(100, generator), numbered(first, first + size))
+        drawn = [replay.sample(4, generator).features[:, 0] for _ in range(size // 4)]
+        assert len(set(torch.cat(drawn).tolist())) == 4 * (size // 4)
+        assert set(torch.cat(drawn).tolist()) <= set(range(first, first + size))
+    saved_now = replay.contents(replay.added)
+    again = IterationReplay(NONE)
+    again.restore(saved_now)
+    assert (again.added, again.window(19), len(saved_now["columns"]["values"])) == (19, 0, 0)
