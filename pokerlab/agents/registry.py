@@ -12,9 +12,10 @@ from pokerlab.errors import near
 from pokerlab.games.base import Game
 from pokerlab.search.resolving import WAYS_TO_SEARCH
 
-POLICY_NET = "policy_net"
-WAYS_TO_PLAY = (POLICY_NET, *WAYS_TO_SEARCH)
-"""How a trained run can play: as its policy network says, or by search (see search/resolving.py)."""
+POLICY_NET, SNAPSHOTS = "policy_net", "snapshots"
+WAYS_TO_PLAY = (POLICY_NET, SNAPSHOTS, *WAYS_TO_SEARCH)
+"""How a trained run can play: as its policy network says, as the average of all iterations' strategies (see
+algorithms/deep_cfr.py), or by search (see search/resolving.py)."""
 FORMER_NAMES = {"search": "search_iteration", "search_deterministic": "search_average"}
 """Of ways to play, in version 0.1.0."""
 

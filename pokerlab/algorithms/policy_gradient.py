@@ -145,7 +145,7 @@ class PPO:
     def streams(self) -> Mapping[str, Stream]:
         """Decisions of the newest hands, and how these ended."""
         none = {DECISIONS: DecisionExamples.none(self.game, self.moves), RESULTS: ResultExamples.none()}
-        return {name: Stream(examples, 1, on_policy=True) for name, examples in none.items()}
+        return {name: Stream(examples, 1, kept="on_policy") for name, examples in none.items()}
 
     def actor(self) -> "PPOActor":
         """Plays them.

@@ -20,7 +20,8 @@ from pokerlab.store.folder import LAST, RunFolder
 VERSION = 1
 """Of the fields of training_metrics.jsonl and summary.json."""
 WHOLE = (
-    "iteration", "trajectories", "examples", "network_updates", "search_iterations", "play_throughs"
+    "iteration", "trajectories", "examples", "network_updates", "search_iterations", "play_throughs",
+    "nodes_touched",
 )  # fmt: skip
 """Fields that hold whole numbers; Lightning knows none."""
 FIELDS = (

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeAlias
+from typing import Any, Generic, Literal, TypeAlias
 
 import lightning
 import torch
@@ -18,6 +18,7 @@ from pokerlab.selfplay.examples import Examples, SomeExamples
 from pokerlab.selfplay.place import BATCHES, Place
 from pokerlab.selfplay.replay import IterationReplay, MemoryReplay, Replay
 from pokerlab.selfplay.replay_on_disk import DiskReplay
+from pokerlab.selfplay.sums import SumReplay
 
 Batch: TypeAlias = dict[str, Any]
 """What one optimiser step learns from: examples of each stream, by its name."""
@@ -37,8 +38,25 @@ class Stream(Generic[SomeExamples]):
     given_back: float = 0.0
     """How many for each trajectory self-play gets of what earlier iterations added, drawn at random: nothing
     is learned from those. 0: none, these are learned from."""
-    on_policy: bool = False
-    """Whether only what the newest iteration added is learned from, each example before any of them again."""
+    kept: Literal["newest", "on_policy", "summed"] = "newest"
+    """What is kept: the newest examples; only what the newest iteration added, each of which is learned from
+    before any of them again; or sums of all by their keys (:mod:`pokerlab.selfplay.sums`)."""
+
+    def replay(self, newest: float, folder: Path | None, name: str) -> Replay[SomeExamples]:
+        """What keeps them.
+
+        Args:
+            newest: share of all examples that may be sampled, of the newest.
+            folder: where these are kept; None: in memory.
+            name: of the stream.
+        """
+        if self.kept == "on_policy":
+            return IterationReplay(self.none)
+        if self.kept == "summed":
+            return SumReplay(self.none, capacity=self.capacity)
+        if folder is None:
+            return MemoryReplay(self.none, capacity=self.capacity, newest=newest)
+        return DiskReplay(self.none, folder, name, capacity=self.capacity, newest=newest)
 
 
 def count_updates(updates: int | None, draws_per_example: float, examples: float, batch_size: int) -> int:
@@ -215,14 +233,7 @@ class SelfPlayData(lightning.LightningDataModule):
     ) -> None:
         super().__init__()
 
-        def replay(name: str, stream: Stream[Examples]) -> Replay[Examples]:
-            if stream.on_policy:
-                return IterationReplay(stream.none)
-            if replay_folder is None:
-                return MemoryReplay(stream.none, capacity=stream.capacity, newest=newest)
-            return DiskReplay(stream.none, replay_folder, name, capacity=stream.capacity, newest=newest)
-
-        self.replays = {name: replay(name, stream) for name, stream in streams.items()}
+        self.replays = {name: stream.replay(newest, replay_folder, name) for name, stream in streams.items()}
         self.dataset = SelfPlayDataset(
             actors,
             self._networks,

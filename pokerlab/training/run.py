@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
+from pokerlab.agents.registry import POLICY_NET
 from pokerlab.callbacks.checkpoint import RunCheckpoint, RunCheckpointIO
 from pokerlab.callbacks.cost import CostGuard
 from pokerlab.callbacks.guarded_logger import GuardedLogger
@@ -102,7 +103,7 @@ def _train(began: Start, saved: Callable[[], None] | None, since: float) -> floa
         if run.read_summary().get("state") != "finished":  # a fork, or killed before it could say so
             metrics.write_summary("finished")
         run.remove_replays(f"replay-{began.iteration:06d}.pt")
-        return _report(run, parts.game.name, cost, console, [])
+        return _report(run, parts, cost, console, [])
     with open_loggers(run, config) as loggers:
         checkpoints = RunCheckpoint(
             run,
@@ -122,7 +123,7 @@ def _train(began: Start, saved: Callable[[], None] | None, since: float) -> floa
         _fit(_trainer(began, parts, watching, [metrics, *loggers]), parts, began, cost)
         if cost.reason is not None:
             log.info("stopped at launcher.%s; a larger one and resume_from=%s go on", cost.reason, run.path)
-        return _report(run, parts.game.name, cost, console, loggers)
+        return _report(run, parts, cost, console, loggers)
 
 
 def _trainer(
@@ -224,10 +225,10 @@ def _log_to(run: RunFolder, console: Console) -> None:
 
 
 def _report(
-    run: RunFolder, game: str, cost: CostGuard, console: Console, loggers: list[GuardedLogger]
+    run: RunFolder, parts: RunParts, cost: CostGuard, console: Console, loggers: list[GuardedLogger]
 ) -> float | None:
     """Draws the plots and prints the last exploitability, and the cost."""
-    metrics = run.read_metrics()
+    metrics, game = run.read_metrics(), parts.game.name
     if not metrics:
         return None
     plots = plot_run(metrics, game, run.plots)
@@ -238,14 +239,14 @@ def _report(
         log.info("cost: %.2f USD in %.2f hours", cost.cost, cost.seconds / 3600)
     evaluated = [line for line in metrics if line["exploitability"] is not None]
     if evaluated:
-        console.print(_strength(game, evaluated[-1]))
+        console.print(_strength(game, next(iter(parts.algorithm.agents)), evaluated[-1]))
     console.print("plots:", *(str(path) for path in plots), highlight=False, soft_wrap=True)
     console.print(f"run:   {run.path}", highlight=False, soft_wrap=True)
     return evaluated[-1]["exploitability"] if evaluated else None
 
 
-def _strength(game: str, last: dict[str, Any]) -> Table:
-    """The last exploitability that was measured."""
+def _strength(game: str, way: str, last: dict[str, Any]) -> Table:
+    """The last exploitability that was measured, of the first way to play and of the policy network."""
     table = Table(
         "policy",
         "exploitability (NashConv/2)",
@@ -254,7 +255,9 @@ def _strength(game: str, last: dict[str, Any]) -> Table:
     )
     rows = {"policy network alone": last["exploitability_policy_net"]}
     if last["search_iterations"] is not None:
-        rows = {f"search, {last['search_iterations']:,} iterations": last["exploitability"]} | rows
+        way = f"search, {last['search_iterations']:,} iterations"
+    if way != POLICY_NET:
+        rows = {way: last["exploitability"]} | rows
     for name, value in rows.items():
         if value is not None:
             table.add_row(name, f"{value:.5f}", f"{2 * value:.5f}")

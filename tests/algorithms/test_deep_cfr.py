@@ -1,0 +1,173 @@
+"""Deep CFR: its memories, its average, and runs that end near equilibrium and resume to the bit."""
+
+import json
+import pickle
+import signal
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import pyspiel
+import pytest
+import torch
+from runs.harness import (
+    Moment,
+    assert_same_run,
+    command,
+    copy,
+    identical,
+    interrupted,
+    metrics,
+    refusal,
+    trained,
+)
+
+import pokerlab
+from pokerlab.agents.tabular import TabularAgent
+from pokerlab.algorithms.deep_cfr import AdvantageSums, DeepCFR, match_regrets
+from pokerlab.games.base import CHANCE, TERMINAL
+from pokerlab.learning.infostate_network import InfostateNetwork
+from pokerlab.selfplay.place import Place
+from pokerlab.store.folder import RunFolder
+
+DEEP = (
+    "experiment=kuhn_deep_cfr", "iterations=6", "trajectories=20", "updates=4", "evaluation.every=2",
+    "model.value_network.hidden=16", "model.policy_network.hidden=16",
+)  # fmt: skip
+
+
+def deep_cfr(name: str) -> DeepCFR:
+    network = partial(InfostateNetwork, hidden=8, layers=1)
+    return DeepCFR(
+        pokerlab.make_game(name), advantage_network=network, strategy_network=network, iterations=4, seed=1
+    )
+
+
+@pytest.mark.quick
+def test_strategies_are_in_proportion_to_positive_advantages_or_the_highest() -> None:
+    advantages = torch.tensor([[1.0, 3.0, 9.0], [-2.0, -1.0, 9.0], [0.0, 0.0, 9.0]])[:, :, None]
+    legal = torch.tensor([True, True, False]).expand(3, 3)
+    expected = torch.tensor([[0.25, 0.75, 0.0], [0.0, 1.0, 0.0], [0.5, 0.5, 0.0]])
+    torch.testing.assert_close(match_regrets(advantages, legal)[:, :, 0], expected)
+
+
+@pytest.mark.quick
+def test_snapshots_play_every_strategy_weighted_by_its_iteration_and_by_own_reach() -> None:
+    """Against a recursion through Kuhn that knows nothing of trees."""
+    algorithm = deep_cfr("kuhn")
+    game, module = algorithm.game, algorithm.module()
+    (states, _), networks = algorithm.listed.lines, module.networks
+    played = []
+    for iteration in range(4):
+        torch.manual_seed(iteration)
+        for network in networks.advantages:
+            torch.nn.init.normal_(cast(InfostateNetwork, network).to_hands.weight)
+        networks.remember(algorithm.listed, iteration + 1)
+        played.append(dict(zip(states, networks.strategy().double(), strict=True)))
+    expected = {state: torch.zeros(game.num_actions, game.num_hands).double() for state in states}
+
+    def visit(state: object, strategy: dict[object, torch.Tensor], own: torch.Tensor, weight: int) -> None:
+        if (actor := game.actor(state)) == TERMINAL:
+            return
+        assert actor != CHANCE
+        expected[state] += weight * own[actor] * strategy[state]
+        for action in game.actions(state):
+            reach = own.clone()
+            reach[actor] *= strategy[state][action]
+            visit(game.next_state(state, action), strategy, reach, weight)
+
+    for number, strategy in enumerate(played):
+        visit(game.root(), strategy, torch.ones(2, game.num_hands).double(), number + 1)
+    agent = cast(TabularAgent, algorithm.agents["snapshots"](networks))
+    for state in states:
+        torch.testing.assert_close(agent.table[state], expected[state] / expected[state].sum(0))
+
+
+@pytest.mark.quick
+def test_memories_are_sums_with_linear_weights_and_can_be_had_as_of_an_iteration_ago() -> None:
+    algorithm = deep_cfr("leduc")
+    actor, networks = algorithm.actor(), algorithm.module().networks
+    stream = algorithm.streams()["advantages_0"]
+    found = [actor.generate(networks, 50, Place(1, t))["advantages_0"] for t in (0, 2)]
+    first, second = (cast(AdvantageSums, examples) for examples in found)
+    replay = stream.replay(1.0, None, "advantages_0")
+    for examples in (first, second):
+        replay.add(examples)
+    sums = replay.sample(5, torch.Generator())
+    torch.testing.assert_close(sums.advantages, first.advantages.double() + second.advantages)
+    before = replay.contents(len(first))
+    assert identical(before["columns"]["weights"], first.weights.double())
+    assert not len(actor.generate(networks, 50, Place(1, 1))["advantages_0"])
+    weights = [examples.weights.sum() for examples in (first, second)]
+    assert weights[1] / weights[0] == pytest.approx(3, rel=0.1)  # iterations count from 1
+
+
+def test_a_short_run_plays_kuhn_nearly_at_equilibrium_and_openspiel_agrees(tmp_path: Path) -> None:
+    short = ("iterations=60", "updates=15", "evaluation.every=60")
+    run = trained("experiment=kuhn_deep_cfr", *short, "run", cwd=tmp_path)
+    last = metrics(run)[-1]
+    assert last["exploitability"] < 0.025
+    assert last["exploitability_policy_net"] < 0.03
+    assert last["nodes_touched"] > 100_000
+    exported = tmp_path / "policy.json"
+    ways = ("export_policy=snapshots", f"export={exported}", f"json={tmp_path / 'found.json'}")
+    ended = command("evaluate", f"run={run.path}", *ways, cwd=tmp_path, plots=False)
+    assert (ended.code, ended.err) == (0, ""), ended
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["snapshots"]["exploitability"] == pytest.approx(last["exploitability"], rel=1e-9)
+    assert found["policy_net"]["exploitability"] == pytest.approx(last["exploitability_policy_net"], rel=1e-6)
+    policy = {
+        state: [(int(action), chance) for action, chance in chances.items()]
+        for state, chances in json.loads(exported.read_text()).items()
+    }
+    theirs = pyspiel.nash_conv(pyspiel.load_game("kuhn_poker"), pyspiel.TabularPolicy(policy), True)
+    assert theirs == pytest.approx(found["snapshots"]["nash_conv"], abs=1e-9)
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return trained(*DEEP, "commit_every=1", "run", cwd=tmp_path_factory.mktemp("straight"))
+
+
+@pytest.mark.parametrize("place", ["losses", "_begin"])
+def test_a_run_that_is_interrupted_or_killed_goes_on_to_the_same_bits(
+    place: str, straight: RunFolder, tmp_path: Path
+) -> None:
+    moment = Moment(f"pokerlab.algorithms.deep_cfr:DeepCFRModule.{place}", {"losses": 15, "_begin": 5}[place])
+    number = {"losses": signal.SIGINT, "_begin": signal.SIGKILL}[place]
+    code = interrupted(moment, number, *DEEP, "commit_every=1", "run_name=run", cwd=tmp_path)
+    assert code == {"losses": 130, "_begin": -signal.SIGKILL}[place]
+    ended = command("train", "resume_from=run", cwd=tmp_path, plots=False)
+    assert (ended.code, ended.err) == (0, ""), ended
+    assert_same_run(RunFolder(tmp_path / "outputs" / "run"), straight)
+
+
+def test_its_runs_are_refused_what_they_do_not_have(straight: RunFolder, tmp_path: Path) -> None:
+    copy(straight, tmp_path)
+    said = refusal("train", "algorithm=rebel", "resume_from=run", cwd=tmp_path)
+    assert "algorithm=rebel would change the run" in said
+    said = refusal("evaluate", "run=run", "agent=search_gadget", cwd=tmp_path)
+    assert said == "DeepCFR plays snapshots or policy_net, not search_gadget"
+    said = refusal("train", "experiment=leduc_deep_cfr", "game=hunl", "evaluation.every=null", cwd=tmp_path)
+    assert "too large to be enumerated" in said
+    for wrong in ("algorithm.strategy_every=0", "model.value_network.layers=0"):
+        assert wrong.partition("=")[0].rpartition(".")[2] in refusal("train", *DEEP, wrong, cwd=tmp_path)
+
+
+def test_from_scratch_an_advantage_network_forgets(tmp_path: Path) -> None:
+    runs = [
+        trained(*DEEP, f"algorithm.from_scratch={value}", f"scratch_{value}", cwd=tmp_path)
+        for value in ("true", "false")
+    ]
+    first, second = (metrics(run) for run in runs)
+    assert [line["value_loss"] for line in first[:2]] == [line["value_loss"] for line in second[:2]]
+    assert first[2]["value_loss"] != second[2]["value_loss"]
+
+
+@pytest.mark.quick
+def test_what_a_worker_is_sent_finds_the_same(tmp_path: Path) -> None:
+    algorithm = deep_cfr("leduc")
+    actor, networks = algorithm.actor(), algorithm.module().networks
+    sent = pickle.loads(pickle.dumps((actor, networks)))
+    here, there = (one.generate(each, 20, Place(1, 1)) for one, each in ((actor, networks), sent))
+    assert all(identical(here[name].columns(), there[name].columns()) for name in here)

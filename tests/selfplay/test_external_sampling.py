@@ -1,0 +1,84 @@
+"""External sampling against exact advantages, found by recursion through the rules."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import pokerlab
+from pokerlab.games.base import CHANCE, TERMINAL, Game
+from pokerlab.games.liars_dice import LiarsDice
+from pokerlab.selfplay.external_sampling import ExternalSampling
+from pokerlab.selfplay.public_game import PublicGame, list_game
+
+pytestmark = pytest.mark.quick
+GAMES = {
+    "kuhn": lambda: pokerlab.make_game("kuhn"),
+    "leduc": lambda: pokerlab.make_game("leduc"),
+    "dice that show some rolls more often": lambda: LiarsDice(2, 2),
+}
+
+
+class Exact:
+    """Counterfactual advantages of a player, by recursion."""
+
+    def __init__(self, listed: PublicGame, strategy: np.ndarray, player: int) -> None:
+        self.game, self.player = listed.game, player
+        states, _ = listed.lines
+        self.number = {state: number for number, state in enumerate(states)}
+        self.strategy = strategy
+        self.advantages = np.zeros(strategy.shape)
+        self.weights, self.met = np.zeros((2, len(strategy), self.game.num_hands))
+        self.visit(self.game.root(), np.ones(self.game.num_hands), 1.0)
+
+    def visit(self, state: Any, reach: np.ndarray, chance: float) -> np.ndarray:
+        """``[H]`` counterfactual values, given the opponent's reach."""
+        game, actor = self.game, self.game.actor(state)
+        if actor == TERMINAL:
+            end = game.terminal(state)
+            like = torch.as_tensor(reach)
+            won = game.payoff_operator([end.payoff_kernel], like)(like[None, None])[0, 0].numpy()
+            return end.chips[self.player] * chance * won * game.possible_hands(state)
+        if actor == CHANCE:
+            chance *= game.chance_probability(state)
+            outcomes = game.chance_outcomes(state)
+            below = [self.visit(dealt, reach * game.possible_hands(dealt), chance) for dealt in outcomes]
+            return np.sum(below, 0)
+        number = self.number[state]
+        strategy, after = self.strategy[number], {a: game.next_state(state, a) for a in game.actions(state)}
+        if actor != self.player:
+            possible = game.possible_hands(state)
+            self.met[number] = reach * (game.deal @ possible) * chance * possible
+            return np.sum([self.visit(after[a], reach * strategy[a], chance) for a in after], 0)
+        values = {a: self.visit(after[a], reach, chance) for a in after}
+        value = np.sum([strategy[a] * values[a] for a in after], 0)
+        for a in after:
+            self.advantages[number, a] = values[a] - value
+        self.weights[number] = game.deal @ reach * chance * game.possible_hands(state)
+        return value
+
+
+@pytest.mark.parametrize("name", GAMES)
+@pytest.mark.parametrize("player", [0, 1])
+def test_means_of_traversals_are_exact_advantages_and_reaches(name: str, player: int) -> None:
+    game: Game = GAMES[name]()
+    listed, n = list_game(game), 200_000
+    drawn = np.random.default_rng(1).random((listed.num_decisions, game.num_actions, game.num_hands))
+    strategy = drawn * listed.legal[:, :, None]
+    strategy /= strategy.sum(1, keepdims=True)
+    exact = Exact(listed, strategy, player)
+    generator = torch.Generator().manual_seed(1)
+    found = ExternalSampling(listed).sample(strategy.astype(np.float32), player, n, generator)
+    # a hand takes no part in deals of public cards that block it: on all lines alike, so ratios are exact
+    share = 4 / 5 if name == "leduc" else 1
+    hands = game.deal.sum(1) / share
+    assert found.weights * hands / n == pytest.approx(exact.weights, abs=4 / n**0.5 * 0.3)
+    most = (
+        5 * np.sqrt(found.squares * 1.5)[:, None, None] * hands / n + 1e-9
+    )  # standard errors, and 1.5 a pair
+    assert (np.abs(found.advantages * hands / n - exact.advantages) <= most).all()
+    assert found.met / n == pytest.approx(exact.met, abs=4 / n**0.5 * 0.5)
+    spread = (found.advantages / np.maximum(found.weights, 1e-9)[:, None]) ** 2 * found.weights[:, None]
+    assert (found.squares >= spread.sum((1, 2)) * (1 - 1e-9)).all()
+    assert found.nodes > n
