@@ -95,7 +95,7 @@ def test_a_command_can_be_typed(command: list[str]) -> None:
 def test_config_keys_exist() -> None:
     groups = {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()}
     composed = {
-        "train": (["experiment=phase1", "logger=wandb"], ["experiment=liars_dice_1x4f"]),
+        "train": (["experiment=phase1", "logger=wandb"], ["experiment=liars_dice_1x4f", "launcher=slurm"]),
         "solve": ([], ["game=fhp"]),
         "evaluate": (["run=x", "solver=dcfr"],),
     }

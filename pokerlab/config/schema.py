@@ -7,7 +7,7 @@ it takes these, or plain arguments. Objects that are chosen by ``_target_`` stay
 
 import re
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pokerlab.config.fields import (
     Above0,
@@ -149,6 +149,30 @@ class ModalLauncher:
 
 
 @dataclass(frozen=True, slots=True)
+class SlurmLauncher:
+    """A job of a Slurm cluster."""
+
+    name: Literal["slurm"]
+    partition: Text | None
+    account: Text | None
+    qos: Text | None
+    constraint: Text | None
+    gpus: CountOrZero
+    cpus: Count
+    memory: Annotated[int, Range(128, 2**31)]
+    time_limit: Annotated[int, Range(60, 365 * 24 * 3600)]
+    retries: CountOrZero
+    setup: tuple[str, ...]
+    options: dict[str, Text]
+    price_per_hour: Above0 | None
+    max_cost_usd: Above0 | None
+    max_hours: Above0 | None
+
+
+Launcher: TypeAlias = LocalLauncher | ModalLauncher | SlurmLauncher
+
+
+@dataclass(frozen=True, slots=True)
 class RunConfig:
     """A run: ``conf/train.yaml``, and config.yaml in the run's folder."""
 
@@ -174,7 +198,7 @@ class RunConfig:
     optimizer: Component
     evaluation: EvaluationConfig
     trainer: TrainerConfig
-    launcher: LocalLauncher | ModalLauncher
+    launcher: Launcher
     logger: Component | dict[str, Component]
     """One, or several by names of their own."""
     callbacks: Component | dict[str, Component]

@@ -170,9 +170,9 @@ def resume(found: FoundRun, arguments: argparse.Namespace) -> int:
     from pokerlab.jobs.launch import check, launch
 
     _use_own_modules(arguments)
-    on_modal = found.run.read_job().get("launcher") == "modal"
-    where = found.name if on_modal else str(found.run.path)
-    launcher = "modal" if on_modal else "local"
+    before = found.run.read_job().get("launcher")
+    launcher = before if before in ("modal", "slurm") else "local"
+    where = found.name if launcher == "modal" else str(found.run.path)
     config = compose("train", [f"resume_from='{where}'", f"launcher={launcher}", *arguments.overrides])
     check(config)
     say(launch(config, None, arguments.overrides))

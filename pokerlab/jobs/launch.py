@@ -1,22 +1,23 @@
 """Submitting a run and returning at once."""
 
+import contextlib
 import json
 import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pokerlab.config.machine import check_machine
-from pokerlab.config.schema import ModalLauncher, RunConfig, check_run_name, plain
+from pokerlab.config.schema import ModalLauncher, RunConfig, SlurmLauncher, check_run_name, plain
 from pokerlab.config.stored import as_yaml
 from pokerlab.errors import UserError, near
 from pokerlab.store.disk import writing
 from pokerlab.store.files import now
-from pokerlab.store.folder import OUTPUTS
+from pokerlab.store.folder import OUTPUTS, find_run
 from pokerlab.store.process import process_record
 from pokerlab.training.assemble import RunParts
 from pokerlab.training.cost import check_limits, idle_gpu, most_usd, price_per_hour
@@ -39,6 +40,11 @@ def check(config: RunConfig) -> None:
     """
     if isinstance(config.launcher, ModalLauncher):
         check_modal(config, config.launcher)
+    elif isinstance(config.launcher, SlurmLauncher):
+        from pokerlab.jobs.slurm import executor
+
+        check_limits(config)
+        executor(config.launcher, OUTPUTS / "slurm")
     else:
         check_machine(config)
         check_limits(config)
@@ -91,6 +97,8 @@ def launch(config: RunConfig, experiment: str | None, overrides: list[str], **no
         began = start(config, experiment, overrides)
         with writing(began.run):
             return _launch_here(began, note)
+    if config.launcher.name == "slurm":
+        return _launch_on_slurm(config, experiment, overrides, note)
     return _launch_on_modal(config, experiment, overrides, note)
 
 
@@ -111,9 +119,51 @@ def _launch_here(began: Start, note: dict[str, Any]) -> str:
         )
     run.update_job(**process_record(process.pid))
     began.lock.release()
+    return _tell_of(began, f"process {process.pid}")
+
+
+def _launch_on_slurm(
+    config: RunConfig, experiment: str | None, overrides: list[str], note: dict[str, Any]
+) -> str:
+    from pokerlab.jobs.slurm import is_pending, submit
+
+    if config.resume_from is not None and (running := _slurm_job(str(config.resume_from), is_pending)):
+        raise UserError(f"{config.resume_from} is running as job {running}: stop that first")
+    began = start(config, experiment, overrides, here=False)
+    began.lock.release()
+    run, launcher = began.run, began.config.launcher
+    assert isinstance(launcher, SlurmLauncher)
+    with writing(run):
+        run.update_job(
+            launcher="slurm", submitted=now(), call_id=None, pid=None, host=None, state="submitted",
+            attempts=0, **note,
+        )  # fmt: skip
+        try:
+            call = submit(run, launcher)
+        except UserError:
+            if config.resume_from is None:
+                run.discard()
+            else:
+                run.update_job(state="stopped")
+            raise
+        run.update_job(call_id=call)
+    return _tell_of(began, f"job {call}")
+
+
+def _slurm_job(name: str, is_pending: Callable[[str], bool | None]) -> str | None:
+    """The job that a run is, if it waits or runs."""
+    with contextlib.suppress(UserError):  # that there is no such run is said later
+        job = find_run(name).read_job()
+        if job.get("launcher") == "slurm" and job.get("call_id") and is_pending(job["call_id"]):
+            return str(job["call_id"])
+    return None
+
+
+def _tell_of(began: Start, where: str) -> str:
+    run = began.run
     name = run.path.name if run.path == OUTPUTS / run.path.name else str(run.path)
     notes = _as_lines([*began.notes, *idle_gpu(began.config)])
-    return notes + _tell(name, f"process {process.pid}", f"results  {run.path}")
+    return notes + _tell(name, where, f"results  {run.path}")
 
 
 def _launch_on_modal(

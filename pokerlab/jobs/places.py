@@ -84,6 +84,10 @@ def _alive(job: dict[str, Any]) -> bool | None:
         from pokerlab.jobs.modal_client import is_pending
 
         return is_pending(job["call_id"])
+    if job.get("launcher") == "slurm":
+        from pokerlab.jobs.slurm import is_pending as is_queued
+
+        return None if job.get("call_id") is None else is_queued(job["call_id"])
     if job.get("pid") is None or job.get("host") != os.uname().nodename:
         return None
     return find_process(job) is not None

@@ -34,6 +34,8 @@ def stop(found: FoundRun, *, at_once: bool, seconds: float, report: Callable[[st
         raise UserError(f"{found.name} is not running: it is {state}")
     if found.run.read_job().get("launcher") == "modal":
         _stop_on_modal(found, at_once=at_once, seconds=seconds, report=report)
+    elif found.run.read_job().get("launcher") == "slurm":
+        _stop_on_slurm(found, at_once=at_once, seconds=seconds, report=report)
     else:
         _stop_here(found, at_once=at_once, seconds=seconds, report=report)
     found.refresh()
@@ -65,6 +67,31 @@ def _stop_here(found: FoundRun, *, at_once: bool, seconds: float, report: Callab
         ) from error
     if found.run.read_job().get("state") in GOING_ON:  # it had not begun to train, or was killed
         _record_stop(found.run)
+
+
+def _stop_on_slurm(found: FoundRun, *, at_once: bool, seconds: float, report: Callable[[str], None]) -> None:
+    from pokerlab.jobs.slurm import cancel, is_pending, state_of, stop_file
+
+    run, call = found.run, str(found.run.read_job().get("call_id"))
+    state = state_of(call)
+    if state is None:
+        raise UserError(f"{found.name} runs on a Slurm cluster: stop it on a machine of that cluster")
+    if at_once or state != "RUNNING":
+        cancel(call)
+        _record_stop(run)
+        return
+    stop_file(run).touch()
+    cancel(call, "INT")
+    report(f"job {call} saves a checkpoint")
+    until = time.monotonic() + seconds
+    while is_pending(call):
+        if time.monotonic() > until:
+            raise UserError(
+                f"{found.name} still runs as job {call} after {seconds:g} s: wait, or stop it with --now"
+            )
+        time.sleep(min(2, seconds))
+    if run.read_job().get("state") in GOING_ON:
+        _record_stop(run)
 
 
 def _record_stop(run: RunFolder) -> None:

@@ -1,12 +1,12 @@
 """What a run costs an hour, from its launcher's config."""
 
-from pokerlab.config.schema import LocalLauncher, ModalLauncher, RunConfig
+from pokerlab.config.schema import Launcher, ModalLauncher, RunConfig, SlurmLauncher
 from pokerlab.errors import UserError
 
 
-def price_per_hour(launcher: LocalLauncher | ModalLauncher) -> float | None:
+def price_per_hour(launcher: Launcher) -> float | None:
     """USD for an hour of what ``launcher`` asks for; None: no price is known."""
-    if isinstance(launcher, LocalLauncher):
+    if not isinstance(launcher, ModalLauncher):
         return launcher.price_per_hour
     prices = launcher.prices
     gpus = prices.gpu[launcher.gpu] * launcher.gpu_count
@@ -24,6 +24,8 @@ def idle_gpu(config: RunConfig) -> list[str]:
         ]
     if not on_gpu and isinstance(launcher, ModalLauncher):
         return [f"trainer.accelerator=cpu leaves the {launcher.gpu} idle that is paid for: add trainer=gpu"]
+    if not on_gpu and isinstance(launcher, SlurmLauncher) and launcher.gpus:
+        return ["trainer.accelerator=cpu leaves launcher.gpus idle: add trainer=gpu, or launcher.gpus=0"]
     return []
 
 

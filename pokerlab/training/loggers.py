@@ -12,7 +12,7 @@ from lightning.pytorch.loggers.logger import Logger
 from pokerlab.callbacks.guarded_logger import GuardedLogger
 from pokerlab.config.build import build, check, parameters_of
 from pokerlab.config.fields import Component
-from pokerlab.config.schema import LocalLauncher, ModalLauncher, RunConfig, plain
+from pokerlab.config.schema import Launcher, ModalLauncher, RunConfig, plain
 from pokerlab.errors import UserError
 from pokerlab.store.folder import RunFolder
 from pokerlab.store.records import GOING_ON
@@ -48,7 +48,7 @@ def check_logger(config: RunConfig, *, here: bool) -> None:
             _check_wandb(component, config.launcher, here=here)
 
 
-def _check_wandb(logger: Component, launcher: LocalLauncher | ModalLauncher, *, here: bool) -> None:
+def _check_wandb(logger: Component, launcher: Launcher, *, here: bool) -> None:
     if logger["mode"] not in MODES:
         raise UserError(f"logger.mode must be one of {', '.join(MODES)}, got {logger['mode']!r}")
     if logger["mode"] != "online":

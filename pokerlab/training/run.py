@@ -24,7 +24,7 @@ from pokerlab.callbacks.guarded_logger import GuardedLogger
 from pokerlab.callbacks.iteration_progress import IterationProgress
 from pokerlab.callbacks.metrics import IterationNumbers, MetricsFile, RunState
 from pokerlab.callbacks.progress import ProgressBar
-from pokerlab.config.schema import ModalLauncher
+from pokerlab.config.schema import LocalLauncher
 from pokerlab.console import console as output
 from pokerlab.errors import DiskError, UserError, out_of_memory
 from pokerlab.evaluation.plots import plot_run
@@ -153,7 +153,7 @@ def _cost_guard(began: Start, since: float) -> CostGuard:
         price_per_hour=price_per_hour(launcher) if paid else None,
         max_cost_usd=launcher.max_cost_usd,
         max_hours=launcher.max_hours,
-        time_limit=launcher.time_limit if paid and isinstance(launcher, ModalLauncher) else None,
+        time_limit=None if isinstance(launcher, LocalLauncher) or not paid else launcher.time_limit,
         seconds_before=summary.get("seconds") or 0.0,
         cost_before=summary.get("cost_usd") or 0.0,
         since=since,

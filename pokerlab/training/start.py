@@ -49,7 +49,7 @@ class Start:
     """What the run's log is to say first."""
 
 
-def start(config: RunConfig, experiment: str | None, overrides: Sequence[str]) -> Start:
+def start(config: RunConfig, experiment: str | None, overrides: Sequence[str], *, here: bool = True) -> Start:
     """Makes the run's folder, or finds the one to continue.
 
     Going back to an earlier checkpoint of a run drops what came after it: the run's ``last.ckpt`` is that
@@ -59,6 +59,7 @@ def start(config: RunConfig, experiment: str | None, overrides: Sequence[str]) -
         config: as composed.
         experiment: name of the experiment.
         overrides: what the command line says, to tell what is meant to change when a run goes on.
+        here: whether it runs on this machine.
 
     Raises:
         UserError: the folder holds another run, cannot be written, or what to resume from is not there.
@@ -81,7 +82,8 @@ def start(config: RunConfig, experiment: str | None, overrides: Sequence[str]) -
     checkpoint, notes = (checkpoint, []) if checkpoint is not None else newest_checkpoint(source)
     stored = resume_config(config, source, experiment, overrides)
     parts = RunParts(stored).make()
-    check_machine(stored)
+    if here:
+        check_machine(stored)
     check_logger(stored, here=True)
     done = 0 if checkpoint is None else check_fits(checkpoint, source, parts)
     if stored.iterations < done:
@@ -320,7 +322,7 @@ def refuse_if_running(run: RunFolder) -> None:
     process, host = find_process(job), job.get("host")
     if process is not None and process.pid != os.getpid():
         raise UserError(f"{run.path} is running as process {process.pid}: stop that first")
-    if host not in (None, os.uname().nodename) and job.get("launcher") != "modal":
+    if host not in (None, os.uname().nodename) and job.get("launcher") in ("foreground", "local"):
         raise UserError(
             f"{run.path} is running on {host}: stop it there, or if nothing runs there any more, "
             f"say so with python -m pokerlab.jobs stop {run.path} --now"

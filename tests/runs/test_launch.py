@@ -310,7 +310,7 @@ def test_what_modal_says_is_one_line(error: Exception, server: FakeModal, here: 
         ("launcher.prices.gpu.A10=free",
          "launcher.prices.gpu.A10 must be a number of at least 0, got 'free'"),
         ("iterations=0", "iterations must be an integer of at least 1, got 0"),
-        ("launcher.name=aws", "launcher.name must be one of local, modal, got 'aws'"),
+        ("launcher.name=aws", "launcher.name must be one of local, modal, slurm, got 'aws'"),
     ],
 )  # fmt: skip
 def test_what_modal_would_not_take_is_not_sent(
