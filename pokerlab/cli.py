@@ -14,7 +14,10 @@ HYDRA_COMMANDS = {
     "solve": "solves a game by tabular CFR",
     "evaluate": "measures a run: exploitability, matches, bounds, pictures",
 }
-COMMANDS = HYDRA_COMMANDS | {"jobs": "lists, follows, stops, fetches and resumes runs"}
+COMMANDS = HYDRA_COMMANDS | {
+    "jobs": "lists, follows, stops, fetches and resumes runs",
+    "league": "grows populations, and shows them",
+}
 PRIMARY = {name: name for name in HYDRA_COMMANDS} | {"launch": "train"}
 HELP = f"""usage: pokerlab COMMAND [key=value ...]
 
@@ -36,10 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(version("pokerlab"))
     elif name in ("-sc", "--shell-completion"):
         complete(rest)
-    elif name == "jobs":
-        from pokerlab.jobs.command import run
+    elif name in ("jobs", "league"):
+        from importlib import import_module
 
-        return int(run(rest) or 0)
+        return int(import_module(f"pokerlab.{name}.command").run(rest) or 0)
     elif name not in COMMANDS:
         print(f"error: unknown command {name!r}{near(name, list(COMMANDS))}", file=sys.stderr)
         return 2

@@ -1,6 +1,7 @@
 """conf/: every experiment trains, every key is read, phase1 is what it is said to be."""
 
 import inspect
+import json
 import pickle
 import re
 import sys
@@ -16,7 +17,7 @@ import hydra
 import pytest
 from omegaconf import DictConfig, OmegaConf
 from runs.fake_modal import FakeModal
-from runs.harness import KUHN, config_of, metrics, trained
+from runs.harness import KUHN, command, config_of, metrics, trained
 
 from pokerlab.config import schema
 from pokerlab.config.command import compose
@@ -25,12 +26,14 @@ from pokerlab.config.schema import plain
 from pokerlab.errors import UserError
 from pokerlab.evaluate import evaluate
 from pokerlab.jobs.launch import check, launch
+from pokerlab.league.command import grow
 from pokerlab.solve import solve
 from pokerlab.training.assemble import RunParts
 from pokerlab.training.run import train
 from pokerlab.training.start import start
 
-EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+LEAGUES = sorted(path.stem for path in (CONF / "experiment").glob("phase2*.yaml"))
+EXPERIMENTS = sorted({path.stem for path in (CONF / "experiment").glob("*.yaml")} - {*LEAGUES})
 GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.name != "experiment")
 IN_A_WORKER = ("leduc", "phase1")
 OPTIONS = [f"{group}={path.stem}" for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
@@ -77,7 +80,7 @@ def leaves(config: Any, prefix: str = "") -> Iterator[str]:
 
 SECTIONS = [kind for kind in vars(schema).values() if is_dataclass(kind)]
 COPYING = {plain.__code__, replace.__code__, *(vars(kind)["outputs"].fget.__code__ for kind in (
-    schema.RunConfig, schema.SolveConfig, schema.EvaluateConfig))}  # fmt: skip
+    schema.RunConfig, schema.SolveConfig, schema.EvaluateConfig, schema.LeagueConfig))}  # fmt: skip
 """Code that reads keys without doing anything by them."""
 
 
@@ -177,6 +180,25 @@ def test_a_key_that_is_in_no_schema_is_refused(extra: str) -> None:
 
 def test_solve_reads_every_key(here: Path) -> None:
     assert unread("solve", ["game=kuhn", "iterations=2"], solve) == set()
+
+
+def test_league_reads_every_key(here: Path) -> None:
+    assert unread("league", ["game=kuhn", "rounds=2"], grow) == set()
+
+
+@pytest.mark.parametrize("experiment", LEAGUES)
+def test_every_league_runs(experiment: str, tmp_path: Path) -> None:
+    ended = command(
+        "league",
+        f"experiment={experiment}",
+        "rounds=2",
+        "run_dir=L",
+        "json=l.json",
+        cwd=tmp_path,
+        plots=False,
+    )
+    assert (ended.code, ended.err) == (0, "")
+    assert json.loads((tmp_path / "l.json").read_text())["rounds"] == 2
 
 
 def test_evaluate_reads_every_key(here: Path) -> None:

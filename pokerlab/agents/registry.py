@@ -7,6 +7,7 @@ from importlib import import_module
 from pokerlab.agents.base import Agent
 from pokerlab.agents.baselines import AlwaysCall, AlwaysFold, EquityPlayer, Uniform
 from pokerlab.agents.donksolver import DonkSolver
+from pokerlab.agents.stored_policy import stored_policy
 from pokerlab.agents.tabular import equilibrium
 from pokerlab.errors import near
 from pokerlab.games.base import Game
@@ -29,7 +30,7 @@ AGENTS: dict[str, Callable[[Game], Agent]] = {
 """What makes each from a game."""
 
 
-AGENTS_OF_FILES: dict[str, Callable[[Game, str], Agent]] = {"donksolver": DonkSolver}
+AGENTS_OF_FILES: dict[str, Callable[[Game, str], Agent]] = {"donksolver": DonkSolver, "policy": stored_policy}
 """What makes each from a game and a file: ``NAME:PATH``."""
 
 
@@ -43,8 +44,8 @@ def make_agent(name: str, game: Game) -> Agent:
     """An agent of a game.
 
     Args:
-        name: one of :data:`AGENTS`, ``donksolver:PATH`` with the path of a bundle, or ``module:Class``, whose
-            class is given the game.
+        name: one of :data:`AGENTS`, ``donksolver:PATH`` with the path of a bundle, ``policy:PATH`` with that
+            of a stored policy or of a league, or ``module:Class``, whose class is given the game.
         game: the rules.
 
     Raises:

@@ -26,7 +26,17 @@ PLUGINS = "POKERLAB_PLUGINS"
 """Environment variable: the modules that the user named, by commas; the processes of a command inherit it."""
 OURS = tuple(
     f"pokerlab.{room}"
-    for room in ("games", "search", "learning", "selfplay", "algorithms", "agents", "callbacks", "store")
+    for room in (
+        "games",
+        "search",
+        "learning",
+        "selfplay",
+        "algorithms",
+        "agents",
+        "callbacks",
+        "store",
+        "league",
+    )
 )
 LIBRARIES = ("lightning.pytorch", "lightning.fabric", "torch.optim")
 """Of loggers, callbacks and optimisers."""

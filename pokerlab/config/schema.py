@@ -234,6 +234,30 @@ class SolveConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class LeagueConfig:
+    """``conf/league.yaml``, and config.yaml in a league's folder."""
+
+    rounds: Count
+    target: Above0 | None
+    start: Literal["uniform", "first"]
+    seed: CountOrZero
+    run_name: Text | None
+    run_dir: Text | None
+    json: Text | None
+    game: Component
+    propose: Component
+    evaluate: Component
+    weigh: Component
+    select: Component
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """Where it is to run, and what it writes, by the key that says so."""
+        named = {"run_dir": self.run_dir} if self.run_dir is not None else {"run_name": self.run_name}
+        return {key: path for key, path in (named | {"json": self.json}).items() if path is not None}
+
+
+@dataclass(frozen=True, slots=True)
 class LocalBestResponseConfig:
     """What a local best response may do."""
 
@@ -289,15 +313,15 @@ class EvaluateConfig:
         return {key: path for key, path in named.items() if path is not None}
 
 
-Config = RunConfig | SolveConfig | EvaluateConfig
-_KINDS = {"train": RunConfig, "solve": SolveConfig, "evaluate": EvaluateConfig}
+Config = RunConfig | SolveConfig | EvaluateConfig | LeagueConfig
+_KINDS = {"train": RunConfig, "solve": SolveConfig, "evaluate": EvaluateConfig, "league": LeagueConfig}
 
 
 def read_config(command: str, values: Any) -> Any:
     """What Hydra composed for a command, as the command's class.
 
     Args:
-        command: ``train``, ``solve`` or ``evaluate``.
+        command: ``train``, ``solve``, ``evaluate`` or ``league``.
         values: plain.
 
     Raises:

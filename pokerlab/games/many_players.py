@@ -6,7 +6,7 @@ and nothing that is known of two players carries over by itself.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
@@ -41,6 +41,16 @@ class ManyPlayerGame(ABC, Generic[State]):
     """``[H] * n`` joint probability of the players' hands; sums to 1."""
     big_blind: float = 1.0
     """Chips; the ante where there are no blinds."""
+
+    @property
+    def rules(self) -> tuple[tuple[str, Hashable], ...]:
+        """What makes two games the same to those who play them, in named parts."""
+        return (("game", self.name),)
+
+    @property
+    def num_actions(self) -> int:
+        """How many action indices there are."""
+        return len(self.action_labels)
 
     @abstractmethod
     def root(self) -> State:

@@ -47,12 +47,11 @@ def deviations(payoffs: Floats, weights: Sequence[Floats]) -> list[Floats]:
     return found
 
 
-def check_complete(payoffs: Floats) -> None:
-    """Raises a ValueError if an entry is missing, which is NaN; names the members by number."""
+def check_complete(payoffs: Floats, names: Sequence[str]) -> None:
+    """Raises a ValueError if an entry is missing, which is NaN; says of which members."""
     if (gaps := np.argwhere(np.isnan(payoffs))).size:
-        raise ValueError(
-            f"the matrix has gaps: there is no result of members {', '.join(map(str, gaps[0][1:]))}"
-        )
+        missing = " against ".join(names[member] for member in gaps[0][1:])
+        raise ValueError(f"the matrix has gaps: there is no result of {missing}")
 
 
 def _check_two_players(payoffs: Floats) -> None:

@@ -88,8 +88,12 @@ def test_one_member_is_all_there_is() -> None:
     alone = np.zeros((3, 1, 1, 1))
     for joint in (meta_solvers.alpha_rank, meta_solvers.correlated, meta_solvers.coarse_correlated):
         assert joint(alone) == 1
-    for own in (meta_solvers.uniform, meta_solvers.regret_matching, meta_solvers.projected_replicator):
-        assert [weights.tolist() for weights in own(alone)] == [[1]] * 3
+    for weights in (
+        meta_solvers.uniform(alone),
+        meta_solvers.regret_matching(alone, iterations=5),
+        meta_solvers.projected_replicator(alone, iterations=5),
+    ):
+        assert [own.tolist() for own in weights] == [[1]] * 3
 
 
 def test_joint_picks_and_weights_say_the_same() -> None:
@@ -107,5 +111,5 @@ def test_three_players_have_no_linear_programme_for_nash() -> None:
 def test_gaps_are_named() -> None:
     payoffs = TWO.copy()
     payoffs[:, 1, 3] = np.nan
-    with pytest.raises(ValueError, match=r"^the matrix has gaps: there is no result of members 1, 3$"):
-        meta_solvers.check_complete(payoffs)
+    with pytest.raises(ValueError, match=r"^the matrix has gaps: there is no result of b against d$"):
+        meta_solvers.check_complete(payoffs, "abcde")

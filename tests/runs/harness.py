@@ -25,6 +25,8 @@ from benchmarks.compare import metrics as metrics
 from benchmarks.compare import read as read
 from pokerlab import evaluate, train
 from pokerlab.config.command import run_command
+from pokerlab.league import command as league
+from pokerlab.league.start import make_parts
 from pokerlab.solve import solve as solve_command
 from pokerlab.store.folder import RunFolder
 
@@ -44,6 +46,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Any], Any], *tuple[Callable[[Any], Any]
     "train": ("train", train.main, train.check),
     "solve": ("solve", solve_command),
     "evaluate": ("evaluate", evaluate.evaluate),
+    "league": ("league", league.grow, make_parts),
 }
 
 
@@ -57,7 +60,7 @@ class Ended:
 
 
 def command(name: str, *arguments: str, cwd: Path, plots: bool = True) -> Ended:
-    """Runs ``train``, ``solve``, ``evaluate`` or ``launch`` as its command line does.
+    """Runs ``train``, ``solve``, ``evaluate``, ``league run`` or ``launch`` as its command line does.
 
     Args:
         name: which.

@@ -1,0 +1,240 @@
+"""Grows populations, and looks at them.
+
+    pokerlab league run experiment=phase2_leduc [rounds=N] [run_dir=DIR] [json=PATH]
+    pokerlab league status | matrix | tree | play | add | stop LEAGUE
+
+``run`` takes Hydra's overrides; a league that is there goes on until it has so many rounds. LEAGUE is its
+name or its folder.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from pokerlab.console import console, say, wide_console
+from pokerlab.errors import DiskError, UserError
+from pokerlab.league.folder import LeagueFolder, Member, find_league
+
+
+def run(argv: list[str]) -> int:
+    """The command line; returns the exit code."""
+    if argv[:1] == ["run"]:
+        return _run_with_hydra(argv[1:])
+    arguments = parser().parse_args(argv)
+    try:
+        arguments.work(find_league(arguments.league), arguments)
+    except UserError as error:
+        say(f"error: {' '.join(str(error).split())}", error=True)
+        return 2
+    except (DiskError, OSError) as error:
+        say(f"error: {error}", error=True)
+        return 1
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, but for ``run``, which is Hydra's."""
+    whole = argparse.ArgumentParser(prog="pokerlab league", description=(__doc__ or "").split("\n\n")[0])
+    commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("run", help="grows a league: experiment=NAME rounds=N run_dir=DIR json=PATH")
+
+    def add(name: str, work: Callable[..., None]) -> argparse.ArgumentParser:
+        does = (work.__doc__ or "").partition(": ")[2].replace("``", "").rstrip(".")
+        one = commands.add_parser(name, help=does, description=does)
+        one.set_defaults(work=work)
+        one.add_argument("league", metavar="LEAGUE")
+        return one
+
+    for name, work in (("status", show_status), ("matrix", show_matrix), ("tree", show_tree)):
+        add(name, work).add_argument("--json", action="store_true", help="for scripts")
+    one = add("add", add_member)
+    one.add_argument("agent", metavar="AGENT", help="RUN:WAY, policy:PATH, equilibrium, module:Class, …")
+    one.add_argument("--name", help="of the member")
+    one = add("play", play)
+    one.add_argument("against", metavar="AGENT", nargs="+", help="the same, or a member's name")
+    one.add_argument("--deals", type=int, default=10_000, metavar="N", help="of each match")
+    one.add_argument("--seed", type=int, default=1)
+    one.add_argument("--json", action="store_true", help="for scripts")
+    one = add("stop", stop)
+    one.add_argument("--seconds", type=float, default=60.0, metavar="S", help="to wait at most")
+    return whole
+
+
+# Run
+
+
+def _run_with_hydra(overrides: list[str]) -> int:
+    from pokerlab.config.command import run_command
+    from pokerlab.league.start import make_parts
+
+    sys.argv = ["pokerlab league run", *overrides]
+    run_command("league", grow, make_parts)
+    return 0
+
+
+def grow(config: Any) -> None:
+    """``run``: grows a league until it has so many rounds."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from pokerlab.config.command import as_mistakes
+    from pokerlab.config.machine import output_path
+    from pokerlab.league.plots import plot_league
+    from pokerlab.league.show import results, rounds_table, summary
+    from pokerlab.league.start import make_parts, open_folder, open_league
+    from pokerlab.store.disk import writing
+    from pokerlab.store.files import now, write_json
+    from pokerlab.store.process import process_record
+
+    path, parts = output_path(config.json, "json"), make_parts(config)
+    experiment = HydraConfig.get().runtime.choices.get("experiment")
+    folder, lock = open_folder(config, experiment)
+    with writing(folder.run), as_mistakes(), _Signals() as asked:
+        league = open_league(config, parts, folder)
+        job = {"launcher": "local", "experiment": experiment, "submitted": now()}
+        folder.run.update_job(**job, state="running", **process_record(os.getpid()))
+        population, state = league.population, "failed"
+        try:
+            with console().status("round 0") as status:
+
+                def tell(line: dict[str, Any]) -> None:
+                    status.update(f"round {line['round']}: exploitability {line['exploitability']:.6g}")
+
+                league.run(config.rounds, target=config.target, tell=tell, stop=lambda: bool(asked.signals))
+            state = "stopped" if asked.signals else "finished"
+        finally:
+            folder.run.update_job(state=state)
+        if path:
+            write_json(path, results(population))
+        plots = plot_league(population)
+    lock.release()
+    out = console()
+    out.print(rounds_table(population))
+    for said in summary(population):
+        out.print(said, highlight=False, soft_wrap=True)
+    out.print("plots:", *(str(plot) for plot in plots), highlight=False, soft_wrap=True)
+    if signal.SIGINT in asked.signals:
+        raise KeyboardInterrupt
+
+
+class _Signals:
+    """Ctrl-C and ``stop`` end a league after the present round."""
+
+    def __init__(self) -> None:
+        self.signals: list[int] = []
+
+    def __enter__(self) -> "_Signals":
+        self._before = {
+            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def _note(self, number: int, _: Any) -> None:
+        if number in self.signals:  # asked twice
+            raise KeyboardInterrupt
+        self.signals.append(number)
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+# Look
+
+
+def show_status(folder: LeagueFolder, arguments: argparse.Namespace) -> None:
+    """``status``: rounds, members, exploitability, and whether it runs."""
+    from pokerlab.league.show import status, status_table
+
+    found = status(folder)
+    if arguments.json:
+        say(json.dumps(found, indent=2))
+    else:
+        console().print(status_table(found))
+
+
+def show_matrix(folder: LeagueFolder, arguments: argparse.Namespace) -> None:
+    """``matrix``: what members win of each other."""
+    from pokerlab.league.show import matrix, matrix_table
+    from pokerlab.league.start import read_population
+
+    population = read_population(folder)
+    if arguments.json:
+        say(json.dumps(matrix(population), indent=2))
+    else:
+        wide_console().print(matrix_table(population))
+
+
+def show_tree(folder: LeagueFolder, arguments: argparse.Namespace) -> None:
+    """``tree``: which member came from which."""
+    from pokerlab.league.show import rich_tree, tree
+    from pokerlab.league.start import read_population
+
+    population = read_population(folder)
+    if arguments.json:
+        say(json.dumps(tree(population), indent=2))
+    else:
+        wide_console().print(rich_tree(population))
+
+
+# Change
+
+
+def add_member(folder: LeagueFolder, arguments: argparse.Namespace) -> None:
+    """``add``: takes in an agent or a run as a member; the next round meets it."""
+    from pokerlab.league.entrants import policy_of
+    from pokerlab.league.start import read_population
+
+    lock = folder.lock()
+    population = read_population(folder)
+    name, strategy = policy_of(population.game, arguments.agent)
+    population.take_over()
+    member = Member(arguments.name or name, len(population.rounds), "added", source=arguments.agent)
+    population.add(member, strategy)
+    lock.release()
+    say(f"{member.name} is member {len(population.members)} of {folder.path.name}")
+
+
+def play(folder: LeagueFolder, arguments: argparse.Namespace) -> None:
+    """``play``: lets the best mixture play matches against members and other agents."""
+    from pokerlab.config.command import as_mistakes
+    from pokerlab.evaluation.contest import ContestSettings, hold_contest
+    from pokerlab.evaluation.report import contest_tables
+    from pokerlab.league.entrants import line_up
+    from pokerlab.league.start import read_population
+
+    population = read_population(folder)
+    with as_mistakes():
+        if arguments.deals < 2:
+            raise ValueError(f"--deals must be at least 2, got {arguments.deals}")
+        entrants = line_up(population, arguments.against)
+        settings = ContestSettings(deals=arguments.deals, seed=arguments.seed)
+        contest = hold_contest(population.game.game, entrants, settings)
+    if arguments.json:
+        say(json.dumps({"matches": contest.matches, "ranking": contest.ranking()}, indent=2))
+        return
+    for table in contest_tables(population.game.game, contest.matches, contest.ranking()):
+        wide_console().print(table, highlight=False)
+
+
+def stop(folder: LeagueFolder, arguments: argparse.Namespace) -> None:
+    """``stop``: ends a league after its present round."""
+    import psutil
+
+    from pokerlab.store.process import find_process
+
+    state = folder.state()
+    process = find_process(folder.run.read_job())
+    if state != "running" or process is None:
+        raise UserError(f"{folder.path.name} is not running: it is {state}")
+    process.terminate()
+    try:
+        process.wait(arguments.seconds)
+    except psutil.TimeoutExpired as error:
+        raise UserError(
+            f"{folder.path.name} still runs as process {process.pid} after {arguments.seconds:g} s"
+        ) from error
+    say(f"{folder.path.name} is stopped after {len(folder.read_rounds())} rounds")

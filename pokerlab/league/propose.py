@@ -1,0 +1,46 @@
+"""Oracles: who comes next."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from pokerlab.games.base import Floats
+from pokerlab.league.folder import Member
+from pokerlab.league.population import Mixture, Population
+from pokerlab.selfplay.place import Place
+
+
+class Oracle(ABC):
+    """Proposes members. It draws, if at all, at the place that it is given: asked again, it says the same."""
+
+    @abstractmethod
+    def propose(self, population: Population, mixture: Mixture, place: Place) -> list[tuple[Member, Floats]]:
+        """New members, for the round that ``place`` names, and their strategies ``[E, H]``.
+
+        Args:
+            population: as it is.
+            mixture: what it plays together.
+            place: seed of the league, and the round.
+        """
+
+
+class BestResponse(Oracle):
+    """For each player the exact best response to what the others play: PSRO's oracle, and XDO's.
+
+    Together they are one member, which can be picked in any seat.
+    """
+
+    def propose(self, population: Population, mixture: Mixture, place: Place) -> list[tuple[Member, Floats]]:
+        strategy = np.zeros_like(mixture.strategy)
+        for player in range(population.game.num_players):
+            _, chosen = population.game.best_response(player, population.end_values(player, mixture))
+            strategy += chosen
+        name = f"r{place.iteration:04d}"
+        return [(Member(name, place.iteration, "best_response", _heaviest(population, mixture)), strategy)]
+
+
+def _heaviest(population: Population, mixture: Mixture) -> str | None:
+    """The member that is picked most often; None: members are not picked."""
+    if mixture.weights is None:
+        return population.members[-1].name
+    return population.members[int(np.sum(mixture.weights, 0).argmax())].name

@@ -1,0 +1,46 @@
+"""Who stays: members that are not kept are picked no more; their files and results stay."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+
+from pokerlab.league.population import Mixture
+
+
+class Selection(ABC):
+    """Keeps members for the next round."""
+
+    needs_weights = False
+    """Whether it can only choose among members that are picked."""
+
+    @abstractmethod
+    def keep(self, members: Sequence[int], mixture: Mixture) -> list[int]:
+        """Some of ``members``, ascending."""
+
+
+class All(Selection):
+    """Everybody, as PSRO's guarantee of convergence needs."""
+
+    def keep(self, members: Sequence[int], mixture: Mixture) -> list[int]:
+        return list(members)
+
+
+class Best(Selection):
+    """Those that are picked most often; of equal ones the newest.
+
+    Args:
+        number: how many.
+    """
+
+    needs_weights = True
+
+    def __init__(self, *, number: int = 20) -> None:
+        if number < 1:
+            raise ValueError(f"number must be at least 1, got {number}")
+        self._number = number
+
+    def keep(self, members: Sequence[int], mixture: Mixture) -> list[int]:
+        assert mixture.weights is not None
+        weight = np.sum(mixture.weights, 0)
+        return sorted(sorted(members, key=lambda member: (-weight[member], -member))[: self._number])

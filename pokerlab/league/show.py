@@ -1,0 +1,151 @@
+"""Leagues as tables for people, and as plain values for scripts."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from rich.table import Column, Table
+from rich.tree import Tree
+
+from pokerlab.games.base import Floats
+from pokerlab.league.folder import LeagueFolder
+from pokerlab.league.population import Population
+
+MOST = 16
+"""Members that a table of pairs has room for."""
+
+
+def results(population: Population) -> dict[str, Any]:
+    """What ``league run json=PATH`` writes."""
+    rounds, best = population.rounds, population.best
+    last = rounds[-1] if rounds else {}
+    return {
+        "game": population.game.game.name,
+        "players": population.game.num_players,
+        "rounds": len(rounds),
+        "members": [member.name for member in population.members],
+        "weights": last.get("weights", {}),
+        **{
+            key: [line[key] for line in rounds]
+            for key in ("exploitability", "nash_conv", "correlated_gain", "seconds", "cpu_seconds")
+        },
+        "values": last.get("values"),
+        "best_round": best and best["round"],
+        "best_exploitability": best and best["exploitability"],
+        "folder": str(population.folder.path),
+    }
+
+
+def rounds_table(population: Population) -> Table:
+    """Rounds 0, 1, 2, 5, 10, 20, … and the last."""
+    rounds = population.rounds
+    table = Table("round", "members", "NashConv", "exploitability", "best", "seconds", "CPU seconds",
+                  title=f"{population.game.game.name}, {population.folder.path.name}")  # fmt: skip
+    shown = {0, len(rounds) - 1, *(step * 10**power for power in range(6) for step in (1, 2, 5))}
+    least = float("inf")
+    for number, line in enumerate(rounds):
+        least = min(least, line["exploitability"])
+        if number in shown:
+            numbers = (line["nash_conv"], line["exploitability"], least)
+            table.add_row(
+                f"{number}", f"{line['members']}", *(f"{value:.6g}" for value in numbers),
+                f"{line['seconds']:.2f}", f"{line['cpu_seconds']:.2f}",
+            )  # fmt: skip
+    return table
+
+
+def summary(population: Population) -> Iterator[str]:
+    """What came of it, in sentences."""
+    players, best = population.game.num_players, population.best
+    if best:
+        yield (
+            f"{len(population.rounds)} rounds, {len(population.members)} members; the best mixture is that "
+            f"of round {best['round']}: exploitability (NashConv/{players}) "
+            f"{best['exploitability']:.6g} chips"
+        )
+    if players > 2:
+        yield "With more than two players no equilibrium is guaranteed: NashConv says how near it came."
+
+
+def status(folder: LeagueFolder) -> dict[str, Any]:
+    """A league at a glance, from its files alone."""
+    manifest, rounds, job = folder.read_manifest(), folder.read_rounds(), folder.run.read_job()
+    members = folder.read_members(len(rounds))
+    last = rounds[-1] if rounds else {}
+    best = min(rounds, key=lambda line: line["nash_conv"], default=None)
+    return {
+        "league": folder.path.name,
+        "game": manifest["game"],
+        "state": folder.state(),
+        "rounds": len(rounds),
+        "members": len(members),
+        "picked": len(last.get("weights", {})),
+        "exploitability": last.get("exploitability"),
+        "best_exploitability": best and best["exploitability"],
+        "best_round": best and best["round"],
+        "seconds": last.get("seconds"),
+        "last_updated": last.get("timestamp"),
+        "pid": job.get("pid"),
+        "folder": str(folder.path),
+    }
+
+
+def status_table(found: dict[str, Any]) -> Table:
+    """The same as a table."""
+    table = Table(show_header=False)
+    for key, value in found.items():
+        shown = "–" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+        table.add_row(key.replace("_", " "), shown)
+    return table
+
+
+def heaviest(population: Population, most: int = MOST) -> list[int]:
+    """The members that the last mixture picks most often, ascending; where it picks none, the newest."""
+    weights = population.rounds[-1]["weights"] if population.rounds else {}
+    total = [sum(weights.get(member.name, [0.0])) for member in population.members]
+    order = sorted(range(len(total)), key=lambda number: (-total[number], -number))
+    return sorted(order[:most])
+
+
+def matrix(population: Population) -> dict[str, Any]:
+    """Who wins what of whom, in chips a hand; None where it is not known."""
+    known = population.head_to_head()
+    return {
+        "members": [member.name for member in population.members],
+        "payoffs": [[None if np.isnan(value) else value for value in row] for row in known.tolist()],
+    }
+
+
+def matrix_table(population: Population) -> Table:
+    """The same of the members that are picked most often."""
+    chosen = heaviest(population)
+    names = [population.members[number].name for number in chosen]
+    table = Table("", *(Column(name, justify="right") for name in names),
+                  title="chips a hand that the row's member wins of the column's")  # fmt: skip
+    known: Floats = population.head_to_head()[np.ix_(chosen, chosen)]
+    for name, row in zip(names, known, strict=True):
+        table.add_row(name, *("–" if np.isnan(value) else f"{value:+.3f}" for value in row))
+    return table
+
+
+def tree(population: Population) -> list[dict[str, Any]]:
+    """Each member with its parent, round, and weight in the last mixture."""
+    weights = population.rounds[-1]["weights"] if population.rounds else {}
+    return [
+        {"name": member.name, "round": member.round, "origin": member.origin, "parent": member.parent,
+         "source": member.source, "weights": weights.get(member.name)}
+        for member in population.members
+    ]  # fmt: skip
+
+
+def rich_tree(population: Population) -> Tree:
+    """The lineage: below each member those that came from it."""
+    root = Tree(f"{population.folder.path.name} ({population.game.game.name})")
+    nodes: dict[str | None, Tree] = {}
+    for member in tree(population):
+        weights = " ".join(f"{weight:.3f}" for weight in member["weights"] or ())
+        said = f"{member['name']}: {member['origin']}"
+        said += f" from {member['source']}" if member["source"] else ""
+        said += f", weights {weights}" if weights else ""
+        nodes[member["name"]] = nodes.get(member["parent"], root).add(said, highlight=False)
+    return root

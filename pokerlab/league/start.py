@@ -1,0 +1,156 @@
+"""From a config to a league that can run, and back from a folder."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from pokerlab.agents.stored_policy import check_tabular
+from pokerlab.config.build import build, check
+from pokerlab.config.command import as_mistakes
+from pokerlab.config.schema import LeagueConfig, check_run_name, plain
+from pokerlab.errors import UserError
+from pokerlab.games.base import Game
+from pokerlab.games.many_players import ManyPlayerGame
+from pokerlab.league.evaluate import Evaluator
+from pokerlab.league.folder import LeagueFolder
+from pokerlab.league.loop import League
+from pokerlab.league.population import Population
+from pokerlab.league.propose import Oracle
+from pokerlab.league.select import Selection
+from pokerlab.league.weigh import Weigh
+from pokerlab.search.sequence_game import sequence_game
+from pokerlab.store.files import read_yaml, write_atomically
+from pokerlab.store.folder import OUTPUTS, cannot_write
+from pokerlab.store.lock import RunLock
+from pokerlab.training.start import automatic_name
+
+SETTINGS = ("game", "propose", "evaluate", "weigh", "select", "start", "seed")
+"""What a league that goes on cannot change."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a config describes."""
+
+    game: Game | ManyPlayerGame
+    propose: Oracle
+    evaluate: Evaluator
+    weigh: Weigh
+    select: Selection
+
+
+def make_parts(config: LeagueConfig) -> Parts:
+    """Makes what a config describes; takes no time.
+
+    Raises:
+        UserError: something cannot be had, or the game does not allow it.
+    """
+    game = make_game(config.game)
+    with as_mistakes():
+        check_tabular(game)
+    parts = Parts(
+        game,
+        build(config.propose, key="propose", kind=Oracle),
+        build(config.evaluate, key="evaluate", kind=Evaluator),
+        build(config.weigh, key="weigh", kind=Weigh),
+        build(config.select, key="select", kind=Selection),
+    )
+    if parts.weigh.needs_two_players and isinstance(game, ManyPlayerGame):
+        raise UserError(
+            f"weigh: {type(parts.weigh).__name__} is for two players, {game.name} has {game.num_players}: "
+            "expected regret_matching, correlated, projected_replicator, alpha_rank, uniform, restricted_game"
+        )
+    if parts.select.needs_weights and not parts.weigh.picks_members:
+        raise UserError(
+            f"select: {type(parts.select).__name__} keeps members by their weights, and "
+            f"{type(parts.weigh).__name__} mixes actions: expected select=all"
+        )
+    return parts
+
+
+def make_game(component: dict[str, Any]) -> Game | ManyPlayerGame:
+    """The game that a config names, of two players or more."""
+    many = issubclass(check(component, key="game"), ManyPlayerGame)
+    game: Game | ManyPlayerGame = build(component, key="game", kind=ManyPlayerGame if many else Game)
+    return game
+
+
+def open_folder(config: LeagueConfig, experiment: str | None) -> tuple[LeagueFolder, RunLock]:
+    """The league's folder, new or not, locked.
+
+    Raises:
+        UserError: another process drives it, it holds something else, or a league of other settings.
+    """
+    if config.run_dir is not None:
+        folder = LeagueFolder(Path(config.run_dir))
+    else:
+        if config.run_name is not None:
+            check_run_name(config.run_name)
+        folder = LeagueFolder(OUTPUTS / (config.run_name or automatic_name(experiment or "league")))
+    if folder.run.holds_a_run and not folder.holds_a_league:
+        raise UserError(f"{folder.path} already holds a run: give another run_name or run_dir")
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder.path, error) from error
+    return folder, folder.lock()
+
+
+def open_league(config: LeagueConfig, parts: Parts, folder: LeagueFolder) -> League:
+    """A league that can run; the folder is locked.
+
+    Raises:
+        UserError: the folder holds a league of other settings, or what it holds is gone or damaged.
+    """
+    if folder.holds_a_league and folder.run.config.exists():
+        check_settings(config, folder)
+    else:
+        folder.make(parts.game.name)
+    population = Population(folder, sequence_game(parts.game))
+    named = replace(config, run_name=folder.path.name, run_dir=str(folder.path))
+    write_atomically(folder.run.config, OmegaConf.to_yaml(OmegaConf.create(plain(named))))
+    population.take_over()
+    return League(
+        population, parts.propose, parts.evaluate, parts.weigh, parts.select, config.start, config.seed
+    )
+
+
+def check_settings(config: LeagueConfig, folder: LeagueFolder) -> None:
+    """Checks that a league goes on as it began.
+
+    Raises:
+        UserError: it would not.
+    """
+    stored, wanted = read_yaml(folder.run.config), plain(config)
+    for key in SETTINGS:
+        if stored.get(key) != wanted[key]:
+            raise UserError(
+                f"{folder.path} holds a league with another {key}: {_short(stored.get(key))}, not "
+                f"{_short(wanted[key])}; leave out what differs, or give another run_dir"
+            )
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        others = ", ".join(f"{key}={each}" for key, each in value.items() if key != "_target_")
+        name = str(value.get("_target_")).rpartition(".")[2]
+        return f"{name}({others})"
+    return str(value)
+
+
+def read_population(folder: LeagueFolder) -> Population:
+    """What a league's folder holds, to look at.
+
+    Raises:
+        UserError: a file is gone or damaged.
+    """
+    folder.read_manifest()
+    stored = read_yaml(folder.run.config)
+    if not isinstance(stored, dict) or not isinstance(stored.get("game"), dict):
+        raise UserError(f"{folder.run.config} is not the config of a league")
+    game = make_game(stored["game"])
+    with as_mistakes():
+        check_tabular(game)
+    return Population(folder, sequence_game(game))

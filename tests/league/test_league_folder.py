@@ -1,0 +1,334 @@
+"""A league's folder: killed at any moment it goes on the same; what is wrong with it is said in one line."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from runs.harness import KUHN, Ended, command, refusal, trained
+
+from pokerlab.config.command import compose
+from pokerlab.config.schema import LeagueConfig
+from pokerlab.league import command as league_command
+from pokerlab.league.start import make_parts, open_folder, open_league
+from pokerlab.store import files
+from pokerlab.store.lock import RunLock
+
+KUHN_LEAGUE = ("game=kuhn", "rounds=5", "run_dir=L")
+
+
+def grown(cwd: Path, *overrides: str) -> Path:
+    ended = command("league", *KUHN_LEAGUE, *overrides, cwd=cwd, plots=False)
+    assert (ended.code, ended.err) == (0, "")
+    return cwd / "L"
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return grown(tmp_path_factory.mktemp("good"))
+
+
+@pytest.fixture
+def league(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return Path(shutil.copytree(good, tmp_path / "L"))
+
+
+KUHN_CONFIG = compose("league", KUHN_LEAGUE)
+
+
+def run(config: LeagueConfig) -> Path:
+    """The same without what the command does around it."""
+    parts = make_parts(config)
+    folder, lock = open_folder(config, None)
+    try:
+        open_league(config, parts, folder).run(config.rounds)
+    finally:
+        lock.release()
+    return folder.path
+
+
+def look(capsys: pytest.CaptureFixture[str], *arguments: str) -> Ended:
+    """A command of the league but ``run``."""
+    capsys.readouterr()
+    code = league_command.run(list(arguments))
+    said = capsys.readouterr()
+    return Ended(code, said.out, said.err)
+
+
+def essence(folder: Path) -> dict[str, Any]:
+    """Everything in a league's folder that must not depend on when it was killed."""
+    times = ("timestamp", "seconds", "cpu_seconds")
+    rounds = [json.loads(line) for line in (folder / "rounds.jsonl").read_text().splitlines()]
+    rest = {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in ("rounds.jsonl", "job.json", "config.yaml")
+    }
+    return rest | {"rounds": [{k: v for k, v in line.items() if k not in times} for line in rounds]}
+
+
+class Killed(BaseException):
+    """As kill -9: nothing of ours is done after it."""
+
+
+def killing(after: int, half: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Makes what writes files die at its call number ``after``, with half of it written or nothing."""
+    count = 0
+
+    def wrap(write: Callable[..., Any]) -> Callable[..., Any]:
+        def dying(path: Path, content: Any) -> Any:
+            nonlocal count
+            count += 1
+            if count == after and half:
+                if isinstance(content, str) and path.suffix == ".jsonl":
+                    with path.open("a") as file:
+                        file.write(content[: len(content) // 2])
+                else:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.with_name(f".{path.name}{files.TEMPORARY}").write_bytes(b"half")
+            if count == after:
+                raise Killed
+            return write(path, content)
+
+        return dying
+
+    return wrap
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_league_that_was_killed_goes_on_to_the_same(
+    half: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.fsync", lambda _: None)
+    three = replace(KUHN_CONFIG, rounds=3)
+    expected, moments = essence(run(replace(three, run_dir=str(tmp_path / "good")))), 0
+    for after in range(1, 200):
+        wrap = killing(after, half)
+        append, atomic = wrap(files.append_line), wrap(files.write_atomically)
+        config = replace(three, run_dir=str(tmp_path / str(after)))
+        with (
+            patch("pokerlab.league.folder.append_line", append),
+            patch("pokerlab.league.folder.write_atomically", atomic),
+            patch("pokerlab.league.start.write_atomically", atomic),
+            patch("pokerlab.agents.stored_policy.write_atomically", atomic),
+        ):
+            try:
+                run(config)
+                break
+            except Killed:
+                moments = after
+        assert essence(run(config)) == expected, after
+    assert moments > 12
+
+
+def test_a_league_goes_on(good: Path, league: Path, tmp_path: Path) -> None:
+    shutil.rmtree(league)
+    grown(tmp_path, "rounds=2")
+    grown(tmp_path, "rounds=2")
+    assert essence(grown(tmp_path)) == essence(good)
+
+
+def test_results_are_told(good: Path, tmp_path: Path) -> None:
+    grown(tmp_path, "json=l.json", "rounds=30")
+    found = json.loads((tmp_path / "l.json").read_text())
+    assert found["members"] == ["uniform", *(f"r000{n}" for n in range(1, 7))]
+    assert len(found["exploitability"]) == len(found["seconds"]) == found["rounds"] == 7
+    assert found["exploitability"][0] == pytest.approx(0.916666 / 2, abs=1e-5)
+    assert found["best_exploitability"] == found["exploitability"][-1] < 1e-9
+    np.testing.assert_allclose(np.sum(list(found["weights"].values()), 0), 1)
+
+
+def test_pictures_are_drawn(tmp_path: Path) -> None:
+    assert command("league", *KUHN_LEAGUE, cwd=tmp_path).code == 0
+    assert {path.name for path in (tmp_path / "L/plots").iterdir()} == {
+        "exploitability.png", "lineage.png", "matrix.png", "weights.png",
+    }  # fmt: skip
+
+
+# Looking
+
+
+def test_status(league: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(look(capsys, "status", "L", "--json").out)
+    assert (found["state"], found["rounds"], found["members"]) == ("finished", 5, 5)
+    assert found["best_exploitability"] == pytest.approx(0.0916666, abs=1e-6)
+    assert "finished" in look(capsys, "status", str(league)).out
+
+
+def test_matrix(league: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    payoffs = np.array(json.loads(look(capsys, "matrix", "L", "--json").out)["payoffs"])
+    np.testing.assert_allclose(payoffs, -payoffs.T, atol=1e-12)
+    assert payoffs[1, 0] == pytest.approx(0.916666 / 2, abs=1e-5)  # a best response to the first member
+    assert "+0.458" in look(capsys, "matrix", "L").out
+
+
+def test_tree(league: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    members = json.loads(look(capsys, "tree", "L", "--json").out)
+    assert [member["origin"] for member in members] == ["start", *["best_response"] * 4]
+    assert members[1]["parent"] == "uniform"
+    assert "r0001: best_response" in look(capsys, "tree", "L").out
+
+
+def test_a_gap_shows(league: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = (league / "results.jsonl").read_text().splitlines(keepends=True)
+    (league / "results.jsonl").write_text("".join(lines[:-1]))
+    payoffs = json.loads(look(capsys, "matrix", "L", "--json").out)["payoffs"]
+    assert payoffs[4] == [None] * 5
+    assert "–" in look(capsys, "matrix", "L").out
+    again = grown(league.parent)  # has nothing to do but to find its last mixture: fills no gap
+    assert (again / "results.jsonl").read_text() == "".join(lines)
+
+
+# Members
+
+
+def test_an_agent_joins(league: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert look(capsys, "add", "L", "equilibrium").out == "equilibrium is member 6 of L\n"
+    found = json.loads(look(capsys, "tree", "L", "--json").out)[-1]
+    assert (found["origin"], found["source"], found["round"]) == ("added", "equilibrium", 5)
+    grown(league.parent, "rounds=6", "json=l.json")
+    results = json.loads((league.parent / "l.json").read_text())
+    assert results["members"][5:] == ["equilibrium", "r0005"]
+    taken = look(capsys, "add", "L", "equilibrium")
+    assert (taken.code, taken.err) == (
+        2, "error: there is a member equilibrium already: give another name\n",
+    )  # fmt: skip
+
+
+def test_a_run_and_a_stored_policy_join(league: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trained(*KUHN, "iterations=1", "run", cwd=league.parent)
+    assert look(capsys, "add", "L", "run:policy_net", "--name", "net").code == 0
+    assert look(capsys, "add", "L", "policy:L", "--name", "itself").code == 0
+    assert [m["source"] for m in json.loads(look(capsys, "tree", "L", "--json").out)[5:]] == [
+        "run:policy_net", "policy:L",
+    ]  # fmt: skip
+
+
+def test_a_league_plays(league: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ended = look(capsys, "play", "L", "r0001", "policy:L", "--deals", "50", "--json")
+    matches = json.loads(ended.out)["matches"]
+    assert [match["agents"] for match in matches] == [
+        ["L", "r0001"],
+        ["L", "policy:L"],
+        ["r0001", "policy:L"],
+    ]
+    assert matches[1]["exact"] == pytest.approx(0, abs=1e-12)
+    assert matches[0]["exact"] > 0
+
+
+def test_a_leagues_mixture_is_measured(league: Path, tmp_path: Path) -> None:
+    ended = command("evaluate", "game=kuhn", "agent=policy:L", "json=e.json", cwd=tmp_path)
+    assert (ended.code, ended.err) == (0, "")
+    found = json.loads((tmp_path / "e.json").read_text())["policy:L"]
+    rounds = [json.loads(line) for line in (league / "rounds.jsonl").read_text().splitlines()]
+    assert found["nash_conv"] == pytest.approx(min(line["nash_conv"] for line in rounds), abs=1e-12)
+
+
+# What is wrong
+
+
+def said(ended: Ended) -> str:
+    assert ended.code == 2, ended
+    assert ended.out == ""
+    assert ended.err.startswith("error: ")
+    assert ended.err.count("\n") == 1
+    return ended.err.removeprefix("error: ").strip()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ("game=kuhn3", "weigh: Nash is for two players, kuhn3 has 3: expected regret_matching, correlated, "
+         "projected_replicator, alpha_rank, uniform, restricted_game"),
+        ("game=mini_holdem", "mini_holdem is too large for tables of whole policies: expected a game that "
+         "can be enumerated, of at most 64 hands"),
+        ("weigh=nush", "unknown weigh 'nush': did you mean nash?"),
+        ("rounds=0", "rounds must be an integer of at least 1, got 0"),
+        ("weigh=restricted_game weigh.share=2", "weigh.share must lie between 0 and 1, got 2"),
+        ("weigh=restricted_game select=best game=kuhn", "select: Best keeps members by their weights, and "
+         "RestrictedGame mixes actions: expected select=all"),
+        ("start=best", "start must be one of uniform, first, got 'best'"),
+        ("experiment=leduc", "unknown key 'iterations'"),
+    ],
+)  # fmt: skip
+def test_a_league_that_cannot_be_is_refused(overrides: str, expected: str, tmp_path: Path) -> None:
+    found = refusal("league", *overrides.split(" "), "run_dir=L", cwd=tmp_path)
+    assert found.startswith(expected)
+
+
+def test_a_league_goes_on_as_it_began(league: Path) -> None:
+    before = essence(league)
+    found = refusal("league", *KUHN_LEAGUE, "weigh=uniform", cwd=league.parent)
+    assert found == (
+        "L holds a league with another weigh: Nash(largest_entropy=False), not Uniform(); leave out what "
+        "differs, or give another run_dir"
+    )
+    assert "another game: Kuhn(depth_limit=2), not Leduc" in refusal(
+        "league", *KUHN_LEAGUE, "game=leduc", cwd=league.parent
+    )
+    assert essence(league) == before
+
+
+def test_a_runs_folder_is_no_leagues(tmp_path: Path) -> None:
+    trained(*KUHN, "iterations=1", "L", cwd=tmp_path)
+    found = refusal("league", "game=kuhn", "run_name=L", cwd=tmp_path)
+    assert found == "outputs/L already holds a run: give another run_name or run_dir"
+
+
+def test_two_drivers_are_refused(league: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lock = RunLock(league)
+    expected = f"L is running as process {os.getpid()}: stop that first"
+    job = json.loads((league / "job.json").read_text()) | {"pid": os.getpid()}
+    (league / "job.json").write_text(json.dumps(job))
+    assert refusal("league", *KUHN_LEAGUE, cwd=league.parent) == expected
+    assert said(look(capsys, "add", "L", "uniform")) == expected
+    lock.release()
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda path: path.unlink(), "is gone, or never was"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-20]), "is truncated, or not a policy"),
+        (lambda path: path.write_bytes(b"PK"), "is truncated, or not a policy"),
+    ],
+)
+def test_a_damaged_member_is_named(
+    league: Path, damage: Callable[[Path], Any], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage(league / "members/r0002/policy.npz")
+    path = "L/members/r0002/policy.npz"
+    for found in (
+        refusal("league", *KUHN_LEAGUE, "rounds=6", cwd=league.parent),
+        said(look(capsys, "matrix", "L")),
+    ):
+        assert found == f"{path} {expected}"
+
+
+@pytest.mark.parametrize("name", ["members", "results", "rounds"])
+def test_a_damaged_line_is_named(league: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = league / f"{name}.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([lines[0], "{}\n", *lines[2:]]))
+    assert said(look(capsys, "matrix", "L")).startswith(f"L/{name}.jsonl is damaged: line 2 ")
+
+
+def test_a_member_of_another_game_is_refused(league: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("league", "game=leduc", "rounds=1", "run_dir=M", cwd=league.parent, plots=False).code == 0
+    found = said(look(capsys, "add", "L", "policy:M"))
+    assert found == "M/policy.npz is a policy of another game: of leduc, not of kuhn"
+    assert "no league 'N' here" in said(look(capsys, "status", "N"))
+    assert said(look(capsys, "add", "L", "unifrom")).startswith("no run 'unifrom' here")
+
+
+def test_a_league_that_does_not_run_cannot_be_stopped(
+    league: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said(look(capsys, "stop", "L")) == "L is not running: it is finished"
