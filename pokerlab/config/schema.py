@@ -239,11 +239,12 @@ class LeagueConfig:
 
     rounds: Count
     target: Above0 | None
-    start: Literal["uniform", "first"]
+    start: Literal["uniform", "response", "first"]
     seed: CountOrZero
     run_name: Text | None
     run_dir: Text | None
     json: Text | None
+    export: Text | None
     game: Component
     propose: Component
     evaluate: Component
@@ -254,7 +255,8 @@ class LeagueConfig:
     def outputs(self) -> dict[str, str]:
         """Where it is to run, and what it writes, by the key that says so."""
         named = {"run_dir": self.run_dir} if self.run_dir is not None else {"run_name": self.run_name}
-        return {key: path for key, path in (named | {"json": self.json}).items() if path is not None}
+        written = named | {"json": self.json, "export": self.export}
+        return {key: path for key, path in written.items() if path is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,14 +82,23 @@ def grow(config: Any) -> None:
 
     from pokerlab.config.command import as_mistakes
     from pokerlab.config.machine import output_path
+    from pokerlab.games.base import Game
+    from pokerlab.games.parts import openspiel_names
     from pokerlab.league.plots import plot_league
     from pokerlab.league.show import results, rounds_table, summary
     from pokerlab.league.start import make_parts, open_folder, open_league
+    from pokerlab.search.sequence_game import information_states
     from pokerlab.store.disk import writing
     from pokerlab.store.files import now, write_json
     from pokerlab.store.process import process_record
 
-    path, parts = output_path(config.json, "json"), make_parts(config)
+    outputs, parts = (
+        {key: output_path(getattr(config, key), key) for key in ("json", "export")},
+        make_parts(config),
+    )
+    if outputs["export"] and isinstance(parts.game, Game):
+        with as_mistakes(f"export={config.export}: "):
+            openspiel_names(parts.game)
     experiment = HydraConfig.get().runtime.choices.get("experiment")
     folder, lock = open_folder(config, experiment)
     with writing(folder.run), as_mistakes(), _Signals() as asked:
@@ -107,11 +116,13 @@ def grow(config: Any) -> None:
             state = "stopped" if asked.signals else "finished"
         finally:
             folder.run.update_job(state=state)
-        if path:
-            write_json(path, results(population))
+        if outputs["json"]:
+            write_json(outputs["json"], results(population))
+        if outputs["export"]:
+            write_json(outputs["export"], dict(information_states(population.game, population.policy())))
         plots = plot_league(population)
     lock.release()
-    out = console()
+    out = wide_console()
     out.print(rounds_table(population))
     for said in summary(population):
         out.print(said, highlight=False, soft_wrap=True)

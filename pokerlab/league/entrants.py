@@ -56,13 +56,11 @@ def line_up(population: Population, against: Sequence[str]) -> list[Entrant]:
         raise ValueError(f"matches are of two players, and {game.game.name} has {game.num_players}")
     if population.best is None:
         raise UserError(f"{population.folder.path.name} has no mixture yet: run it first")
-    entrants = [
-        Entrant(population.folder.path.name, agent_of(game, read_policy(population.folder.policy, game)))
-    ]
+    entrants = [Entrant(population.folder.path.name, agent_of(game, population.policy()))]
     names = {member.name: number for number, member in enumerate(population.members)}
     for name in against:
         if name in names:
-            entrants.append(Entrant(name, agent_of(game, population.strategy(names[name]))))
+            entrants.append(Entrant(name, population.agent(names[name])))
         else:
             entrants.append(_lineup(game.game).entrant(name))
     if len({entrant.name for entrant in entrants}) < len(entrants):

@@ -2,9 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from itertools import combinations_with_replacement
 
 import numpy as np
 
+from pokerlab.evaluation.contest import value_function
+from pokerlab.evaluation.matches import play_match
 from pokerlab.games.base import Floats, Ints
 from pokerlab.league.population import Population
 from pokerlab.selfplay.place import Place
@@ -12,6 +15,8 @@ from pokerlab.selfplay.place import Place
 
 class Evaluator(ABC):
     """Finds payoffs."""
+
+    needs_two_players = False
 
     @abstractmethod
     def evaluate(self, population: Population, members: Sequence[int], place: Place) -> None:
@@ -30,7 +35,7 @@ class Exact(Evaluator):
             payoffs = np.empty(picks.shape)
             of_pairs = population.game.num_players == 2
             (_fill_pairs if of_pairs else _fill)(population, picks, payoffs)
-            population.record(picks, payoffs, exact=True)
+            population.record(picks, payoffs)
 
 
 def _fill_pairs(population: Population, picks: Ints, payoffs: Floats) -> None:
@@ -62,3 +67,52 @@ def _groups(rows: Ints) -> Iterator[tuple[Ints, Ints]]:
     order = np.argsort(which.ravel(), kind="stable")
     ends = np.cumsum(np.bincount(which.ravel()))
     yield from zip(different, np.split(order, ends[:-1]), strict=True)
+
+
+class Matches(Evaluator):
+    """Duplicate matches of two players, with AIVAT, until intervals are narrow enough; what was played stays.
+
+    Args:
+        deals: of a match, each played twice with seats swapped; then it is looked at, and may go on.
+        half_width: of the 95 % interval in each seat, in chips a hand, that is narrow enough.
+        most: deals of a pair after which it is left at that.
+        aivat: whether luck is taken out.
+    """
+
+    needs_two_players = True
+
+    def __init__(
+        self, *, deals: int = 1000, half_width: float = 0.05, most: int = 20_000, aivat: bool = True
+    ) -> None:
+        for name, value in (("deals", deals), ("most", most)):
+            if value < 2:
+                raise ValueError(f"{name} must be at least 2, got {value}")
+        if not half_width > 0:
+            raise ValueError(f"half_width must be above 0, got {half_width}")
+        self._deals, self._half_width, self._most, self._aivat = deals, half_width, most, aivat
+
+    def evaluate(self, population: Population, members: Sequence[int], place: Place) -> None:
+        for pair in combinations_with_replacement(members, 2):
+            while (played := population.deals(pair)) < self._most and not self._is_narrow(population, pair):
+                self._play(population, pair, int(played), place)
+
+    def _is_narrow(self, population: Population, pair: tuple[int, int]) -> bool:
+        widths = (population.half_width(picks) for picks in (pair, pair[::-1]))
+        return all(width <= self._half_width for width in widths)
+
+    def _play(self, population: Population, pair: tuple[int, int], played: int, place: Place) -> None:
+        """One more match; its deals depend on the pair and on how many it has played."""
+        game = population.game.game
+        agents = population.agent(pair[0]), population.agent(pair[1])
+        seed = np.random.SeedSequence(place.seed, spawn_key=(*pair, played)).generate_state(1)
+        values = value_function(None, game, *agents) if self._aivat else None
+        match = play_match(game, agents, self._deals, int(seed[0]), values=values)
+        seats = [(pair, match.position(0), 1), (pair[::-1], match.position(1), -1)]
+        if pair[0] == pair[1]:
+            del seats[1]
+        population.record(
+            np.array([picks for picks, _, _ in seats]),
+            np.array([[sign * found.mean, -sign * found.mean] for _, found, sign in seats]),
+            half_width=[found.half_width for _, found, _ in seats],
+            deals=self._deals,
+        )

@@ -32,7 +32,8 @@ class League:
     weigh: Weigh
     select: Selection
     start: str
-    """The first member: ``uniform``, or ``first``, which always takes the first legal action."""
+    """The first member: ``uniform``; ``response``, the best response to that; or ``first``, which takes the
+    first legal action always."""
     seed: int
 
     def run(
@@ -116,9 +117,11 @@ def members_of(population: Population, number: int) -> list[int]:
 
 
 def first_strategy(game: SequenceGame, name: str) -> Floats:
-    """``[E, H]`` of the first member: ``uniform`` or ``first``."""
+    """``[E, H]`` of the first member: ``uniform``, ``first`` or ``response``."""
     if name == "uniform":
         return game.uniform()
+    if name == "response":
+        return measure(game, game.uniform())[1]
     strategy = np.zeros((game.num_edges, game.num_hands))
     strategy[game.nodes.first] = 1
     return strategy

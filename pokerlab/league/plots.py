@@ -45,7 +45,7 @@ def draw_league(population: Population) -> Iterator[tuple[str, Figure]]:
     if any(line["weights"] for line in population.rounds):
         yield "weights", _draw_weights(population)
     yield "lineage", _draw_lineage(population)
-    if len(population.members) > 1 and not np.isnan(population.head_to_head()).all():
+    if len(population.members) > 1 and not np.isnan(population.head_to_head()[0]).all():
         yield "matrix", _draw_matrix(population)
 
 
@@ -148,10 +148,10 @@ def _draw_lineage(population: Population) -> Figure:
 
 def _draw_matrix(population: Population) -> Figure:
     """Who wins what of whom: with numbers if there are few, else in colours."""
-    known = population.head_to_head()
+    known, half_width = population.head_to_head()
     if len(known) <= WITH_NUMBERS:
         names = [member.name for member in population.members]
-        return plot_matrix(names, known, np.zeros_like(known), "chips/hand")
+        return plot_matrix(names, known, half_width, "chips/hand")
     figure = Figure(figsize=(8, 6.5), layout="constrained")
     axes = figure.subplots()
     most = float(np.nanmax(np.abs(known))) or 1.0

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from pokerlab.agents.stored_policy import FILE, read_policy, write_policy
+from pokerlab.agents.stored_policy import FILE, agent_of, read_policy, write_policy
+from pokerlab.agents.tabular import TabularAgent
 from pokerlab.errors import UserError
 from pokerlab.games.base import Floats, Ints
 from pokerlab.league.folder import LeagueFolder, Member
@@ -42,6 +43,7 @@ class Population:
         manifest = folder.read_manifest()
         if manifest["game"] != game.game.name:
             raise UserError(f"{folder.path} is a league of {manifest['game']}, not of {game.game.name}")
+        self._agents: dict[int, TabularAgent] = {}
         self.rounds = folder.read_rounds()
         self.members = folder.read_members(len(self.rounds))
         self._row_actor = np.concatenate([np.arange(game.num_players), game.edge_actor])
@@ -49,10 +51,11 @@ class Population:
         self.plans = self._room[:0]
         """``[M, R, H]`` each member's realization plans, for all players."""
         self._payoffs = np.empty((game.num_players, *[0] * game.num_players))
+        self._half_width, self._deals = (np.empty([0] * game.num_players) for _ in range(2))
         for member in self.members:
             self._keep(read_policy(folder.member(member.name) / FILE, game))
         for line in folder.read_results(len(self.members)):
-            self._note(np.array(line["picks"]), np.array(line["payoffs"]))
+            self._note(**line)
 
     def take_over(self) -> None:
         """Drops what a killed driver has left of a round that does not count; only the driver may."""
@@ -85,8 +88,10 @@ class Population:
             self._room = np.concatenate([self._room, np.empty_like(self._room)])
         self._room[number] = plan
         self.plans = self._room[: number + 1]
-        wider = [(0, 0), *[(0, 1)] * self.game.num_players]
-        self._payoffs = np.pad(self._payoffs, wider, constant_values=np.nan)
+        wider = [(0, 1)] * self.game.num_players
+        self._payoffs = np.pad(self._payoffs, [(0, 0), *wider], constant_values=np.nan)
+        self._half_width = np.pad(self._half_width, wider, constant_values=np.nan)
+        self._deals = np.pad(self._deals, wider)
 
     # Results
 
@@ -107,34 +112,66 @@ class Population:
 
         Args:
             picks: ``[k, n]`` whom each player picks.
-            payoffs: ``[k, n]`` what each player wins.
-            how: else there is to say of them.
+            payoffs: ``[k, n]`` what each player wins, in chips.
+            how: of matches, ``half_width`` ``[k]`` of the 95 % intervals, and ``deals``; else they are exact.
         """
         line = {"picks": picks.tolist(), "payoffs": payoffs.tolist(), **how}
         self.folder.append(self.folder.results, line)
-        self._note(picks, payoffs)
+        self._note(**line)
 
-    def _note(self, picks: Ints, payoffs: Floats) -> None:
-        for player, own in enumerate(payoffs.T):
-            self._payoffs[(player, *picks.T)] = own
+    def _note(
+        self, picks: Any, payoffs: Any, half_width: Sequence[float] = (), deals: float = np.inf
+    ) -> None:
+        """Takes in results: exact ones replace what was played, matches add up."""
+        at, new = tuple(np.array(picks).T), np.array(payoffs).T
+        everyone = (slice(None), *at)
+        if deals < np.inf:
+            before = self._deals[at]
+            share = deals / (before + deals)  # 0 where it is known exactly
+            widths = np.where(before > 0, self._half_width[at] * (1 - share), 0)
+            new = np.where(before > 0, self._payoffs[everyone] * (1 - share), 0) + share * new
+            self._half_width[at] = np.hypot(widths, share * np.array(half_width))
+            self._deals[at] = before + deals
+        else:
+            self._half_width[at], self._deals[at] = 0.0, np.inf
+        self._payoffs[everyone] = new
 
-    def head_to_head(self) -> Floats:
+    def deals(self, picks: Sequence[int]) -> float:
+        """How many deals were played by members so picked; infinity: what they win is known exactly."""
+        return float(self._deals[tuple(picks)])
+
+    def half_width(self, picks: Sequence[int]) -> float:
+        """Of the 95 % interval of what they win, in chips; NaN: nothing is known."""
+        return float(self._half_width[tuple(picks)])
+
+    def head_to_head(self) -> tuple[Floats, Floats]:
         """``[M, M]`` what the row's member wins against the column's in all other seats: the mean of seats.
 
-        NaN where it is not known.
+        And half the width of the 95 % intervals, seats taken as independent; 0 where it is known exactly. NaN
+        where nothing is known.
         """
         number, players = len(self.members), self.game.num_players
         own, other = np.indices((number, number))
-        total = np.zeros((number, number))
-        for player in range(players):
-            total += self._payoffs[(player, *[own if p == player else other for p in range(players)])]
-        return total / players
+        seats = [tuple(own if p == player else other for p in range(players)) for player in range(players)]
+        won = sum((self._payoffs[(player, *seat)] for player, seat in enumerate(seats)), np.zeros(own.shape))
+        squares = sum((self._half_width[seat] ** 2 for seat in seats), np.zeros(own.shape))
+        return won / players, np.sqrt(squares) / players
 
     # Mixtures
+
+    def agent(self, member: int) -> TabularAgent:
+        """A member of a game of two players, at a table."""
+        if member not in self._agents:
+            self._agents[member] = agent_of(self.game, self.strategy(member))
+        return self._agents[member]
 
     def strategy(self, member: int) -> Floats:
         """``[E, H]`` what a member plays."""
         return read_policy(self.folder.member(self.members[member].name) / FILE, self.game)
+
+    def policy(self) -> Floats:
+        """``[E, H]`` the best mixture so far; there must be a round."""
+        return read_policy(self.folder.policy, self.game)
 
     def mix(self, members: Sequence[int], weights: list[Floats], joint: Floats | None = None) -> Mixture:
         """Mixes whole policies: own reach weighs what each plays."""

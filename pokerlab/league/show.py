@@ -109,11 +109,16 @@ def heaviest(population: Population, most: int = MOST) -> list[int]:
 
 def matrix(population: Population) -> dict[str, Any]:
     """Who wins what of whom, in chips a hand; None where it is not known."""
-    known = population.head_to_head()
+    won, half_width = population.head_to_head()
     return {
         "members": [member.name for member in population.members],
-        "payoffs": [[None if np.isnan(value) else value for value in row] for row in known.tolist()],
+        "payoffs": _plain(won),
+        "half_width": _plain(half_width),
     }
+
+
+def _plain(matrix: Floats) -> list[list[float | None]]:
+    return [[None if np.isnan(value) else value for value in row] for row in matrix.tolist()]
 
 
 def matrix_table(population: Population) -> Table:
@@ -122,10 +127,14 @@ def matrix_table(population: Population) -> Table:
     names = [population.members[number].name for number in chosen]
     table = Table("", *(Column(name, justify="right") for name in names),
                   title="chips a hand that the row's member wins of the column's")  # fmt: skip
-    known: Floats = population.head_to_head()[np.ix_(chosen, chosen)]
-    for name, row in zip(names, known, strict=True):
-        table.add_row(name, *("–" if np.isnan(value) else f"{value:+.3f}" for value in row))
+    won, half_width = (matrix[np.ix_(chosen, chosen)] for matrix in population.head_to_head())
+    for name, row, widths in zip(names, won, half_width, strict=True):
+        table.add_row(name, *(_entry(value, width) for value, width in zip(row, widths, strict=True)))
     return table
+
+
+def _entry(value: float, width: float) -> str:
+    return "–" if np.isnan(value) else f"{value:+.3f}" + (f" ±{width:.3f}" if width > 0 else "")
 
 
 def tree(population: Population) -> list[dict[str, Any]]:

@@ -29,6 +29,12 @@ from pokerlab.training.start import automatic_name
 SETTINGS = ("game", "propose", "evaluate", "weigh", "select", "start", "seed")
 """What a league that goes on cannot change."""
 
+MANY_PLAYERS = {
+    "weigh": "regret_matching, correlated, projected_replicator, alpha_rank, uniform, restricted_game",
+    "evaluate": "exact",
+}
+"""What there is for more than two."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -57,11 +63,12 @@ def make_parts(config: LeagueConfig) -> Parts:
         build(config.weigh, key="weigh", kind=Weigh),
         build(config.select, key="select", kind=Selection),
     )
-    if parts.weigh.needs_two_players and isinstance(game, ManyPlayerGame):
-        raise UserError(
-            f"weigh: {type(parts.weigh).__name__} is for two players, {game.name} has {game.num_players}: "
-            "expected regret_matching, correlated, projected_replicator, alpha_rank, uniform, restricted_game"
-        )
+    for key, part in (("weigh", parts.weigh), ("evaluate", parts.evaluate)):
+        if part.needs_two_players and isinstance(game, ManyPlayerGame):
+            raise UserError(
+                f"{key}: {type(part).__name__} is for two players, {game.name} has {game.num_players}: "
+                f"expected {MANY_PLAYERS[key]}"
+            )
     if parts.select.needs_weights and not parts.weigh.picks_members:
         raise UserError(
             f"select: {type(parts.select).__name__} keeps members by their weights, and "

@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import pyspiel
 import pytest
 from runs.harness import KUHN, Ended, command, refusal, trained
 
@@ -136,7 +137,11 @@ def test_a_league_goes_on(good: Path, league: Path, tmp_path: Path) -> None:
 
 
 def test_results_are_told(good: Path, tmp_path: Path) -> None:
-    grown(tmp_path, "json=l.json", "rounds=30")
+    grown(tmp_path, "json=l.json", "export=p.json", "rounds=30")
+    policy = json.loads((tmp_path / "p.json").read_text())
+    chances = {state: [(int(a), p) for a, p in of.items()] for state, of in policy.items()}
+    kuhn = pyspiel.load_game("kuhn_poker")
+    assert pyspiel.nash_conv(kuhn, pyspiel.TabularPolicy(chances)) == pytest.approx(0, abs=1e-9)
     found = json.loads((tmp_path / "l.json").read_text())
     assert found["members"] == ["uniform", *(f"r000{n}" for n in range(1, 7))]
     assert len(found["exploitability"]) == len(found["seconds"]) == found["rounds"] == 7
@@ -247,6 +252,9 @@ def said(ended: Ended) -> str:
     [
         ("game=kuhn3", "weigh: Nash is for two players, kuhn3 has 3: expected regret_matching, correlated, "
          "projected_replicator, alpha_rank, uniform, restricted_game"),
+        ("game=kuhn3 weigh=uniform evaluate=matches", "evaluate: Matches is for two players, kuhn3 has 3: "
+         "expected exact"),
+        ("evaluate=matches evaluate.deals=1", "evaluate.deals must be at least 2, got 1"),
         ("game=mini_holdem", "mini_holdem is too large for tables of whole policies: expected a game that "
          "can be enumerated, of at most 64 hands"),
         ("weigh=nush", "unknown weigh 'nush': did you mean nash?"),
@@ -254,7 +262,7 @@ def said(ended: Ended) -> str:
         ("weigh=restricted_game weigh.share=2", "weigh.share must lie between 0 and 1, got 2"),
         ("weigh=restricted_game select=best game=kuhn", "select: Best keeps members by their weights, and "
          "RestrictedGame mixes actions: expected select=all"),
-        ("start=best", "start must be one of uniform, first, got 'best'"),
+        ("start=best", "start must be one of uniform, response, first, got 'best'"),
         ("experiment=leduc", "unknown key 'iterations'"),
     ],
 )  # fmt: skip

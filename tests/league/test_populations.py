@@ -15,7 +15,7 @@ from pokerlab.games.base import Floats, Game
 from pokerlab.games.many_kuhn import ManyKuhn
 from pokerlab.games.many_players import ManyPlayerGame
 from pokerlab.league import weigh
-from pokerlab.league.evaluate import Exact
+from pokerlab.league.evaluate import Exact, Matches
 from pokerlab.league.folder import LeagueFolder, Member
 from pokerlab.league.loop import League
 from pokerlab.league.population import Population
@@ -56,12 +56,42 @@ def test_payoffs_of_two_are_those_of_the_tree(tmp_path: Path) -> None:
     population = with_members(tmp_path, game, 4)
     Exact().evaluate(population, [0, 1], PLACE)
     Exact().evaluate(population, range(4), PLACE)
-    found = population.head_to_head()
+    found, _ = population.head_to_head()
     agents = [agent_of(population.game, population.strategy(member)) for member in range(4)]
     for one, other in ((0, 1), (2, 1), (3, 3)):
         expected = exact_value(game, agents[one], agents[other])
         assert found[one, other] == pytest.approx(expected, abs=1e-12)
     np.testing.assert_allclose(found, -found.T, atol=1e-12)
+
+
+def test_matches_come_near_what_is_exact(tmp_path: Path) -> None:
+    population = with_members(tmp_path, make_game("kuhn"), 3)
+    matches = Matches(deals=200, half_width=0.1, most=2000)
+    matches.evaluate(population, [0, 1], PLACE)
+    played = population.payoffs([0, 1])
+    matches.evaluate(population, range(3), PLACE)
+    np.testing.assert_array_equal(population.payoffs([0, 1]), played)  # narrow enough: none is played again
+    found, half_width = population.head_to_head()
+    again = Population(population.folder, population.game)  # adds the same up
+    np.testing.assert_array_equal(again.payoffs(range(3)), population.payoffs(range(3)))
+    assert 200 <= again.deals((0, 1)) < 2000
+    assert again.half_width((0, 1)) == population.half_width((0, 1)) <= 0.1
+    agents = [population.agent(member) for member in range(3)]
+    for one, other in ((0, 1), (0, 2), (2, 1)):
+        expected = exact_value(population.game.game, agents[one], agents[other])
+        assert expected is not None
+        assert abs(found[one, other] - expected) < 2 * half_width[one, other]
+    assert (half_width[0, 1] > 0).all()
+
+
+def test_what_is_exact_replaces_matches(tmp_path: Path) -> None:
+    population = with_members(tmp_path, make_game("kuhn"), 2)
+    Matches(deals=20, most=20).evaluate(population, range(2), PLACE)
+    both = np.array([[0, 1], [1, 0]])
+    population.record(both, np.array([[0.25, -0.25], [0.5, -0.5]]))
+    Matches(deals=20, most=40).evaluate(population, range(2), PLACE)
+    found, half_width = population.head_to_head()
+    assert (found[0, 1], half_width[0, 1]) == ((0.25 - 0.5) / 2, 0)
 
 
 def test_payoffs_of_three_are_openspiels(tmp_path: Path) -> None:
@@ -181,7 +211,7 @@ def test_those_who_are_not_kept_are_picked_no_more(tmp_path: Path) -> None:
     for line in population.rounds:
         assert len(line["kept"]) <= 3
         assert len(line["weights"]) <= 4
-    assert np.isnan(population.head_to_head()).any()
+    assert np.isnan(population.head_to_head()[0]).any()
     with pytest.raises(
         ValueError, match=r"^the matrix has gaps: there is no result of uniform against r0004$"
     ):
