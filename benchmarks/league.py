@@ -1,6 +1,6 @@
 """Populations against OpenSpiel's psro_v2, in the same run, in CPU seconds.
 
-    python -m benchmarks.league [--peer-rounds 50] [--curve 1000] [--json PATH]
+    python -m benchmarks.league [--rounds 500] [--curve 1000] [--peer-rounds 50] [--json PATH]
 
 Everything is exact here: best responses, payoffs, exploitability; only psro_v2's payoffs are simulated, 100
 games an entry, as it is meant to be used. Measuring exploitability is not counted for it. It needs cvxpy
@@ -138,15 +138,15 @@ def psro_v2(name: str, rounds: int) -> list[dict[str, Any]]:
 def main(argv: list[str]) -> None:
     """The command line."""
     parser = Arguments("benchmarks.league", __doc__, repeats=None)
-    parser.add_argument("--peer-rounds", type=natural, default=50, metavar="N", help="of psro_v2")
+    parser.add_argument("--rounds", type=positive, default=500, metavar="N", help="of Leduc, at most")
     parser.add_argument("--curve", type=positive, default=1000, metavar="N", help="iterations of leduc3")
+    parser.add_argument("--peer-rounds", type=natural, default=50, metavar="N", help="of psro_v2")
     asked = parser.parse_args(argv)
     report = Report(parser, argv)
     grow("game=kuhn", "weigh=restricted_game", "start=first", rounds=2)  # compiles the loops
-    leduc = grow("experiment=phase2_leduc", rounds=200)
-    rows = [row(f"PSRO on Leduc, to {level}", first_below(leduc, level)) for level in (0.34, 0.10)]
+    leduc = grow("experiment=phase2_leduc", rounds=asked.rounds)
+    rows = [row(f"PSRO on Leduc, to {level}", first_below(leduc, level)) for level in (0.34, 0.1, 0.01, 1e-6)]
     rows += [
-        row("PSRO on Leduc, best of 200", min(leduc, key=lambda line: float(line["nash_conv"]))),
         row("XDO on Leduc, to 0.001", grow("experiment=phase2_leduc_xdo", rounds=16, target=1e-3)[-1]),
         row("PSRO on Kuhn", grow("game=kuhn", rounds=20)[-1]),
         row("PSRO on Kuhn of three", grow("experiment=phase2_kuhn3", rounds=10)[-1]),

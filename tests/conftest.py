@@ -14,11 +14,12 @@ settings.register_profile("pokerlab", deadline=None, max_examples=20, derandomiz
 settings.load_profile("pokerlab")
 
 
-QUICK = ("callbacks", "evaluation", "games", "learning", "search", "selfplay")
+QUICK = ("callbacks", "evaluation", "games", "league", "learning", "search", "selfplay")
 """Folders whose tests are quick,"""
 SLOW = (
     "test_any_forest", "test_card_payoffs_in_loops", "test_cfr_against_openspiel", "test_compiled_cfr",
     "test_holdem_against_openspiel", "test_holdem_against_pokerkit",
+    "test_league_folder",
     "test_holdem_payoffs", "test_leaf_values", "test_local_best_response", "test_policies_by_recursion",
     "test_cost_guard", "test_fused_cfr", "test_on_a_gpu", "test_plugins",
     "test_run_checkpoint", "test_search_play_throughs", "test_suit_isomorphism", "test_waits_for_the_host",

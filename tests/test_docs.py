@@ -100,9 +100,9 @@ def test_config_keys_exist() -> None:
     groups = {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()}
     composed = {
         "train": (["experiment=phase1", "logger=wandb"], ["experiment=liars_dice_1x4f", "launcher=slurm"]),
-        "solve": ([], ["game=fhp"]),
+        "solve": ([], ["game=fhp"], ["game=kuhn3"]),
         "evaluate": (["run=x", "solver=dcfr"],),
-        "league": ([], ["weigh=restricted_game", "select=best"]),
+        "league": (["weigh=correlated", "evaluate=matches", "select=best"], ["weigh=nash"]),
     }
     configs = [compose(parse(name, []), words) for name, each in composed.items() for words in each]
     known = groups.union(*map(keys, configs))

@@ -17,26 +17,27 @@ LETTERS, POINTS = 22, 10
 """The longest line of a name, and its font size."""
 
 
-def plot_matrix(names: Sequence[str], mean: Floats, half_width: Floats, unit: str) -> Figure:
+def plot_matrix(names: Sequence[str], mean: Floats, half_width: Floats | None, unit: str) -> Figure:
     """Draws what each agent wins against each other one, mean ± half width.
 
     Args:
         names: of the ``n`` agents, at least 2.
         mean: ``[n, n]`` winnings of the row's agent against the column's; NaN if they have not played. The
             diagonal is not read.
-        half_width: ``[n, n]`` half widths of the confidence intervals.
+        half_width: ``[n, n]`` half widths of the confidence intervals; None: means are exact.
         unit: of both, such as ``mbb/hand``.
     """
     number = len(names)
     values = np.where(np.eye(number, dtype=bool), np.nan, mean)
     most = float(np.nanmax(np.abs(values))) or 1.0
     decimals = max(2 - floor(log10(most)), 0)  # three digits of the largest
+    if half_width is None:
+        widths = [[""] * number] * number
+    else:
+        widths = [[f"\n±{w:.{decimals}f}" for w in row] for row in half_width]
     texts = [
-        [
-            "" if np.isnan(m) else f"{m:+.{decimals}f}\n±{w:.{decimals}f}".replace("-", "−")
-            for m, w in zip(*row, strict=True)
-        ]
-        for row in zip(values, half_width, strict=True)
+        ["" if np.isnan(m) else f"{m:+.{decimals}f}{w}".replace("-", "−") for m, w in zip(*row, strict=True)]
+        for row in zip(values, widths, strict=True)
     ]
     labels = [fill(name.replace(":", ": "), LETTERS) for name in names]  # RUN:PLAY breaks after the colon
     left = max(_width(label) for label in labels) + 2 * MARGIN

@@ -20,7 +20,7 @@ from pokerlab.store.files import (
     write_atomically,
     write_json,
 )
-from pokerlab.store.folder import OUTPUTS, RunFolder
+from pokerlab.store.folder import LEAGUE, OUTPUTS, RunFolder
 from pokerlab.store.lock import RunLock
 from pokerlab.store.process import find_process
 from pokerlab.store.status import true_state
@@ -51,7 +51,7 @@ class LeagueFolder:
     @property
     def manifest(self) -> Path:
         """Of which game it is."""
-        return self.path / "league.json"
+        return self.path / LEAGUE
 
     @property
     def members(self) -> Path:
@@ -85,7 +85,7 @@ class LeagueFolder:
     @property
     def holds_a_league(self) -> bool:
         """Whether one was ever started here."""
-        return self.manifest.exists()
+        return self.run.holds_a_league
 
     def lock(self) -> RunLock:
         """Makes this process the league's only driver, until the lock is released.
@@ -160,7 +160,10 @@ class LeagueFolder:
         for number, text in self._whole(self.results):
             line = _line(self.results, number, text)
             try:
+                alike = [len(row) for row in line["picks"]] == [len(row) for row in line["payoffs"]]
                 latest = max(map(max, line["picks"]), default=0)
+                if not alike or line.keys() - {"picks", "payoffs", "half_width", "deals"}:
+                    raise ValueError(text)
             except (KeyError, TypeError, ValueError) as error:
                 raise UserError(f"{self.results} is damaged: line {number} is not of results") from error
             if latest < members:
@@ -212,5 +215,5 @@ def find_league(name: str) -> LeagueFolder:
     for path in (OUTPUTS / name, Path(name)):
         if LeagueFolder(path).holds_a_league:
             return LeagueFolder(path)
-    known = [path.parent.name for path in sorted(OUTPUTS.glob("*/league.json"))]
+    known = [path.parent.name for path in sorted(OUTPUTS.glob(f"*/{LEAGUE}"))]
     raise UserError(f"no league {name!r} here{near(name, known)}")

@@ -137,8 +137,8 @@ def _draw_lineage(population: Population) -> Figure:
     for number in np.argsort(-sizes, kind="stable")[:8].tolist():
         if sizes[number] > 0 or len(members) <= 8:
             name = members[number].name
-            axes.annotate(f"{name} {sizes[number]:.2f}", place[name], xytext=(5, 5),
-                          textcoords="offset points", fontsize=8)  # fmt: skip
+            said = f"{name} {sizes[number]:.2f}" if sizes[number] > 0 else name
+            axes.annotate(said, place[name], xytext=(5, 5), textcoords="offset points", fontsize=8)
     axes.set(xlabel="round", yticks=[], title="who came from whom; large: heavy in the last mixture")
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
     axes.margins(x=0.08, y=0.1)
@@ -151,12 +151,13 @@ def _draw_matrix(population: Population) -> Figure:
     known, half_width = population.head_to_head()
     if len(known) <= WITH_NUMBERS:
         names = [member.name for member in population.members]
-        return plot_matrix(names, known, half_width, "chips/hand")
+        return plot_matrix(names, known, half_width if half_width.any() else None, "chips/hand")
     figure = Figure(figsize=(8, 6.5), layout="constrained")
     axes = figure.subplots()
     most = float(np.nanmax(np.abs(known))) or 1.0
     image = axes.imshow(known, cmap="PuOr", vmin=-most, vmax=most, interpolation="nearest")
     axes.set(xlabel="column's member, in order", ylabel="row's member, in order")
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     picked = heaviest(population, 8)
     axes.set_yticks(picked, [population.members[number].name for number in picked], fontsize=8)
     figure.colorbar(image, ax=axes, label="winnings of the row's member\nagainst the column's (chips/hand)")

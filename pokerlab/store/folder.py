@@ -30,6 +30,8 @@ from pokerlab.store.records import JOB, PROGRESS, SUMMARY, Check, parse, parse_l
 OUTPUTS = Path("outputs")
 """Where the runs of this machine are."""
 LAST = "last.ckpt"
+LEAGUE = "league.json"
+"""What tells a league's folder from a run's."""
 FULL_OR_READ_ONLY = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
 
 
@@ -98,6 +100,11 @@ class RunFolder:
     def holds_a_run(self) -> bool:
         """Whether a run was ever started here."""
         return any(map(os.path.exists, (self.config, self.job, self.metrics)))
+
+    @property
+    def holds_a_league(self) -> bool:
+        """Whether what is here is a population, and no run: :mod:`pokerlab.league`."""
+        return (self.path / LEAGUE).exists()
 
     def lock(self) -> RunLock:
         """Makes this process the only one that writes the folder, until the lock is released.
@@ -292,7 +299,8 @@ def cannot_write(path: Path, error: OSError) -> DiskError | UserError:
 
 def local_runs() -> list[RunFolder]:
     """The runs of this machine, by name."""
-    return [run for path in sorted(OUTPUTS.glob("*")) if (run := RunFolder(path)).holds_a_run]
+    found = [RunFolder(path) for path in sorted(OUTPUTS.glob("*"))]
+    return [run for run in found if run.holds_a_run and not run.holds_a_league]
 
 
 def shipped_runs() -> dict[str, RunFolder]:
@@ -312,6 +320,8 @@ def find_run(name: str, *, shipped: bool = False) -> RunFolder:
         UserError: there is none; names the near matches.
     """
     for path in (OUTPUTS / name, Path(name)):
+        if RunFolder(path).holds_a_league:
+            raise UserError(f"{name} is a league, not a run: pokerlab league status {name} shows it")
         if RunFolder(path).holds_a_run:
             return RunFolder(path)
     with_package = shipped_runs() if shipped else {}

@@ -19,6 +19,7 @@ from pokerlab.config.schema import LeagueConfig
 from pokerlab.league import command as league_command
 from pokerlab.league.start import make_parts, open_folder, open_league
 from pokerlab.store import files
+from pokerlab.store.folder import local_runs
 from pokerlab.store.lock import RunLock
 
 KUHN_LEAGUE = ("game=kuhn", "rounds=5", "run_dir=L")
@@ -334,6 +335,14 @@ def test_a_member_of_another_game_is_refused(league: Path, capsys: pytest.Captur
     assert found == "M/policy.npz is a policy of another game: of leduc, not of kuhn"
     assert "no league 'N' here" in said(look(capsys, "status", "N"))
     assert said(look(capsys, "add", "L", "unifrom")).startswith("no run 'unifrom' here")
+
+
+def test_a_league_is_no_run(league: Path) -> None:
+    (league.parent / "outputs").mkdir()
+    league.rename(league.parent / "outputs/L")
+    assert local_runs() == []
+    expected = "L is a league, not a run: pokerlab league status L shows it"
+    assert refusal("evaluate", "run=L", cwd=league.parent) == expected
 
 
 def test_a_league_that_does_not_run_cannot_be_stopped(
