@@ -61,7 +61,7 @@ def complete(arguments: Sequence[str]) -> None:
     elif words[0] in HYDRA_COMMANDS:
         os.environ["COMP_LINE"] = " ".join(["pokerlab", *words[1:]])
         _ask_hydra(PRIMARY[words[0]], arguments)
-    elif words[0] == "jobs" and len(words) > 2:
+    elif words[0] in ("jobs", "league") and len(words) > 2:
         print(" ".join(path.name for path in Path("outputs").glob("*/")))
 
 

@@ -363,18 +363,22 @@ def check_network_size(network: Component, key: str) -> None:
         )
 
 
-def check_run_name(name: str) -> None:
+def check_run_name(name: str, key: str = "run_name") -> None:
     """A run's name is one part of a path, and is told from an option and from a number of iterations.
+
+    Args:
+        name: of a run, or of a league's member.
+        key: what errors call it.
 
     Raises:
         UserError: it is not.
     """
     shown = repr(name) if len(name) <= 60 else f"{name[:60]!r}…"
     if not re.fullmatch(r"[\w.,+=-]+", name):
-        raise UserError(f"run_name {shown} must consist of letters, digits and any of . , + - _ =")
+        raise UserError(f"{key} {shown} must consist of letters, digits and any of . , + - _ =")
     if name[0] in "-.,":
-        raise UserError(f"run_name {shown} must not begin with {name[0]}")
+        raise UserError(f"{key} {shown} must not begin with {name[0]}")
     if len(name.encode()) > MOST_BYTES:
-        raise UserError(f"run_name {shown} is too long: expected at most {MOST_BYTES} bytes")
+        raise UserError(f"{key} {shown} is too long: expected at most {MOST_BYTES} bytes")
     if name.isdecimal():
-        raise UserError(f"run_name {shown} is a number, which resume_from would take for an iteration")
+        raise UserError(f"{key} {shown} is a number, which resume_from would take for an iteration")

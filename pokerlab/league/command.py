@@ -158,7 +158,7 @@ class _Signals:
 
 def show_status(folder: LeagueFolder, arguments: argparse.Namespace) -> None:
     """``status``: rounds, members, exploitability, and whether it runs."""
-    from pokerlab.league.show import status, status_table
+    from pokerlab.league.status import status, status_table
 
     found = status(folder)
     if arguments.json:
@@ -196,14 +196,17 @@ def show_tree(folder: LeagueFolder, arguments: argparse.Namespace) -> None:
 
 def add_member(folder: LeagueFolder, arguments: argparse.Namespace) -> None:
     """``add``: takes in an agent or a run as a member; the next round meets it."""
+    from pokerlab.config.schema import check_run_name
     from pokerlab.league.entrants import policy_of
     from pokerlab.league.start import read_population
 
     lock = folder.lock()
     population = read_population(folder)
     name, strategy = policy_of(population.game, arguments.agent)
+    if arguments.name is not None:
+        check_run_name(name := arguments.name, "--name")
     population.take_over()
-    member = Member(arguments.name or name, len(population.rounds), "added", source=arguments.agent)
+    member = Member(name, len(population.rounds), "added", source=arguments.agent)
     population.add(member, strategy)
     lock.release()
     say(f"{member.name} is member {len(population.members)} of {folder.path.name}")

@@ -144,6 +144,8 @@ class LeagueFolder:
         for number, text in self._whole(self.members):
             try:
                 member = Member(**_line(self.members, number, text))
+                if Path(member.name).name != member.name:
+                    raise TypeError(member.name)
             except TypeError as error:
                 raise UserError(f"{self.members} is damaged: line {number} is not of a member") from error
             if member.round < rounds or member.origin in ("start", "added"):

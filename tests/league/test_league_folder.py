@@ -333,6 +333,8 @@ def test_a_member_of_another_game_is_refused(league: Path, capsys: pytest.Captur
     assert command("league", "game=leduc", "rounds=1", "run_dir=M", cwd=league.parent, plots=False).code == 0
     found = said(look(capsys, "add", "L", "policy:M"))
     assert found == "M/policy.npz is a policy of another game: of leduc, not of kuhn"
+    found = said(look(capsys, "add", "L", "uniform", "--name", "../x"))
+    assert found == "--name '../x' must consist of letters, digits and any of . , + - _ ="
     assert "no league 'N' here" in said(look(capsys, "status", "N"))
     assert said(look(capsys, "add", "L", "unifrom")).startswith("no run 'unifrom' here")
 
