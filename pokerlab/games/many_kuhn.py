@@ -31,7 +31,7 @@ class ManyKuhn(ManyPlayerGame[ManyKuhnState]):
     action_labels = ("pass", "bet")
 
     def __init__(self, players: int = 3) -> None:
-        self.num_players, self.num_hands = check_players(players), players + 1
+        self.num_players, self.num_hands = check_players(players, most=5), players + 1
         self.name = f"kuhn{players}"
         self.openspiel_name = f"kuhn_poker(players={players})"
         self.deal = deal_cards(self.num_hands, players)
@@ -65,14 +65,14 @@ class ManyKuhn(ManyPlayerGame[ManyKuhnState]):
         return str(hand) + "".join("pb"[action] for action in state.actions)
 
 
-def check_players(players: int) -> int:
-    """A number of players that a table of all hands can hold.
+def check_players(players: int, *, most: int) -> int:
+    """A number of players of which a table of all hands can be held.
 
     Raises:
-        ValueError: it is another.
+        ValueError: there are more than ``most``, or fewer than two.
     """
-    if type(players) is not int or not 2 <= players <= 5:
-        raise ValueError(f"players must be an integer between 2 and 5, got {players!r}")
+    if type(players) is not int or not 2 <= players <= most:
+        raise ValueError(f"players must be an integer between 2 and {most}, got {players!r}")
     return players
 
 

@@ -47,13 +47,13 @@ class ManyLeduc(ManyPlayerGame[ManyLeducState]):
     """Leduc hold'em of ``players``.
 
     Args:
-        players: from 2 to 5.
+        players: from 2 to 4.
     """
 
     action_labels = ("fold", "call", "raise")
 
     def __init__(self, players: int = 3) -> None:
-        self.num_players = check_players(players)
+        self.num_players = check_players(players, most=4)
         self.num_hands = cards = SUITS * (players + 1)
         self.name = f"leduc{players}"
         self.openspiel_name = f"leduc_poker(players={players})"

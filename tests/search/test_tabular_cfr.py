@@ -106,5 +106,7 @@ def test_only_allowed_actions_are_played() -> None:
 def test_players_are_counted() -> None:
     with pytest.raises(ValueError, match=r"^players must be an integer between 2 and 5, got 6$"):
         ManyKuhn(6)
+    with pytest.raises(ValueError, match=r"^players must be an integer between 2 and 4, got 5$"):
+        ManyLeduc(5)
     with pytest.raises(ValueError, match=r"^leduc3 has more than two players: expected one of "):
         make_game("leduc3")
