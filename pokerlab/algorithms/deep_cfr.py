@@ -15,16 +15,21 @@ The players take turns. In iteration t, of player p:
 
 What converges to an equilibrium is the average strategy. Deep CFR plays what the average network learned of
 it. SD-CFR plays the strategies of all iterations, each weighted by t and by how likely it is that the player
-acts as it did: exactly the average, without a network's error. Where information states can be listed, one
-pass of the networks gives them all, so that this average is a sum that is kept.
+acts as it did: exactly the average, without a network's error.
+
+Where the public states can be *listed*, one pass of the networks gives every strategy. Examples of the same
+information state are added up then, which leaves the gradients of the losses as they are, and so is what
+SD-CFR plays. In larger games, cards are dealt, networks are asked where traversals come, and memories are
+reservoirs (:mod:`pokerlab.selfplay.reservoir`).
 """
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple, TypeAlias, cast
 
 import torch
+from psutil import virtual_memory
 from torch import Tensor, nn
 
 from pokerlab.agents.infostate_net import InfostateAgent
@@ -32,63 +37,31 @@ from pokerlab.agents.registry import POLICY_NET, SNAPSHOTS
 from pokerlab.agents.tabular import TabularAgent
 from pokerlab.algorithms.base import MakeAgent
 from pokerlab.games.base import Game
-from pokerlab.games.parts import network_features
-from pokerlab.learning.infostate_network import InfostateNetwork, line_inputs
+from pokerlab.games.parts import HandInputs, network_features
+from pokerlab.learning.infostate_network import HandsAt, InfostateNetwork, line_inputs
 from pokerlab.learning.module import Learner, MakeOptimizer, log_number
 from pokerlab.learning.networks import ILLEGAL_LOGIT
 from pokerlab.selfplay.data import Batch, Stream
-from pokerlab.selfplay.examples import Examples
-from pokerlab.selfplay.external_sampling import ExternalSampling
-from pokerlab.selfplay.place import Place
-from pokerlab.selfplay.public_game import PublicGame, list_game
+from pokerlab.selfplay.infostate_examples import InfostateExamples, InfostateSums, Traversals
+from pokerlab.selfplay.public_game import MOST_HANDS, PublicGame, is_listed, list_game
+from pokerlab.selfplay.traversing import ADVANTAGES, STRATEGIES, TRAVERSALS, DealtActor, ListedActor
 
-ADVANTAGES, STRATEGIES, TRAVERSALS = ("advantages_0", "advantages_1"), "strategies", "traversals"
-"""The streams."""
-
-
-@dataclass(frozen=True, slots=True)
-class AdvantageSums(Examples):
-    """What traversals found of information states, added up: of ``n`` decisions."""
-
-    key: Tensor
-    """``[n]`` int64, which decision."""
-    advantages: Tensor
-    """``[n, A, H]`` in pots at the root, times their weights."""
-    squares: Tensor
-    """``[n]`` of these, over actions and hands, times their weights."""
-    weights: Tensor
-    """``[n, H]``."""
-
-
-@dataclass(frozen=True, slots=True)
-class StrategySums(Examples):
-    """What was played, added up: of ``n`` decisions."""
-
-    key: Tensor
-    """``[n]`` int64, which decision."""
-    strategy: Tensor
-    """``[n, A, H]`` times its weights."""
-
-
-@dataclass(frozen=True, slots=True)
-class Traversals(Examples):
-    """What was traversed."""
-
-    key: Tensor
-    """``[n]`` int64, 0."""
-    nodes: Tensor
-    """``[n]`` histories touched."""
+MakeNetwork: TypeAlias = Callable[[Game], InfostateNetwork]
 
 
 class DeepCFR:
     """The algorithm.
 
     Args:
-        game: the rules; small enough for its public states to be listed.
+        game: the rules: small enough to be listed, or hold'em.
         advantage_network: makes a network of a game, for each player.
         strategy_network: makes the average network.
         iterations: of the run.
         seed: of the run.
+        advantage_capacity: examples in the reservoir of each player, if the game is not listed.
+        strategy_capacity: examples in the reservoir of strategies.
+        deal_traversals: traversals that share a deal, if the game is not listed.
+        hands: of each decision of a deal, of how many hands an example is, drawn at random.
         strategy_every: the average network takes a step at every so many batches.
         from_scratch: whether an advantage network forgets what it learned before it is trained.
         learning_rate: at the start.
@@ -103,10 +76,14 @@ class DeepCFR:
         self,
         game: Game,
         *,
-        advantage_network: Callable[[Game], InfostateNetwork],
-        strategy_network: Callable[[Game], InfostateNetwork],
+        advantage_network: MakeNetwork,
+        strategy_network: MakeNetwork,
         iterations: int,
         seed: int,
+        advantage_capacity: int = 500_000,
+        strategy_capacity: int = 500_000,
+        deal_traversals: int = 50,
+        hands: int = 32,
         strategy_every: int = 4,
         from_scratch: bool = False,
         learning_rate: float = 3e-3,
@@ -114,13 +91,20 @@ class DeepCFR:
         optimizer: MakeOptimizer = torch.optim.Adam,
     ) -> None:
         network_features(game)
-        if not game.enumerable:
-            raise ValueError(f"{game.name} is too large to be enumerated, which Deep CFR needs here")
-        if strategy_every < 1:
-            raise ValueError(f"strategy_every must be at least 1, got {strategy_every}")
-        self.game = game
+        counts = {"deal_traversals": deal_traversals, "hands": hands, "strategy_every": strategy_every}
+        for name, count in counts.items():
+            if count < 1:
+                raise ValueError(f"{name} must be at least 1, got {count}")
+        self.game, self.seed, self.is_listed = game, seed, is_listed(game)
+        if not self.is_listed and not isinstance(game, HandInputs):
+            raise ValueError(
+                f"{game.name} is too large for Deep CFR: expected hold'em, or a game of at most {MOST_HANDS} "
+                "hands that can be enumerated"
+            )
+        self._advantage_capacity, self._strategy_capacity = advantage_capacity, strategy_capacity
+        self._deal_traversals, self._hands = deal_traversals, min(hands, game.num_hands)
         self._module: Callable[[], DeepCFRModule] = lambda: DeepCFRModule(
-            DeepCFRNetworks(self.listed, [advantage_network(game) for _ in range(2)], strategy_network(game)),
+            DeepCFRNetworks([advantage_network(game) for _ in range(2)], strategy_network(game), self.listed),
             self.listed,
             strategy_every=strategy_every,
             from_scratch=from_scratch,
@@ -132,37 +116,55 @@ class DeepCFR:
         )
 
     @cached_property
-    def listed(self) -> PublicGame:
-        """The game's public states."""
-        return list_game(self.game)
+    def listed(self) -> PublicGame | None:
+        """The game's public states, if they can be listed."""
+        return list_game(self.game) if self.is_listed else None
 
     def streams(self) -> Mapping[str, Stream]:
-        """The advantages of each player, and the strategies, added up by information state."""
-        decisions, actions, hands = self.listed.num_decisions, self.game.num_actions, self.game.num_hands
-        key, of_actions = torch.empty(0, dtype=torch.int64), torch.empty(0, actions, hands)
-        advantages = AdvantageSums(key, of_actions, torch.empty(0), torch.empty(0, hands))
-        return {
-            **{name: Stream(advantages, decisions, kept="summed") for name in ADVANTAGES},
-            STRATEGIES: Stream(StrategySums(key, of_actions), decisions, kept="summed"),
-            TRAVERSALS: Stream(Traversals(key, torch.empty(0)), 1, kept="summed"),
-        }
+        """The advantages of each player, the strategies, and how much was traversed."""
+        memories: dict[str, Stream]
+        if self.listed is not None:
+            sums = Stream(InfostateSums.none(self.game), self.listed.num_decisions, kept="summed")
+            memories = dict.fromkeys((*ADVANTAGES, STRATEGIES), sums)
+        else:
+            none = InfostateExamples.none(self.game, line_inputs(self.game).width, self._hands)
+            advantages = Stream(none, self._advantage_capacity, kept="reservoir", seed=self.seed)
+            strategies = Stream(none, self._strategy_capacity, kept="reservoir", seed=self.seed)
+            memories = {**dict.fromkeys(ADVANTAGES, advantages), STRATEGIES: strategies}
+        return {**memories, TRAVERSALS: Stream(Traversals.none(), 1, kept="summed")}
 
-    def actor(self) -> "DeepCFRActor":
+    def actor(self) -> "ListedActor | DealtActor":
         """Traverses the game."""
-        return DeepCFRActor(self.game)
+        if self.is_listed:
+            return ListedActor(self.game)
+        return DealtActor(self.game, self._deal_traversals, self._hands, line_inputs(self.game))
 
     def module(self) -> "DeepCFRModule":
-        """Learns what traversals found."""
+        """Learns what traversals found.
+
+        Raises:
+            ValueError: the memories do not fit in this machine's.
+        """
+        streams = self.streams().values()
+        needed, there = sum(each.capacity * each.none.bytes_each for each in streams), virtual_memory().total
+        if needed > there:
+            raise ValueError(
+                f"advantage_capacity {self._advantage_capacity:,} and strategy_capacity "
+                f"{self._strategy_capacity:,} take {needed / 1e9:.3g} GB, and the machine has "
+                f"{there / 1e9:.3g} GB"
+            )
         return self._module()
 
     @property
     def agents(self) -> Mapping[str, MakeAgent]:
-        """The average of all iterations' strategies, as SD-CFR plays it; and the average network."""
-        return {SNAPSHOTS: self._snapshots, POLICY_NET: self._policy_net}
+        """The average of all iterations' strategies, as SD-CFR plays it, if the game is listed; the average
+        network."""
+        averages: dict[str, MakeAgent] = {SNAPSHOTS: self._snapshots} if self.is_listed else {}
+        return {**averages, POLICY_NET: self._policy_net}
 
     def _snapshots(self, networks: "DeepCFRNetworks") -> TabularAgent:
-        forest = self.listed.forest
-        return TabularAgent.of(forest, forest.average(networks.played.cpu()))
+        assert self.listed is not None
+        return TabularAgent.of(self.listed.forest, self.listed.forest.average(networks.played.cpu()))
 
     def _policy_net(self, networks: "DeepCFRNetworks") -> InfostateAgent:
         return InfostateAgent(self.game, networks.average)
@@ -183,12 +185,12 @@ def match_regrets(advantages: Tensor, legal: Tensor) -> Tensor:
 
 
 class DeepCFRNetworks(nn.Module):
-    """The networks, and the sum of what they ever played.
+    """The networks, and of a game that is listed the sum of what they ever played.
 
     Args:
-        listed: the game.
         advantages: the advantage network of each player.
         average: the average network.
+        listed: the game; None: it is not listed.
     """
 
     lines: Tensor
@@ -201,65 +203,33 @@ class DeepCFRNetworks(nn.Module):
     """``[width, D, H]`` on the game's forest: own reach of each action, in iteration t times t."""
 
     def __init__(
-        self, listed: PublicGame, advantages: Sequence[InfostateNetwork], average: InfostateNetwork
+        self,
+        advantages: Sequence[InfostateNetwork],
+        average: InfostateNetwork,
+        listed: PublicGame | None = None,
     ) -> None:
         super().__init__()
         self.advantages, self.average = nn.ModuleList(advantages), average
-        lines = line_inputs(listed.game).encode(*listed.lines)
-        known = {
-            "lines": lines,
-            "legal": torch.as_tensor(listed.legal),
-            "actor": torch.as_tensor(listed.actor),
-        }
-        for name, tensor in known.items():
-            self.register_buffer(name, tensor, persistent=False)
-        self.register_buffer("played", torch.zeros(listed.forest.edge_shape, dtype=torch.float64))
+        if listed is not None:
+            legal = torch.as_tensor(listed.nodes.legal(listed.game.num_actions))
+            self.register_buffer("lines", line_inputs(listed.game).encode(*listed.lines), persistent=False)
+            self.register_buffer("legal", legal, persistent=False)
+            self.register_buffer("actor", torch.as_tensor(listed.nodes.actor), persistent=False)
+            self.register_buffer("played", torch.zeros(listed.forest.edge_shape, dtype=torch.float64))
 
     @torch.no_grad()
-    def strategy(self) -> Tensor:
-        """``[D, A, H]`` what both players play now."""
-        first, second = (network(self.lines) for network in self.advantages)
-        return match_regrets(torch.where(self.actor[:, None, None] == 0, first, second), self.legal)
+    def strategy(self, lines: Tensor, legal: Tensor, actor: Tensor, hands: HandsAt | None = None) -> Tensor:
+        """``[n, A, H]`` what is played now at lines ``[n, width]``, by whoever acts."""
+        first, second = (cast(InfostateNetwork, each).of_all_hands(lines, hands) for each in self.advantages)
+        return match_regrets(torch.where(actor[:, None, None] == 0, first, second), legal)
+
+    def listed_strategy(self) -> Tensor:
+        """The same at all decisions of a game that is listed."""
+        return self.strategy(self.lines, self.legal, self.actor)
 
     def remember(self, listed: PublicGame, iteration: int) -> None:
         """Adds what is played now, in an iteration that counts from 1."""
-        self.played += iteration * listed.own_reach(self.strategy().cpu()).to(self.played)
-
-
-class DeepCFRActor:
-    """Traverses the game for the player whose turn it is.
-
-    Args:
-        game: the rules.
-    """
-
-    def __init__(self, game: Game) -> None:
-        self.game = game
-
-    @cached_property
-    def sampling(self) -> ExternalSampling:
-        """Traverses."""
-        return ExternalSampling(list_game(self.game))
-
-    def generate(self, networks: DeepCFRNetworks, n: int, place: Place) -> dict[str, Examples]:
-        """Adds up what ``n`` traversals find."""
-        player, weight = place.iteration % 2, place.iteration + 1
-        strategy, pot = networks.strategy().cpu(), self.game.pot(self.game.root())
-        found = self.sampling.sample(strategy.numpy(), player, n, place.generator())
-        key = torch.arange(len(strategy))
-        advantages = AdvantageSums(
-            key,
-            torch.as_tensor(found.advantages) * (weight / pot),
-            torch.as_tensor(found.squares) * (weight / pot**2),
-            torch.as_tensor(found.weights) * weight,
-        )
-        played = torch.as_tensor(found.met)[:, None] * strategy * weight
-        return {
-            ADVANTAGES[player]: advantages,
-            ADVANTAGES[1 - player]: advantages.select(slice(0)),
-            STRATEGIES: StrategySums(key, played),
-            TRAVERSALS: Traversals(key[:1], torch.tensor([found.nodes])),
-        }
+        self.played += iteration * listed.own_reach(self.listed_strategy().cpu()).to(self.played)
 
 
 class DeepCFRModule(Learner):
@@ -267,7 +237,7 @@ class DeepCFRModule(Learner):
 
     Args:
         networks: the networks.
-        listed: the game.
+        listed: the game; None: it is not listed.
         strategy_every: see :class:`DeepCFR`.
         from_scratch: see :class:`DeepCFR`.
         learning: see :class:`~pokerlab.learning.module.Learner`.
@@ -276,7 +246,7 @@ class DeepCFRModule(Learner):
     def __init__(
         self,
         networks: DeepCFRNetworks,
-        listed: PublicGame,
+        listed: PublicGame | None,
         *,
         strategy_every: int,
         from_scratch: bool,
@@ -293,55 +263,72 @@ class DeepCFRModule(Learner):
         return self.all_networks
 
     def on_train_epoch_start(self) -> None:
-        """Adds what is played in this iteration to what was ever played."""
+        """Adds what is played in this iteration to what was ever played, if the game is listed."""
         super().on_train_epoch_start()
-        self.networks.remember(self.listed, self.current_epoch + 1)
+        if self.listed is not None:
+            self.networks.remember(self.listed, self.current_epoch + 1)
 
     def losses(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Of the player's advantage network, and of the average network when it takes a step."""
+        """Of the player's advantage network; and of the average network, as of its latest step."""
         player = self.current_epoch % 2
         if not batch_idx:
-            self._begin(player, batch)
+            log_number(self, "nodes_touched", batch[TRAVERSALS].nodes.item())
+            if self.from_scratch:
+                self._forget(player)
         if batch_idx % self.strategy_every == 0:
             self._policy_loss = self.strategy_error(batch[STRATEGIES])
-        losses = {
-            "value_loss": self.advantage_error(player, batch[ADVANTAGES[player]]),
-            "policy_loss": self._policy_loss,
-        }
+        value_loss = self.advantage_error(player, batch[ADVANTAGES[player]])
+        losses = {"value_loss": value_loss, "policy_loss": self._policy_loss}
         self._policy_loss = self._policy_loss.detach()
         return losses
 
-    def _begin(self, player: int, batch: Batch) -> None:
-        log_number(self, "nodes_touched", batch[TRAVERSALS].nodes.item())
-        if self.from_scratch:
-            network = self.networks.advantages[player]
-            network.load_state_dict(
-                {
-                    name.partition(".")[2]: weight
-                    for name, weight in self._fresh.items()
-                    if name.startswith(f"{player}.")
-                }
-            )
-            for parameter in network.parameters():
-                self.trainer.optimizers[0].state.pop(parameter, None)
+    def _forget(self, player: int) -> None:
+        """Has a player's advantage network begin anew."""
+        network, mine = self.networks.advantages[player], f"{player}."
+        fresh = {name.removeprefix(mine): each for name, each in self._fresh.items() if name.startswith(mine)}
+        network.load_state_dict(fresh)
+        for parameter in network.parameters():
+            self.trainer.optimizers[0].state.pop(parameter, None)
 
-    def advantage_error(self, player: int, sums: AdvantageSums) -> Tensor:
-        """The value loss: mean square over legal actions of all that was found, in pots."""
-        networks = self.networks
-        own = networks.actor == player
-        predicted = networks.advantages[player](networks.lines[own])
-        weights, legal = sums.weights[own][:, None], networks.legal[own][:, :, None]
-        mean = sums.advantages[own] / weights.clamp_min(1e-30)
-        weights = weights * legal
-        noise = sums.squares.sum() - (weights * mean.square()).sum()  # of samples around their mean
-        error = ((predicted - mean.float()).square() * weights).sum() + noise
-        return (error / weights.sum()).float()
+    def advantage_error(self, player: int, examples: InfostateSums | InfostateExamples) -> Tensor:
+        """The value loss: mean square over legal actions, in pots."""
+        predicted, found = self._ask(self.networks.advantages[player], examples, player)
+        squares = (predicted - found.targets).square() * found.legal[:, :, None]
+        each = found.legal.sum(1, keepdim=True) * found.weights  # how many squares count as one
+        return ((squares * found.weights[:, None]).sum() + found.noise) / each.sum()
 
-    def strategy_error(self, sums: StrategySums) -> Tensor:
+    def strategy_error(self, examples: InfostateSums | InfostateExamples) -> Tensor:
         """The policy loss: KL(what was played ‖ prediction) in nats, mean over what was played."""
+        logits, found = self._ask(self.networks.average, examples)
+        log_policy = logits.masked_fill(~found.legal[:, :, None], ILLEGAL_LOGIT).log_softmax(1)
+        divergence = (torch.xlogy(found.targets, found.targets) - found.targets * log_policy).sum(1)
+        return (divergence * found.weights).sum() / found.weights.sum()
+
+    def _ask(
+        self, network: nn.Module, examples: InfostateSums | InfostateExamples, player: int | None = None
+    ) -> tuple[Tensor, "Found"]:
+        """What a network says where something was found, by one player if the game is listed; and that."""
+        if isinstance(examples, InfostateExamples):
+            targets, weights = examples.targets, examples.hand_weights
+            return network(examples.lines, examples.hands), Found(examples.legal, targets, weights)
         networks = self.networks
-        logits = networks.average(networks.lines).masked_fill(~networks.legal[:, :, None], ILLEGAL_LOGIT)
-        played = sums.strategy.float()
-        target = played / played.sum(1, keepdim=True).clamp_min(1e-30)
-        divergence = torch.xlogy(played, target) - played * logits.log_softmax(1)
-        return divergence.sum() / played.sum()
+        rows = slice(None) if player is None else networks.actor == player
+        weights = examples.hand_weights[rows]
+        targets = examples.targets[rows] / weights.clamp_min(1e-30)[:, None]
+        noise = examples.squares.sum() - (weights[:, None] * targets.square()).sum()
+        total = weights.sum()  # of single precision, the sums use all digits
+        weights, noise = (weights / total).float(), (noise / total).float()
+        return network(networks.lines[rows]), Found(networks.legal[rows], targets.float(), weights, noise)
+
+
+class Found(NamedTuple):
+    """What was found at information states."""
+
+    legal: Tensor
+    """``[n, A]``."""
+    targets: Tensor
+    """``[n, A, k]`` the mean."""
+    weights: Tensor
+    """``[n, k]``."""
+    noise: Tensor | float = 0.0
+    """The sum of squares around the mean, times weights."""

@@ -48,7 +48,9 @@ class IterationProgress(lightning.Callback):
         self._over, self._evaluates = threading.Event(), False
         data: SelfPlayDataset = trainer.datamodule.dataset  # type: ignore[attr-defined]
         self._thread = threading.Thread(
-            target=self._look, args=(data, trainer.current_epoch, self._over), daemon=True
+            target=self._look,
+            args=(data, trainer.current_epoch, trainer.max_epochs or 0, self._over),
+            daemon=True,
         )
         self._thread.start()
 
@@ -71,11 +73,11 @@ class IterationProgress(lightning.Callback):
         """The run ends."""
         self.close()
 
-    def _look(self, data: SelfPlayDataset, iteration: int, over: threading.Event) -> None:
+    def _look(self, data: SelfPlayDataset, iteration: int, iterations: int, over: threading.Event) -> None:
         began = said = time.monotonic()
         while not over.wait(self.seconds_between_looks):
             here = time.monotonic()
-            found = self._progress(data, here - began)
+            found = self._progress(data, here - began, iterations - iteration)
             line = f"iteration {iteration + 1}: {found['text']}"
             self.show(line)
             if here - said >= self.seconds_between_lines:
@@ -84,7 +86,8 @@ class IterationProgress(lightning.Callback):
             with contextlib.suppress(OSError):
                 write_json(self.run.progress, {"iteration": iteration, **found, "timestamp": now()})
 
-    def _progress(self, data: SelfPlayDataset, seconds: float) -> dict[str, Any]:
+    def _progress(self, data: SelfPlayDataset, seconds: float, iterations: int) -> dict[str, Any]:
+        """What is done, with ``iterations`` to go after so many seconds of the present one."""
         if self._evaluates:
             return {"phase": "evaluation", "share": None, "rate": None, "text": "evaluation"}
         if data.batches:
@@ -93,4 +96,6 @@ class IterationProgress(lightning.Callback):
             return {"phase": "learning", "share": share, "rate": rate, "text": text}
         rate = data.played * data.trajectories / seconds
         text = f"self-play, {data.played:.0%} of {data.trajectories:,} trajectories, {rate:,.2f}/s"
+        if rate and (hours := iterations * data.trajectories / rate / 3600) >= 1:
+            text += f"; self-play of all {iterations:,} iterations to go takes about {hours:,.0f} hours"
         return {"phase": "self-play", "share": data.played, "rate": rate, "text": text}

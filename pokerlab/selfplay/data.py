@@ -18,6 +18,7 @@ from pokerlab.selfplay.examples import Examples, SomeExamples
 from pokerlab.selfplay.place import BATCHES, Place
 from pokerlab.selfplay.replay import IterationReplay, MemoryReplay, Replay
 from pokerlab.selfplay.replay_on_disk import DiskReplay
+from pokerlab.selfplay.reservoir import ReservoirReplay
 from pokerlab.selfplay.sums import SumReplay
 
 Batch: TypeAlias = dict[str, Any]
@@ -38,9 +39,12 @@ class Stream(Generic[SomeExamples]):
     given_back: float = 0.0
     """How many for each trajectory self-play gets of what earlier iterations added, drawn at random: nothing
     is learned from those. 0: none, these are learned from."""
-    kept: Literal["newest", "on_policy", "summed"] = "newest"
+    kept: Literal["newest", "on_policy", "reservoir", "summed"] = "newest"
     """What is kept: the newest examples; only what the newest iteration added, each of which is learned from
-    before any of them again; or sums of all by their keys (:mod:`pokerlab.selfplay.sums`)."""
+    before any of them again; a uniform sample of all, in memory; or sums of all by their keys
+    (:mod:`pokerlab.selfplay.sums`). Batches have none of a reservoir to which the iteration added none."""
+    seed: int = 0
+    """Of what a reservoir keeps."""
 
     def replay(self, newest: float, folder: Path | None, name: str) -> Replay[SomeExamples]:
         """What keeps them.
@@ -52,6 +56,8 @@ class Stream(Generic[SomeExamples]):
         """
         if self.kept == "on_policy":
             return IterationReplay(self.none)
+        if self.kept == "reservoir":
+            return ReservoirReplay(self.none, capacity=self.capacity, seed=self.seed)
         if self.kept == "summed":
             return SumReplay(self.none, capacity=self.capacity)
         if folder is None:
@@ -150,7 +156,11 @@ class SelfPlayDataset(IterableDataset[Batch]):
             )
         for name, replay in self.replays.items():
             replay.add(examples[name])
-        new = {name: len(each) for name, each in examples.items() if name not in self._given_back}
+        new = {
+            name: len(each)
+            for name, each in examples.items()
+            if name not in self._given_back and (len(each) or self.replays[name].always)
+        }
         self.new_examples, of_first = sum(new.values()), next(iter(new.values()))
         self.updates = count_updates(self._updates, self._draws_per_example, of_first, self.batch_size)
         self._plan(self.updates)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from math import prod
 from typing import ClassVar, Self, TypeVar
 
 import torch
@@ -33,6 +34,12 @@ class Examples:
 
     def __len__(self) -> int:
         return len(next(iter(self.columns().values())))
+
+    @property
+    def bytes_each(self) -> int:
+        """What one takes."""
+        columns = self.columns().values()
+        return sum(prod(column.shape[1:]) * column.element_size() for column in columns)
 
     def columns(self) -> dict[str, Tensor]:
         """The tensors by their names."""

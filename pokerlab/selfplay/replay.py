@@ -87,6 +87,9 @@ class Replay(ABC, Generic[SomeExamples]):
             that knew nothing.
     """
 
+    always = True
+    """Whether batches have some of it after an iteration, too, that added none."""
+
     def __init__(
         self, none: SomeExamples, kept_as: Mapping[str, Tensor], *, capacity: int, newest: float
     ) -> None:

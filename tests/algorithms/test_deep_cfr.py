@@ -24,9 +24,10 @@ from runs.harness import (
 
 import pokerlab
 from pokerlab.agents.tabular import TabularAgent
-from pokerlab.algorithms.deep_cfr import AdvantageSums, DeepCFR, match_regrets
+from pokerlab.algorithms.deep_cfr import DeepCFR, match_regrets
 from pokerlab.games.base import CHANCE, TERMINAL
-from pokerlab.learning.infostate_network import InfostateNetwork
+from pokerlab.learning.infostate_network import HandsNetwork
+from pokerlab.selfplay.infostate_examples import InfostateSums
 from pokerlab.selfplay.place import Place
 from pokerlab.store.folder import RunFolder
 
@@ -37,7 +38,7 @@ DEEP = (
 
 
 def deep_cfr(name: str) -> DeepCFR:
-    network = partial(InfostateNetwork, hidden=8, layers=1)
+    network = partial(HandsNetwork, hidden=8, layers=1)
     return DeepCFR(
         pokerlab.make_game(name), advantage_network=network, strategy_network=network, iterations=4, seed=1
     )
@@ -55,15 +56,16 @@ def test_strategies_are_in_proportion_to_positive_advantages_or_the_highest() ->
 def test_snapshots_play_every_strategy_weighted_by_its_iteration_and_by_own_reach() -> None:
     """Against a recursion through Kuhn that knows nothing of trees."""
     algorithm = deep_cfr("kuhn")
-    game, module = algorithm.game, algorithm.module()
-    (states, _), networks = algorithm.listed.lines, module.networks
+    game, networks, listed = algorithm.game, algorithm.module().networks, algorithm.listed
+    assert listed is not None
+    states, _ = listed.lines
     played = []
     for iteration in range(4):
         torch.manual_seed(iteration)
         for network in networks.advantages:
-            torch.nn.init.normal_(cast(InfostateNetwork, network).to_hands.weight)
-        networks.remember(algorithm.listed, iteration + 1)
-        played.append(dict(zip(states, networks.strategy().double(), strict=True)))
+            torch.nn.init.normal_(cast(HandsNetwork, network).to_hands.weight)
+        networks.remember(listed, iteration + 1)
+        played.append(dict(zip(states, networks.listed_strategy().double(), strict=True)))
     expected = {state: torch.zeros(game.num_actions, game.num_hands).double() for state in states}
 
     def visit(state: object, strategy: dict[object, torch.Tensor], own: torch.Tensor, weight: int) -> None:
@@ -91,17 +93,17 @@ def test_memories_are_sums_with_linear_weights_and_can_be_had_as_of_an_iteration
     actor, networks = algorithm.actor(), algorithm.module().networks
     stream = algorithm.streams()["advantages_0"]
     found = [actor.generate(networks, 50, Place(1, t))["advantages_0"] for t in (0, 2)]
-    first, second = (cast(AdvantageSums, examples) for examples in found)
+    first, second = (cast(InfostateSums, examples) for examples in found)
     replay = stream.replay(1.0, None, "advantages_0")
     for examples in (first, second):
         replay.add(examples)
     sums = replay.sample(5, torch.Generator())
-    torch.testing.assert_close(sums.advantages, first.advantages.double() + second.advantages)
+    torch.testing.assert_close(sums.targets, first.targets + second.targets)
     before = replay.contents(len(first))
-    assert identical(before["columns"]["weights"], first.weights.double())
+    assert identical(before["columns"]["hand_weights"], first.hand_weights)
     assert not len(actor.generate(networks, 50, Place(1, 1))["advantages_0"])
-    weights = [examples.weights.sum() for examples in (first, second)]
-    assert weights[1] / weights[0] == pytest.approx(3, rel=0.1)  # iterations count from 1
+    at_root = [examples.hand_weights[0].sum().item() for examples in (first, second)]
+    assert at_root[1] / at_root[0] == pytest.approx(3)  # iterations count from 1
 
 
 def test_a_short_run_plays_kuhn_nearly_at_equilibrium_and_openspiel_agrees(tmp_path: Path) -> None:
@@ -131,17 +133,31 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     return trained(*DEEP, "commit_every=1", "run", cwd=tmp_path_factory.mktemp("straight"))
 
 
-@pytest.mark.parametrize("place", ["losses", "_begin"])
+@pytest.mark.parametrize(
+    ("moment", "number", "ends"),
+    [
+        (Moment("pokerlab.algorithms.deep_cfr:DeepCFRModule.losses", 15), signal.SIGINT, 130),
+        (Moment("pokerlab.selfplay.traversing:ListedActor.generate", 5), signal.SIGKILL, -signal.SIGKILL),
+    ],
+)
 def test_a_run_that_is_interrupted_or_killed_goes_on_to_the_same_bits(
-    place: str, straight: RunFolder, tmp_path: Path
+    moment: Moment, number: int, ends: int, straight: RunFolder, tmp_path: Path
 ) -> None:
-    moment = Moment(f"pokerlab.algorithms.deep_cfr:DeepCFRModule.{place}", {"losses": 15, "_begin": 5}[place])
-    number = {"losses": signal.SIGINT, "_begin": signal.SIGKILL}[place]
-    code = interrupted(moment, number, *DEEP, "commit_every=1", "run_name=run", cwd=tmp_path)
-    assert code == {"losses": 130, "_begin": -signal.SIGKILL}[place]
+    assert interrupted(moment, number, *DEEP, "commit_every=1", "run_name=run", cwd=tmp_path) == ends
     ended = command("train", "resume_from=run", cwd=tmp_path, plots=False)
     assert (ended.code, ended.err) == (0, ""), ended
     assert_same_run(RunFolder(tmp_path / "outputs" / "run"), straight)
+
+
+def test_reservoirs_go_on_to_the_same_bits(tmp_path: Path) -> None:
+    small = ("experiment=fhp_deep_cfr", "iterations=4", "trajectories=4", "updates=2", "batch_size=8")
+    full = ("selfplay.value_capacity=10", "selfplay.policy_capacity=10")
+    run = trained(*small, *full, "checkpoint_every=3", "run", cwd=tmp_path)
+    again = copy(run, tmp_path, "again")
+    ended = command("train", "resume_from=3", "run_name=again", cwd=tmp_path, plots=False)
+    assert (ended.code, ended.err) == (0, ""), ended
+    assert_same_run(again, run)
+    assert metrics(run)[-1]["examples"] > 2 * 10  # more than reservoirs keep
 
 
 def test_its_runs_are_refused_what_they_do_not_have(straight: RunFolder, tmp_path: Path) -> None:
@@ -150,8 +166,13 @@ def test_its_runs_are_refused_what_they_do_not_have(straight: RunFolder, tmp_pat
     assert "algorithm=rebel would change the run" in said
     said = refusal("evaluate", "run=run", "agent=search_gadget", cwd=tmp_path)
     assert said == "DeepCFR plays snapshots or policy_net, not search_gadget"
-    said = refusal("train", "experiment=leduc_deep_cfr", "game=hunl", "evaluation.every=null", cwd=tmp_path)
-    assert "too large to be enumerated" in said
+    large = (*DEEP, "evaluation.every=null")
+    said = refusal("train", *large, "game=hunl", cwd=tmp_path)
+    assert said == "HandsNetwork is of games with few hands: hunl needs CardsNetwork"
+    said = refusal("train", *large, "game=liars_dice_2x3f", "game.faces=9", cwd=tmp_path)
+    assert said.startswith("liars_dice_2x9f is too large for Deep CFR: expected hold'em, or a game of")
+    said = refusal("train", "experiment=fhp_deep_cfr", "selfplay.value_capacity=1000000000", cwd=tmp_path)
+    assert said.startswith("algorithm.advantage_capacity 1,000,000,000 and strategy_capacity 400,000 take")
     for wrong in ("algorithm.strategy_every=0", "model.value_network.layers=0"):
         assert wrong.partition("=")[0].rpartition(".")[2] in refusal("train", *DEEP, wrong, cwd=tmp_path)
 

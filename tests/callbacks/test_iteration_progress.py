@@ -5,6 +5,7 @@ import json
 import logging
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lightning
@@ -48,6 +49,7 @@ def test_a_long_iteration_says_how_far_it_is(
     fit(tmp_path, watching, SlowLearning(), iterations=1)
     assert any("iteration 1: self-play, 25% of " in line for line in shown)
     assert any("iteration 1: learning, 100% of " in line for line in shown)
+    assert not any("hours" in line for line in shown)
     lines = [record.message for record in logged.records if record.message in shown]
     assert 0 < len(lines) < len(shown)
     written = json.loads(run.progress.read_text())
@@ -55,6 +57,14 @@ def test_a_long_iteration_says_how_far_it_is(
     number = len(shown)
     time.sleep(0.1)
     assert len(shown) == number  # it is over
+
+
+def test_a_long_run_says_what_it_will_take(tmp_path: Path) -> None:
+    watching = IterationProgress(RunFolder(tmp_path), print)
+    data = SimpleNamespace(played=0.1, trajectories=1000, batches=0)
+    found = watching._progress(data, seconds=20, iterations=180)  # type: ignore[arg-type]
+    assert found["text"].startswith("self-play, 10% of 1,000 trajectories, 5.00/s; ")
+    assert found["text"].endswith("; self-play of all 180 iterations to go takes about 10 hours")
 
 
 def test_a_short_iteration_says_nothing(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ import torch
 
 import pokerlab
 from pokerlab.games.base import CHANCE, TERMINAL, Game
+from pokerlab.games.leduc import Leduc
 from pokerlab.games.liars_dice import LiarsDice
+from pokerlab.selfplay.dealt_sampling import DealtSampling
 from pokerlab.selfplay.external_sampling import ExternalSampling
-from pokerlab.selfplay.public_game import PublicGame, list_game
+from pokerlab.selfplay.public_game import DealtGame, PublicGame, list_game
 
 pytestmark = pytest.mark.quick
 GAMES = {
@@ -59,14 +61,19 @@ class Exact:
         return value
 
 
+def random_strategy(listed: PublicGame) -> np.ndarray:
+    game = listed.game
+    drawn = np.random.default_rng(1).random((listed.num_decisions, game.num_actions, game.num_hands))
+    strategy = drawn * listed.nodes.legal(game.num_actions)[:, :, None]
+    return strategy / strategy.sum(1, keepdims=True)
+
+
 @pytest.mark.parametrize("name", GAMES)
 @pytest.mark.parametrize("player", [0, 1])
 def test_means_of_traversals_are_exact_advantages_and_reaches(name: str, player: int) -> None:
     game: Game = GAMES[name]()
     listed, n = list_game(game), 200_000
-    drawn = np.random.default_rng(1).random((listed.num_decisions, game.num_actions, game.num_hands))
-    strategy = drawn * listed.legal[:, :, None]
-    strategy /= strategy.sum(1, keepdims=True)
+    strategy = random_strategy(listed)
     exact = Exact(listed, strategy, player)
     generator = torch.Generator().manual_seed(1)
     found = ExternalSampling(listed).sample(strategy.astype(np.float32), player, n, generator)
@@ -82,3 +89,33 @@ def test_means_of_traversals_are_exact_advantages_and_reaches(name: str, player:
     spread = (found.advantages / np.maximum(found.weights, 1e-9)[:, None]) ** 2 * found.weights[:, None]
     assert (found.squares >= spread.sum((1, 2)) * (1 - 1e-9)).all()
     assert found.nodes > n
+
+
+@pytest.mark.parametrize("player", [0, 1])
+def test_deals_one_by_one_have_the_same_means(player: int) -> None:
+    game = Leduc("before_deal")  # a street is a subgame
+    listed = list_game(game)
+    strategy = random_strategy(listed).astype(np.float32)
+    exact = Exact(listed, strategy, player)
+    found = {name: np.zeros_like(getattr(exact, name)) for name in ("advantages", "weights", "met")}
+    squares, of_deal, deals = np.zeros(len(strategy)), 8, 400
+    sampling, generator = DealtSampling(game), torch.Generator().manual_seed(1)
+    for _ in range(deals):
+        numbers: list[int] = []
+
+        def ask(dealt: DealtGame, first: int, numbers: list[int] = numbers) -> np.ndarray:
+            new = [exact.number[state] for state in dealt.states[first:]]
+            numbers += new
+            return strategy[new]
+
+        asked, sampled = sampling.sample(ask, player, of_deal, generator)
+        assert (asked == strategy[numbers]).all()
+        for name, total in found.items():
+            total[numbers] += getattr(sampled, name)
+        squares[numbers] += sampled.squares
+    n, hands = of_deal * deals, game.deal.sum(1) / (4 / 5)
+    # hands of a deal are drawn given its cards: standard errors are up to those of so many deals
+    most = 5 * np.sqrt(squares * of_deal * 1.5)[:, None, None] * hands / n + 1e-9
+    assert (np.abs(found["advantages"] * hands / n - exact.advantages) <= most).all()
+    assert found["weights"] * hands / n == pytest.approx(exact.weights, abs=0.04)
+    assert found["met"] / n == pytest.approx(exact.met, abs=0.04)

@@ -1,0 +1,79 @@
+"""External sampling of games that are too large to be listed: on deals of their public cards.
+
+Some traversals share a deal. Streets are added where one of them comes, and networks asked about these alone;
+then all of them are traversed as in a game that is listed.
+"""
+
+from collections.abc import Callable
+from typing import Generic
+
+import numpy as np
+import torch
+
+from pokerlab.games.base import Floats, Game, Ints, State
+from pokerlab.selfplay.external_sampling import Deals, Sampled, compatibility, traverse
+from pokerlab.selfplay.public_game import DealtGame, payoffs_of_pairs
+
+MOST_DEALS = 16
+"""Streets that are dealt."""
+MOST_DECISIONS = 64
+"""Of the opponent on one line."""
+
+Ask = Callable[[DealtGame, int], Floats]
+"""``[D − first, A, H]`` the strategies at the decisions from number ``first`` on."""
+
+
+class DealtSampling(Generic[State]):
+    """Samples a game deal by deal.
+
+    Args:
+        game: the rules; it has calling.
+    """
+
+    def __init__(self, game: Game[State]) -> None:
+        self.game, self._pairs = game, compatibility(game)
+        self._held = game.deal.sum(1) * game.initial_beliefs
+
+    def sample(self, ask: Ask, player: int, n: int, generator: torch.Generator) -> tuple[Floats, Sampled]:
+        """Deals the public cards, and traverses the game ``n`` times.
+
+        Args:
+            ask: the networks.
+            player: who tries all actions.
+            n: how many traversals.
+            generator: source of randomness.
+
+        Returns:
+            ``[D, A, H]`` the strategies, and what the traversals came to.
+        """
+        game, held = self.game, self._held[1 - player]
+        draws = torch.rand(1 + MOST_DEALS + n, generator=generator, dtype=torch.float64).numpy()
+        fractions = torch.rand(n, MOST_DECISIONS, generator=generator, dtype=torch.float64).numpy()
+        first = _draw(held, draws[:1])
+        dealt = DealtGame(game, int(first[0]), draws[1 : 1 + MOST_DEALS].tolist())
+        possible = game.possible_hands(dealt.complete)[None]
+        # given the cards, all hands that they leave possible are as likely as they were
+        hand = np.concatenate([first, _draw(held * possible[0], draws[1 + MOST_DEALS : -1])])
+        deals = Deals(np.zeros(n, np.int64), hand, np.arange(n), fractions)
+        strategy = ask(dealt, 0)
+        nobody, nothing = np.zeros_like(possible), np.zeros((1, n, game.num_hands))
+        while True:
+            nodes = dealt.nodes.with_kernels(np.zeros_like(dealt.nodes.kernel))
+            _, reached = traverse(
+                nodes, nobody, nothing, self._pairs, strategy, player, deals, dealt.num_leaves
+            )
+            if not reached.any():
+                break
+            dealt.follow(reached)
+            strategy = np.concatenate([strategy, ask(dealt, len(strategy))])
+        kernels, kernel = np.unique(dealt.nodes.kernel, return_inverse=True)
+        payoff = payoffs_of_pairs(game, kernels, hand)
+        nodes = dealt.nodes.with_kernels(kernel)
+        found, _ = traverse(nodes, possible, payoff, self._pairs, strategy, player, deals, dealt.num_leaves)
+        return strategy, found
+
+
+def _draw(weights: Floats, fractions: Floats) -> Ints:
+    """Hands, by their weights."""
+    summed = np.cumsum(weights)
+    return np.searchsorted(summed, fractions * summed[-1], side="right").clip(max=len(weights) - 1)

@@ -1,0 +1,172 @@
+"""Deep CFR's actors: they traverse the game for the player whose turn it is."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pokerlab.games.base import Floats, Game, Ints, State
+from pokerlab.selfplay.actors.base import Report
+from pokerlab.selfplay.dealt_sampling import DealtSampling
+from pokerlab.selfplay.examples import Examples, concatenate
+from pokerlab.selfplay.external_sampling import ExternalSampling
+from pokerlab.selfplay.infostate_examples import InfostateExamples, InfostateSums, Traversals
+from pokerlab.selfplay.place import Place
+from pokerlab.selfplay.public_game import DealtGame, list_game
+
+_StateIn = TypeVar("_StateIn", contravariant=True)
+ADVANTAGES, STRATEGIES, TRAVERSALS = ("advantages_0", "advantages_1"), "strategies", "traversals"
+"""The streams."""
+
+
+class Inputs(Protocol[_StateIn]):
+    """What networks see of information states."""
+
+    width: int
+
+    def encode(self, states: Sequence[_StateIn], moves: Sequence[Sequence[int]]) -> Tensor:
+        """``[n, width]`` public lines: states, and the actions that led there."""
+        ...
+
+    def hands_at(self, states: Sequence[_StateIn]) -> tuple[Tensor, Ints]:
+        """``[U, H, 3]`` hands on the different boards of some states, and ``[n]`` which of these each has."""
+        ...
+
+
+def _streams(player: int, advantages: Examples, strategies: Examples, nodes: int) -> Mapping[str, Examples]:
+    return {
+        ADVANTAGES[player]: advantages,
+        ADVANTAGES[1 - player]: advantages.select(slice(0)),
+        STRATEGIES: strategies,
+        TRAVERSALS: Traversals(torch.zeros(1, dtype=torch.int64), torch.tensor([float(nodes)])),
+    }
+
+
+class ListedActor:
+    """Traverses a game that is listed, and adds up what that finds.
+
+    Args:
+        game: the rules.
+    """
+
+    def __init__(self, game: Game) -> None:
+        self.game = game
+
+    @cached_property
+    def _sampling(self) -> ExternalSampling:
+        return ExternalSampling(list_game(self.game))
+
+    def generate(self, networks: Any, n: int, place: Place) -> Mapping[str, Examples]:
+        """Traverses ``n`` times."""
+        player, weight = place.iteration % 2, place.iteration + 1
+        strategy, pots = networks.listed_strategy().cpu(), torch.as_tensor(self._sampling.listed.pots)
+        found = self._sampling.sample(strategy.numpy(), player, n, place.generator())
+        key = torch.arange(len(strategy))
+        advantages = InfostateSums(
+            key,
+            torch.as_tensor(found.advantages) * (weight / pots)[:, None, None],
+            torch.as_tensor(found.squares) * weight / pots.square(),
+            torch.as_tensor(found.weights) * weight,
+        )
+        met = torch.as_tensor(found.met) * weight
+        played = met[:, None] * strategy
+        strategies = InfostateSums(key, played, (played * strategy).sum((1, 2)), met)
+        return _streams(player, advantages, strategies, found.nodes)
+
+
+class DealtActor(Generic[State]):
+    """Traverses deals of a game that is too large to be listed.
+
+    Args:
+        game: the rules.
+        deal_traversals: that share a deal, at most.
+        hands: of which an example is.
+        inputs: says what networks see.
+    """
+
+    def __init__(self, game: Game[State], deal_traversals: int, hands: int, inputs: Inputs[State]) -> None:
+        self.game, self._deal_traversals, self._hands, self._inputs = game, deal_traversals, hands, inputs
+        self.report: Report | None = None
+
+    @cached_property
+    def _sampling(self) -> DealtSampling[State]:
+        return DealtSampling(self.game)
+
+    def generate(self, networks: Any, n: int, place: Place) -> Mapping[str, Examples]:
+        """Traverses ``n`` times."""
+        generator, player = place.generator(), place.iteration % 2
+        deals = -(-n // self._deal_traversals)
+        advantages, strategies, nodes = list[InfostateExamples](), list[InfostateExamples](), 0
+        for number, share in enumerate(np.array_split(np.arange(n), deals)):
+            asked = _Asked(self.game, networks, self._inputs)
+            strategy, found = self._sampling.sample(asked, player, len(share), generator)
+            mean = found.advantages / np.maximum(found.weights, 1e-30)[:, None] / asked.pots
+            for memory, targets, weights in (
+                (advantages, mean, found.weights), (strategies, strategy, found.met)
+            ):  # fmt: skip
+                memory.append(asked.examples(targets, weights, self._hands, place.iteration + 1, generator))
+            nodes += found.nodes
+            if self.report is not None:
+                self.report((number + 1) / deals)
+        return _streams(player, concatenate(advantages), concatenate(strategies), nodes)
+
+
+class _Asked(Generic[State]):
+    """What networks were asked in a deal.
+
+    Args:
+        game: the rules.
+        networks: as the algorithm has them.
+        inputs: says what they see.
+    """
+
+    def __init__(self, game: Game[State], networks: Any, inputs: Inputs[State]) -> None:
+        self._game, self._networks, self._inputs = game, networks, inputs
+        self._like = next(networks.parameters()).detach()
+        self._parts = list[tuple[Tensor, Tensor, Tensor]]()
+        self.pots: Floats
+        """``[D, 1, 1]`` at the decisions."""
+
+    def __call__(self, dealt: DealtGame[State], first: int) -> Floats:
+        """``[D − first, A, H]`` the strategies at decisions from number ``first`` on."""
+        states, moves = dealt.states[first:], dealt.moves[first:]
+        lines = self._inputs.encode(states, moves).to(self._like)
+        legal = torch.as_tensor(dealt.nodes.legal(self._game.num_actions)[first:]).to(self._like.device)
+        actor = torch.as_tensor(dealt.nodes.actor[first:]).to(self._like.device)
+        boards, board_of = self._inputs.hands_at(states)
+        strategy: Tensor = self._networks.strategy(lines, legal, actor, (boards, board_of))
+        self.pots = np.array(dealt.pots)[:, None, None]
+        self._parts.append((lines.cpu(), legal.cpu(), boards[torch.as_tensor(board_of)]))
+        found: Floats = strategy.numpy(force=True)
+        return found
+
+    def examples(
+        self, targets: Floats, weights: Floats, hands: int, iteration: int, generator: torch.Generator
+    ) -> InfostateExamples:
+        """Of decisions where something was found, with some of the hands, drawn at random.
+
+        Args:
+            targets: ``[D, A, H]``.
+            weights: ``[D, H]``; 0 where nothing was found.
+            hands: how many of a decision.
+            iteration: from 1.
+            generator: source of randomness.
+        """
+        lines, legal, of_hands = (torch.cat(part) for part in zip(*self._parts, strict=True))
+        rows = torch.as_tensor(np.flatnonzero(weights.any(1)))
+        here = torch.as_tensor(weights)[rows]
+        draws = torch.rand(here.shape, generator=generator).masked_fill(here == 0, -1)
+        chosen = draws.topk(hands, 1).indices
+        share = (here > 0).sum(1, keepdim=True).clamp_min(hands) / hands  # those chosen stand for all
+        there = torch.as_tensor(targets)[rows].gather(2, chosen[:, None].expand(-1, targets.shape[1], -1))
+        return InfostateExamples(
+            lines=lines[rows],
+            legal=legal[rows],
+            hands=of_hands[rows].gather(1, chosen[:, :, None].expand(-1, -1, 3)),
+            targets=there.float(),
+            hand_weights=(here.gather(1, chosen) * share).float(),
+            weight=torch.full((len(rows),), iteration, dtype=torch.int32),
+        )
