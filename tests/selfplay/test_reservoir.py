@@ -32,7 +32,7 @@ def filled(seed: int, capacity: int, *sizes: int) -> ReservoirReplay[Numbered]:
 
 
 def test_each_example_is_kept_with_the_same_probability() -> None:
-    counts, runs = torch.zeros(50), 4000
+    counts, runs = torch.zeros(50), 1500
     for seed in range(runs):
         kept = filled(seed, 10, 7, 20, 23).contents(50)["columns"]["number"]
         assert len(kept.unique()) == 10
