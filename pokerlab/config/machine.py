@@ -69,5 +69,6 @@ def check_machine(config: "RunConfig") -> None:
         hint = "; trainer=cpu trains on the CPU" if config.trainer.accelerator == "cuda" else ""
         raise UserError(f"{error}{hint}") from error
     cores = os.cpu_count() or 1
-    if config.workers > (most := max(FEW_WORKERS, WORKERS_A_CORE * cores)):
+    elsewhere = config.actors.get("address") is not None  # of a cluster
+    if not elsewhere and config.workers > (most := max(FEW_WORKERS, WORKERS_A_CORE * cores)):
         raise UserError(f"workers may be at most {most} here, with {cores} cores, got {config.workers}")

@@ -133,7 +133,7 @@ class RunParts:
                 raise UserError(f"evaluation.every={self._config.evaluation.every}: {error}") from error
         if self._config.evaluation.held_out.every is not None and not hasattr(self.module.networks, "at"):
             raise UserError("evaluation.held_out.every needs networks that value belief states")
-        _ = self.module, self.actor
+        _ = self.module, self.actors
         return self
 
     def optimizer(self) -> torch.optim.Optimizer:
@@ -152,14 +152,23 @@ class RunParts:
         self.module.compile_losses()
 
     @cached_property
+    def actors(self) -> Actors:
+        """Where it plays; nothing is started yet."""
+        try:
+            made = build(self._config.actors, self.actor, key="actors")
+        except (ValueError, TypeError) as error:
+            raise _naming(error, self._config) from error
+        found: Actors = _with_methods(made, Actors, "actors")
+        return found
+
+    @cached_property
     def data(self) -> SelfPlayData:
         """What it learns from."""
         config, play = self._config, self._config.selfplay
         try:
-            actors = build(config.actors, self.actor, key="actors")
             return SelfPlayData(
                 self.algorithm.streams(),
-                _with_methods(actors, Actors, "actors"),
+                self.actors,
                 trajectories=config.trajectories,
                 updates=config.updates,
                 draws_per_example=config.draws_per_example,

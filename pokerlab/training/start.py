@@ -28,8 +28,9 @@ from pokerlab.training.loggers import check_logger
 MAY_CHANGE = {
     "iterations", "resume_from", "run_name", "run_dir", "checkpoint_every", "commit_every",
     "commit_minutes", "trainer", "launcher", "logger", "callbacks", "evaluation",
+    "actors.address", "actors.retries", "actors.timeout",
 }  # fmt: skip
-"""Top-level keys that may be given anew when a run goes on; the others decide its numbers."""
+"""Keys, and groups, that may be given anew when a run goes on; the others decide its numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +282,7 @@ def resume_config(
         if key == "experiment" or (key == "launcher" and same_launcher):
             continue
         wanted, had = _select(composed, key), _select(stored, key)
-        if key.partition(".")[0] in MAY_CHANGE:
+        if {key, key.partition(".")[0]} & MAY_CHANGE:
             _replace(stored, key, wanted)
         elif wanted != had:
             has = "" if isinstance(had, dict) else f", which has {key}={had}"

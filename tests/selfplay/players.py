@@ -16,7 +16,8 @@ from pokerlab.games.kuhn import Kuhn
 from pokerlab.learning.networks import ValueNetwork
 from pokerlab.search.solver import Solver
 from pokerlab.selfplay.actors.base import Report
-from pokerlab.selfplay.actors.processes import Processes, Share
+from pokerlab.selfplay.actors.division import Share
+from pokerlab.selfplay.actors.processes import Processes
 from pokerlab.selfplay.place import Place
 from pokerlab.selfplay.trajectories import SelfPlay
 

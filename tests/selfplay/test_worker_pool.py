@@ -24,7 +24,8 @@ from pokerlab.algorithms.rebel import ReBeL
 from pokerlab.games.holdem import Holdem
 from pokerlab.learning.networks import ValueNetwork
 from pokerlab.selfplay.actors.base import Divisible
-from pokerlab.selfplay.actors.processes import Processes, Share, WorkerDiedError
+from pokerlab.selfplay.actors.division import Share
+from pokerlab.selfplay.actors.processes import Processes, WorkerDiedError
 from pokerlab.selfplay.examples import concatenate
 from pokerlab.selfplay.place import Place, random_stream
 
@@ -278,7 +279,7 @@ def on_streets(**starts: float) -> ReBeL:
 
 @pytest.fixture
 def on_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pokerlab.selfplay.actors.processes.is_on_gpu", lambda networks: True)
+    monkeypatch.setattr("pokerlab.selfplay.actors.division.is_on_gpu", lambda networks: True)
 
 
 @pytest.mark.usefixtures("on_gpu")

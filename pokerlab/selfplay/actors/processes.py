@@ -20,12 +20,17 @@ import torch
 from torch import Tensor, nn
 
 from pokerlab.selfplay.actors.base import Actor, Divisible, Report, Reporter
+from pokerlab.selfplay.actors.division import (
+    Share,
+    count_for_workers,
+    for_workers,
+    join,
+    part_of_stored,
+    split,
+)
 from pokerlab.selfplay.actors.here import Here
-from pokerlab.selfplay.examples import Examples, concatenate
+from pokerlab.selfplay.examples import Examples
 from pokerlab.selfplay.place import Place
-
-Share = Mapping[str, Examples]
-"""What a worker answers: the examples of each stream."""
 
 _SPAWN = multiprocessing.get_context("spawn")  # a fork would copy the trainer's threads' locks, and its GPU
 
@@ -64,7 +69,7 @@ class Processes:
             WorkerDiedError: a process was killed, or ran out of memory.
             Exception: what a worker raised, with the worker's traceback as a note.
         """
-        theirs = self._count_for_workers(networks, n, place.iteration)
+        theirs = count_for_workers(self.actor, networks, n, place.iteration) if self.workers else 0
         if not theirs:
             return self._play(self.actor, self.report, networks, n, place, stored)
         try:
@@ -79,17 +84,11 @@ class Processes:
                 here = replace(place, worker=self.workers)
                 own = self._play(self.actor.with_networks(), answers.watch, networks, rest, here, stored)
                 answers.found[self.workers] = own
-            parts = answers.collect()
+            answers.collect()
         except BaseException:  # above all KeyboardInterrupt
             self.close()
             raise
-        return {name: concatenate([part[name] for part in parts]) for name in parts[0]}
-
-    def _count_for_workers(self, networks: nn.Module, n: int, iteration: int) -> int:
-        """How many trajectories the workers play."""
-        if not self.workers or not is_on_gpu(networks):
-            return n if self.workers else 0
-        return self.actor.count_without_networks(n, iteration) if isinstance(self.actor, Divisible) else 0
+        return join(answers.found)
 
     @staticmethod
     def _play(
@@ -107,9 +106,7 @@ class Processes:
 
     def _start(self, networks: nn.Module) -> None:
         self._shared = copy.deepcopy(networks).cpu().share_memory()
-        divided = is_on_gpu(networks) and isinstance(self.actor, Divisible)
-        actor = self.actor.without_networks() if divided else self.actor  # type: ignore[attr-defined]
-        setup = pickle.dumps((actor, self._shared))
+        setup = pickle.dumps((for_workers(self.actor, networks), self._shared))
         # Shared as well, for what a process is started with goes through a pipe. Were it more than that
         # holds, start() would wait until the process has read it: for seconds, or for ever if it was killed.
         shared_setup = torch.frombuffer(bytearray(setup), dtype=torch.uint8).share_memory_()
@@ -130,8 +127,7 @@ class Processes:
                 raise worker.death_error(f"before iteration {place.iteration}")
         for worker in self._running:
             if share := shares[worker.number]:
-                every = slice(worker.number, None, self.workers)
-                parts = [{name: each.select(every) for name, each in of.items()} for of in stored]
+                parts = part_of_stored(stored, worker.number, self.workers)
                 with contextlib.suppress(ConnectionError):  # it has just died, as is about to be seen
                     worker.pipe.send((share, replace(place, worker=worker.number), parts))
 
@@ -145,11 +141,6 @@ class Processes:
         while self._running:
             self._running.pop().process.join()
         self._shared = None
-
-
-def is_on_gpu(networks: nn.Module) -> bool:
-    """Whether networks are not in the host's memory."""
-    return any(parameter.device.type != "cpu" for parameter in networks.parameters())
 
 
 class _Answers:
@@ -166,18 +157,17 @@ class _Answers:
     def __init__(
         self, running: list["_Worker"], theirs: int, own: int, iteration: int, report: Report | None
     ) -> None:
-        self.shares = [len(share) for share in np.array_split(np.arange(theirs), len(running))]
+        self.shares = split(theirs, len(running))
         """Trajectories of each worker."""
         self.found: dict[int, Share] = {}
         """By the number of the worker; this process's own comes after theirs."""
         self._running, self._iteration, self._report = running, iteration, report
         self._done, self._weights = np.zeros(len(running) + 1), [*self.shares, own]
 
-    def collect(self) -> list[Share]:
+    def collect(self) -> None:
         """Waits for all answers."""
         while len(self.found) < np.count_nonzero(self._weights):
             self._receive(wait([worker.pipe for worker in self._running]))
-        return [self.found[number] for number in sorted(self.found)]
 
     def watch(self, done: float) -> None:
         """Takes what has come while this process plays, which is told here how far it is."""

@@ -1,0 +1,241 @@
+"""Self-play on many machines, by Ray (https://docs.ray.io): on a cluster, or in processes of this machine.
+
+What a worker plays in an iteration is a task. Tasks keep nothing, so Ray runs one that a machine took with it
+again on another, with the same result: all that they need is in Ray's object store.
+"""
+
+import contextlib
+import copy
+import importlib.util
+import os
+import pickle
+import signal
+import socket
+import sys
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from pokerlab import __version__
+from pokerlab.selfplay.actors.base import Actor, Divisible, Report
+from pokerlab.selfplay.actors.division import (
+    Share,
+    count_for_workers,
+    for_workers,
+    join,
+    part_of_stored,
+    split,
+)
+from pokerlab.selfplay.actors.here import Here
+from pokerlab.selfplay.actors.processes import WorkerDiedError
+from pokerlab.selfplay.examples import Examples
+from pokerlab.selfplay.place import Place
+
+CONNECT = 10.0
+"""Seconds in which a cluster has to answer."""
+HEARS = 0.5
+"""Seconds after which Ray returns from waiting: it does not hear Ctrl-C meanwhile."""
+
+
+class RayTasks:
+    """Has an actor play on a Ray cluster, with the newest weights.
+
+    Args:
+        actor: the algorithm's.
+        workers: how many tasks an iteration is; a task takes one core. The examples are those of as many
+            processes of one machine.
+        address: of the cluster, ``host:port``, or ``auto`` on one of its machines; None: processes of this
+            machine.
+        retries: how often a task is run again that a process or a machine took with it.
+        timeout: seconds in which some task has to end.
+    """
+
+    def __init__(
+        self,
+        actor: Actor,
+        workers: int,
+        *,
+        address: str | None = None,
+        retries: int = 5,
+        timeout: float = 3600.0,
+    ) -> None:
+        if importlib.util.find_spec("ray") is None:
+            raise ValueError("actors=ray needs Ray: pip install 'pokerlab[ray]'")
+        if workers < 1:
+            raise ValueError(f"workers must be at least 1 with actors=ray, got {workers}")
+        if retries < 0:
+            raise ValueError(f"retries must not be negative, got {retries}")
+        if not timeout > 0:
+            raise ValueError(f"timeout must be positive, got {timeout}")
+        self.actor, self.workers, self.address = actor, workers, address
+        self.retries, self.timeout = retries, timeout
+        self.report: Report | None = None
+        self._setup: Any = (
+            None  # in the object store: the actor and the networks, but for their newest weights
+        )
+        self._connected = False
+
+    def generate(self, networks: nn.Module, n: int, place: Place, *stored: Mapping[str, Examples]) -> Share:
+        """Plays ``n`` trajectories; each task gets its part of what is stored.
+
+        Raises:
+            WorkerDiedError: no cluster answers, or a task was lost more often than it is run again.
+            Exception: what a task raised.
+        """
+        theirs = count_for_workers(self.actor, networks, n, place.iteration)
+        tasks: dict[Any, int] = {}
+        found: dict[int, Share] = {}
+        try:
+            if theirs:
+                tasks = self._submit(networks, split(theirs, self.workers), place, stored)
+            if rest := n - theirs:
+                mine = self.actor.with_networks() if isinstance(self.actor, Divisible) else self.actor
+                here = replace(place, worker=self.workers)
+                found[self.workers] = Here(mine).generate(networks, rest, here, *stored)
+            self._collect(tasks, found, place.iteration)
+        except BaseException:  # above all KeyboardInterrupt
+            self._cancel(tasks)
+            raise
+        return join(found)
+
+    def _submit(
+        self, networks: nn.Module, shares: list[int], place: Place, stored: tuple[Mapping[str, Examples], ...]
+    ) -> dict[Any, int]:
+        """Has Ray play every share that is not empty: the numbers of the tasks' workers."""
+        ray = self._connect()
+        if self._setup is None:
+            plain = copy.deepcopy(networks).cpu()
+            whole = pickle.dumps((for_workers(self.actor, networks), plain))
+            self._setup = ray.put((sys.path, whole))  # where modules of one's own are
+        # as arrays, which all processes of a machine read where they are
+        weights = ray.put({name: each.numpy(force=True) for name, each in networks.state_dict().items()})
+        play = ray.remote(_play).options(num_cpus=1, max_retries=self.retries)
+        return {
+            play.remote(
+                [self._setup],
+                weights,
+                share,
+                replace(place, worker=number),
+                part_of_stored(stored, number, self.workers),
+                __version__,
+            ): number
+            for number, share in enumerate(shares)
+            if share
+        }
+
+    def _collect(self, tasks: dict[Any, int], found: dict[int, Share], iteration: int) -> None:
+        ray, waiting, heard = self._ray, list(tasks), time.monotonic()
+        while waiting:
+            done, waiting = ray.wait(waiting, timeout=HEARS)
+            if done:
+                heard = time.monotonic()
+            elif time.monotonic() > heard + self.timeout:
+                raise WorkerDiedError(f"no Ray task ended within {self.timeout:g} s in iteration {iteration}")
+            for task in done:
+                try:
+                    found[tasks[task]] = pickle.loads(ray.get(task, timeout=self.timeout))
+                except ray.exceptions.RayTaskError as error:
+                    cause = error.cause if isinstance(error.cause, Exception) else error
+                    cause.add_note(f"In Ray task {tasks[task]}, iteration {iteration}:\n{error}")
+                    raise cause from None
+                except ray.exceptions.RayError as error:
+                    why = str(error).partition("\n")[0]
+                    lost = f"Ray task {tasks[task]} was lost {self.retries + 1} times"
+                    raise WorkerDiedError(f"{lost} in iteration {iteration}: {why}") from error
+            if self.report is not None:
+                self.report(1 - len(waiting) / len(tasks))
+
+    def _cancel(self, tasks: dict[Any, int]) -> None:
+        for task in tasks:
+            with contextlib.suppress(Exception):
+                self._ray.cancel(task, force=True)
+
+    @property
+    def _ray(self) -> Any:
+        import ray
+
+        return ray
+
+    def _connect(self) -> Any:
+        """Ray, connected to the cluster.
+
+        Raises:
+            WorkerDiedError: none answers.
+        """
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it sends nothing anywhere
+        ray = self._ray
+        if self._connected:
+            return ray
+        where: dict[str, Any] = {"address": self.address}
+        if self.address is None:
+            where = {"address": "local", "num_cpus": self.workers, "include_dashboard": False}
+        elif ":" in self.address:
+            _check_answers(self.address)
+        handler = signal.getsignal(signal.SIGTERM)
+        try:
+            ray.init(**where, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=False)
+        except Exception as error:  # of many kinds
+            why = str(error).partition("\n")[0]
+            raise WorkerDiedError(f"no Ray cluster at actors.address={self.address}: {why}") from error
+        finally:
+            signal.signal(signal.SIGTERM, handler)  # Ray puts one of its own there, which ends the process
+        self._connected = True
+        return ray
+
+    def close(self) -> None:
+        """Leaves the cluster; processes of this machine end."""
+        if self._connected:
+            self._ray.shutdown()
+        self._connected, self._setup = False, None
+
+
+def _check_answers(address: str) -> None:
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT).close()
+    except (OSError, ValueError) as error:
+        raise WorkerDiedError(f"no Ray cluster answers at actors.address={address}: {error}") from error
+
+
+_prepared: dict[Any, tuple[Actor, nn.Module]] = {}
+"""In a process of Ray: what the task before was set up with, by where that lies in the object store."""
+
+
+def _play(
+    setup: list[Any],
+    weights: Mapping[str, np.ndarray],
+    n: int,
+    place: Place,
+    stored: list[dict[str, Examples]],
+    version: str,
+) -> bytes:
+    """A task: plays ``n`` trajectories."""
+    import ray
+
+    if version != __version__:
+        raise RuntimeError(
+            f"pokerlab is {__version__} on {socket.gethostname()}, and {version} where the run trains"
+        )
+    torch.set_num_threads(1)
+    (reference,) = setup
+    if reference not in _prepared:
+        _prepared.clear()
+        paths, whole = ray.get(reference, timeout=600)
+        sys.path += [path for path in paths if path not in sys.path]
+        _prepared[reference] = pickle.loads(whole)
+    actor, networks = _prepared[reference]
+    networks.load_state_dict({name: _tensor(each) for name, each in weights.items()}, assign=True)
+    return pickle.dumps(actor.generate(networks, n, place, *stored))
+
+
+def _tensor(array: np.ndarray) -> torch.Tensor:
+    """Reads an array of the object store where it is; nobody may write there."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*is not writable.*")
+        return torch.from_numpy(array)
