@@ -99,7 +99,10 @@ def test_a_command_can_be_typed(command: list[str]) -> None:
 def test_config_keys_exist() -> None:
     groups = {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()}
     composed = {
-        "train": (["experiment=phase1", "logger=wandb"], ["experiment=liars_dice_1x4f", "launcher=slurm"]),
+        "train": (
+            ["experiment=phase1", "logger=wandb"],
+            ["experiment=liars_dice_1x4f", "launcher=slurm", "actors=ray"],
+        ),
         "solve": ([], ["game=fhp"], ["game=kuhn3"]),
         "evaluate": (["run=x", "solver=dcfr"],),
         "league": (["weigh=correlated", "evaluate=matches", "select=best"], ["weigh=nash"]),

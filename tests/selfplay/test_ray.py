@@ -16,7 +16,7 @@ from runs.harness import command
 
 from pokerlab.selfplay.actors.base import Actor
 from pokerlab.selfplay.actors.division import Share
-from pokerlab.selfplay.actors.on_ray import RayTasks
+from pokerlab.selfplay.actors.on_ray import RayTasks, _play
 from pokerlab.selfplay.actors.processes import Processes, WorkerDiedError
 from pokerlab.selfplay.place import Place
 
@@ -169,3 +169,8 @@ def test_a_mistake_is_a_line_and_leaves_nothing(tmp_path: Path) -> None:
     ended = command("train", "experiment=kuhn", "actors=ray", cwd=tmp_path)
     assert (ended.code, ended.err) == (2, "error: actors.workers must be at least 1 with actors=ray, got 0\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_version_on_a_machine_is_told() -> None:
+    with pytest.raises(RuntimeError, match=r"pokerlab is [\d.]+ on .*, and 7.0 where the run trains"):
+        _play([], {}, 1, Place(1, 1), [], "7.0")

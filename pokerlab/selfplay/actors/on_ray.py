@@ -16,13 +16,13 @@ import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from pokerlab import __version__
 from pokerlab.selfplay.actors.base import Actor, Divisible, Report
 from pokerlab.selfplay.actors.division import (
     Share,
@@ -123,7 +123,7 @@ class RayTasks:
                 share,
                 replace(place, worker=number),
                 part_of_stored(stored, number, self.workers),
-                __version__,
+                version("pokerlab"),
             ): number
             for number, share in enumerate(shares)
             if share
@@ -213,15 +213,13 @@ def _play(
     n: int,
     place: Place,
     stored: list[dict[str, Examples]],
-    version: str,
+    driver: str,
 ) -> bytes:
     """A task: plays ``n`` trajectories."""
     import ray
 
-    if version != __version__:
-        raise RuntimeError(
-            f"pokerlab is {__version__} on {socket.gethostname()}, and {version} where the run trains"
-        )
+    if (ours := version("pokerlab")) != driver:
+        raise RuntimeError(f"pokerlab is {ours} on {socket.gethostname()}, and {driver} where the run trains")
     torch.set_num_threads(1)
     (reference,) = setup
     if reference not in _prepared:
