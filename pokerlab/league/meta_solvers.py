@@ -69,7 +69,7 @@ def nash(payoffs: Floats) -> list[Floats]:
     """A Nash equilibrium of a zero-sum game of two players, by one linear programme and its dual.
 
     Raises:
-        ValueError: there are more players.
+        ValueError: there are more players, or the programme cannot be solved.
     """
     _check_two_players(payoffs)
     matrix = payoffs[0] / (np.abs(payoffs[0]).max() or 1.0)
@@ -82,6 +82,8 @@ def nash(payoffs: Floats) -> list[Floats]:
         b_eq=[1.0],
         bounds=[(0, None)] * rows + [(None, None)],
     )
+    if found.x is None:
+        raise ValueError(f"the linear programme of the equilibrium was not solved: {found.message}")
     return [_normalise(found.x[:-1]), _normalise(-found.ineqlin.marginals)]
 
 

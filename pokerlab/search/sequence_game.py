@@ -76,12 +76,18 @@ class SequenceGame:
         share: Floats = np.repeat((1 / self.fanout[self.edge_node])[:, None], self.num_hands, 1)
         return share
 
-    def average(self, sums: Floats) -> Floats:
-        """``[E, H]`` sums of own reach over what led to each node; uniform where that is 0."""
+    def average(self, sums: Floats, otherwise: Floats | None = None) -> Floats:
+        """``[E, H]`` each node's sums as probabilities.
+
+        Args:
+            sums: ``[E, H]``, such as own reach, added up.
+            otherwise: ``[E, H]`` a strategy for where they are 0; None: uniform.
+        """
         total = np.zeros((len(self.states), self.num_hands))
         np.add.at(total, self.edge_node, sums)
         total = total[self.edge_node]
-        return np.where(total > 0, sums / np.where(total > 0, total, 1), self.uniform())
+        known = self.uniform() if otherwise is None else otherwise
+        return np.where(total > 0, sums / np.where(total > 0, total, 1), known)
 
     def reach(self, strategy: Floats) -> Floats:
         """``[R, H]`` the realization plans of all players."""
@@ -106,7 +112,7 @@ class SequenceGame:
         Its product with the player's own plan, summed, is what the player wins.
         """
         values = np.zeros_like(reach)
-        loops.add_end_values(player, self.nodes, self.ends, reach, values)
+        loops.add_end_values(player, self.ends, reach, values)
         return values
 
     def value(self, player: int, reach: Floats) -> float:
@@ -190,7 +196,7 @@ def sequence_game(game: Game | ManyPlayerGame) -> SequenceGame:
 def _of_two(game: Game) -> SequenceGame:
     tree = build_tree(game, game.root(), depth_limited=False, features=False)
     form = tree.sequence_form
-    order = np.lexsort((np.zeros(len(tree.actor)), tree.actor))
+    order = np.argsort(tree.actor, kind="stable")
     used, kernel = np.unique(tree.payoff_kernel, return_inverse=True)
     # own hand first; what a pair of hands weighs besides the deal's weight is in its beliefs
     hands, every = game.num_hands, torch.eye(game.num_hands, dtype=torch.float64)

@@ -72,7 +72,7 @@ def set_reach(player: int, nodes: Nodes, strategy: Floats, reach: Floats) -> Non
 
 
 @jit
-def add_end_values(player: int, nodes: Nodes, ends: Ends, reach: Floats, values: Floats) -> None:
+def add_end_values(player: int, ends: Ends, reach: Floats, values: Floats) -> None:
     """Adds what a player wins where the game ends to ``values`` ``[R, H]`` of its sequences."""
     players, hands = ends.row.shape[1], reach.shape[1]
     others = np.empty(ends.kernels.shape[2])
@@ -116,16 +116,14 @@ def back_up_best(player: int, nodes: Nodes, allowed: Bools, values: Floats, chos
 
 
 @jit
-def iterate(first: int, last: int, nodes: Nodes, ends: Ends, rule: Rule, numbers: Numbers) -> None:
-    """CFR's iterations ``first`` to ``last − 1`` of those of the rule; players update in turn."""
-    players = len(nodes.of_player) - 1
+def iterate(step: int, nodes: Nodes, ends: Ends, rule: Rule, numbers: Numbers) -> None:
+    """One iteration of CFR, number ``step`` of the rule's; players update in turn."""
     values = np.empty_like(numbers.reach)
-    for step in range(first, last):
-        for player in range(players):
-            values[:] = 0.0
-            add_end_values(player, nodes, ends, numbers.reach, values)
-            _update(player, nodes, step, rule, numbers, values)
-            set_reach(player, nodes, numbers.strategy, numbers.reach)
+    for player in range(len(nodes.of_player) - 1):
+        values[:] = 0.0
+        add_end_values(player, ends, numbers.reach, values)
+        _update(player, nodes, step, rule, numbers, values)
+        set_reach(player, nodes, numbers.strategy, numbers.reach)
 
 
 @jit

@@ -20,21 +20,14 @@ class TabularCFR:
         game: in sequence form.
         rule: the update rule.
         allowed: ``[E, H]`` the actions that may be played, at least one of each node and hand; None: all.
-        start: ``[E, H]`` what is played first; None: the allowed actions equally often.
     """
 
-    def __init__(
-        self,
-        game: SequenceGame,
-        rule: UpdateRule,
-        *,
-        allowed: Bools | None = None,
-        start: Floats | None = None,
-    ) -> None:
+    def __init__(self, game: SequenceGame, rule: UpdateRule, *, allowed: Bools | None = None) -> None:
         self.game, self.rule, self.iteration = game, rule, 0
         shape = game.num_edges, game.num_hands
         self.allowed = np.ones(shape, dtype=bool) if allowed is None else allowed
-        strategy = game.average(self.allowed.astype(float)) if start is None else start.copy()
+        self._allowed_evenly = game.average(self.allowed.astype(float))
+        strategy = self._allowed_evenly.copy()
         self._numbers = loops.Numbers(
             regret=np.zeros(shape),
             strategy=strategy,
@@ -55,19 +48,13 @@ class TabularCFR:
             predictive=self.rule.predictive,
         )
         for step in range(iterations):  # one by one: signals are heard in between
-            loops.iterate(step, step + 1, self.game.nodes, self.game.ends, rule, self._numbers)
+            loops.iterate(step, self.game.nodes, self.game.ends, rule, self._numbers)
         self.iteration += iterations
         return self
 
     def average_strategy(self) -> Floats:
         """``[E, H]`` weighted by own reach; of hands that never come to a node, the allowed actions."""
-        sums = self._numbers.strategy_sum
-        node = self.game.edge_node
-        total = np.zeros((len(self.game.states), self.game.num_hands))
-        np.add.at(total, node, sums)
-        return np.where(
-            total[node] > 0, self.game.average(sums), self.game.average(self.allowed.astype(float))
-        )
+        return self.game.average(self._numbers.strategy_sum, self._allowed_evenly)
 
     def measure(self, *, restricted: bool = False) -> tuple[Strength, Floats]:
         """How far the average strategy is from equilibrium, and the best responses to it ``[E, H]``.
