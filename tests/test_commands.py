@@ -204,7 +204,7 @@ def test_solve_leaves_nothing_that_was_not_asked_for(tmp_path: Path) -> None:
             "line 'check bat': at 'bat' player 1 acts: expected one of check, bet",
         ),
         ("threads=0", "threads must be null or an integer of at least 1, got 0"),
-        ("game=kuhm", "unknown game 'kuhm': did you mean kuhn?"),
+        ("game=kuhm", "unknown game 'kuhm': did you mean kuhn or kuhn3?"),
         ("solver=fcr", "unknown solver 'fcr': did you mean cfr?"),
         ("solver.warm_start=1", "solver.warm_start needs a policy network: tabular solving has none"),
         ("thread=1", "unknown key 'thread': did you mean threads?"),

@@ -8,8 +8,10 @@ import pytest
 from runs.harness import KUHN, command, contents, refusal, trained
 
 EXPERIMENTS = (
-    "fhp, kuhn, kuhn_ppo, leduc, leduc_ppo, liars_dice_1x4f, liars_dice_1x5f, liars_dice_1x6f, "
-    "liars_dice_2x3f, mini_holdem, phase1, phase1_laptop, river, river_values, turn"
+    "fhp, fhp_deep_cfr, kuhn, kuhn_deep_cfr, kuhn_ppo, leduc, leduc_deep_cfr, leduc_ppo, liars_dice_1x4f, "
+    "liars_dice_1x5f, liars_dice_1x6f, liars_dice_2x3f, mini_holdem, phase1, phase1_deep_cfr, "
+    "phase1_laptop, phase2_kuhn3, phase2_leduc, phase2_leduc3, phase2_leduc_xdo, river, river_values, "
+    "turn"
 )
 INTEGERS = {
     "iterations": 1, "trajectories": 1, "batch_size": 1, "workers": 0, "seed": 0,
@@ -22,11 +24,11 @@ INTEGERS = {
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("game=kuhm", "unknown game 'kuhm': did you mean kuhn?"),
+        ("game=kuhm", "unknown game 'kuhm': did you mean kuhn or kuhn3?"),
         ("trainer=abacus", "unknown trainer 'abacus': expected one of cpu, gpu"),
         ("solver=dfcr", "unknown solver 'dfcr': did you mean dcfr?"),
         ("launcher=modol", "unknown launcher 'modol': did you mean modal?"),
-        ("launcher=aws", "unknown launcher 'aws': expected one of local, modal, modal_h100"),
+        ("launcher=aws", "unknown launcher 'aws': expected one of local, modal, modal_h100, slurm"),
         ("experiment=leduk", "unknown experiment 'leduk': did you mean leduc?"),
         ("experiment=zzz", f"unknown experiment 'zzz': expected one of {EXPERIMENTS}"),
         ("model=smal", "unknown model 'smal': did you mean small?"),
