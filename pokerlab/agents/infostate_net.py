@@ -7,9 +7,26 @@ from torch import Tensor
 
 from pokerlab.agents.base import DEALT, Line, Memoryless, legal_actions
 from pokerlab.games.base import Game, State
-from pokerlab.learning.infostate_network import InfostateNetwork, line_inputs
+from pokerlab.learning.infostate_network import HandsAt, InfostateNetwork, line_inputs
 from pokerlab.learning.networks import ILLEGAL_LOGIT
 from pokerlab.selfplay.public_game import is_listed
+
+
+def look(
+    game: Game[State], lines: Sequence[Line[State]], like: Tensor
+) -> tuple[Tensor, Tensor, HandsAt | None]:
+    """What networks see where lines end: ``[n, width]``, ``[n, A]`` which actions are legal, and hands.
+
+    Args:
+        game: the rules.
+        lines: they end where somebody is to act.
+        like: a tensor with the device and dtype to use.
+    """
+    states = [line.state for line in lines]
+    moves = [[action for action in line.actions if action != DEALT] for line in lines]
+    inputs = line_inputs(game)
+    hands = None if is_listed(game) else inputs.hands_at(states)
+    return inputs.encode(states, moves).to(like), legal_actions(game, states).to(like.device), hands
 
 
 class InfostateAgent(Memoryless[State]):
@@ -25,11 +42,6 @@ class InfostateAgent(Memoryless[State]):
 
     @torch.no_grad()
     def strategies(self, lines: Sequence[Line[State]]) -> Tensor:
-        states = [line.state for line in lines]
-        moves = [[action for action in line.actions if action != DEALT] for line in lines]
-        inputs = line_inputs(self.game)
-        seen = inputs.encode(states, moves).to(next(self.network.parameters()))
-        legal = legal_actions(self.game, states).to(seen.device)
-        hands = None if is_listed(self.game) else inputs.hands_at(states)
+        seen, legal, hands = look(self.game, lines, next(self.network.parameters()))
         logits = self.network.of_all_hands(seen, hands)
         return logits.masked_fill(~legal[:, :, None], ILLEGAL_LOGIT).softmax(1)

@@ -20,7 +20,8 @@ acts as it did: exactly the average, without a network's error.
 Where the public states can be *listed*, one pass of the networks gives every strategy. Examples of the same
 information state are added up then, which leaves the gradients of the losses as they are, and so is what
 SD-CFR plays. In larger games, cards are dealt, networks are asked where traversals come, and memories are
-reservoirs (:mod:`pokerlab.selfplay.reservoir`).
+reservoirs (:mod:`pokerlab.selfplay.reservoir`). SD-CFR plays some of the strategies of all iterations, drawn
+in proportion to their weights: snapshots of the networks.
 """
 
 import copy
@@ -32,15 +33,19 @@ import torch
 from psutil import virtual_memory
 from torch import Tensor, nn
 
-from pokerlab.agents.infostate_net import InfostateAgent
+from pokerlab.agents.base import Agent, Line
+from pokerlab.agents.infostate_net import InfostateAgent, look
 from pokerlab.agents.registry import POLICY_NET, SNAPSHOTS
+from pokerlab.agents.snapshots import SnapshotAgent
 from pokerlab.agents.tabular import TabularAgent
 from pokerlab.algorithms.base import MakeAgent
 from pokerlab.games.base import Game
 from pokerlab.games.parts import HandInputs, network_features
-from pokerlab.learning.infostate_network import HandsAt, InfostateNetwork, line_inputs
+from pokerlab.learning.deep_cfr_networks import DeepCFRNetworks, match_regrets
+from pokerlab.learning.infostate_network import InfostateNetwork, line_inputs
 from pokerlab.learning.module import Learner, MakeOptimizer, log_number
 from pokerlab.learning.networks import ILLEGAL_LOGIT
+from pokerlab.learning.snapshots import Snapshots
 from pokerlab.selfplay.data import Batch, Stream
 from pokerlab.selfplay.infostate_examples import InfostateExamples, InfostateSums, Traversals
 from pokerlab.selfplay.public_game import MOST_HANDS, PublicGame, is_listed, list_game
@@ -62,6 +67,7 @@ class DeepCFR:
         strategy_capacity: examples in the reservoir of strategies.
         deal_traversals: traversals that share a deal, if the game is not listed.
         hands: of each decision of a deal, of how many hands an example is, drawn at random.
+        snapshots: of each player's network, how many are kept, if the game is not listed.
         strategy_every: the average network takes a step at every so many batches.
         from_scratch: whether an advantage network forgets what it learned before it is trained.
         learning_rate: at the start.
@@ -84,6 +90,7 @@ class DeepCFR:
         strategy_capacity: int = 500_000,
         deal_traversals: int = 50,
         hands: int = 32,
+        snapshots: int = 16,
         strategy_every: int = 4,
         from_scratch: bool = False,
         learning_rate: float = 3e-3,
@@ -91,7 +98,10 @@ class DeepCFR:
         optimizer: MakeOptimizer = torch.optim.Adam,
     ) -> None:
         network_features(game)
-        counts = {"deal_traversals": deal_traversals, "hands": hands, "strategy_every": strategy_every}
+        counts = {
+            "deal_traversals": deal_traversals, "hands": hands, "snapshots": snapshots,
+            "strategy_every": strategy_every,
+        }  # fmt: skip
         for name, count in counts.items():
             if count < 1:
                 raise ValueError(f"{name} must be at least 1, got {count}")
@@ -104,7 +114,12 @@ class DeepCFR:
         self._advantage_capacity, self._strategy_capacity = advantage_capacity, strategy_capacity
         self._deal_traversals, self._hands = deal_traversals, min(hands, game.num_hands)
         self._module: Callable[[], DeepCFRModule] = lambda: DeepCFRModule(
-            DeepCFRNetworks([advantage_network(game) for _ in range(2)], strategy_network(game), self.listed),
+            DeepCFRNetworks(
+                [advantage_network(game) for _ in range(2)],
+                strategy_network(game),
+                listed=self.listed,
+                snapshots=snapshots,
+            ),
             self.listed,
             strategy_every=strategy_every,
             from_scratch=from_scratch,
@@ -157,79 +172,28 @@ class DeepCFR:
 
     @property
     def agents(self) -> Mapping[str, MakeAgent]:
-        """The average of all iterations' strategies, as SD-CFR plays it, if the game is listed; the average
-        network."""
-        averages: dict[str, MakeAgent] = {SNAPSHOTS: self._snapshots} if self.is_listed else {}
-        return {**averages, POLICY_NET: self._policy_net}
+        """What SD-CFR plays, exact where the game is listed, and the average network; the quick one first."""
+        ways: dict[str, MakeAgent] = {SNAPSHOTS: self._snapshots, POLICY_NET: self._policy_net}
+        return ways if self.is_listed else dict(reversed(ways.items()))
 
-    def _snapshots(self, networks: "DeepCFRNetworks") -> TabularAgent:
-        assert self.listed is not None
-        return TabularAgent.of(self.listed.forest, self.listed.forest.average(networks.played.cpu()))
+    def _snapshots(self, networks: DeepCFRNetworks) -> Agent:
+        if self.listed is not None:
+            return TabularAgent.of(self.listed.forest, self.listed.forest.average(networks.played.cpu()))
+        kept = [
+            snapshots.networks(network)  # type: ignore[operator]
+            for snapshots, network in zip(networks.snapshots, networks.advantages, strict=True)
+        ]
 
-    def _policy_net(self, networks: "DeepCFRNetworks") -> InfostateAgent:
+        @torch.no_grad()
+        def strategies(player: int, lines: Sequence[Line]) -> Tensor:
+            seen, legal, hands = look(self.game, lines, next(networks.parameters()))
+            found = [match_regrets(each.of_all_hands(seen, hands), legal) for each in kept[player]]
+            return torch.stack(found, 1)
+
+        return SnapshotAgent(self.game, strategies)
+
+    def _policy_net(self, networks: DeepCFRNetworks) -> InfostateAgent:
         return InfostateAgent(self.game, networks.average)
-
-
-def match_regrets(advantages: Tensor, legal: Tensor) -> Tensor:
-    """``[n, A, H]`` the strategy: in proportion to positive advantages; if there are none, the highest.
-
-    Args:
-        advantages: ``[n, A, H]``.
-        legal: ``[n, A]``.
-    """
-    advantages = advantages.masked_fill(~legal[:, :, None], -torch.inf)
-    positive = advantages.clamp_min(0)
-    highest = (advantages == advantages.amax(1, keepdim=True)).to(advantages)  # several, where all are 0
-    chosen = torch.where(positive.sum(1, keepdim=True) > 0, positive, highest)
-    return chosen / chosen.sum(1, keepdim=True)
-
-
-class DeepCFRNetworks(nn.Module):
-    """The networks, and of a game that is listed the sum of what they ever played.
-
-    Args:
-        advantages: the advantage network of each player.
-        average: the average network.
-        listed: the game; None: it is not listed.
-    """
-
-    lines: Tensor
-    """``[D, width]`` what networks see of the decisions."""
-    legal: Tensor
-    """``[D, A]``."""
-    actor: Tensor
-    """``[D]``."""
-    played: Tensor
-    """``[width, D, H]`` on the game's forest: own reach of each action, in iteration t times t."""
-
-    def __init__(
-        self,
-        advantages: Sequence[InfostateNetwork],
-        average: InfostateNetwork,
-        listed: PublicGame | None = None,
-    ) -> None:
-        super().__init__()
-        self.advantages, self.average = nn.ModuleList(advantages), average
-        if listed is not None:
-            legal = torch.as_tensor(listed.nodes.legal(listed.game.num_actions))
-            self.register_buffer("lines", line_inputs(listed.game).encode(*listed.lines), persistent=False)
-            self.register_buffer("legal", legal, persistent=False)
-            self.register_buffer("actor", torch.as_tensor(listed.nodes.actor), persistent=False)
-            self.register_buffer("played", torch.zeros(listed.forest.edge_shape, dtype=torch.float64))
-
-    @torch.no_grad()
-    def strategy(self, lines: Tensor, legal: Tensor, actor: Tensor, hands: HandsAt | None = None) -> Tensor:
-        """``[n, A, H]`` what is played now at lines ``[n, width]``, by whoever acts."""
-        first, second = (cast(InfostateNetwork, each).of_all_hands(lines, hands) for each in self.advantages)
-        return match_regrets(torch.where(actor[:, None, None] == 0, first, second), legal)
-
-    def listed_strategy(self) -> Tensor:
-        """The same at all decisions of a game that is listed."""
-        return self.strategy(self.lines, self.legal, self.actor)
-
-    def remember(self, listed: PublicGame, iteration: int) -> None:
-        """Adds what is played now, in an iteration that counts from 1."""
-        self.played += iteration * listed.own_reach(self.listed_strategy().cpu()).to(self.played)
 
 
 class DeepCFRModule(Learner):
@@ -263,10 +227,15 @@ class DeepCFRModule(Learner):
         return self.all_networks
 
     def on_train_epoch_start(self) -> None:
-        """Adds what is played in this iteration to what was ever played, if the game is listed."""
+        """Adds what is played in this iteration to what was ever played, if the game is listed; or keeps the
+        network from which actions are sampled."""
         super().on_train_epoch_start()
+        iteration, other = self.current_epoch + 1, 1 - self.current_epoch % 2
         if self.listed is not None:
-            self.networks.remember(self.listed, self.current_epoch + 1)
+            self.networks.remember(self.listed, iteration)
+        else:
+            snapshots = cast(Snapshots, self.networks.snapshots[other])
+            snapshots.add(self.networks.advantages[other], iteration, self.place.generator())
 
     def losses(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Of the player's advantage network; and of the average network, as of its latest step."""

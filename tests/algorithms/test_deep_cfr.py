@@ -3,6 +3,7 @@
 import json
 import pickle
 import signal
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -23,10 +24,15 @@ from runs.harness import (
 )
 
 import pokerlab
+from pokerlab.agents.base import Line
+from pokerlab.agents.snapshots import SnapshotAgent
 from pokerlab.agents.tabular import TabularAgent
-from pokerlab.algorithms.deep_cfr import DeepCFR, match_regrets
+from pokerlab.algorithms.deep_cfr import DeepCFR
+from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.base import CHANCE, TERMINAL
+from pokerlab.learning.deep_cfr_networks import match_regrets
 from pokerlab.learning.infostate_network import HandsNetwork
+from pokerlab.learning.snapshots import Snapshots
 from pokerlab.selfplay.infostate_examples import InfostateSums
 from pokerlab.selfplay.place import Place
 from pokerlab.store.folder import RunFolder
@@ -85,6 +91,45 @@ def test_snapshots_play_every_strategy_weighted_by_its_iteration_and_by_own_reac
         total = expected[state].sum(0)
         average = torch.where(total > 0, expected[state] / total, 1 / game.num_actions)
         torch.testing.assert_close(agent.table[state], average)
+
+
+@pytest.mark.quick
+def test_an_agent_of_snapshots_plays_what_the_table_plays() -> None:
+    """Of Kuhn, where the average is exact: two strategies that are kept, with equal weights."""
+    algorithm = deep_cfr("kuhn")
+    networks, listed = algorithm.module().networks, algorithm.listed
+    assert listed is not None
+    kept = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        for network in networks.advantages:
+            torch.nn.init.normal_(cast(HandsNetwork, network).to_hands.weight)
+        networks.remember(listed, 1)
+        kept.append(dict(zip(listed.lines[0], networks.listed_strategy().double(), strict=True)))
+
+    def strategies(player: int, lines: Sequence[Line]) -> torch.Tensor:
+        assert {algorithm.game.actor(line.state) for line in lines} == {player}
+        return torch.stack([torch.stack([each[line.state] for each in kept]) for line in lines])
+
+    whole = WholeGame(algorithm.game)
+    table = whole.policy(algorithm.agents["snapshots"](networks))
+    torch.testing.assert_close(whole.policy(SnapshotAgent(algorithm.game, strategies)), table)
+
+
+@pytest.mark.quick
+def test_iterations_are_kept_as_snapshots_in_proportion_to_their_weights() -> None:
+    network, generator = torch.nn.Linear(1, 1, bias=False), torch.Generator().manual_seed(1)
+    counts, runs, most, last = torch.zeros(41), 1000, 4, 40
+    for _ in range(runs):
+        snapshots = Snapshots(network, most)
+        for iteration in range(1, last + 1):
+            torch.nn.init.constant_(network.weight, iteration)
+            snapshots.add(network, iteration, generator)
+        found = [int(each.weight.item()) for each in snapshots.networks(network)]
+        assert len(set(found)) == most
+        counts[found] += 1
+    chances = most * torch.arange(41) / (last * (last + 1) / 2)
+    assert (counts / runs - chances)[10:].abs().max() < 4.5 * (0.2 / runs) ** 0.5
 
 
 @pytest.mark.quick
@@ -157,6 +202,8 @@ def test_reservoirs_go_on_to_the_same_bits(tmp_path: Path) -> None:
     ended = command("train", "resume_from=3", "run_name=again", cwd=tmp_path, plots=False)
     assert (ended.code, ended.err) == (0, ""), ended
     assert_same_run(again, run)
+    weights = torch.load(run.checkpoints / "last.ckpt", weights_only=True)["state_dict"]
+    assert [weights[f"all_networks.snapshots.{player}.count"].item() for player in (0, 1)] == [2, 2]
     assert metrics(run)[-1]["examples"] > 2 * 10  # more than reservoirs keep
 
 
