@@ -311,8 +311,8 @@ def test_evaluate_leaves_the_training_alone(place: Path) -> None:
         ([], "Missing mandatory value: run: give it on the command line"),
         (
             ["run=kuhn", "export_policy=net"],
-            "export_policy must be one of policy_net, search_iteration, search_average, search_gadget, got "
-            "'net'",
+            "export_policy must be one of policy_net, snapshots, search_iteration, search_average, "
+            "search_gadget, got 'net'",
         ),
         (
             ["run=kuhn", "export_policy=search_deterministic"],

@@ -10,8 +10,9 @@ import yaml
 from pokerkit import HandHistory
 from runs.harness import KUHN, LEDUC, TINY, command, copy, refusal, trained
 
-from pokerlab.agents.registry import WAYS_TO_PLAY
+from pokerlab.agents.registry import POLICY_NET
 from pokerlab.evaluation.report import read_evaluation
+from pokerlab.search.resolving import WAYS_TO_SEARCH
 from pokerlab.store.folder import RunFolder
 
 RIVER = ("experiment=river", *TINY, "iterations=1", "trajectories=2", "evaluation.every=null")
@@ -127,8 +128,8 @@ def test_hold_em_hands_are_saved_as_pokerkit_reads_them(place: Path, tmp_path: P
         (["match.lbr.from_street=-1"], "match.lbr.from_street must be an integer of at least 0, got -1"),
         (
             ["match.play=net"],
-            "match.play must be one of policy_net, search_iteration, search_average, search_gadget, got "
-            "'net'",
+            "match.play must be one of policy_net, snapshots, search_iteration, search_average, "
+            "search_gadget, got 'net'",
         ),
         (
             ["match.value_function=x"],
@@ -322,5 +323,5 @@ def test_results_of_an_earlier_version_are_read_under_the_present_names(place: P
     assert read_evaluation(run.evaluation) == json.loads(now)
     command("evaluate", "run=kuhn", "match.against=fold", "match.hands=5", cwd=place, plots=False)
     after = json.loads(run.evaluation.read_text())
-    assert all(after[way] == json.loads(now)[way] for way in WAYS_TO_PLAY)
+    assert all(after[way] == json.loads(now)[way] for way in (POLICY_NET, *WAYS_TO_SEARCH))
     assert not after.keys() & {"search", "search_deterministic"}

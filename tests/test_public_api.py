@@ -89,7 +89,7 @@ def test_a_run_is_loaded_and_plays() -> None:
 
 
 def test_a_way_to_play_that_there_is_not() -> None:
-    with pytest.raises(ValueError, match="way must be one of policy_net, search_iteration"):
+    with pytest.raises(ValueError, match="way must be one of policy_net, snapshots, search_iteration"):
         pokerlab.load(EXAMPLE).agent("best")
 
 
