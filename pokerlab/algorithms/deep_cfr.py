@@ -34,7 +34,7 @@ from psutil import virtual_memory
 from torch import Tensor, nn
 
 from pokerlab.agents.base import Agent, Line
-from pokerlab.agents.infostate_net import InfostateAgent, look
+from pokerlab.agents.line_network import LineNetworkAgent, look
 from pokerlab.agents.registry import POLICY_NET, SNAPSHOTS
 from pokerlab.agents.snapshots import SnapshotAgent
 from pokerlab.agents.tabular import TabularAgent
@@ -42,7 +42,7 @@ from pokerlab.algorithms.base import MakeAgent
 from pokerlab.games.base import Game
 from pokerlab.games.parts import HandInputs, network_features
 from pokerlab.learning.deep_cfr_networks import DeepCFRNetworks, match_regrets
-from pokerlab.learning.infostate_network import InfostateNetwork, line_inputs
+from pokerlab.learning.line_networks import LineNetwork, line_inputs
 from pokerlab.learning.module import Learner, MakeOptimizer, log_number
 from pokerlab.learning.networks import ILLEGAL_LOGIT
 from pokerlab.learning.snapshots import Snapshots
@@ -51,7 +51,7 @@ from pokerlab.selfplay.infostate_examples import InfostateExamples, InfostateSum
 from pokerlab.selfplay.public_game import MOST_HANDS, PublicGame, is_listed, list_game
 from pokerlab.selfplay.traversing import ADVANTAGES, STRATEGIES, TRAVERSALS, DealtActor, ListedActor
 
-MakeNetwork: TypeAlias = Callable[[Game], InfostateNetwork]
+MakeNetwork: TypeAlias = Callable[[Game], LineNetwork]
 
 
 class DeepCFR:
@@ -192,8 +192,8 @@ class DeepCFR:
 
         return SnapshotAgent(self.game, strategies)
 
-    def _policy_net(self, networks: DeepCFRNetworks) -> InfostateAgent:
-        return InfostateAgent(self.game, networks.average)
+    def _policy_net(self, networks: DeepCFRNetworks) -> LineNetworkAgent:
+        return LineNetworkAgent(self.game, networks.average)
 
 
 class DeepCFRModule(Learner):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pokerlab.learning.infostate_network import HandsAt, InfostateNetwork, line_inputs
+from pokerlab.learning.line_networks import HandsAt, LineNetwork, line_inputs
 from pokerlab.learning.snapshots import Snapshots
 from pokerlab.selfplay.public_game import PublicGame
 
@@ -45,8 +45,8 @@ class DeepCFRNetworks(nn.Module):
 
     def __init__(
         self,
-        advantages: Sequence[InfostateNetwork],
-        average: InfostateNetwork,
+        advantages: Sequence[LineNetwork],
+        average: LineNetwork,
         *,
         listed: PublicGame | None,
         snapshots: int,

@@ -31,7 +31,7 @@ from pokerlab.algorithms.deep_cfr import DeepCFR
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.base import CHANCE, TERMINAL
 from pokerlab.learning.deep_cfr_networks import match_regrets
-from pokerlab.learning.infostate_network import HandsNetwork
+from pokerlab.learning.line_networks import HandsNetwork
 from pokerlab.learning.snapshots import Snapshots
 from pokerlab.selfplay.infostate_examples import InfostateSums
 from pokerlab.selfplay.place import Place

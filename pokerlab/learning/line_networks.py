@@ -1,4 +1,4 @@
-"""Networks over information states: a public line and a hand, without beliefs, as Deep CFR has them.
+"""Networks of public lines, which answer for hands without beliefs, as Deep CFR has them.
 
 Equal public features can come of different lines. Beliefs tell these apart, and where there are none, the
 line itself has to be seen: players with perfect recall may play differently after each.
@@ -107,7 +107,7 @@ def kinds_of_hands(game: Game[State]) -> Ints:
     return np.unique(game.relabellings().hands.min(0), return_inverse=True)[1]
 
 
-class InfostateNetwork(nn.Module, ABC):
+class LineNetwork(nn.Module, ABC):
     """A few numbers for each action, of hands at public lines.
 
     Hidden layers are Linear, LayerNorm, GELU. The last begins at 0: a network that knows nothing tells no
@@ -158,7 +158,7 @@ class InfostateNetwork(nn.Module, ABC):
         return found
 
 
-class HandsNetwork(InfostateNetwork):
+class HandsNetwork(LineNetwork):
     """An output for every hand, in games with few.
 
     Args:
@@ -180,7 +180,7 @@ class HandsNetwork(InfostateNetwork):
         return found.unflatten(1, (self.num_actions, -1))
 
 
-class CardsNetwork(InfostateNetwork):
+class CardsNetwork(LineNetwork):
     """The product of what a line and a hand are, for hold'em: all hands at a line cost little more than one.
 
     Args:

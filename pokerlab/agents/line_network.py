@@ -1,4 +1,4 @@
-"""Plays a network over information states."""
+"""Plays a network of public lines."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pokerlab.agents.base import DEALT, Line, Memoryless, legal_actions
 from pokerlab.games.base import Game, State
-from pokerlab.learning.infostate_network import HandsAt, InfostateNetwork, line_inputs
+from pokerlab.learning.line_networks import HandsAt, LineNetwork, line_inputs
 from pokerlab.learning.networks import ILLEGAL_LOGIT
 from pokerlab.selfplay.public_game import is_listed
 
@@ -29,7 +29,7 @@ def look(
     return inputs.encode(states, moves).to(like), legal_actions(game, states).to(like.device), hands
 
 
-class InfostateAgent(Memoryless[State]):
+class LineNetworkAgent(Memoryless[State]):
     """Plays as a network says that was given logits of its strategy to learn.
 
     Args:
@@ -37,7 +37,7 @@ class InfostateAgent(Memoryless[State]):
         network: on the device to use.
     """
 
-    def __init__(self, game: Game[State], network: InfostateNetwork) -> None:
+    def __init__(self, game: Game[State], network: LineNetwork) -> None:
         self.game, self.network = game, network
 
     @torch.no_grad()
