@@ -90,12 +90,12 @@ def open_folder(config: LeagueConfig, experiment: str | None) -> tuple[LeagueFol
     Raises:
         UserError: another process drives it, it holds something else, or a league of other settings.
     """
-    if config.run_dir is not None:
-        folder = LeagueFolder(Path(config.run_dir))
-    else:
-        if config.run_name is not None:
-            check_run_name(config.run_name)
-        folder = LeagueFolder(OUTPUTS / (config.run_name or automatic_name(experiment or "league")))
+    if config.run_dir is None and config.run_name is None:
+        folder = _new_folder(automatic_name(experiment or "league"))
+        return folder, folder.lock()
+    if config.run_dir is None:
+        check_run_name(str(config.run_name))
+    folder = LeagueFolder(OUTPUTS / str(config.run_name) if config.run_dir is None else Path(config.run_dir))
     if folder.run.holds_a_run and not folder.holds_a_league:
         raise UserError(f"{folder.path} already holds a run: give another run_name or run_dir")
     try:
@@ -103,6 +103,20 @@ def open_folder(config: LeagueConfig, experiment: str | None) -> tuple[LeagueFol
     except OSError as error:
         raise cannot_write(folder.path, error) from error
     return folder, folder.lock()
+
+
+def _new_folder(stem: str) -> LeagueFolder:
+    """A folder of its own, even for one of several leagues that start in the same second."""
+    for suffix in ("", *(f"-{number}" for number in range(2, 1000))):
+        path = OUTPUTS / f"{stem}{suffix}"
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        return LeagueFolder(path)
+    raise UserError(f"{OUTPUTS} has a thousand leagues named {stem}: give a run_name")
 
 
 def open_league(config: LeagueConfig, parts: Parts, folder: LeagueFolder) -> League:

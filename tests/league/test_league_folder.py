@@ -137,6 +137,15 @@ def test_a_league_goes_on(good: Path, league: Path, tmp_path: Path) -> None:
     assert essence(grown(tmp_path)) == essence(good)
 
 
+def test_leagues_that_start_in_one_second_have_folders_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pokerlab.league.start.automatic_name", lambda _: "now")
+    config = replace(KUHN_CONFIG, run_dir=None)
+    assert [run(config).name for _ in range(2)] == ["now", "now-2"]
+
+
 def test_results_are_told(good: Path, tmp_path: Path) -> None:
     grown(tmp_path, "json=l.json", "export=p.json", "rounds=30")
     policy = json.loads((tmp_path / "p.json").read_text())
