@@ -1,43 +1,43 @@
-"""PPO with a magnet: a policy gradient on information states, in self-play or against a fixed opponent.
+"""PPO and mirror descent with a magnet: policy gradients on information states, without search.
 
-Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347) with what makes it converge where both
-players learn: magnetic mirror descent (MMD; Sokota et al. 2023, arXiv 2206.05825) adds the entropy and the
-divergence from a *magnet*, a policy that follows slowly. Large studies of learners without a model find it
-hard to beat (Rudolph et al. 2025, arXiv 2502.08938).
+Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347) finds an approximate best response to a
+fixed opponent. Where both players learn at once it goes in circles: a magnet holds it, a policy that follows
+slowly (magnetic mirror descent, MMD; Sokota et al. 2023, arXiv 2206.05825), and so does the entropy. In large
+studies of learners without a model that is hard to beat (Rudolph et al. 2025, arXiv 2502.08938).
 
 An iteration:
 
 1. *Play* thousands of hands at once with the newest policy (:mod:`pokerlab.selfplay.hands`).
 2. *Estimate* what each action brought more than the critic expected (GAE; Schulman et al. 2016).
-3. *Learn* in a few passes over these decisions: raise the probability of what brought more, as long as it is
-   near what it was; times temperatures, raise the entropy, and lower the divergence from the magnet.
-4. *Move* the magnet towards the policy.
-
-Against a fixed opponent in the other seat the same is an approximate best response.
+3. *Learn* in a few passes over these decisions, by one of two updates. ``clip`` is PPO's: raise the
+   probability of what brought more, as long as it is near what it was. ``mirror`` goes the step of mirror
+   descent in the logits: an action that is hardly ever played comes back as fast as any other once it is
+   good, as with NeuRD (Hennes et al. 2020), which PPO's gradient, times its probability, does not allow.
+4. *Move* the magnet towards the policy, and average the weights: in self-play, that is what plays.
 """
 
-import copy
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pokerlab.agents.base import Agent
 from pokerlab.agents.infostates import InfostateAgent
 from pokerlab.agents.opponents import Opponent, Responses
 from pokerlab.agents.tabular import is_small
 from pokerlab.algorithms.base import MakeAgent
-from pokerlab.games.base import Game, Ints
+from pokerlab.games.base import Game
 from pokerlab.games.parts import network_features
+from pokerlab.learning.actor_critic import ActorCritic
 from pokerlab.learning.decisions import DecisionExamples, ResultExamples
 from pokerlab.learning.infostates import InfostateNetwork, Infostates, log_policy
 from pokerlab.learning.module import Learner, MakeOptimizer, log_number
 from pokerlab.selfplay.data import Batch, Stream
 from pokerlab.selfplay.examples import Examples
-from pokerlab.selfplay.hands import Answers, play_hands
+from pokerlab.selfplay.hands import Played, play_hands
 from pokerlab.selfplay.place import Place
 from pokerlab.selfplay.public_states import FoundStates, ListedStates, PublicStates, list_states
 
@@ -45,33 +45,11 @@ DECISIONS, RESULTS = "decisions", "results"
 """The streams."""
 NOTHING = 1e-3
 """What a best response wins, in big blinds, of an opponent of whom there is nothing to be won."""
-
-
-class ActorCritic(nn.Module):
-    """The policy, what it expects, and the magnet.
-
-    Args:
-        policy: gives logits of actions.
-        critic: what is still to be won, in big blinds.
-    """
-
-    def __init__(self, policy: InfostateNetwork, critic: InfostateNetwork) -> None:
-        super().__init__()
-        self.policy, self.critic = policy, critic
-        self.magnet = copy.deepcopy(policy).requires_grad_(False)
-
-    @torch.no_grad()
-    def ask(self, states: PublicStates, at: Ints, hand: Ints) -> Answers:
-        """Probabilities of actions, and what is expected in chips; see :mod:`pokerlab.selfplay.hands`."""
-        infostates = Infostates.at(states, at, hand, next(self.parameters()).device)
-        chances, expected = log_policy(self.policy, infostates).exp(), self.critic(infostates)[:, 0]
-        return chances.numpy(force=True), expected.double().numpy(force=True) * states.game.big_blind
-
-    @torch.no_grad()
-    def move_magnet(self, rate: float) -> None:
-        """Moves the magnet's weights towards the policy's."""
-        for slow, fast in zip(self.magnet.parameters(), self.policy.parameters(), strict=True):
-            slow.lerp_(fast, rate)
+UPDATES = ("clip", "mirror")
+LATE = 3
+"""How much weight the average gives to late iterations: it grows by this power of their number, less 1."""
+FEW = 5
+"""Of how few visits to an action half is believed."""
 
 
 class PPO:
@@ -85,7 +63,10 @@ class PPO:
         opponent: makes whom it is to win from, of the game; None: it plays itself.
         moves: how many moves from the root on networks are told of.
         trace: λ of generalised advantage estimation.
+        exploration: probability that who learns takes any action; in self-play one seat learns then.
+        update: ``clip`` or ``mirror``.
         clip: how far the ratio of new to old probabilities may go from 1.
+        step: of mirror descent, nats for an advantage of one big blind.
         entropy: temperature of the entropy at the start, in big blinds a nat.
         final_entropy: at the end; it falls geometrically, by iterations.
         magnet: temperature of the divergence from the magnet, in big blinds a nat.
@@ -106,7 +87,10 @@ class PPO:
         opponent: Callable[[Game], Agent] | None = None,
         moves: int = 16,
         trace: float = 1.0,
+        exploration: float = 0.0,
+        update: str = "clip",
         clip: float = 0.2,
+        step: float = 0.05,
         entropy: float = 1.0,
         final_entropy: float = 0.01,
         magnet: float = 0.0,
@@ -119,17 +103,23 @@ class PPO:
         network_features(game)  # whatever lacks them cannot be learned
         if moves < 1:
             raise ValueError(f"moves must be at least 1, got {moves}")
-        for name, share in (("trace", trace), ("magnet_rate", magnet_rate)):
+        shares = {"trace": trace, "exploration": exploration, "magnet_rate": magnet_rate}
+        for name, share in shares.items():
             if not 0 <= share <= 1:
                 raise ValueError(f"{name} must lie between 0 and 1, got {share}")
-        for name, value in (("clip", clip), ("entropy", entropy), ("final_entropy", final_entropy)):
-            if not value > 0:
-                raise ValueError(f"{name} must be positive, got {value}")
-        self.game, self.moves, self.trace = game, moves, trace
+        sizes = {"clip": clip, "step": step, "entropy": entropy, "final_entropy": final_entropy}
+        for name, size in sizes.items():
+            if not size > 0:
+                raise ValueError(f"{name} must be positive, got {size}")
+        if update not in UPDATES:
+            raise ValueError(f"update must be one of {', '.join(UPDATES)}, got {update!r}")
+        self.game, self.moves, self.trace, self.exploration = game, moves, trace, exploration
         self._make_opponent, self._make_network = opponent, network
         self._module = partial(
             PPOModule,
+            update=update,
             clip=clip,
+            step=step,
             entropy=entropy,
             final_entropy=final_entropy,
             magnet=magnet,
@@ -153,7 +143,8 @@ class PPO:
         Raises:
             ValueError: the opponent draws what it plays.
         """
-        return PPOActor(self.game, self.moves, self.trace, self.opponent, self._listed)
+        play = partial(play_hands, trace=self.trace, exploration=self.exploration)
+        return PPOActor(self.game, self.moves, play, self.opponent, self._listed)
 
     def module(self) -> "PPOModule":
         """Learns from them."""
@@ -164,8 +155,9 @@ class PPO:
 
     @property
     def agents(self) -> Mapping[str, MakeAgent]:
-        """The policy; there is no search."""
-        return {"policy_net": lambda networks: InfostateAgent(self.game, networks.policy)}
+        """The policy, of self-play the average; there is no search."""
+        plays = "average" if self._make_opponent is None else "policy"
+        return {"policy_net": lambda networks: InfostateAgent(self.game, getattr(networks, plays))}
 
     @cached_property
     def opponent(self) -> Opponent | None:
@@ -203,32 +195,38 @@ class PPOActor:
     Args:
         game: the rules.
         moves: see :class:`PPO`.
-        trace: likewise.
+        play: plays hands, see :func:`~pokerlab.selfplay.hands.play_hands`.
         opponent: plays the other seat; None: the policy does.
         listed: all public states, if they are few.
     """
 
     def __init__(
-        self, game: Game, moves: int, trace: float, opponent: Opponent | None, listed: ListedStates | None
+        self,
+        game: Game,
+        moves: int,
+        play: partial[Played],
+        opponent: Opponent | None,
+        listed: ListedStates | None,
     ) -> None:
-        self._game, self._moves, self._trace, self._opponent = game, moves, trace, opponent
+        self._game, self._moves, self._play, self._opponent = game, moves, play, opponent
         self._listed, self._is_listed = listed, listed is not None
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_listed": None}  # what a worker lists itself
 
     def generate(self, networks: ActorCritic, n: int, place: Place) -> dict[str, Examples]:
-        """Plays ``n`` hands; against an opponent, each seat in every other one."""
+        """Plays ``n`` hands: each seat learns in every other one, or both do in all."""
         if self._is_listed and self._listed is None:
             self._listed = list_states(self._game, self._moves)
         states: PublicStates = self._listed or FoundStates(self._game, self._moves)
-        players, seats = [], np.ones((n, 2), bool)
+        alone = self._opponent is None and not self._play.keywords["exploration"]
+        seats = np.arange(n)[:, None] % 2 == np.arange(2)
+        other = networks.ask
         if self._opponent is not None:
-            seats = np.arange(n)[:, None] % 2 == np.arange(2)
             self._opponent.sit_down(place.seed)
-            players = [(self._opponent.ask, ~seats)]
-        players = [(networks.ask, seats), *players]
-        played = play_hands(states, players, n, place.generator(), trace=self._trace)
+            other = self._opponent.ask
+        players = [(networks.ask, seats | alone), (other, ~seats & (not alone))]
+        played = self._play(states, players, n, place.generator())
         infostates = Infostates.at(states, played.at, played.hand, next(networks.parameters()).device)
         with torch.no_grad():
             own, magnet = (log_policy(network, infostates) for network in (networks.policy, networks.magnet))
@@ -243,10 +241,12 @@ class PPOModule(Learner):
     """Learns the policy and what to expect of it.
 
     Args:
-        networks: both, and the magnet.
+        networks: both, the magnet and the average.
         measure: more numbers of an iteration, by name.
-        clip: see :class:`PPO`.
-        entropy: likewise, and so on.
+        update: see :class:`PPO`; so are the next ones.
+        clip: as above.
+        step: as above.
+        entropy: as above.
         final_entropy: as above.
         magnet: as above.
         magnet_rate: as above.
@@ -259,7 +259,9 @@ class PPOModule(Learner):
         networks: ActorCritic,
         measure: Callable[[ActorCritic], Mapping[str, float]],
         *,
+        update: str,
         clip: float,
+        step: float,
         entropy: float,
         final_entropy: float,
         magnet: float,
@@ -268,9 +270,10 @@ class PPOModule(Learner):
         **learning: Any,
     ) -> None:
         super().__init__(**learning)
-        self.actor_critic, self.measure, self.clip, self.magnet_rate = networks, measure, clip, magnet_rate
-        self.temperatures = entropy, final_entropy
-        self.weights = {"value_loss": value_weight, "magnet_divergence": magnet, "entropy": -entropy}
+        self.actor_critic, self.measure, self.magnet_rate = networks, measure, magnet_rate
+        self.update, self.clip, self.step, self.magnet = update, clip, step, magnet
+        self.temperatures, self.temperature = (entropy, final_entropy), entropy
+        self.weights = {"value_loss": value_weight, "magnet_divergence": 0.0, "entropy": 0.0}
 
     @property
     def networks(self) -> ActorCritic:
@@ -278,32 +281,49 @@ class PPOModule(Learner):
         return self.actor_critic
 
     def losses(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """What PPO lowers, the critic's squared error, the divergence from the magnet, and the entropy."""
+        """The update's loss and the critic's; divergence from the magnet and entropy are only shown."""
         found: DecisionExamples = batch[DECISIONS]
         visits = found.counts.sum(1)
-        weight = visits / visits.sum()
         log_new = log_policy(self.actor_critic.policy, found.infostates)
-        ratio, new = (log_new - found.log_policy).exp(), log_new.exp()
+        expected = self.actor_critic.critic(found.infostates)[:, 0]
+        divergence = (log_new.exp() * (log_new - found.log_magnet)).sum(1)
+        entropy = -(log_new.exp() * log_new).sum(1)
+        if self.update == "clip":
+            own = self.temperature * entropy - self.magnet * divergence
+            policy_loss = _mean(-self.clipped_gain(log_new, found) - own, visits)
+        else:  # by roots, for rare states are to keep up
+            policy_loss = _mean(self.mirror_error(log_new, found), visits.sqrt())
+        return {
+            "policy_loss": policy_loss,
+            "value_loss": _mean((expected - found.returns).square(), visits),
+            "magnet_divergence": _mean(divergence, visits).detach(),
+            "entropy": _mean(entropy, visits).detach(),
+        }
+
+    def clipped_gain(self, log_new: Tensor, found: DecisionExamples) -> Tensor:
+        """``[n]`` what actions bring by the new policy, as far as it may differ (PPO, equation 7)."""
+        ratio = (log_new - found.log_policy).exp()
         clipped = ratio.clamp(1 - self.clip, 1 + self.clip)
         gain = torch.minimum(ratio * found.advantages, clipped * found.advantages)
-        expected = self.actor_critic.critic(found.infostates)[:, 0]
-        per_state = {
-            "policy_loss": -(gain * found.counts / visits[:, None]).sum(1),
-            "value_loss": (expected - found.returns).square(),
-            "magnet_divergence": (new * (log_new - found.log_magnet)).sum(1),
-            "entropy": -(new * log_new).sum(1),
-        }
-        return {name: (weight * each).sum() for name, each in per_state.items()}
+        return (gain * found.counts).sum(1) / found.counts.sum(1)
+
+    def mirror_error(self, log_new: Tensor, found: DecisionExamples) -> Tensor:
+        """``[n]`` how far logits are from a step of mirror descent, squared (MMD, equation 5, in logits)."""
+        old, believed = found.log_policy, found.counts / (found.counts + FEW)
+        drawn_back = self.temperature * old + self.magnet * (old - found.log_magnet)
+        error = log_new - old - self.step * (believed * found.advantages - drawn_back)
+        legal = found.legal
+        mean = torch.where(legal, error, 0).sum(1, keepdim=True) / legal.sum(1, keepdim=True)
+        return torch.where(legal, error - mean, 0).square().sum(1)
 
     def begin_iteration(self, iteration: int) -> None:
         """The temperature of the entropy."""
         first, last = self.temperatures
-        done = iteration / max(self.iterations - 1, 1)
-        self.weights = {**self.weights, "entropy": -first * (last / first) ** done}
+        self.temperature = first * (last / first) ** (iteration / max(self.iterations - 1, 1))
 
-    def end_iteration(self) -> None:
-        """The magnet follows."""
-        self.actor_critic.move_magnet(self.magnet_rate)
+    def end_iteration(self, iteration: int) -> None:
+        """The magnet follows, and the average takes the policy in."""
+        self.actor_critic.follow(self.magnet_rate, LATE / (iteration + LATE))
 
     def on_train_epoch_start(self) -> None:
         super().on_train_epoch_start()
@@ -315,7 +335,11 @@ class PPOModule(Learner):
             log_number(self, "won", batch[RESULTS].mean)
 
     def on_train_epoch_end(self) -> None:
-        """Moves the magnet, and measures the policy."""
-        self.end_iteration()
+        """Moves what follows the policy, and measures this."""
+        self.end_iteration(self.current_epoch)
         for name, value in self.measure(self.actor_critic).items():
             log_number(self, name, value)
+
+
+def _mean(values: Tensor, weights: Tensor) -> Tensor:
+    return (values * weights).sum() / weights.sum()

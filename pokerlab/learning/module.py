@@ -83,6 +83,10 @@ class Learner(lightning.LightningModule):
         """The weighted sum of the losses."""
         losses = self.losses(batch, batch_idx)
         self._losses.append({name: loss.detach() for name, loss in losses.items()})
+        return self.weigh(losses)
+
+    def weigh(self, losses: Mapping[str, Tensor]) -> Tensor:
+        """The sum of losses, by their weights."""
         weighted = [self.weights.get(name, 1.0) * loss for name, loss in losses.items()]
         return functools.reduce(torch.add, weighted)
 

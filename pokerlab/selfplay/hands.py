@@ -51,6 +51,8 @@ class _Decisions:
     hand: Ints
     action: Ints
     expected: Floats
+    ratio: Floats
+    """Of the action's probability under the policy to that with exploration; 1 at most."""
 
 
 def play_hands(
@@ -60,6 +62,7 @@ def play_hands(
     generator: torch.Generator,
     *,
     trace: float = 1.0,
+    exploration: float = 0.0,
 ) -> Played:
     """Plays hands to their ends.
 
@@ -70,6 +73,8 @@ def play_hands(
         generator: source of all randomness.
         trace: λ of generalised advantage estimation (Schulman et al. 2016): 1 compares with what was paid
             at the end, 0 with what was expected at the own next decision.
+        exploration: probability that the first player takes any legal action. What is told of a decision is
+            what the policy would have brought after it, by truncated ratios (V-trace; Espeholt et al. 2018).
     """
     hands = states.draw_hands(_draw(generator, number))
     cards = _draw(generator, number, MOST_DEALS)
@@ -91,9 +96,15 @@ def play_hands(
             of, player = before[chosen], actors[chosen]
             held = hands[of, player]
             chances, expected = _ask_once(ask, states, at[of], held)
-            actions[chosen] = _choose(chances, luck[acting][chosen])
+            played = chances
+            if seat == 0 and exploration:
+                legal = states.legal[at[of]]
+                played = (1 - exploration) * chances + exploration * legal / legal.sum(1, keepdims=True)
+            actions[chosen] = taken = _choose(played, luck[acting][chosen])
             if seat == 0:
-                levels.append(_Decisions(of, player, at[of], held, actions[chosen], expected))
+                each = np.arange(len(of))
+                ratio = np.minimum(chances[each, taken] / played[each, taken], 1)
+                levels.append(_Decisions(of, player, at[of], held, taken, expected, ratio))
         after = states.act(at[before], actions) if before.size else before
         at[before] = after
         if rows.size:
@@ -138,22 +149,22 @@ def _summarise(states: PublicStates, levels: Sequence[_Decisions], won: Floats, 
     later = np.stack([won, -won], 1)  # [hands, 2] what is expected at the player's next decision, or paid
     gained = np.zeros_like(later)
     advantages: list[Floats] = []
+    returned: list[Floats] = []
     for level in reversed(levels):
         where = level.row, level.player
         found = later[where] - level.expected + trace * gained[where]
-        later[where], gained[where] = level.expected, found
+        later[where], gained[where] = level.expected, level.ratio * found
         advantages.append(found)
+        returned.append(level.expected + level.ratio * found)
     if not levels:
         empty = np.zeros(0, np.int64)
         nothing = np.zeros((0, number_of_actions))
         return Played(empty, empty, nothing, nothing, np.zeros(0), won)
     key = np.concatenate([level.at * hands + level.hand for level in levels])
     action = np.concatenate([level.action for level in levels])
-    advantage = np.concatenate(advantages[::-1])
-    returned = advantage + np.concatenate([level.expected for level in levels])
     keys, which = _distinct(key, len(states.kind) * hands)
     cell, shape = which * number_of_actions + action, (len(keys), number_of_actions)
     counts = np.bincount(cell, minlength=len(keys) * number_of_actions).reshape(shape).astype(float)
-    total = np.bincount(cell, advantage, len(keys) * number_of_actions).reshape(shape)
-    returns = np.bincount(which, returned, len(keys)) / counts.sum(1)
+    total = np.bincount(cell, np.concatenate(advantages[::-1]), len(keys) * number_of_actions).reshape(shape)
+    returns = np.bincount(which, np.concatenate(returned[::-1]), len(keys)) / counts.sum(1)
     return Played(*np.divmod(keys, hands), counts, total / np.maximum(counts, 1), returns, won)

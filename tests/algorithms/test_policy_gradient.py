@@ -13,7 +13,10 @@ from runs.harness import assert_same_run, command, metrics, refusal, trained
 from torch import nn
 
 from pokerlab.agents.base import Agent
+from pokerlab.agents.infostates import InfostateAgent
 from pokerlab.agents.registry import make_agent
+from pokerlab.agents.tabular import TabularAgent
+from pokerlab.algorithms.best_responses import respond
 from pokerlab.algorithms.policy_gradient import DECISIONS, PPO, RESULTS, PPOModule
 from pokerlab.evaluation.exact import exact_value, whole_game_strategy
 from pokerlab.evaluation.policies import WholeGame
@@ -27,13 +30,16 @@ from pokerlab.selfplay.place import Place
 pytestmark = pytest.mark.quick
 
 TINY = (
-    "experiment=kuhn_ppo", "iterations=4", "trajectories=200", "evaluation.every=2", "commit_every=1",
+    "experiment=kuhn_exploiter", "iterations=4", "trajectories=200", "evaluation.every=2", "commit_every=1",
     "algorithm.network.hidden=8",
+)  # fmt: skip
+SELF_PLAY = (
+    "algorithm.opponent=null", "algorithm.update=mirror", "algorithm.magnet=1", "algorithm.exploration=0.25",
 )  # fmt: skip
 
 
 def ppo(
-    game: Game, opponent: Callable[[Game], Agent] | None = None, hidden: int = 16, **options: float
+    game: Game, opponent: Callable[[Game], Agent] | None = None, hidden: int = 16, **options: float | str
 ) -> PPO:
     network = partial(InfostateNetwork, hidden=hidden, layers=1)
     return PPO(game, network=network, iterations=10, seed=1, opponent=opponent, moves=4, **options)  # type: ignore[arg-type]
@@ -66,26 +72,44 @@ def last(network: InfostateNetwork) -> nn.Linear:
     return layer
 
 
-def test_the_losses_of_one_decision_are_those_of_the_paper() -> None:
-    module = ppo(Kuhn()).module()
+def test_the_losses_of_one_decision_are_those_of_the_papers() -> None:
+    module = ppo(Kuhn(), entropy=0.5, magnet=2.0).module()
     found = one_decision(module, advantages=[-1.0, 2.0], counts=[1.0, 3.0])
     losses = {name: loss.item() for name, loss in module.losses({DECISIONS: found}, 0).items()}
+    divergence = 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75)
     assert losses == pytest.approx({
-        "policy_loss": -(0.25 * -1 + 0.75 * 2),
+        "policy_loss": -(0.25 * -1 + 0.75 * 2) + 2 * divergence - 0.5 * math.log(2),
         "value_loss": 0.25,
-        "magnet_divergence": 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75),
+        "magnet_divergence": divergence,
         "entropy": math.log(2),
     })  # fmt: skip
     with torch.no_grad():
-        last(module.networks.policy).bias.copy_(torch.tensor([0.0, math.log(3)]))  # 0.25, 0.75
-    ratios = 0.25 / 0.5, 1.2  # 1.5, clipped where it would gain
+        last(module.networks.policy).bias.copy_(torch.tensor([0.0, math.log(3)]))  # 0.25, 0.75: the magnet
+    losses = {name: loss.item() for name, loss in module.losses({DECISIONS: found}, 0).items()}
+    entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
+    # ratios of 0.5 and 1.5 that would gain are clipped to 0.8 and 1.2
+    assert losses["policy_loss"] == pytest.approx(-(0.25 * -0.8 + 0.75 * 2.4) - 0.5 * entropy)
+    assert losses["magnet_divergence"] == pytest.approx(0, abs=1e-6)
+
+
+def test_mirror_descent_goes_the_step_of_the_paper() -> None:
+    module = ppo(Kuhn(), update="mirror", entropy=0.5, magnet=2.0, step=0.1).module()
+    found = one_decision(module, advantages=[-1.0, 2.0], counts=[5.0, 45.0])
+    # π ∝ π_old exp(η (A − entropy · log π_old − magnet · log(π_old / magnet))), A believed by n / (n + 5)
+    slope = [0.5 * -1 - 2 * math.log(0.5 / 0.25), 0.9 * 2 - 2 * math.log(0.5 / 0.75)]
+    with torch.no_grad():
+        last(module.networks.policy).bias.copy_(7 + 0.1 * torch.tensor(slope))
+    loss = module.losses({DECISIONS: found}, 0)["policy_loss"]
+    assert loss.item() == pytest.approx(0, abs=1e-9)
+    with torch.no_grad():
+        last(module.networks.policy).bias[1] += 0.2
     assert module.losses({DECISIONS: found}, 0)["policy_loss"].item() == pytest.approx(
-        -(0.25 * -1 * 0.8 + 0.75 * 2 * ratios[1]) if ratios[0] < 0.8 else 0.0
+        0.1**2 + 0.1**2, rel=1e-4
     )
 
 
 def test_steps_on_one_decision_lead_to_the_best_response_as_far_as_the_clip_allows() -> None:
-    module = ppo(Kuhn()).module()
+    module = ppo(Kuhn(), entropy=1e-9, final_entropy=1e-9).module()
     found = one_decision(module, advantages=[-1.0, 1.0], counts=[1.0, 1.0])
     optimizer = torch.optim.SGD(module.parameters(), lr=0.01)
     for _ in range(100):
@@ -96,17 +120,21 @@ def test_steps_on_one_decision_lead_to_the_best_response_as_far_as_the_clip_allo
     assert 0.6 < chance < 0.63  # the ratio is 1.2 at 0.6; the last step went past it
 
 
-def test_the_temperature_falls_and_the_magnet_follows() -> None:
+def test_the_temperature_falls_and_magnet_and_average_follow() -> None:
     module = ppo(Kuhn(), entropy=1.0, final_entropy=0.01, magnet_rate=0.25).module()
     for iteration, temperature in ((0, 1.0), (9, 0.01), (4.5, 0.1)):
         module.begin_iteration(iteration)  # type: ignore[arg-type]
-        assert module.weights["entropy"] == pytest.approx(-temperature)
+        assert module.temperature == pytest.approx(temperature)
     networks = module.networks
-    before = last(networks.magnet).bias.clone()
     with torch.no_grad():
-        last(networks.policy).bias.add_(1)
-    module.end_iteration()
-    assert torch.allclose(last(networks.magnet).bias, before + 0.25)
+        last(networks.policy).bias.fill_(1)
+    module.end_iteration(9)
+    assert torch.allclose(last(networks.magnet).bias, torch.tensor(0.25))
+    assert torch.allclose(last(networks.average).bias, torch.tensor(3 / 12))
+    with torch.no_grad():
+        last(networks.policy).bias.fill_(2)
+    module.end_iteration(0)
+    assert torch.allclose(last(networks.average).bias, torch.tensor(2.0))
 
 
 @pytest.mark.parametrize("game", [Kuhn(), Leduc()])
@@ -133,6 +161,32 @@ def test_the_actor_gives_the_same_examples_in_another_process() -> None:
     assert algorithm.streams()[DECISIONS].none.columns().keys() == one[DECISIONS].columns().keys()
 
 
+def test_in_self_play_the_average_plays_and_in_a_response_the_policy() -> None:
+    for opponent, plays in ((None, "average"), (partial(make_agent, "call"), "policy")):
+        algorithm = ppo(Kuhn(), opponent)
+        networks = algorithm.module().networks
+        agent = algorithm.agents["policy_net"](networks)
+        assert isinstance(agent, InfostateAgent)
+        assert agent.network is getattr(networks, plays)
+
+
+def test_a_response_to_a_mixture_is_found_in_python() -> None:
+    game = Kuhn()
+    whole = WholeGame(game)
+    call, fold = (whole_game_strategy(whole, make_agent(name, game)) for name in ("call", "fold"))
+    mixture = whole.forest.by_action((call + fold) / 2)  # in Kuhn nobody acts twice but after passing
+    table = {state: mixture[whole.index[state]] for state in whole.states}
+    quickly = {"iterations": 50, "trajectories": 2000, "batch_size": 12, "hidden": 32}
+    response = respond(game, table, **quickly)
+    again = respond(game, TabularAgent(game, table), **quickly)
+    assert response.gain == again.gain
+    assert response.share is not None
+    assert 0.95 < response.share <= 1
+    assert response.gain == pytest.approx(
+        exact_value(game, response.agent, TabularAgent(game, table)), abs=1e-6
+    )
+
+
 def test_what_draws_is_no_opponent() -> None:
     agent = make_agent("call", Kuhn())
     agent.draws = True
@@ -142,7 +196,7 @@ def test_what_draws_is_no_opponent() -> None:
 
 def test_it_learns_what_there_is_to_be_won_of_one_who_always_calls(tmp_path: Path) -> None:
     run = trained(
-        "experiment=kuhn_ppo", "algorithm.opponent=call", "iterations=40", "evaluation.every=null", "run",
+        "experiment=kuhn_exploiter", "iterations=40", "run",
         cwd=tmp_path,
     )  # fmt: skip
     last = metrics(run)[-1]
@@ -179,7 +233,9 @@ def test_it_learns_what_there_is_to_be_won_of_one_who_always_calls(tmp_path: Pat
 
 
 def test_self_play_resumes_to_the_same_numbers(tmp_path: Path) -> None:
-    straight, resumed = (trained(*TINY, "checkpoint_every=2", name, cwd=tmp_path) for name in ("one", "two"))
+    straight, resumed = (
+        trained(*TINY, *SELF_PLAY, "checkpoint_every=2", name, cwd=tmp_path) for name in ("one", "two")
+    )
     assert command("train", "resume_from=2", "run_name=two", cwd=tmp_path, plots=False).code == 0
     assert_same_run(resumed, straight)
     message = refusal("train", "resume_from=two", "algorithm=rebel", cwd=tmp_path)
@@ -193,6 +249,8 @@ REFUSALS = {
     "algorithm.opponent=os:path": "algorithm.opponent=os:path: if you trust that module, say so",
     "algorithm.trace=2": "algorithm.trace must lie between 0 and 1, got 2",
     "algorithm.clip=0": "algorithm.clip must be positive, got 0",
+    "algorithm.step=0": "algorithm.step must be positive, got 0",
+    "algorithm.update=both": "algorithm.update must be one of clip, mirror, got 'both'",
     "algorithm.moves=0": "algorithm.moves must be at least 1, got 0",
     "algorithm.network.hidden=0": "algorithm.network.hidden must be an integer of at least 1, got 0",
 }

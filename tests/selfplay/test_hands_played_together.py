@@ -121,3 +121,22 @@ def test_players_sit_where_they_are_told_to_and_only_the_first_learns() -> None:
     root = played.at == 0
     assert played.counts[root].sum() == 500
     assert played.counts[root][:, 2].sum() == 500
+
+
+def test_who_explores_is_told_what_would_have_come_without() -> None:
+    states = ListedStates(make_game("kuhn"), 4)
+
+    def passes(states: PublicStates, at: Ints, hand: Ints) -> Answers:
+        return np.tile([1.0, 0.0], (len(at), 1)), np.where(states.above[states.above[at]] == 0, -1.0, 0.0)
+
+    number = 20_000
+    seats = np.arange(number)[:, None] % 2 == np.arange(2)
+    players = [(passes, seats), (uniform, ~seats)]
+    played = play_hands(states, players, number, torch.Generator().manual_seed(1), exploration=0.5)
+    root = by_infostate(states, played)[KuhnState(), 2]
+    counts, advantages, returns, _ = root
+    assert counts[1] / counts.sum() == pytest.approx(0.25, abs=0.03)  # half of the half that explores
+    # a king that passes and meets a bet folds by its policy, though every fourth time it calls to explore
+    assert advantages[0] == pytest.approx((1 - 1) / 2, abs=0.08)
+    assert advantages[1] == pytest.approx(1.5, abs=0.05)
+    assert returns == pytest.approx(0, abs=0.05)  # a bet, which the policy never plays, does not count
