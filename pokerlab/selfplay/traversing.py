@@ -103,11 +103,10 @@ class DealtActor(Generic[State]):
         for number, share in enumerate(np.array_split(np.arange(n), deals)):
             asked = _Asked(self.game, networks, self._inputs)
             strategy, found = self._sampling.sample(asked, player, len(share), generator)
-            mean = found.advantages / np.maximum(found.weights, 1e-30)[:, None] / asked.pots
-            for memory, targets, weights in (
-                (advantages, mean, found.weights), (strategies, strategy, found.met)
-            ):  # fmt: skip
-                memory.append(asked.examples(targets, weights, self._hands, place.iteration + 1, generator))
+            some = self._hands, place.iteration + 1, generator
+            sums = asked.examples(found.advantages, found.weights, *some, summed=True)
+            advantages.append(sums)
+            strategies.append(asked.examples(strategy, found.met, *some, summed=False))
             nodes += found.nodes
             if self.report is not None:
                 self.report((number + 1) / deals)
@@ -126,9 +125,8 @@ class _Asked(Generic[State]):
     def __init__(self, game: Game[State], networks: Any, inputs: Inputs[State]) -> None:
         self._game, self._networks, self._inputs = game, networks, inputs
         self._like = next(networks.parameters()).detach()
-        self._parts = list[tuple[Tensor, Tensor, Tensor]]()
-        self.pots: Floats
-        """``[D, 1, 1]`` at the decisions."""
+        self._parts = list[tuple[Tensor, ...]]()
+        self._boards = list[Tensor]()
 
     def __call__(self, dealt: DealtGame[State], first: int) -> Floats:
         """``[D − first, A, H]`` the strategies at decisions from number ``first`` on."""
@@ -138,13 +136,22 @@ class _Asked(Generic[State]):
         actor = torch.as_tensor(dealt.nodes.actor[first:]).to(self._like.device)
         boards, board_of = self._inputs.hands_at(states)
         strategy: Tensor = self._networks.strategy(lines, legal, actor, (boards, board_of))
-        self.pots = np.array(dealt.pots)[:, None, None]
-        self._parts.append((lines.cpu(), legal.cpu(), boards[torch.as_tensor(board_of)]))
+        before = sum(map(len, self._boards))
+        pots = torch.tensor(dealt.pots[first:], dtype=torch.float64)
+        self._parts.append((lines.cpu(), legal.cpu(), pots, torch.as_tensor(board_of) + before))
+        self._boards.append(boards)
         found: Floats = strategy.numpy(force=True)
         return found
 
     def examples(
-        self, targets: Floats, weights: Floats, hands: int, iteration: int, generator: torch.Generator
+        self,
+        targets: Floats,
+        weights: Floats,
+        hands: int,
+        iteration: int,
+        generator: torch.Generator,
+        *,
+        summed: bool,
     ) -> InfostateExamples:
         """Of decisions where something was found, with some of the hands, drawn at random.
 
@@ -154,19 +161,23 @@ class _Asked(Generic[State]):
             hands: how many of a decision.
             iteration: from 1.
             generator: source of randomness.
+            summed: whether targets are in chips and times their weights; they become means in pots.
         """
-        lines, legal, of_hands = (torch.cat(part) for part in zip(*self._parts, strict=True))
+        lines, legal, pots, board = (torch.cat(part) for part in zip(*self._parts, strict=True))
         rows = torch.as_tensor(np.flatnonzero(weights.any(1)))
         here = torch.as_tensor(weights)[rows]
         draws = torch.rand(here.shape, generator=generator).masked_fill(here == 0, -1)
         chosen = draws.topk(hands, 1).indices
         share = (here > 0).sum(1, keepdim=True).clamp_min(hands) / hands  # those chosen stand for all
         there = torch.as_tensor(targets)[rows].gather(2, chosen[:, None].expand(-1, targets.shape[1], -1))
+        of_chosen = here.gather(1, chosen)
+        if summed:
+            there /= (of_chosen.clamp_min(1e-30) * pots[rows, None])[:, None]
         return InfostateExamples(
             lines=lines[rows],
             legal=legal[rows],
-            hands=of_hands[rows].gather(1, chosen[:, :, None].expand(-1, -1, 3)),
+            hands=torch.cat(self._boards)[board[rows, None], chosen],
             targets=there.float(),
-            hand_weights=(here.gather(1, chosen) * share).float(),
+            hand_weights=(of_chosen * share).float(),
             weight=torch.full((len(rows),), iteration, dtype=torch.int32),
         )
