@@ -1,5 +1,6 @@
 """Approximate best responses by a policy gradient, in Python: an oracle for populations."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,6 @@ from pokerlab.algorithms.policy_gradient import DECISIONS, PPO
 from pokerlab.games.base import Game, State
 from pokerlab.learning.infostates import InfostateNetwork
 from pokerlab.learning.schedule import CosineSchedule
-from pokerlab.selfplay.data import count_updates
 from pokerlab.selfplay.place import BATCHES, Place
 from pokerlab.selfplay.replay import IterationReplay
 
@@ -38,7 +38,7 @@ def respond(
     *,
     iterations: int = 300,
     trajectories: int = 10_000,
-    passes: float = 8,
+    passes: int = 8,
     batch_size: int = 1024,
     hidden: int = 128,
     layers: int = 2,
@@ -88,7 +88,8 @@ def respond(
         place = Place(seed, iteration)
         replay.add(actor.generate(module.networks, trajectories, place)[DECISIONS])
         draws = Place(seed, iteration, worker=BATCHES).generator()
-        for number in range(count_updates(None, passes, replay.window(replay.added), batch_size)):
+        batches = max(math.ceil(passes * replay.window(replay.added) / batch_size), passes)
+        for number in range(batches):
             losses = module.losses({DECISIONS: replay.sample(batch_size, draws)}, number)
             optimizer.zero_grad()
             module.weigh(losses).backward()

@@ -92,7 +92,7 @@ class PPO:
         clip: float = 0.2,
         step: float = 0.05,
         entropy: float = 1.0,
-        final_entropy: float = 0.01,
+        final_entropy: float = 0.001,
         magnet: float = 0.0,
         magnet_rate: float = 0.05,
         value_weight: float = 1.0,

@@ -138,7 +138,8 @@ def _draw_losses(metrics: Sequence[dict[str, Any]]) -> Figure:
         axes = figure.add_subplot(1, len(losses), place)
         values = [math.nan if line.get(name) is None else line[name] for line in metrics]
         axes.plot(iterations, values, color=SEARCH, linewidth=1.5)
-        axes.set(xlabel="iteration", ylabel=name.replace("_", " ") + units.get(name, ""), yscale="log")
+        scale = "linear" if any(value <= 0 for value in values) else "log"  # what is gained is a loss below 0
+        axes.set(xlabel="iteration", ylabel=name.replace("_", " ") + units.get(name, ""), yscale=scale)
         _tick_iterations(axes)
         tidy(axes)
     return figure

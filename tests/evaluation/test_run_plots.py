@@ -171,3 +171,9 @@ def test_strength_is_drawn_where_it_was_measured() -> None:
     assert turn.get_title() == "turn"
     assert "matches" in drawn
     assert not {"value_errors", "matches"} & dict(draw_run([line(0)], "hunl")).keys()
+
+
+def test_a_loss_that_falls_below_zero_is_drawn_to_scale() -> None:
+    below = [each | {"policy_loss": 0.1 - each["iteration"]} for each in RUN]
+    values, policies = dict(draw_run(below, "leduc"))["losses"].axes
+    assert (values.get_yscale(), policies.get_yscale()) == ("log", "linear")
