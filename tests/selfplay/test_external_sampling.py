@@ -1,5 +1,6 @@
 """External sampling against exact advantages, found by recursion through the rules."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from pokerlab.selfplay.external_sampling import ExternalSampling
 from pokerlab.selfplay.public_game import DealtGame, PublicGame, list_game
 
 pytestmark = pytest.mark.quick
-GAMES = {
+GAMES: dict[str, Callable[[], Game]] = {
     "kuhn": lambda: pokerlab.make_game("kuhn"),
     "leduc": lambda: pokerlab.make_game("leduc"),
     "dice that show some rolls more often": lambda: LiarsDice(2, 2),
@@ -71,7 +72,7 @@ def random_strategy(listed: PublicGame) -> np.ndarray:
 @pytest.mark.parametrize("name", GAMES)
 @pytest.mark.parametrize("player", [0, 1])
 def test_means_of_traversals_are_exact_advantages_and_reaches(name: str, player: int) -> None:
-    game: Game = GAMES[name]()
+    game = GAMES[name]()
     listed, n = list_game(game), 200_000
     strategy = random_strategy(listed)
     exact = Exact(listed, strategy, player)
