@@ -27,6 +27,7 @@ import numpy as np
 import pyspiel
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from open_spiel.python import policy as openspiel_policy
 from open_spiel.python.algorithms import exploitability as openspiel_exploitability
 from open_spiel.python.algorithms.external_sampling_mccfr import ExternalSamplingSolver
@@ -283,7 +284,7 @@ def summary(runs: Sequence[dict[str, Any]], budget: float) -> list[dict[str, Any
 
 
 def plot(runs: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draws every run's exploitability against CPU minutes, a panel a game."""
+    """Draws every run's exploitability against CPU time, a panel a game."""
     games = list(dict.fromkeys(run["game"] for run in runs))
     figure = Figure(figsize=(4.6 * len(games), 4), layout="constrained")
     for axes, game in zip(figure.subplots(1, len(games), squeeze=False)[0], games, strict=True):
@@ -291,12 +292,15 @@ def plot(runs: Sequence[dict[str, Any]], path: Path) -> None:
         for run in runs:
             if run["game"] == game:
                 name = run["algorithm"]
-                minutes = [point["seconds"] / 60 for point in run["points"]]
+                seconds = [point["seconds"] for point in run["points"]]
                 found = [point["exploitability"] for point in run["points"]]
                 label = None if name in named else name
                 named.add(name)
-                axes.plot(minutes, found, "o-", color=COLOURS[name], markersize=3, linewidth=1, label=label)
-        axes.set(xscale="log", yscale="log", title=game, xlabel="CPU minutes of training")
+                axes.plot(seconds, found, "o-", color=COLOURS[name], markersize=3, linewidth=1, label=label)
+        axes.set(xscale="log", yscale="log", title=game, xlabel="CPU seconds of training")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_ylabel("exploitability (NashConv/2), chips")
         axes.legend(frameon=False, fontsize=8)
         axes.grid(visible=True, which="major", color="#e5e5e5", linewidth=0.8)
