@@ -106,7 +106,7 @@ def test_config_keys_exist() -> None:
         ),
         "solve": ([], ["game=fhp"], ["game=kuhn3"]),
         "evaluate": (["run=x", "solver=dcfr"],),
-        "league": (["weigh=correlated", "evaluate=matches", "select=best"], ["weigh=nash"]),
+        "league": (["weigh=correlated", "evaluate=matches", "select=best"], ["propose=policy_gradient"]),
     }
     configs = [compose(parse(name, []), words) for name, each in composed.items() for words in each]
     known = groups.union(*map(keys, configs))

@@ -58,8 +58,10 @@ class League:
         mixture = self._last_mixture()
         while len(population.rounds) < rounds and not stop() and not self._is_done(target):
             place = Place(self.seed, len(population.rounds))
+            known = len(population.members)
             self._add_members(mixture, place)
             members = population.active
+            share = mixture and self._response_share(mixture, range(known, len(population.members)))
             self.evaluate.evaluate(population, members, place)
             mixture = self.weigh.mix(population, members)
             strength, _ = measure(population.game, mixture.strategy)
@@ -74,6 +76,7 @@ class League:
                 nash_conv=strength.nash_conv,
                 exploitability=strength.nash_conv / population.game.num_players,
                 correlated_gain=population.correlated_gain(mixture),
+                response_share=share,
                 seconds=before["seconds"] + time.perf_counter() - began[0],
                 cpu_seconds=before["cpu_seconds"] + time.process_time() - began[1],
             )
@@ -92,11 +95,23 @@ class League:
         """Whether the best mixture is good enough, or nobody gains by any response to the last one."""
         if not self.population.rounds:
             return False
-        best, last = self.population.best, self.population.rounds[-1]
-        gained = last["correlated_gain"] if last["correlated_gain"] is not None else last["nash_conv"]
-        return gained < NOTHING or (
+        best = self.population.best
+        return _gained(self.population.rounds[-1]) < NOTHING or (
             target is not None and best is not None and best["exploitability"] <= target
         )
+
+    def _response_share(self, mixture: Mixture, proposed: range) -> float | None:
+        """What new members win of the last mixture, of what exact best responses win; None: there is none.
+
+        Players' values add up to 0, so that what responses win in sum is what they gain in sum.
+        """
+        population, won = self.population, 0.0
+        if not proposed:
+            return None
+        for player in range(population.game.num_players):
+            values = population.end_values(player, mixture)
+            won += max(float((population.plans[member] * values).sum()) for member in proposed)
+        return won / _gained(population.rounds[-1])
 
     def _add_members(self, mixture: Mixture | None, place: Place) -> None:
         population = self.population
@@ -105,6 +120,12 @@ class League:
                 population.add(member, strategy)
         elif not any(member.origin == "start" for member in population.members):
             population.add(Member(self.start, 0, "start"), first_strategy(population.game, self.start))
+
+
+def _gained(line: dict[str, Any]) -> float:
+    """What best responses to a round's mixture gain in sum."""
+    gained = line["nash_conv"] if line["correlated_gain"] is None else line["correlated_gain"]
+    return float(gained)
 
 
 def members_of(population: Population, number: int) -> list[int]:

@@ -4,7 +4,8 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from pokerlab.games.base import Floats
+from pokerlab.games.base import Floats, Game
+from pokerlab.games.many_players import ManyPlayerGame
 from pokerlab.league.folder import Member
 from pokerlab.league.population import Mixture, Population
 from pokerlab.selfplay.place import Place
@@ -12,6 +13,8 @@ from pokerlab.selfplay.place import Place
 
 class Oracle(ABC):
     """Proposes members. It draws, if at all, at the place that it is given: asked again, it says the same."""
+
+    needs_two_players = False
 
     @abstractmethod
     def propose(self, population: Population, mixture: Mixture, place: Place) -> list[tuple[Member, Floats]]:
@@ -22,6 +25,9 @@ class Oracle(ABC):
             mixture: what it plays together.
             place: seed of the league, and the round.
         """
+
+    def check_game(self, game: Game | ManyPlayerGame) -> None:  # noqa: B027 (most play all games)
+        """Raises a ValueError if it cannot play a game, be it for two players."""
 
 
 class BestResponse(Oracle):
@@ -36,10 +42,10 @@ class BestResponse(Oracle):
             _, chosen = population.game.best_response(player, population.end_values(player, mixture))
             strategy += chosen
         name = f"r{place.iteration:04d}"
-        return [(Member(name, place.iteration, "best_response", _heaviest(population, mixture)), strategy)]
+        return [(Member(name, place.iteration, "best_response", heaviest(population, mixture)), strategy)]
 
 
-def _heaviest(population: Population, mixture: Mixture) -> str | None:
+def heaviest(population: Population, mixture: Mixture) -> str | None:
     """The member that is picked most often; None: members are not picked."""
     if mixture.weights is None:
         return population.members[-1].name

@@ -25,9 +25,10 @@ def results(population: Population) -> dict[str, Any]:
         "members": [member.name for member in population.members],
         "weights": last.get("weights", {}),
         **{
-            key: [line[key] for line in rounds]
-            for key in ("exploitability", "nash_conv", "correlated_gain", "seconds", "cpu_seconds")
+            key: [line.get(key) for line in rounds]
+            for key in ("exploitability", "nash_conv", "correlated_gain", "response_share")
         },
+        **{key: [line[key] for line in rounds] for key in ("seconds", "cpu_seconds")},
         "values": last.get("values"),
         "best_round": best and best["round"],
         "best_exploitability": best and best["exploitability"],

@@ -32,6 +32,7 @@ SETTINGS = ("game", "propose", "evaluate", "weigh", "select", "start", "seed")
 MANY_PLAYERS = {
     "weigh": "regret_matching, correlated, projected_replicator, alpha_rank, uniform, restricted_game",
     "evaluate": "exact",
+    "propose": "best_response",
 }
 """What there is for more than two."""
 
@@ -63,12 +64,15 @@ def make_parts(config: LeagueConfig) -> Parts:
         build(config.weigh, key="weigh", kind=Weigh),
         build(config.select, key="select", kind=Selection),
     )
-    for key, part in (("weigh", parts.weigh), ("evaluate", parts.evaluate)):
+    checked = (("weigh", parts.weigh), ("evaluate", parts.evaluate), ("propose", parts.propose))
+    for key, part in checked:
         if part.needs_two_players and isinstance(game, ManyPlayerGame):
             raise UserError(
                 f"{key}: {type(part).__name__} is for two players, {game.name} has {game.num_players}: "
                 f"expected {MANY_PLAYERS[key]}"
             )
+    with as_mistakes("propose: "):
+        parts.propose.check_game(game)
     if parts.select.needs_weights and not parts.weigh.picks_members:
         raise UserError(
             f"select: {type(parts.select).__name__} keeps members by their weights, and "

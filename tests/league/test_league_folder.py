@@ -130,6 +130,17 @@ def test_a_league_that_was_killed_goes_on_to_the_same(
     assert moments > 12
 
 
+@pytest.mark.parametrize("after", [6, 8])
+def test_a_league_that_learns_goes_on_to_the_same(after: int, tmp_path: Path) -> None:
+    learning = ("propose=policy_gradient", "propose.iterations=2", "propose.hands=50", "rounds=3")
+    config = compose("league", [*KUHN_LEAGUE, *learning])
+    expected = essence(run(replace(config, run_dir=str(tmp_path / "straight"))))
+    killed, append = replace(config, run_dir=str(tmp_path / "killed")), killing(after, half=False)
+    with patch("pokerlab.league.folder.append_line", append(files.append_line)), pytest.raises(Killed):
+        run(killed)
+    assert essence(run(killed)) == expected
+
+
 def test_a_league_goes_on(good: Path, league: Path, tmp_path: Path) -> None:
     shutil.rmtree(league)
     grown(tmp_path, "rounds=2")
@@ -264,6 +275,13 @@ def said(ended: Ended) -> str:
          "projected_replicator, alpha_rank, uniform, restricted_game"),
         ("game=kuhn3 weigh=uniform evaluate=matches", "evaluate: Matches is for two players, kuhn3 has 3: "
          "expected exact"),
+        ("game=kuhn3 weigh=uniform propose=policy_gradient", "propose: PolicyGradient is for two players, "
+         "kuhn3 has 3: expected best_response"),
+        ("propose=policy_gradient propose.iterations=0", "propose.iterations must be at least 1, got 0"),
+        ("propose=policy_gradient propose.hands=1", "propose.hands must be at least 2, one for each seat, "
+         "got 1"),
+        ("propose=policy_gradient propose.hands=many", "propose.hands must be an integer, got 'many'"),
+        ("propose=policy_gradient propose.passes=0", "propose.passes must be positive, got 0"),
         ("evaluate=matches evaluate.deals=1", "evaluate.deals must be at least 2, got 1"),
         ("game=mini_holdem", "mini_holdem is too large for tables of whole policies: expected a game that "
          "can be enumerated, of at most 64 hands"),
