@@ -16,6 +16,7 @@ from pokerlab.agents.base import Agent
 from pokerlab.agents.infostates import InfostateAgent
 from pokerlab.agents.registry import make_agent
 from pokerlab.agents.tabular import TabularAgent
+from pokerlab.algorithms import policy_gradient
 from pokerlab.algorithms.best_responses import respond
 from pokerlab.algorithms.policy_gradient import DECISIONS, PPO, RESULTS, PPOModule
 from pokerlab.evaluation.exact import exact_value, whole_game_strategy
@@ -23,6 +24,7 @@ from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.base import Game
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
+from pokerlab.games.registry import make_game
 from pokerlab.learning.decisions import DecisionExamples
 from pokerlab.learning.infostates import InfostateNetwork
 from pokerlab.selfplay.place import Place
@@ -161,6 +163,42 @@ def test_the_actor_gives_the_same_examples_in_another_process() -> None:
     assert algorithm.streams()[DECISIONS].none.columns().keys() == one[DECISIONS].columns().keys()
 
 
+@pytest.mark.parametrize("opponent", [None, "equity"])
+def test_games_that_are_not_listed_are_learned_from_alike(
+    opponent: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for listed in (True, False):
+        if not listed:
+            monkeypatch.setattr(policy_gradient, "list_states", lambda game, moves: None)
+        algorithm = ppo(Leduc(), opponent and partial(make_agent, opponent), exploration=0.1)  # type: ignore[arg-type]
+        torch.manual_seed(1)
+        found.append(algorithm.actor().generate(algorithm.module().networks, 60, Place(1, 0)))
+    results, others = (each[RESULTS].columns() for each in found)
+    assert results["won"].item() == pytest.approx(others["won"].item())
+    first, second = (
+        {
+            (tuple(moves), hand, tuple(features)): numbers
+            for moves, hand, features, numbers in zip(
+                columns["moves"].tolist(), columns["hand"].tolist(), columns["features"].tolist(),
+                torch.cat([columns["counts"], columns["advantages"], columns["log_policy"]], 1), strict=True,
+            )
+        }
+        for columns in (each[DECISIONS].columns() for each in found)
+    )  # fmt: skip
+    assert first.keys() == second.keys()
+    assert all(torch.allclose(first[key], second[key], atol=1e-5) for key in first)
+
+
+def test_it_plays_a_game_too_large_to_be_listed_against_an_agent() -> None:
+    algorithm = ppo(make_game("fhp"), partial(make_agent, "call"))
+    networks = algorithm.module().networks
+    found = algorithm.actor().generate(networks, 10, Place(1, 0))
+    assert found[RESULTS].columns()["hands"].tolist() == [10]
+    assert found[DECISIONS].columns()["counts"].sum() >= 5
+    assert algorithm.module().measure(networks) == {}
+
+
 def test_in_self_play_the_average_plays_and_in_a_response_the_policy() -> None:
     for opponent, plays in ((None, "average"), (partial(make_agent, "call"), "policy")):
         algorithm = ppo(Kuhn(), opponent)
@@ -176,10 +214,10 @@ def test_a_response_to_a_mixture_is_found_in_python() -> None:
     call, fold = (whole_game_strategy(whole, make_agent(name, game)) for name in ("call", "fold"))
     mixture = whole.forest.by_action((call + fold) / 2)  # in Kuhn nobody acts twice but after passing
     table = {state: mixture[whole.index[state]] for state in whole.states}
-    quickly = {"iterations": 50, "trajectories": 2000, "batch_size": 12, "hidden": 32}
-    response = respond(game, table, **quickly)
-    again = respond(game, TabularAgent(game, table), **quickly)
-    assert response.gain == again.gain
+    quickly = {"trajectories": 2000, "batch_size": 12, "hidden": 32}
+    one, two = (respond(game, each, iterations=2, **quickly) for each in (table, TabularAgent(game, table)))
+    assert one.gain == two.gain
+    response = respond(game, table, iterations=50, **quickly)
     assert response.share is not None
     assert 0.95 < response.share <= 1
     assert response.gain == pytest.approx(
