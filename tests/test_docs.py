@@ -103,6 +103,7 @@ def test_config_keys_exist() -> None:
             ["experiment=phase1", "logger=wandb"],
             ["experiment=liars_dice_1x4f", "launcher=slurm", "actors=ray"],
             ["experiment=leduc_deep_cfr"],
+            ["experiment=leduc_ppo"],
         ),
         "solve": ([], ["game=fhp"], ["game=kuhn3"]),
         "evaluate": (["run=x", "solver=dcfr"],),
