@@ -21,6 +21,7 @@ from pokerlab.store.folder import RunFolder
 
 WARNING = signal.SIGUSR2
 """What Slurm sends before an attempt's time is up; submitit's handler puts the job back into the queue."""
+LOG_LEVEL = "SUBMITIT_LOG_LEVEL"
 NOTICE = 90
 """Seconds before the end that it is sent; the run itself ends sooner."""
 
@@ -31,10 +32,16 @@ def submitit() -> Any:
     Raises:
         UserError: it is not installed.
     """
+    level = os.environ.get(LOG_LEVEL)
+    os.environ[LOG_LEVEL] = "NOCONFIG"  # or importing it closes all handlers of logging
     try:
         import submitit
     except ImportError as error:
         raise UserError("launcher=slurm needs submitit: pip install 'pokerlab[slurm]'") from error
+    finally:
+        del os.environ[LOG_LEVEL]
+        if level is not None:
+            os.environ[LOG_LEVEL] = level
     return submitit
 
 

@@ -104,7 +104,7 @@ class RunFolder:
     @property
     def holds_a_league(self) -> bool:
         """Whether what is here is a population, and no run: :mod:`pokerlab.league`."""
-        return (self.path / LEAGUE).exists()
+        return any(map(os.path.exists, [self.path / LEAGUE]))  # not Path.exists: a name may be too long
 
     def lock(self) -> RunLock:
         """Makes this process the only one that writes the folder, until the lock is released.

@@ -12,6 +12,7 @@ from itertools import product
 from typing import Any
 
 import lightning
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.loggers.logger import Logger
 from rich.console import Console
 from rich.logging import RichHandler
@@ -139,7 +140,10 @@ def _trainer(
         precision=config.trainer.precision,
         gradient_clip_val=config.trainer.gradient_clip,
         callbacks=callbacks,
-        plugins=[RunCheckpointIO(began.run, parts.data, parts.game.name)],
+        plugins=[
+            RunCheckpointIO(began.run, parts.data, parts.game.name),
+            LightningEnvironment(),  # in a job of Slurm, Lightning would handle its signals
+        ],
         logger=loggers,
         enable_progress_bar=False,
         enable_model_summary=False,

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,14 +30,14 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return here
 
 
-def until(what: Callable[[], object], seconds: float = 60) -> None:
+def until(what: Callable[[], object], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end
         time.sleep(0.1)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_a_run_is_submitted_preempted_stopped_and_resumed(
     cluster: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -67,7 +69,7 @@ def test_a_run_is_submitted_preempted_stopped_and_resumed(
 
     assert jobs.main(["resume", "run", f"iterations={done + 2}", "launcher.cpus=2"]) == 0
     assert "(job 2)" in capsys.readouterr().out
-    assert jobs.main(["wait", "run", "--timeout", "60"]) == 0
+    assert jobs.main(["wait", "run", "--timeout", "120"]) == 0
     assert [line["iteration"] for line in run.read_metrics()] == list(range(done + 2))
     assert "--cpus-per-task=2" in (tmp_path / "jobs" / "2" / "script").read_text()
 
@@ -114,3 +116,10 @@ def test_without_slurm_a_line_says_so(tmp_path: Path) -> None:
     assert (ended.code, ended.err) == (
         2, "error: there is no srun here: launch on a machine of the cluster, or with launcher=local\n"
     )  # fmt: skip
+
+
+def test_logging_goes_on_when_submitit_is_imported() -> None:
+    code = "import logging; h = logging.FileHandler('/dev/null'); logging.getLogger().addHandler(h);"
+    code += "from pokerlab.jobs.slurm import submitit; submitit(); print(h.stream.closed)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "False\n"

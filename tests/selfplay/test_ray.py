@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from players import Failing, Play, network
@@ -109,7 +110,10 @@ def test_examples_are_those_of_processes_whoever_is_lost(
             time.sleep(0.05)
         here = [worker for worker in range(4) if marks(tmp_path, worker)[0][1] != machines.second.node_id]
         os.kill(int(marks(tmp_path, here[0])[0][0]), signal.SIGKILL)
+        there = [marks(tmp_path, worker)[0][0] for worker in range(4) if worker not in here]
         machines.lose_second()
+        while any(map(psutil.pid_exists, map(int, there))):  # or they may answer yet
+            time.sleep(0.05)
         (tmp_path / "go").touch()
 
     thread = threading.Thread(target=lose, daemon=True)
