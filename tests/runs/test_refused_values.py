@@ -5,14 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from runs.harness import KUHN, command, contents, refusal, trained
+from runs.harness import KUHN, ROOT, command, contents, refusal, trained
 
-EXPERIMENTS = (
-    "fhp, fhp_deep_cfr, kuhn, kuhn_deep_cfr, kuhn_exploiter, leduc, leduc_deep_cfr, leduc_exploiter, "
-    "leduc_ppo, liars_dice_1x4f, liars_dice_1x5f, liars_dice_1x6f, liars_dice_2x3f, mini_holdem, phase1, "
-    "phase1_deep_cfr, phase1_laptop, phase2_kuhn3, phase2_leduc, phase2_leduc3, phase2_leduc_xdo, river, "
-    "river_values, turn"
-)
+EXPERIMENTS = ", ".join(sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml")))
 INTEGERS = {
     "iterations": 1, "trajectories": 1, "batch_size": 1, "workers": 0, "seed": 0,
     "checkpoint_every": 1, "commit_every": 1, "trainer.threads": 1, "selfplay.value_capacity": 1,
