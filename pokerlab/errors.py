@@ -34,4 +34,4 @@ def near(word: str, known: Sequence[str]) -> str:
     ]
     if close:
         return f": did you mean {' or '.join(dict.fromkeys(close))}?"
-    return f": expected one of {', '.join(known)}" if 0 < len(known) <= 25 else ""
+    return f": expected one of {', '.join(known)}" if 0 < len(known) <= 24 else ""
