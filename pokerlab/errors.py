@@ -25,8 +25,8 @@ def out_of_memory(error: BaseException) -> str | None:
     return f"out of memory: {wanted.group(1)} more are needed" if wanted else "out of memory"
 
 
-def near(word: str, known: Sequence[str]) -> str:
-    """The near matches of ``word``, or all there is if that is little."""
+def near(word: str, known: Sequence[str], most: int = 16) -> str:
+    """The near matches of ``word``, or all there is if that is at most ``most``."""
     by_last = {name.rpartition(".")[2]: name for name in known}
     close = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
     close += [
@@ -34,4 +34,4 @@ def near(word: str, known: Sequence[str]) -> str:
     ]
     if close:
         return f": did you mean {' or '.join(dict.fromkeys(close))}?"
-    return f": expected one of {', '.join(known)}" if 0 < len(known) <= 24 else ""
+    return f": expected one of {', '.join(known)}" if 0 < len(known) <= most else ""

@@ -237,7 +237,7 @@ def _explain(line: CommandLine, overrides: Sequence[str], error: Exception) -> s
         key, _, value = override.lstrip("+").partition("=")
         options = sorted({path.stem for folder in folders for path in (folder / key).glob("*.yaml")})
         if options and value not in options and not value.startswith("["):
-            return f"unknown {key} {value!r}{near(value, options)}"
+            return f"unknown {key} {value!r}{near(value, options, len(options))}"
     message = str(error)
     if "MissingMandatory" in type(error).__name__:
         return f"{_first_line(error)}: give it on the command line"

@@ -25,7 +25,7 @@ INTEGERS = {
         ("launcher=modol", "unknown launcher 'modol': did you mean modal?"),
         ("launcher=aws", "unknown launcher 'aws': expected one of local, modal, modal_h100, slurm"),
         ("experiment=leduk", "unknown experiment 'leduk': did you mean leduc?"),
-        ("experiment=zzz", "unknown experiment 'zzz'"),
+        ("experiment=zzz", f"unknown experiment 'zzz': expected one of {EXPERIMENTS}"),
         ("model=smal", "unknown model 'smal': did you mean small?"),
         ("trainer=tpu", "unknown trainer 'tpu': did you mean gpu or cpu?"),
     ],
