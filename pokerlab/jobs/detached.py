@@ -50,6 +50,28 @@ def carry_on(
     train(go_on(run, checkpoint, lock or run.lock()), saved=saved, since=since)
 
 
+def is_out_of_time(run: RunFolder, done: int | None) -> bool:
+    """Whether an attempt ended because its time was up, and the next one is to go on.
+
+    Where it got no further, the next one would not either: then the run has failed.
+
+    Args:
+        run: the run.
+        done: its last iteration when the attempt began; None: none was done.
+    """
+    from pokerlab.callbacks.cost import TIME_LIMIT
+
+    ended = run.read_job()
+    limit = str(ended.get("reason"))
+    if ended["state"] != "stopped" or not limit.startswith(TIME_LIMIT):
+        return False
+    if run.read_summary().get("latest_iteration") != done:
+        return True
+    why = f"{limit} is too short for one iteration: raise it, or lower trajectories"
+    run.update_job(state="failed", reason=why)
+    return False
+
+
 def main(arguments: list[str]) -> int:
     """The command; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m pokerlab.jobs.detached")

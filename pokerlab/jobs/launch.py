@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from pokerlab.config.machine import check_machine
 from pokerlab.config.schema import ModalLauncher, RunConfig, SlurmLauncher, check_run_name, plain
 from pokerlab.config.stored import as_yaml
 from pokerlab.errors import UserError, near
+from pokerlab.jobs.places import is_alive
 from pokerlab.store.disk import writing
 from pokerlab.store.files import now
 from pokerlab.store.folder import OUTPUTS, find_run
@@ -125,10 +126,14 @@ def _launch_here(began: Start, note: dict[str, Any]) -> str:
 def _launch_on_slurm(
     config: RunConfig, experiment: str | None, overrides: list[str], note: dict[str, Any]
 ) -> str:
-    from pokerlab.jobs.slurm import is_pending, submit
+    from pokerlab.jobs.slurm import submit
 
-    if config.resume_from is not None and (running := _slurm_job(str(config.resume_from), is_pending)):
-        raise UserError(f"{config.resume_from} is running as job {running}: stop that first")
+    job = dict[str, Any]()
+    if config.resume_from is not None:
+        with contextlib.suppress(UserError):  # that there is no such run is said later
+            job = find_run(str(config.resume_from)).read_job()
+    if job.get("launcher") == "slurm" and is_alive(job):
+        raise UserError(f"{config.resume_from} is running as job {job['call_id']}: stop that first")
     began = start(config, experiment, overrides, here=False)
     began.lock.release()
     run, launcher = began.run, began.config.launcher
@@ -148,15 +153,6 @@ def _launch_on_slurm(
             raise
         run.update_job(call_id=call)
     return _tell_of(began, f"job {call}")
-
-
-def _slurm_job(name: str, is_pending: Callable[[str], bool | None]) -> str | None:
-    """The job that a run is, if it waits or runs."""
-    with contextlib.suppress(UserError):  # that there is no such run is said later
-        job = find_run(name).read_job()
-        if job.get("launcher") == "slurm" and job.get("call_id") and is_pending(job["call_id"]):
-            return str(job["call_id"])
-    return None
 
 
 def _tell_of(began: Start, where: str) -> str:

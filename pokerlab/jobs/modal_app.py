@@ -102,10 +102,9 @@ def train_in(
         RunFailedError: a worker failed.
         DiskError: the run's files cannot be written.
     """
-    from pokerlab.callbacks.cost import TIME_LIMIT
     from pokerlab.config.stored import from_plain, read_config, write_config
     from pokerlab.errors import UserError
-    from pokerlab.jobs.detached import carry_on
+    from pokerlab.jobs.detached import carry_on, is_out_of_time
     from pokerlab.learning.module import NonFiniteLossError
     from pokerlab.store.folder import RunFolder
     from pokerlab.training.run import RunFailedError
@@ -146,15 +145,10 @@ def train_in(
                 with suppress(OSError):
                     run.update_job(state="retrying", reason=f"{type(cause).__name__}: {cause}")
                 raise
-        ended = run.read_job()
-        if ended["state"] == "stopped" and (limit := str(ended.get("reason"))).startswith(TIME_LIMIT):
-            if run.read_summary().get("latest_iteration") == done:  # the next attempt would get no further
-                why = f"{limit} is too short for one iteration: raise it, or lower trajectories"
-                run.update_job(state="failed", reason=why)
-                return "failed"
+        if is_out_of_time(run, done):
             run.update_job(state="retrying")
             raise AttemptEndedError
-        return str(ended["state"])
+        return str(run.read_job()["state"])
     finally:
         commit()
 

@@ -68,14 +68,15 @@ class FoundRun:
 
     def alive(self) -> bool | None:
         """Whether its process or call exists; None: it cannot be asked."""
-        return _alive(self.run.read_job())
+        return is_alive(self.run.read_job())
 
     def status(self, lines: int = 0) -> Status:
         """The run at a glance."""
         return read_status(self.run, self.alive(), name=self.name, lines=lines)
 
 
-def _alive(job: dict[str, Any]) -> bool | None:
+def is_alive(job: dict[str, Any]) -> bool | None:
+    """Whether the process, call or job that job.json names exists; None: it cannot be asked."""
     if job.get("state") not in GOING_ON:
         return False
     if job.get("launcher") == "modal":

@@ -149,8 +149,6 @@ class Attempt:
 
     def __call__(self) -> str:
         """Runs; returns the state that the run ended in."""
-        from pokerlab.callbacks.cost import TIME_LIMIT
-
         run, requeue, warned = RunFolder(self.folder), signal.getsignal(WARNING), False
         done = run.read_summary().get("latest_iteration")
         attempts = run.read_job().get("attempts") or 0
@@ -168,13 +166,8 @@ class Attempt:
             signal.signal(number, interrupt)
         signal.signal(WARNING, warn)
         code = detached.main([str(run.path)])
-        ended = run.read_job()
-        limit = str(ended.get("reason"))
-        out_of_time = ended["state"] == "stopped" and limit.startswith(TIME_LIMIT)
-        if out_of_time and run.read_summary().get("latest_iteration") == done:
-            why = f"{limit} is too short for one iteration: raise it, or lower trajectories"
-            run.update_job(state="failed", reason=why)
-        elif out_of_time or (code == detached.STOPPED and not stop_file(run).exists()):
+        out_of_time = detached.is_out_of_time(run, done)
+        if out_of_time or (code == detached.STOPPED and not stop_file(run).exists()):
             run.update_job(state="preempted", reason=None)
             if out_of_time or warned:  # whoever else preempts a job also starts it again
                 signal.signal(WARNING, requeue)

@@ -83,15 +83,18 @@ def _stop_on_slurm(found: FoundRun, *, at_once: bool, seconds: float, report: Ca
     stop_file(run).touch()
     cancel(call, "INT")
     report(f"job {call} saves a checkpoint")
-    until = time.monotonic() + seconds
-    while is_pending(call):
-        if time.monotonic() > until:
-            raise UserError(
-                f"{found.name} still runs as job {call} after {seconds:g} s: wait, or stop it with --now"
-            )
-        time.sleep(min(2, seconds))
+    _wait(f"{found.name} still runs as job {call}", lambda: is_pending(call) is not False, seconds)
     if run.read_job().get("state") in GOING_ON:
         _record_stop(run)
+
+
+def _wait(what: str, goes_on: Callable[[], bool], seconds: float) -> None:
+    """Until it is over; raises a UserError if it takes longer."""
+    until = time.monotonic() + seconds
+    while goes_on():
+        if time.monotonic() > until:
+            raise UserError(f"{what} after {seconds:g} s: wait, or stop it with --now")
+        time.sleep(2)
 
 
 def _record_stop(run: RunFolder) -> None:
@@ -110,13 +113,7 @@ def _stop_on_modal(found: FoundRun, *, at_once: bool, seconds: float, report: Ca
     if not at_once and job.get("attempts"):  # it has begun
         request_stop(call)
         report(f"call {call} saves a checkpoint")
-        until = time.monotonic() + seconds
-        while is_pending(call) is not False:
-            if time.monotonic() > until:
-                raise UserError(
-                    f"{found.name} still runs as call {call} after {seconds:g} s: wait, or stop it with --now"
-                )
-            time.sleep(2)
+        _wait(f"{found.name} still runs as call {call}", lambda: is_pending(call) is not False, seconds)
     cancel(call, now=at_once)
     record = json.loads(cloud.read(found.name, "job.json") or b"{}")
     if record.get("state") in GOING_ON:
