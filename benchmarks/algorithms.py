@@ -15,7 +15,6 @@ import logging
 import sys
 import tempfile
 import time
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,6 +33,7 @@ from open_spiel.python.algorithms.external_sampling_mccfr import ExternalSamplin
 from open_spiel.python.pytorch.deep_cfr import DeepCFRSolver
 
 from benchmarks.measure import Arguments, Report, output_path
+from benchmarks.selfplay import fit
 from pokerlab.algorithms.base import make_agent
 from pokerlab.config.command import check_overrides
 from pokerlab.evaluation.exact import whole_game_strategy
@@ -141,25 +141,10 @@ class Stop(lightning.Callback):
 def train(overrides: Sequence[str], seconds: float, seed: int) -> list[Point]:
     """What one of ours comes to in so many seconds of CPU time."""
     (config,) = check_overrides("train", [*overrides, f"seed={seed}", "trainer=cpu", "evaluation.every=1"])
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
-        parts = RunParts(config)
-        stop = Stop(parts, seconds)
-        for message in ("does not have many workers", "has `__len__` defined", "LeafSpec.* is deprecated"):
-            warnings.filterwarnings("ignore", f".*{message}.*")
-        trainer = lightning.Trainer(
-            max_epochs=config.iterations,
-            limit_train_batches=config.updates,
-            accelerator="cpu",
-            devices=1,
-            gradient_clip_val=config.trainer.gradient_clip,
-            callbacks=[stop],
-            default_root_dir=folder,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
-        trainer.fit(parts.module, datamodule=parts.data)
+    parts = RunParts(config)
+    stop = Stop(parts, seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        fit(parts, config, stop, config.iterations, folder)
     return stop.marks.points
 
 

@@ -138,20 +138,29 @@ class Stopwatch(lightning.Callback):
 
 def iterations_of(config: RunConfig, repeats: int) -> list[dict[str, float]]:
     """The seconds of each of ``repeats`` iterations, by phase, and the examples that it made."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         parts, clock = RunParts(config, RunFolder(Path(folder))), Clock()
         watch(parts, clock)
         stopwatch = Stopwatch(clock, parts.data)
+        fit(parts, config, stopwatch, repeats + 1, folder)
+    return stopwatch.iterations
+
+
+def fit(
+    parts: RunParts, config: RunConfig, callback: lightning.Callback, iterations: int, folder: str
+) -> None:
+    """Trains so many iterations as a run does, but for its files."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
         for message in ("does not have many workers", "has `__len__` defined", "LeafSpec.* is deprecated"):
             warnings.filterwarnings("ignore", f".*{message}.*")
         trainer = lightning.Trainer(
-            max_epochs=repeats + 1,
+            max_epochs=iterations,
             limit_train_batches=config.updates,
             accelerator=config.trainer.accelerator,
             devices=1,
             gradient_clip_val=config.trainer.gradient_clip,
-            callbacks=[stopwatch],
+            callbacks=[callback],
             default_root_dir=folder,
             logger=False,
             enable_checkpointing=False,
@@ -159,7 +168,6 @@ def iterations_of(config: RunConfig, repeats: int) -> list[dict[str, float]]:
             enable_model_summary=False,
         )
         trainer.fit(parts.module, datamodule=parts.data)
-    return stopwatch.iterations
 
 
 def summary_of(iterations: list[dict[str, float]], generation: Sequence[str]) -> dict[str, Any]:

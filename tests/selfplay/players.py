@@ -108,6 +108,14 @@ class Failing(Play):
         raise self.failure()
 
 
+def same(first: Share, second: Share) -> bool:
+    return first.keys() == second.keys() and all(
+        torch.equal(column, second[stream].columns()[name])
+        for stream, examples in first.items()
+        for name, column in examples.columns().items()
+    )
+
+
 def threads() -> Exception:
     return RuntimeError(f"{torch.get_num_threads()} thread")
 

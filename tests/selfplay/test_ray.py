@@ -11,8 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
-import torch
-from players import Failing, Play, network
+from players import Failing, Play, network, same
 from runs.harness import command
 
 from pokerlab.selfplay.actors.base import Actor
@@ -66,14 +65,6 @@ def machines() -> Iterator[TwoMachines]:
     made = TwoMachines()
     yield made
     made.cluster.shutdown()
-
-
-def same(first: Share, second: Share) -> bool:
-    return first.keys() == second.keys() and all(
-        torch.equal(column, second[stream].columns()[name])
-        for stream, examples in first.items()
-        for name, column in examples.columns().items()
-    )
 
 
 def by_processes(networks: Any, n: int, place: Place) -> Share:

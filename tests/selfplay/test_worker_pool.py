@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import torch
-from players import Failing, Halves, Play, Stuck, UnsendableError, network, pids, threads
+from players import Failing, Halves, Play, Stuck, UnsendableError, network, pids, same, threads
 from tiny_rebel import tiny_rebel
 
 from pokerlab.algorithms.rebel import ReBeL
@@ -30,14 +30,6 @@ from pokerlab.selfplay.examples import concatenate
 from pokerlab.selfplay.place import Place, random_stream
 
 pytestmark = pytest.mark.timeout(60)  # what goes wrong between processes is that one waits for ever
-
-
-def same(first: Share, second: Share) -> bool:
-    return first.keys() == second.keys() and all(
-        torch.equal(column, second[stream].columns()[name])
-        for stream, examples in first.items()
-        for name, column in examples.columns().items()
-    )
 
 
 def by_hand(network: ValueNetwork, shares: list[int], seed: int, iteration: int) -> Share:
