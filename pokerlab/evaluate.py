@@ -29,7 +29,6 @@ import torch
 from pokerlab.agents.base import Agent
 from pokerlab.agents.registry import POLICY_NET, WAYS_TO_PLAY, check_way, make_agent
 from pokerlab.agents.search import SearchAgent
-from pokerlab.agents.tabular import MOST_HANDS
 from pokerlab.config.build import build
 from pokerlab.config.command import as_mistakes, run_command
 from pokerlab.config.machine import output_path, torch_device
@@ -53,7 +52,7 @@ from pokerlab.evaluation.matches import PlayedHand
 from pokerlab.evaluation.plots import plot_run, save
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.evaluation.report import contest_tables, exploitability_table, read_evaluation
-from pokerlab.games.base import Game
+from pokerlab.games.base import MOST_HANDS, Game
 from pokerlab.games.parts import openspiel_names
 from pokerlab.search.resolving import SEARCH_GADGET
 from pokerlab.search.solver import Solver

@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 
 from pokerlab.agents.base import DEALT, Line, Memoryless, legal_actions
-from pokerlab.games.base import Game, State
+from pokerlab.games.base import Game, State, is_small
 from pokerlab.learning.line_networks import HandsAt, LineNetwork, line_inputs
 from pokerlab.learning.networks import ILLEGAL_LOGIT
-from pokerlab.selfplay.public_game import is_listed
 
 
 def look(
@@ -25,7 +24,7 @@ def look(
     states = [line.state for line in lines]
     moves = [[action for action in line.actions if action != DEALT] for line in lines]
     inputs = line_inputs(game)
-    hands = None if is_listed(game) else inputs.hands_at(states)
+    hands = None if is_small(game) else inputs.hands_at(states)
     return inputs.encode(states, moves).to(like), legal_actions(game, states).to(like.device), hands
 
 

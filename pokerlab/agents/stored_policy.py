@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from pokerlab.agents.tabular import MOST_HANDS, TabularAgent, is_small
+from pokerlab.agents.tabular import TabularAgent
 from pokerlab.errors import UserError
-from pokerlab.games.base import Floats, Game
+from pokerlab.games.base import MOST_HANDS, Floats, Game, is_small
 from pokerlab.games.many_players import ManyPlayerGame
 from pokerlab.search.sequence_game import SequenceGame, sequence_game
 from pokerlab.store.files import open_to_read, write_atomically

@@ -6,20 +6,13 @@ import torch
 from torch import Tensor
 
 from pokerlab.agents.base import Line, Memoryless
-from pokerlab.games.base import Game, State
+from pokerlab.games.base import Game, State, is_small
 from pokerlab.search.forest import Forest
 from pokerlab.search.solver import Solver
 from pokerlab.search.tree import build_tree
 
-MOST_HANDS = 64
-"""Of a game that is small: strategies of the whole game and matrices of pairs of hands are kept."""
 ITERATIONS = 2000
 """Of DCFR, to an equilibrium."""
-
-
-def is_small(game: Game) -> bool:
-    """Whether agents of a game can be tabulated."""
-    return game.enumerable and game.num_hands <= MOST_HANDS
 
 
 class TabularAgent(Memoryless[State]):

@@ -39,7 +39,7 @@ from pokerlab.agents.registry import POLICY_NET, SNAPSHOTS
 from pokerlab.agents.snapshots import SnapshotAgent
 from pokerlab.agents.tabular import TabularAgent
 from pokerlab.algorithms.base import MakeAgent
-from pokerlab.games.base import Game
+from pokerlab.games.base import MOST_HANDS, Game, is_small
 from pokerlab.games.parts import HandInputs, network_features
 from pokerlab.learning.deep_cfr_networks import DeepCFRNetworks, match_regrets
 from pokerlab.learning.line_networks import LineNetwork, line_inputs
@@ -48,7 +48,7 @@ from pokerlab.learning.networks import ILLEGAL_LOGIT
 from pokerlab.learning.snapshots import Snapshots
 from pokerlab.selfplay.data import Batch, Stream
 from pokerlab.selfplay.infostate_examples import InfostateExamples, InfostateSums, Traversals
-from pokerlab.selfplay.public_game import MOST_HANDS, PublicGame, is_listed, list_game
+from pokerlab.selfplay.public_game import PublicGame, list_game
 from pokerlab.selfplay.traversing import ADVANTAGES, STRATEGIES, TRAVERSALS, DealtActor, ListedActor
 
 MakeNetwork: TypeAlias = Callable[[Game], LineNetwork]
@@ -105,7 +105,7 @@ class DeepCFR:
         for name, count in counts.items():
             if count < 1:
                 raise ValueError(f"{name} must be at least 1, got {count}")
-        self.game, self.seed, self.is_listed = game, seed, is_listed(game)
+        self.game, self.seed, self.is_listed = game, seed, is_small(game)
         if not self.is_listed and not isinstance(game, HandInputs):
             raise ValueError(
                 f"{game.name} is too large for Deep CFR: expected hold'em, or a game of at most {MOST_HANDS} "

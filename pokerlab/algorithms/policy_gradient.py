@@ -27,9 +27,8 @@ from torch import Tensor
 from pokerlab.agents.base import Agent
 from pokerlab.agents.infostates import InfostateAgent
 from pokerlab.agents.opponents import Opponent, Responses
-from pokerlab.agents.tabular import is_small
 from pokerlab.algorithms.base import MakeAgent
-from pokerlab.games.base import Game
+from pokerlab.games.base import Game, is_small
 from pokerlab.games.parts import network_features
 from pokerlab.learning.actor_critic import ActorCritic
 from pokerlab.learning.decisions import DecisionExamples, ResultExamples

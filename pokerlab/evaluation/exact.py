@@ -9,11 +9,11 @@ from torch import Tensor
 from pokerlab.agents.base import Agent
 from pokerlab.agents.policy_net import PolicyNetworkAgent
 from pokerlab.agents.search import SearchAgent
-from pokerlab.agents.tabular import TabularAgent, is_small
+from pokerlab.agents.tabular import TabularAgent
 from pokerlab.evaluation.aivat import TreeValues
 from pokerlab.evaluation.deal_by_deal import SoFar
 from pokerlab.evaluation.policies import WholeGame, search_policy
-from pokerlab.games.base import Game
+from pokerlab.games.base import Game, is_small
 from pokerlab.search.best_response import Exploitability
 from pokerlab.search.resolving import SEARCH_GADGET
 

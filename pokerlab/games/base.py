@@ -39,6 +39,9 @@ TERMINAL = 3
 LEAF = 4
 """Not an actor: what a subgame's tree calls a state at the depth limit."""
 
+MOST_HANDS = 64
+"""Of a game that is small: matrices of pairs of hands, and strategies of the whole game, are kept."""
+
 PayoffOperator = Callable[[Tensor], Tensor]
 """Maps opponent reach ``[..., M, K, H]`` to the mass-weighted outcome of each own hand, same shape.
 
@@ -59,26 +62,17 @@ class Terminal:
     chips: tuple[float, float]
 
 
-class Game(ABC, Generic[State]):
-    """A two-player zero-sum game with public actions and public chance. Instances are immutable."""
+class Rules(ABC, Generic[State]):
+    """Public actions and public chance, for any number of players who each hold a private hand."""
 
     name: str
     """Short name, as in ``game=leduc``."""
-    arguments: Mapping[str, Any]
-    """What the class was called with: the same again makes the same game."""
     num_hands: int
     """``H``."""
     action_labels: tuple[str, ...]
     """One label an action index; its length is ``A``."""
-    deal: Floats
-    """``[H, H]`` joint probability of (player 0's hand, player 1's hand); symmetric, sums to 1."""
     big_blind: float = 1.0
     """Chips; the ante where there are no blinds. Results of matches are also told in thousandths of it."""
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        game = super().__new__(cls)
-        game.arguments = inspect.signature(cls).bind_partial(*args, **kwargs).arguments
-        return game
 
     @property
     def rules(self) -> tuple[tuple[str, Hashable], ...]:
@@ -86,13 +80,18 @@ class Game(ABC, Generic[State]):
         public states, actions and payoffs."""
         return (("game", self.name),)
 
+    @property
+    def num_actions(self) -> int:
+        """``A``."""
+        return len(self.action_labels)
+
     @abstractmethod
     def root(self) -> State:
         """The public state after the hands are dealt."""
 
     @abstractmethod
     def actor(self, state: State) -> int:
-        """Who acts: 0, 1, ``CHANCE`` or ``TERMINAL``."""
+        """Who acts: a player, ``CHANCE`` or ``TERMINAL``."""
 
     @abstractmethod
     def actions(self, state: State) -> tuple[int, ...]:
@@ -107,12 +106,26 @@ class Game(ABC, Generic[State]):
         raise NotImplementedError(f"{self.name} has no public chance")
 
     def chance_probability(self, state: State) -> float:
-        """Probability of one outcome of ``state``, given two hands that it leaves possible."""
+        """Probability of one outcome of ``state``, given hands that it leaves possible."""
         raise NotImplementedError(f"{self.name} has no public chance")
 
     def possible_hands(self, state: State) -> Bools:
         """``[H]`` true for hands that the public cards do not block."""
         return np.ones(self.num_hands, dtype=bool)
+
+
+class Game(Rules[State]):
+    """A two-player zero-sum game with public actions and public chance. Instances are immutable."""
+
+    arguments: Mapping[str, Any]
+    """What the class was called with: the same again makes the same game."""
+    deal: Floats
+    """``[H, H]`` joint probability of (player 0's hand, player 1's hand); symmetric, sums to 1."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        game = super().__new__(cls)
+        game.arguments = inspect.signature(cls).bind_partial(*args, **kwargs).arguments
+        return game
 
     @abstractmethod
     def terminal(self, state: State) -> Terminal:
@@ -171,14 +184,14 @@ class Game(ABC, Generic[State]):
         return False
 
     @property
-    def num_actions(self) -> int:
-        """``A``."""
-        return len(self.action_labels)
-
-    @property
     def initial_beliefs(self) -> Floats:
         """``[2, H]`` uniform: nobody has acted, and what makes hands unequal is in ``deal``."""
         return np.full((2, self.num_hands), 1 / self.num_hands)
+
+
+def is_small(game: Game) -> bool:
+    """Whether a game's public states and pairs of hands can be tabulated."""
+    return game.enumerable and game.num_hands <= MOST_HANDS
 
 
 class MatrixPayoffs:

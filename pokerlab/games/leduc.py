@@ -164,11 +164,17 @@ class Leduc(Game[LeducState]):
         return "" if outcome.board is None else f"{NAMES[outcome.board][0]} on board"
 
     def information_state(self, state: LeducState, hand: int) -> str:
-        player = self.actor(state)
-        money = " ".join(str(STACK - committed) for committed in state.committed)
-        public = "" if state.board is None else f"[Public: {state.board}]"
-        lines = [" ".join(map(str, actions)) for actions in (*state.rounds, ())[:2]]
-        return (
-            f"[Observer: {player}][Private: {hand}][Round {len(state.rounds)}][Player: {player}]"
-            f"[Pot: {sum(state.committed)}][Money: {money}]{public}[Round1: {lines[0]}][Round2: {lines[1]}]"
-        )
+        return openspiel_infostate(self.actor(state), hand, state.rounds, state.committed, state.board)
+
+
+def openspiel_infostate(
+    player: int, hand: int, rounds: Sequence[Sequence[int]], committed: Sequence[int], board: int | None
+) -> str:
+    """OpenSpiel's name of what a player sees to whom a hand was dealt; of any number of players."""
+    money = " ".join(str(STACK - chips) for chips in committed)
+    public = "" if board is None else f"[Public: {board}]"
+    lines = [" ".join(map(str, actions)) for actions in (*rounds, ())[:2]]
+    return (
+        f"[Observer: {player}][Private: {hand}][Round {len(rounds)}][Player: {player}]"
+        f"[Pot: {sum(committed)}][Money: {money}]{public}[Round1: {lines[0]}][Round2: {lines[1]}]"
+    )

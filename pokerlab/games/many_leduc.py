@@ -9,12 +9,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pokerlab.games.base import Bools, Floats
+from pokerlab.games.leduc import (
+    ANTE,
+    CALL,
+    FOLD,
+    MAX_RAISES,
+    RAISE,
+    RAISE_SIZES,
+    SUITS,
+    openspiel_infostate,
+)
 from pokerlab.games.many_kuhn import check_players, deal_cards
 from pokerlab.games.many_players import CHANCE, TERMINAL, ManyPlayerGame, PotKernels, Share
-
-FOLD, CALL, RAISE = 0, 1, 2
-SUITS, ANTE, RAISE_SIZES, MAX_RAISES = 2, 1, (2, 4), 2
-STACK = 100  # OpenSpiel's; never reached, it only shows in the information state string
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +113,4 @@ class ManyLeduc(ManyPlayerGame[ManyLeducState]):
         return self._kernels.kernel(number)
 
     def information_state(self, state: ManyLeducState, hand: int) -> str:
-        money = " ".join(str(STACK - committed) for committed in state.committed)
-        public = "" if state.board is None else f"[Public: {state.board}]"
-        lines = [" ".join(map(str, actions)) for actions in (*state.rounds, ())[:2]]
-        return (
-            f"[Observer: {state.player}][Private: {hand}][Round {len(state.rounds)}][Player: {state.player}]"
-            f"[Pot: {sum(state.committed)}][Money: {money}]{public}[Round1: {lines[0]}][Round2: {lines[1]}]"
-        )
+        return openspiel_infostate(state.player, hand, state.rounds, state.committed, state.board)

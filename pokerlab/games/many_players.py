@@ -5,14 +5,13 @@ As in :mod:`pokerlab.games.base`, each player has one private hand, and everythi
 and nothing that is known of two players carries over by itself.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic
 
 import numpy as np
 
-from pokerlab.games.base import Bools, Floats, Ints, State
+from pokerlab.games.base import Bools, Floats, Ints, Rules, State
 
 CHANCE, TERMINAL = -1, -2
 """Who acts, if no player does."""
@@ -26,59 +25,13 @@ class Share:
     chips: tuple[float, ...]
 
 
-class ManyPlayerGame(ABC, Generic[State]):
-    """A game of ``n`` players with public actions, public chance and few hands. Instances are immutable."""
+class ManyPlayerGame(Rules[State]):
+    """A game of ``n`` players, with few hands. Instances are immutable."""
 
-    name: str
-    """Short name, as in ``game=leduc3``."""
     num_players: int
     """``n``."""
-    num_hands: int
-    """``H``."""
-    action_labels: tuple[str, ...]
-    """One label an action index."""
     deal: Floats
     """``[H] * n`` joint probability of the players' hands; sums to 1."""
-    big_blind: float = 1.0
-    """Chips; the ante where there are no blinds."""
-
-    @property
-    def rules(self) -> tuple[tuple[str, Hashable], ...]:
-        """What makes two games the same to those who play them, in named parts."""
-        return (("game", self.name),)
-
-    @property
-    def num_actions(self) -> int:
-        """How many action indices there are."""
-        return len(self.action_labels)
-
-    @abstractmethod
-    def root(self) -> State:
-        """The public state after the hands are dealt."""
-
-    @abstractmethod
-    def actor(self, state: State) -> int:
-        """Who acts: a player, ``CHANCE`` or ``TERMINAL``."""
-
-    @abstractmethod
-    def actions(self, state: State) -> tuple[int, ...]:
-        """Legal actions of the player to act, ascending."""
-
-    @abstractmethod
-    def next_state(self, state: State, action: int) -> State:
-        """The public state after a legal action."""
-
-    def chance_outcomes(self, state: State) -> tuple[State, ...]:
-        """The public states that chance can lead to."""
-        raise NotImplementedError(f"{self.name} has no public chance")
-
-    def chance_probability(self, state: State) -> float:
-        """Probability of one outcome of ``state``, given hands that it leaves possible."""
-        raise NotImplementedError(f"{self.name} has no public chance")
-
-    def possible_hands(self, state: State) -> Bools:
-        """``[H]`` true for hands that the public cards do not block."""
-        return np.ones(self.num_hands, dtype=bool)
 
     @abstractmethod
     def shares(self, state: State) -> tuple[Share, ...]:

@@ -1,24 +1,19 @@
 """Agents of a league's game: as tables, for its matrix, and at a table, for matches."""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-
-import torch
 
 from pokerlab.agents.stored_policy import agent_of, read_policy
 from pokerlab.config.command import as_mistakes
 from pokerlab.errors import UserError
 from pokerlab.evaluation.exact import whole_game_strategy
-from pokerlab.evaluation.lineup import Entrant, Lineup
+from pokerlab.evaluation.lineup import Entrant
 from pokerlab.evaluation.policies import WholeGame
-from pokerlab.games.base import Floats, Game
+from pokerlab.games.base import Floats
 from pokerlab.league.population import Population
 from pokerlab.search.sequence_game import SequenceGame
-from pokerlab.training.trained import load_run
+from pokerlab.training.opponents import lineup
 
-WAY = "policy_net"
-"""How runs play whose name says nothing else."""
 FROM_A_FILE = "policy:"
 
 
@@ -38,7 +33,7 @@ def policy_of(game: SequenceGame, name: str) -> tuple[str, Floats]:
     if game.num_players > 2:
         raise UserError(f"agents play games of two players: expected policy:PATH, got {name}")
     with as_mistakes():
-        entrant = _lineup(game.game).entrant(name)
+        entrant = lineup(game.game).entrant(name)
         whole = WholeGame(game.game)
         strategy = whole_game_strategy(whole, entrant.agent, play_throughs=1000, seed=1)
     return entrant.name.replace(":", "-").replace("/", "-"), whole.forest.to_edges(strategy).numpy()
@@ -62,11 +57,7 @@ def line_up(population: Population, against: Sequence[str]) -> list[Entrant]:
         if name in names:
             entrants.append(Entrant(name, population.agent(names[name])))
         else:
-            entrants.append(_lineup(game.game).entrant(name))
+            entrants.append(lineup(game.game).entrant(name))
     if len({entrant.name for entrant in entrants}) < len(entrants):
         raise ValueError("an agent is named twice")
     return entrants
-
-
-def _lineup(game: Game) -> Lineup:
-    return Lineup(game, partial(load_run, device=torch.device("cpu")), WAY)

@@ -60,7 +60,7 @@ class League:
             place = Place(self.seed, len(population.rounds))
             known = len(population.members)
             self._add_members(mixture, place)
-            members = population.active
+            members = population.active(place.iteration)
             share = mixture and self._response_share(mixture, range(known, len(population.members)))
             self.evaluate.evaluate(population, members, place)
             mixture = self.weigh.mix(population, members)
@@ -87,7 +87,7 @@ class League:
         if not self.population.rounds:
             return None
         last = len(self.population.rounds) - 1
-        members = members_of(self.population, last)
+        members = self.population.active(last)
         self.evaluate.evaluate(self.population, members, Place(self.seed, last))  # if results were lost
         return self.weigh.mix(self.population, members)
 
@@ -126,15 +126,6 @@ def _gained(line: dict[str, Any]) -> float:
     """What best responses to a round's mixture gain in sum."""
     gained = line["nash_conv"] if line["correlated_gain"] is None else line["correlated_gain"]
     return float(gained)
-
-
-def members_of(population: Population, number: int) -> list[int]:
-    """Who could be picked in a round."""
-    line = population.rounds[number]
-    if not number:
-        return list(range(line["members"]))
-    before = population.rounds[number - 1]
-    return [*before["kept"], *range(before["members"], line["members"])]
 
 
 def first_strategy(game: SequenceGame, name: str) -> Floats:

@@ -61,13 +61,14 @@ class Population:
         """Drops what a killed driver has left of a round that does not count; only the driver may."""
         self.folder.rewrite(self.members, self.folder.read_results(len(self.members)), self.rounds)
 
-    @property
-    def active(self) -> list[int]:
-        """Who can be picked: whom the last round kept, and who came since then."""
-        if not self.rounds:
-            return list(range(len(self.members)))
-        last = self.rounds[-1]
-        return [*last["kept"], *range(last["members"], len(self.members))]
+    def active(self, number: int) -> list[int]:
+        """Who can be picked in a round: whom the one before kept, and who came since then."""
+        over = number < len(self.rounds)
+        members = self.rounds[number]["members"] if over else len(self.members)
+        if not number:
+            return list(range(members))
+        before = self.rounds[number - 1]
+        return [*before["kept"], *range(before["members"], members)]
 
     def add(self, member: Member, strategy: Floats) -> None:
         """Takes in a member with its strategy ``[E, H]``, here and on disk.

@@ -22,7 +22,7 @@ from pokerlab.league.select import Selection
 from pokerlab.league.weigh import Weigh
 from pokerlab.search.sequence_game import sequence_game
 from pokerlab.store.files import read_yaml, write_atomically
-from pokerlab.store.folder import OUTPUTS, cannot_write
+from pokerlab.store.folder import OUTPUTS, cannot_write, new_folder
 from pokerlab.store.lock import RunLock
 from pokerlab.training.start import automatic_name
 
@@ -95,7 +95,7 @@ def open_folder(config: LeagueConfig, experiment: str | None) -> tuple[LeagueFol
         UserError: another process drives it, it holds something else, or a league of other settings.
     """
     if config.run_dir is None and config.run_name is None:
-        folder = _new_folder(automatic_name(experiment or "league"))
+        folder = LeagueFolder(new_folder(automatic_name(experiment or "league")))
         return folder, folder.lock()
     if config.run_dir is None:
         check_run_name(str(config.run_name))
@@ -107,20 +107,6 @@ def open_folder(config: LeagueConfig, experiment: str | None) -> tuple[LeagueFol
     except OSError as error:
         raise cannot_write(folder.path, error) from error
     return folder, folder.lock()
-
-
-def _new_folder(stem: str) -> LeagueFolder:
-    """A folder of its own, even for one of several leagues that start in the same second."""
-    for suffix in ("", *(f"-{number}" for number in range(2, 1000))):
-        path = OUTPUTS / f"{stem}{suffix}"
-        try:
-            path.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise cannot_write(path, error) from error
-        return LeagueFolder(path)
-    raise UserError(f"{OUTPUTS} has a thousand leagues named {stem}: give a run_name")
 
 
 def open_league(config: LeagueConfig, parts: Parts, folder: LeagueFolder) -> League:

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from pokerlab.games.base import Game, Ints
 from pokerlab.games.parts import HandFeatures, network_features
-from pokerlab.learning.networks import ILLEGAL_LOGIT
+from pokerlab.learning.networks import ILLEGAL_LOGIT, hidden_layers
 from pokerlab.selfplay.public_states import PublicStates
 
 FIRST_OUTPUTS = 0.01
@@ -68,9 +68,7 @@ class InfostateNetwork(nn.Module):
         self.from_public = nn.Linear(public + common.shape[1], hidden)
         self.from_hand = nn.Embedding(game.num_hands, hidden)
         nn.init.normal_(self.from_hand.weight, std=0.5)
-        blocks: list[nn.Module] = [nn.LayerNorm(hidden), nn.GELU()]
-        for _ in range(layers - 1):
-            blocks += [nn.Linear(hidden, hidden), nn.LayerNorm(hidden), nn.GELU()]
+        blocks = hidden_layers(hidden, layers)
         last = nn.Linear(hidden, outputs)
         with torch.no_grad():
             last.weight *= FIRST_OUTPUTS

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pokerlab.games.base import CHANCE, TERMINAL, Game, Ints, State
+from pokerlab.games.base import CHANCE, TERMINAL, Game, Ints, State, is_small
 from pokerlab.games.parts import (
     HandInputs,
     SuitRelabelling,
@@ -21,7 +21,7 @@ from pokerlab.games.parts import (
     network_features,
     with_hand_inputs,
 )
-from pokerlab.selfplay.public_game import is_listed
+from pokerlab.learning.networks import check_sizes, hidden_layers
 
 MOST_MOVES = 24
 """Of a line, that are told apart in games that are too large to be enumerated."""
@@ -47,7 +47,7 @@ class LineInputs(Generic[State]):
         self.game = game
         self.length = _longest_line(game, game.root()) if game.enumerable else MOST_MOVES
         self._features = network_features(game).num_features
-        if isinstance(game, HandInputs) and not is_listed(game):
+        if isinstance(game, HandInputs) and not is_small(game):
             self._features = game.num_betting_features
         self.width = self._features + self.length * game.num_actions
 
@@ -121,15 +121,9 @@ class LineNetwork(nn.Module, ABC):
 
     def __init__(self, game: Game, hidden: int, layers: int) -> None:
         super().__init__()
-        if hidden < 1 or layers < 1:
-            raise ValueError(
-                f"a network needs hidden >= 1 and layers >= 1, got hidden={hidden}, layers={layers}"
-            )
-        self.num_actions, width, blocks = game.num_actions, line_inputs(game).width, list[nn.Module]()
-        for _ in range(layers):
-            blocks += [nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.GELU()]
-            width = hidden
-        self.body = nn.Sequential(*blocks)
+        check_sizes(hidden, layers)
+        self.num_actions = game.num_actions
+        self.body = nn.Sequential(nn.Linear(line_inputs(game).width, hidden), *hidden_layers(hidden, layers))
 
     @abstractmethod
     def forward(self, lines: Tensor, hands: Tensor | None = None) -> Tensor:
@@ -168,7 +162,7 @@ class HandsNetwork(LineNetwork):
     """
 
     def __init__(self, game: Game, hidden: int, layers: int) -> None:
-        if not is_listed(game):
+        if not is_small(game):
             raise ValueError(f"HandsNetwork is of games with few hands: {game.name} needs CardsNetwork")
         super().__init__(game, hidden, layers)
         self.to_hands = nn.Linear(hidden, game.num_actions * game.num_hands)
@@ -192,7 +186,7 @@ class CardsNetwork(LineNetwork):
     """
 
     def __init__(self, game: Game, hidden: int, layers: int, rank: int = 32, bins: int = 16) -> None:
-        if is_listed(game):
+        if is_small(game):
             raise ValueError(f"CardsNetwork is of games with many hands: {game.name} needs HandsNetwork")
         super().__init__(game, hidden, layers)
         if rank < 1 or bins < 2:

@@ -23,6 +23,20 @@ from pokerlab.search.leaves import LeafValues, multiply_in
 ILLEGAL_LOGIT = -1e9
 
 
+def check_sizes(hidden: int, layers: int) -> None:
+    """Raises a ValueError if a network cannot be of this size."""
+    if hidden < 1 or layers < 1:
+        raise ValueError(f"a network needs hidden >= 1 and layers >= 1, got hidden={hidden}, layers={layers}")
+
+
+def hidden_layers(hidden: int, layers: int) -> list[nn.Module]:
+    """What follows the first linear map: LayerNorm and GELU, and for each further layer all three."""
+    blocks: list[nn.Module] = [nn.LayerNorm(hidden), nn.GELU()]
+    for _ in range(layers - 1):
+        blocks += [nn.Linear(hidden, hidden), nn.LayerNorm(hidden), nn.GELU()]
+    return blocks
+
+
 class BeliefMLP(nn.Module):
     """A multi-layer perceptron from a public belief state to a few numbers for each hand.
 
@@ -38,16 +52,10 @@ class BeliefMLP(nn.Module):
 
     def __init__(self, game: Game, outputs: int, hidden: int, layers: int) -> None:
         super().__init__()
-        if hidden < 1 or layers < 1:
-            raise ValueError(
-                f"a network needs hidden >= 1 and layers >= 1, got hidden={hidden}, layers={layers}"
-            )
+        check_sizes(hidden, layers)
         self.from_features = nn.Linear(network_features(game).num_features, hidden)
         self.from_beliefs = nn.Linear(2 * game.num_hands, hidden, bias=False)
-        blocks: list[nn.Module] = [nn.LayerNorm(hidden), nn.GELU()]
-        for _ in range(layers - 1):
-            blocks += [nn.Linear(hidden, hidden), nn.LayerNorm(hidden), nn.GELU()]
-        self.rest = nn.Sequential(*blocks, nn.Linear(hidden, outputs * game.num_hands))
+        self.rest = nn.Sequential(*hidden_layers(hidden, layers), nn.Linear(hidden, outputs * game.num_hands))
         features = game.hand_features() if isinstance(game, HandFeatures) else None
         common = torch.zeros(0, game.num_hands) if features is None else torch.as_tensor(features.T).float()
         self.register_buffer("hand_features", common, persistent=False)

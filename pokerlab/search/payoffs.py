@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pokerlab.games.base import Game, Ints, State, Terminal
+from pokerlab.games.base import Floats, Game, Ints, State, Terminal
 from pokerlab.games.parts import OutcomesOnce
 from pokerlab.search.terminals import JoinedOperator, put_in_slots
 
@@ -34,6 +34,21 @@ def outcomes(game: Game, kernels: Ints, reach: Tensor) -> Tensor:
         padded[there] = reach[left]
         won[left] = JoinedOperator(parts)(padded)[there]
     return won
+
+
+def payoffs_of_pairs(game: Game[State], kernels: Ints, hands: Ints) -> Floats:
+    """``[M, K, H]`` opponent's hand, own hand: what is won of one chip; 0 for pairs that cannot be dealt.
+
+    Args:
+        game: the rules.
+        kernels: ``[M]``.
+        hands: ``[K]`` the opponent's.
+    """
+    held = torch.nn.functional.one_hot(torch.as_tensor(hands), game.num_hands).double()
+    operator = game.payoff_operator(kernels.tolist(), held)
+    weighted: Floats = operator(held.expand(len(kernels), -1, -1).contiguous()).numpy()
+    pairs = game.deal[:, hands].T
+    return np.divide(weighted, pairs, out=np.zeros_like(weighted), where=pairs > 0)
 
 
 def payoffs(game: Game, ends: Sequence[Terminal], player: int, reach: Tensor) -> Tensor:

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from pokerlab.games.base import Floats, Game, Ints, State
+from pokerlab.search.payoffs import payoffs_of_pairs
 from pokerlab.selfplay.external_sampling import Deals, Sampled, compatibility, traverse
-from pokerlab.selfplay.public_game import DealtGame, payoffs_of_pairs
+from pokerlab.selfplay.public_game import DealtGame
 
 MOST_DEALS = 16
 """Streets that are dealt."""

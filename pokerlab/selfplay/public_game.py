@@ -18,10 +18,8 @@ from pokerlab.games.parts import RunOuts, draw_outcome, table_play
 from pokerlab.games.tree_size import too_large
 from pokerlab.games.unfolding import UnfoldedSubgame, unfold
 from pokerlab.search.forest import Forest
+from pokerlab.search.payoffs import payoffs_of_pairs
 from pokerlab.search.tree import build_tree
-
-MOST_HANDS = 64
-"""Of a game that is listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,21 +100,6 @@ def lay_out(unfolded: UnfoldedSubgame[State]) -> PublicNodes:
     )  # fmt: skip
 
 
-def payoffs_of_pairs(game: Game[State], kernels: Ints, hands: Ints) -> Floats:
-    """``[M, K, H]`` opponent's hand, own hand: what is won of one chip; 0 for pairs that cannot be dealt.
-
-    Args:
-        game: the rules.
-        kernels: ``[M]``.
-        hands: ``[K]`` the opponent's.
-    """
-    held = torch.nn.functional.one_hot(torch.as_tensor(hands), game.num_hands).double()
-    operator = game.payoff_operator(kernels.tolist(), held)
-    weighted: Floats = operator(held.expand(len(kernels), -1, -1).contiguous()).numpy()
-    pairs = game.deal[:, hands].T
-    return np.divide(weighted, pairs, out=np.zeros_like(weighted), where=pairs > 0)
-
-
 @dataclass(frozen=True)
 class PublicGame(Generic[State]):
     """All public states of a game.
@@ -131,7 +114,7 @@ class PublicGame(Generic[State]):
     possible: Bools
     """``[R, H]`` hands that each run-out leaves possible."""
     payoff: Floats
-    """``[M, H, H]`` by payoff kernel, see :func:`payoffs_of_pairs`."""
+    """``[M, H, H]`` by payoff kernel, see :func:`~pokerlab.search.payoffs.payoffs_of_pairs`."""
 
     @property
     def num_decisions(self) -> int:
@@ -174,11 +157,6 @@ def moves_to(unfolded: UnfoldedSubgame[State]) -> list[tuple[int, ...]]:
         moved = (int(unfolded.action[here]),) if unfolded.action[here] >= 0 else ()
         moves[here] = moves[unfolded.above[here]] + moved
     return moves
-
-
-def is_listed(game: Game[State]) -> bool:
-    """Whether a game is small enough for :func:`list_game`."""
-    return game.enumerable and game.num_hands <= MOST_HANDS
 
 
 def list_game(game: Game[State]) -> PublicGame[State]:

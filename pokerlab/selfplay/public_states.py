@@ -10,18 +10,15 @@ from collections.abc import Sequence
 from typing import Generic
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from pokerlab.games.base import CHANCE, TERMINAL, Bools, Floats, Game, Ints, State
+from pokerlab.games.base import CHANCE, MOST_HANDS, TERMINAL, Bools, Floats, Game, Ints, State
 from pokerlab.games.parts import RunOuts, draw_outcome, features_of
 from pokerlab.games.unfolding import unfold
-from pokerlab.search.payoffs import outcomes, realised_payoffs
+from pokerlab.search.payoffs import payoffs_of_pairs, realised_payoffs
 
 MOST_LISTED = 200_000
 """Public states of a game that are listed."""
-MOST_HANDS = 64
-"""Of a game whose payoffs are kept for each pair of hands."""
 MOST_DEALS = 8
 """Public deals in a hand."""
 NO_ACTION = -1
@@ -114,7 +111,7 @@ class ListedStates(PublicStates[State]):
         self.legal = self._after >= 0
         self.moves = _follow(self.above, self.action, game.num_actions, moves)
         self._list_deals(found.boards[found.board])
-        self._won = None
+        self._won: Floats | None = None
         if game.num_hands <= MOST_HANDS:
             self._list_payoffs(found.payoff_kernel, found.chips[0])
 
@@ -130,11 +127,8 @@ class ListedStates(PublicStates[State]):
         self._possible = possible[self._outcomes] & (self._outcomes >= 0)[:, :, None]
 
     def _list_payoffs(self, kernel: Ints, chips: Floats) -> None:
-        game, hands = self.game, self.game.num_hands
         kernels, of_end = np.unique(kernel, return_inverse=True)
-        each = torch.eye(hands, dtype=torch.float64).repeat(len(kernels), 1)
-        won = outcomes(game, kernels.repeat(hands), each).view(-1, hands, hands).transpose(1, 2).numpy()
-        self._won = np.divide(won, game.deal, out=np.zeros_like(won), where=game.deal > 0)
+        self._won = payoffs_of_pairs(self.game, kernels, np.arange(self.game.num_hands))
         self._kernel, self._chips = np.zeros(len(self.kind), np.int64), np.zeros(len(self.kind))
         ends = self.kind == TERMINAL
         self._kernel[ends], self._chips[ends] = of_end, chips
@@ -154,7 +148,7 @@ class ListedStates(PublicStates[State]):
     def pay(self, at: Ints, hands: Ints, fractions: Floats) -> Floats:
         if self._won is None:
             return super().pay(at, hands, fractions)
-        won: Floats = self._chips[at] * self._won[self._kernel[at], hands[:, 0], hands[:, 1]]
+        won: Floats = self._chips[at] * self._won[self._kernel[at], hands[:, 1], hands[:, 0]]
         return won
 
 

@@ -297,6 +297,29 @@ def cannot_write(path: Path, error: OSError) -> DiskError | UserError:
     return kind(f"cannot write run_dir {path}: {error.strerror}")
 
 
+def new_folder(stem: str) -> Path:
+    """A folder of its own under outputs/, even for one of several that start in the same second.
+
+    Raises:
+        UserError: there are too many.
+        DiskError: it cannot be made.
+    """
+    try:
+        OUTPUTS.mkdir(exist_ok=True)
+    except OSError as error:
+        raise cannot_write(OUTPUTS, error) from error
+    for suffix in ("", *(f"-{number}" for number in range(2, 1000))):
+        path = OUTPUTS / f"{stem}{suffix}"
+        try:
+            path.mkdir()  # fails if what starts at the same moment has it
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise cannot_write(OUTPUTS, error) from error
+        return path
+    raise UserError(f"too many runs named {stem}")
+
+
 def local_runs() -> list[RunFolder]:
     """The runs of this machine, by name."""
     found = [RunFolder(path) for path in sorted(OUTPUTS.glob("*"))]

@@ -22,6 +22,11 @@ from pokerlab.training.trained import load_run
 KEY = "algorithm.opponent"
 
 
+def lineup(game: Game) -> Lineup:
+    """Agents of a game by name; runs play their policy network, on the CPU, or ``RUN:WAY``."""
+    return Lineup(game, partial(load_run, device=torch.device("cpu")), POLICY_NET)
+
+
 def find_opponent(name: str, game: Game) -> Agent:
     """An agent by the name that ``match.against`` takes; runs play their policy network, or ``RUN:WAY``.
 
@@ -32,8 +37,7 @@ def find_opponent(name: str, game: Game) -> Agent:
     known = name in AGENTS or module in AGENTS_OF_FILES or attribute in (*WAYS_TO_PLAY, *FORMER_NAMES)
     if is_agent_name(name) and not known and not is_trusted(f"{module}.{attribute}"):
         raise UserError(f"{KEY}={name}: if you trust that module, say so with --plugin {module}")
-    lineup = Lineup(game, partial(load_run, device=torch.device("cpu")), POLICY_NET)
     try:
-        return lineup.entrant(name).agent
+        return lineup(game).entrant(name).agent
     except (ValueError, UserError) as error:
         raise UserError(f"{KEY}={name}: {error}") from error

@@ -17,7 +17,7 @@ from pokerlab.selfplay.replay_on_disk import chunk_files
 from pokerlab.store.checkpoints import load, read_checkpoint
 from pokerlab.store.disk import writing
 from pokerlab.store.files import check_regular, link_or_copy, write_atomically
-from pokerlab.store.folder import LAST, OUTPUTS, RunFolder, cannot_write, find_run
+from pokerlab.store.folder import LAST, OUTPUTS, RunFolder, find_run, new_folder
 from pokerlab.store.lock import RunLock
 from pokerlab.store.process import find_process
 from pokerlab.store.records import GOING_ON
@@ -168,21 +168,8 @@ def _new_folder(config: RunConfig, experiment: str | None) -> tuple[RunFolder, R
     if (named := _named_folder(config)) is not None:
         run = RunFolder(named)
         return run, run.claim()
-    stem = automatic_name(experiment)
-    try:
-        OUTPUTS.mkdir(exist_ok=True)
-    except OSError as error:
-        raise cannot_write(OUTPUTS, error) from error
-    for suffix in ("", *(f"-{n}" for n in range(2, 1000))):
-        run = RunFolder(OUTPUTS / f"{stem}{suffix}")
-        try:
-            run.path.mkdir()  # fails if a run that starts at the same moment has it
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise cannot_write(OUTPUTS, error) from error
-        return run, run.claim()
-    raise UserError(f"too many runs named {stem}")
+    run = RunFolder(new_folder(automatic_name(experiment)))
+    return run, run.claim()
 
 
 def automatic_name(experiment: str | None) -> str:

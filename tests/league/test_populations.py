@@ -207,7 +207,7 @@ def test_those_who_are_not_kept_are_picked_no_more(tmp_path: Path) -> None:
     league.run(8)
     population = league.population
     assert len(population.members) == 8
-    assert len(population.active) == 3
+    assert len(population.active(len(population.rounds))) == 3
     for line in population.rounds:
         assert len(line["kept"]) <= 3
         assert len(line["weights"]) <= 4
