@@ -134,11 +134,14 @@ def _draw_lineage(population: Population) -> Figure:
     xs, ys = np.array([place[member.name] for member in members], dtype=float).T
     for shown, alpha in ((sizes <= 0, 0.35), (sizes > 0, 0.9)):
         axes.scatter(xs[shown], ys[shown], s=6 + 600 * sizes[shown], color=CURVES[0], zorder=2, alpha=alpha)
-    for number in np.argsort(-sizes, kind="stable")[:8].tolist():
+    said_in = dict[float, int]()
+    for number in sorted(np.argsort(-sizes, kind="stable")[:8].tolist()):
         if sizes[number] > 0 or len(members) <= 8:
             name = members[number].name
             said = f"{name} {sizes[number]:.2f}" if sizes[number] > 0 else name
-            axes.annotate(said, place[name], xytext=(5, 5), textcoords="offset points", fontsize=8)
+            said_in[row[name]] = said_in.get(row[name], 0) + 1  # in one row above and below in turn
+            above = 5 if said_in[row[name]] % 2 else -13
+            axes.annotate(said, place[name], xytext=(5, above), textcoords="offset points", fontsize=8)
     axes.set(xlabel="round", yticks=[], title="who came from whom; large: heavy in the last mixture")
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
     axes.margins(x=0.08, y=0.1)
