@@ -183,6 +183,7 @@ class RunConfig:
     workers: Annotated[int, Range(0, MOST_THREADS)]
     batch_size: Annotated[int, Range(1, MOST_BATCH)]
     resume_from: Text | None
+    start_from: Text | None
     seed: CountOrZero
     run_name: Text | None
     run_dir: Text | None

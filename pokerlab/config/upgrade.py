@@ -8,7 +8,7 @@ from pokerlab.config.compose import CONF
 
 GROUPS = {"algorithm": "rebel", "actors": "processes", "optimizer": "adam", "callbacks": "none"}
 """Groups that came later, with what they would have been."""
-KEYS = {"commit_minutes": 10, "draws_per_example": 6}
+KEYS = {"commit_minutes": 10, "draws_per_example": 6, "start_from": None}
 """Keys that came later, likewise."""
 KEYS_OF_GROUPS: dict[str, dict[str, Any]] = {
     "selfplay": {"starts": None, "stored": 0.5, "bottom_up": None, "start_capacity": 10_000, "device_gb": 4},

@@ -57,6 +57,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def first_weights(self) -> Path:
+        """What it began with, if those are another run's."""
+        return self.checkpoints / "start.pt"
+
+    @property
     def replay(self) -> Path:
         """The folder of a replay on disk."""
         return self.path / "replay"
@@ -174,7 +179,7 @@ class RunFolder:
     def _remove_files(self) -> None:
         replays = self.checkpoints.glob("replay-*.pt")
         chunks = self.replay.glob("*.pt")
-        files = (self.checkpoints / LAST, self.metrics, self.config, self.job)
+        files = (self.checkpoints / LAST, self.first_weights, self.metrics, self.config, self.job)
         for path in (*replays, *chunks, *files):
             with contextlib.suppress(OSError):
                 path.unlink()

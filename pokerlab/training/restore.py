@@ -9,8 +9,12 @@ from pokerlab.store.folder import LAST, RunFolder, find_run
 from pokerlab.training.assemble import RunParts
 
 
-def find_checkpoint(wanted: str) -> tuple[RunFolder, Path]:
+def find_checkpoint(wanted: str, key: str = "run") -> tuple[RunFolder, Path]:
     """The checkpoint that ``run=`` means, and the run it belongs to.
+
+    Args:
+        wanted: a run's name or folder, or a checkpoint.
+        key: what errors call it.
 
     Raises:
         UserError: there is none.
@@ -18,15 +22,15 @@ def find_checkpoint(wanted: str) -> tuple[RunFolder, Path]:
     if wanted.endswith(".ckpt"):
         path = Path(wanted)
         if not path.is_file():
-            raise UserError(f"run={wanted}: no such file")
+            raise UserError(f"{key}={wanted}: no such file")
         run = RunFolder(path.absolute().parent.parent)
         if not run.config.exists():
-            raise UserError(f"run={wanted}: expected it in a run's folder, but {run.config} does not exist")
+            raise UserError(f"{key}={wanted}: expected it in a run's folder, but {run.config} does not exist")
         return run, path
     run = find_run(wanted, shipped=True)
     path = run.checkpoints / LAST
     if not path.is_file():
-        raise UserError(f"run={wanted}: {run.path} has no checkpoint yet")
+        raise UserError(f"{key}={wanted}: {run.path} has no checkpoint yet")
     return run, path
 
 

@@ -22,6 +22,7 @@ from pokerlab.store.lock import RunLock
 from pokerlab.store.process import find_process
 from pokerlab.store.records import GOING_ON
 from pokerlab.training.assemble import RunParts
+from pokerlab.training.first_weights import keep_weights, take_weights
 from pokerlab.training.fit import check_checkpoint, check_fits
 from pokerlab.training.loggers import check_logger
 
@@ -69,8 +70,10 @@ def start(config: RunConfig, experiment: str | None, overrides: Sequence[str], *
     if config.resume_from is None:
         check_logger(config, here=True)
         parts = RunParts(config).make()  # a mistake shows here, before anything is written
+        weights = take_weights(config, parts)
         run, lock = _new_folder(config, experiment)
         with _all_or_nothing(run):
+            keep_weights(run, weights)
             run.update_job(experiment=experiment, overrides=list(overrides))
             config = write_config(run, config)
         return Start(run, config, None, 0, lock, parts)
@@ -90,9 +93,11 @@ def start(config: RunConfig, experiment: str | None, overrides: Sequence[str], *
     if stored.iterations < done:
         raise UserError(f"iterations={stored.iterations}: {checkpoint} has done {done} already")
     notes += missing_metrics(source, done)
+    weights = take_weights(stored, parts, source) if checkpoint is None else None
     if goes_on:
         check_writable(source)
         with writing(source):
+            keep_weights(source, weights)
             stored = write_config(source, stored)
             last = None if checkpoint is None else _adopt(source, checkpoint)
         return Start(source, stored, last, done, lock, parts, notes)
@@ -103,6 +108,7 @@ def start(config: RunConfig, experiment: str | None, overrides: Sequence[str], *
         lines = [line for line in source.read_metrics() if line["iteration"] < done]
         write_atomically(run.metrics, "".join(json.dumps(line) + "\n" for line in lines))
         last = None if checkpoint is None else _adopt(run, checkpoint)
+        keep_weights(run, weights)
         stored = write_config(run, stored)
     return Start(run, stored, last, done, lock, parts, notes)
 
@@ -123,7 +129,10 @@ def go_on(run: RunFolder, checkpoint: Path | None, lock: RunLock) -> Start:
     done = 0 if checkpoint is None else int(check_checkpoint(checkpoint, run)["pokerlab"]["iteration"])
     check_writable(run)
     notes += missing_metrics(run, done)
-    return Start(run, config, checkpoint, done, lock, RunParts(config).make(), notes)
+    parts = RunParts(config).make()
+    if checkpoint is None:
+        keep_weights(run, take_weights(config, parts, run))
+    return Start(run, config, checkpoint, done, lock, parts, notes)
 
 
 @contextlib.contextmanager
