@@ -60,6 +60,7 @@ class PPO:
         iterations: of the run.
         seed: of the run.
         opponent: makes whom it is to win from, of the game; None: it plays itself.
+        self_play: share of hands in which it plays itself all the same.
         moves: how many moves from the root on networks are told of.
         trace: λ of generalised advantage estimation.
         exploration: probability that who learns takes any action; in self-play one seat learns then.
@@ -84,6 +85,7 @@ class PPO:
         iterations: int,
         seed: int,
         opponent: Callable[[Game], Agent] | None = None,
+        self_play: float = 0.0,
         moves: int = 16,
         trace: float = 1.0,
         exploration: float = 0.0,
@@ -102,7 +104,9 @@ class PPO:
         network_features(game)  # whatever lacks them cannot be learned
         if moves < 1:
             raise ValueError(f"moves must be at least 1, got {moves}")
-        shares = {"trace": trace, "exploration": exploration, "magnet_rate": magnet_rate}
+        shares = {
+            "trace": trace, "exploration": exploration, "magnet_rate": magnet_rate, "self_play": self_play,
+        }  # fmt: skip
         for name, share in shares.items():
             if not 0 <= share <= 1:
                 raise ValueError(f"{name} must lie between 0 and 1, got {share}")
@@ -114,6 +118,7 @@ class PPO:
             raise ValueError(f"update must be one of {', '.join(UPDATES)}, got {update!r}")
         self.game, self.moves, self.trace, self.exploration = game, moves, trace, exploration
         self._make_opponent, self._make_network = opponent, network
+        self._self_play = 1.0 if opponent is None else self_play
         self._module = partial(
             PPOModule,
             update=update,
@@ -143,7 +148,7 @@ class PPO:
             ValueError: the opponent draws what it plays.
         """
         play = partial(play_hands, trace=self.trace, exploration=self.exploration)
-        return PPOActor(self.game, self.moves, play, self.opponent, self._listed)
+        return PPOActor(self.game, self.moves, play, self.opponent, self._self_play, self._listed)
 
     def module(self) -> "PPOModule":
         """Learns from them."""
@@ -154,8 +159,8 @@ class PPO:
 
     @property
     def agents(self) -> Mapping[str, MakeAgent]:
-        """The policy, of self-play the average; there is no search."""
-        plays = "average" if self._make_opponent is None else "policy"
+        """The policy, or if it plays itself, the average; there is no search."""
+        plays = "average" if self._self_play else "policy"
         return {"policy_net": lambda networks: InfostateAgent(self.game, getattr(networks, plays))}
 
     @cached_property
@@ -196,6 +201,7 @@ class PPOActor:
         moves: see :class:`PPO`.
         play: plays hands, see :func:`~pokerlab.selfplay.hands.play_hands`.
         opponent: plays the other seat; None: the policy does.
+        self_play: share of hands in which the policy does all the same.
         listed: all public states, if they are few.
     """
 
@@ -205,26 +211,28 @@ class PPOActor:
         moves: int,
         play: partial[Played],
         opponent: Opponent | None,
+        self_play: float,
         listed: ListedStates | None,
     ) -> None:
         self._game, self._moves, self._play, self._opponent = game, moves, play, opponent
+        self._self_play = self_play
         self._listed, self._is_listed = listed, listed is not None
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_listed": None}  # what a worker lists itself
 
     def generate(self, networks: ActorCritic, n: int, place: Place) -> dict[str, Examples]:
-        """Plays ``n`` hands: each seat learns in every other one, or both do in all."""
+        """Plays ``n`` hands: each seat learns in every other one, or both do where it plays itself."""
         if self._is_listed and self._listed is None:
             self._listed = list_states(self._game, self._moves)
         states: PublicStates = self._listed or FoundStates(self._game, self._moves)
-        alone = self._opponent is None and not self._play.keywords["exploration"]
         seats = np.arange(n)[:, None] % 2 == np.arange(2)
-        other = networks.ask
+        alone = np.arange(n)[:, None] < round(self._self_play * n)
+        both = alone & (not self._play.keywords["exploration"])
+        players = [(networks.ask, seats | both), (networks.ask, ~seats & alone & ~both)]
         if self._opponent is not None:
             self._opponent.sit_down(place.seed)
-            other = self._opponent.ask
-        players = [(networks.ask, seats | alone), (other, ~seats & (not alone))]
+            players.append((self._opponent.ask, ~seats & ~alone))
         played = self._play(states, players, n, place.generator())
         infostates = Infostates.at(states, played.at, played.hand, next(networks.parameters()).device)
         with torch.no_grad():

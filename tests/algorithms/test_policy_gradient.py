@@ -199,6 +199,27 @@ def test_it_plays_a_game_too_large_to_be_listed_against_an_agent() -> None:
     assert algorithm.module().measure(networks) == {}
 
 
+def test_it_plays_itself_in_a_share_of_the_hands() -> None:
+    def play(share: float, exploration: float = 0.0, against: Agent | None = None) -> DecisionExamples:
+        options = {"self_play": share, "exploration": exploration}
+        opponent = None if against is None else lambda _: against
+        torch.manual_seed(1)
+        found: DecisionExamples = (
+            (algorithm := ppo(Kuhn(), opponent, **options))
+            .actor()
+            .generate(algorithm.module().networks, 400, Place(1, 0))[DECISIONS]
+        )
+        return found
+
+    call = make_agent("call", Kuhn())
+    for exploration in (0.0, 0.5):
+        alone, all_of_them = play(0.0, exploration), play(1.0, exploration, call)
+        for name, column in alone.columns().items():
+            assert torch.equal(column, all_of_them.columns()[name])
+    decisions = [play(share, 0.0, call).counts.sum().item() for share in (0.0, 0.25, 1.0)]
+    assert decisions[0] < decisions[1] < decisions[2]  # both seats learn where it plays itself
+
+
 def test_in_self_play_the_average_plays_and_in_a_response_the_policy() -> None:
     for opponent, plays in ((None, "average"), (partial(make_agent, "call"), "policy")):
         algorithm = ppo(Kuhn(), opponent)
