@@ -186,11 +186,16 @@ def test_league_reads_every_key(here: Path) -> None:
     assert unread("league", ["game=kuhn", "rounds=2"], grow) == set()
 
 
+OF_RUNS = ("propose.run.iterations=1", "propose.run.trajectories=20")
+SMALLER = {"phase2_leduc_pbt": [*OF_RUNS, "propose.agents=2"], "phase2_leduc_exploiters": OF_RUNS}
+
+
 @pytest.mark.parametrize("experiment", LEAGUES)
 def test_every_league_runs(experiment: str, tmp_path: Path) -> None:
     ended = command(
         "league",
         f"experiment={experiment}",
+        *SMALLER.get(experiment, ()),
         "rounds=2",
         "run_dir=L",
         "json=l.json",

@@ -107,11 +107,15 @@ def test_config_keys_exist() -> None:
         ),
         "solve": ([], ["game=fhp"], ["game=kuhn3"]),
         "evaluate": (["run=x", "solver=dcfr"],),
-        "league": (["weigh=correlated", "evaluate=matches", "select=best"], ["propose=policy_gradient"]),
+        "league": (
+            ["weigh=correlated", "evaluate=matches", "select=best"],
+            ["propose=policy_gradient"],
+            ["propose=population_based"],
+        ),
     }
     configs = [compose(parse(name, []), words) for name, each in composed.items() for words in each]
     known = groups.union(*map(keys, configs))
-    form = r"[a-z_]+(\.[a-z_]+)*=\S*|[a-z_]+(\.[a-z_]+)+(?<!\.json)"
+    form = r"[a-z_]+(\.[a-z_]+)*=\S*|[a-z_]+(\.[a-z_]+)+(?<!\.json)(?<!\.jsonl)"
     named = {
         (page.name, code.partition("=")[0])
         for page in PAGES

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -123,6 +124,16 @@ def compose(name: str, overrides: Sequence[str] = ()) -> Any:
     """
     line = CommandLine(name, tuple(overrides))
     return read_config(name, _plain(compose_job(line, overrides)))
+
+
+@contextlib.contextmanager
+def keeping_hydra() -> Iterator[None]:
+    """Where another config is composed while a command runs: what Hydra knows of the command's stays."""
+    own, config = GlobalHydra.instance().hydra, HydraConfig.instance().cfg
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().hydra, HydraConfig.instance().cfg = own, config
 
 
 def check_overrides(name: str, arguments: Sequence[str]) -> list[Any]:

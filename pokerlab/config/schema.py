@@ -235,6 +235,14 @@ class SolveConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetConfig:
+    """What a league may take in all."""
+
+    hours: Above0 | None
+    usd: Above0 | None
+
+
+@dataclass(frozen=True, slots=True)
 class LeagueConfig:
     """``conf/league.yaml``, and config.yaml in a league's folder."""
 
@@ -251,6 +259,8 @@ class LeagueConfig:
     evaluate: Component
     weigh: Component
     select: Component
+    members: Component
+    budget: BudgetConfig
 
     @property
     def outputs(self) -> dict[str, str]:

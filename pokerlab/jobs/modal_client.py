@@ -3,7 +3,7 @@
 import io
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
@@ -121,12 +121,13 @@ class ModalRuns:
             for chunk in self._volume.read_file(f"{name}/{file}"):
                 to.write(chunk)
 
-    def write(self, name: str, files: dict[str, str], *, replace: bool) -> bool:
+    def write(self, name: str, files: Mapping[str, str | bytes], *, replace: bool) -> bool:
         """Puts files into a run's folder; false: one is there, and is not to be replaced."""
         try:
             with modal_errors(f"take {', '.join(files)}"), self._volume.batch_upload(force=replace) as batch:
                 for file, content in files.items():
-                    batch.put_file(io.BytesIO(content.encode()), f"/{name}/{file}")
+                    raw = content.encode() if isinstance(content, str) else content
+                    batch.put_file(io.BytesIO(raw), f"/{name}/{file}")
         except FileExistsError:
             return False
         return True

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from pokerlab.jobs.modal_client import ModalRuns
 
 
-def pull(found: FoundRun, report: Callable[[str, int], None]) -> tuple[RunFolder, int]:
-    """Downloads a run's folder from the Volume into outputs/; what is there already is not sent again.
+def pull(
+    found: FoundRun, report: Callable[[str, int], None], to: RunFolder | None = None
+) -> tuple[RunFolder, int]:
+    """Downloads a run's folder from the Volume; what is there already is not sent again.
 
     Each file is checked for its length, and checkpoints for the checksums in them, before it takes its
     place. While the run goes on, files change: it is looked again until nothing did.
@@ -24,6 +26,7 @@ def pull(found: FoundRun, report: Callable[[str, int], None]) -> tuple[RunFolder
     Args:
         found: the run.
         report: gets each file and its size before it comes.
+        to: where to; None: into outputs/.
 
     Returns:
         The folder, and how many files came.
@@ -34,7 +37,7 @@ def pull(found: FoundRun, report: Callable[[str, int], None]) -> tuple[RunFolder
     cloud = found.cloud
     if cloud is None:
         raise UserError(f"{found.name} is here already: {found.run.path}")
-    run, fetched = RunFolder(OUTPUTS / found.name), 0
+    run, fetched = to or RunFolder(OUTPUTS / found.name), 0
     if run.holds_a_run and run.read_job().get("launcher") != "modal":
         raise UserError(f"{run.path} is another run, of this machine: rename it first")
     for _ in range(5):

@@ -84,6 +84,7 @@ def grow(config: Any) -> None:
     from pokerlab.config.machine import output_path
     from pokerlab.games.base import Game
     from pokerlab.games.parts import openspiel_names
+    from pokerlab.league.budget import BudgetSpentError
     from pokerlab.league.plots import plot_league
     from pokerlab.league.show import results, rounds_table, summary
     from pokerlab.league.start import make_parts, open_folder, open_league
@@ -101,11 +102,12 @@ def grow(config: Any) -> None:
             openspiel_names(parts.game)
     experiment = HydraConfig.get().runtime.choices.get("experiment")
     folder, lock = open_folder(config, experiment)
-    with writing(folder.run), as_mistakes(), _Signals() as asked:
+    with writing(folder.run), as_mistakes(), _Signals(parts.propose.trains_runs) as asked:
         league = open_league(config, parts, folder)
         job = {"launcher": "local", "experiment": experiment, "submitted": now()}
         folder.run.update_job(**job, state="running", **process_record(os.getpid()))
-        population, state = league.population, "failed"
+        population, state, reason = league.population, "failed", None
+        before = len(population.rounds)
         try:
             with console().status("round 0") as status:
 
@@ -114,8 +116,15 @@ def grow(config: Any) -> None:
 
                 league.run(config.rounds, target=config.target, tell=tell, stop=lambda: bool(asked.signals))
             state = "stopped" if asked.signals else "finished"
+        except BudgetSpentError as error:
+            state, reason = "stopped", str(error)
+            if len(population.rounds) == before:
+                raise UserError(reason) from error
+        except KeyboardInterrupt:  # while a member was being trained
+            state = "stopped"
+            raise
         finally:
-            folder.run.update_job(state=state)
+            folder.run.update_job(state=state, reason=reason)
         if outputs["json"]:
             write_json(outputs["json"], results(population))
         if outputs["export"]:
@@ -124,6 +133,8 @@ def grow(config: Any) -> None:
     lock.release()
     out = wide_console()
     out.print(rounds_table(population))
+    if reason is not None:
+        out.print(f"stopped: {reason}", highlight=False, soft_wrap=True)
     for said in summary(population):
         out.print(said, highlight=False, soft_wrap=True)
     out.print("plots:", *(str(plot) for plot in plots), highlight=False, soft_wrap=True)
@@ -132,10 +143,11 @@ def grow(config: Any) -> None:
 
 
 class _Signals:
-    """Ctrl-C and ``stop`` end a league after the present round."""
+    """Ctrl-C and ``stop`` end a league after the present round, or at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: bool) -> None:
         self.signals: list[int] = []
+        self._at_once = at_once
 
     def __enter__(self) -> "_Signals":
         self._before = {
@@ -144,7 +156,7 @@ class _Signals:
         return self
 
     def _note(self, number: int, _: Any) -> None:
-        if number in self.signals:  # asked twice
+        if self._at_once or number in self.signals:  # asked twice
             raise KeyboardInterrupt
         self.signals.append(number)
 

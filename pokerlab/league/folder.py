@@ -40,6 +40,8 @@ class Member:
     """The member that it came from: the heaviest of the mixture that it answers."""
     source: str | None = None
     """Of an added one, what it was made from."""
+    exploitability: float | None = None
+    """NashConv / players in chips, of one that is a training run."""
 
 
 @dataclass(frozen=True, slots=True)

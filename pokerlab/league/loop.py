@@ -9,6 +9,7 @@ import numpy as np
 
 from pokerlab.agents.stored_policy import write_policy
 from pokerlab.games.base import Floats
+from pokerlab.league.budget import NO_LIMITS, Budget
 from pokerlab.league.evaluate import Evaluator
 from pokerlab.league.folder import Member
 from pokerlab.league.population import Mixture, Population, named_weights
@@ -35,6 +36,7 @@ class League:
     """The first member: ``uniform``; ``response``, the best response to that; or ``first``, which takes the
     first legal action always."""
     seed: int
+    budget: Budget = NO_LIMITS
 
     def run(
         self,
@@ -51,12 +53,16 @@ class League:
             target: exploitability (NashConv / players, chips) that is good enough.
             tell: gets each round's line.
             stop: whether to end after the present round.
+
+        Raises:
+            BudgetSpentError: nothing is left of the budget before a round, or before a member is trained.
         """
         population = self.population
         began = time.perf_counter(), time.process_time()
         before = population.rounds[-1] if population.rounds else {"seconds": 0.0, "cpu_seconds": 0.0}
         mixture = self._last_mixture()
         while len(population.rounds) < rounds and not stop() and not self._is_done(target):
+            self.budget.check(population.folder)
             place = Place(self.seed, len(population.rounds))
             known = len(population.members)
             self._add_members(mixture, place)

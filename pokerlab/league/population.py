@@ -70,6 +70,11 @@ class Population:
         before = self.rounds[number - 1]
         return [*before["kept"], *range(before["members"], members)]
 
+    def newest(self, origin: str | None) -> int | None:
+        """The newest member of an origin; None: there is none."""
+        found = (number for number, member in enumerate(self.members) if member.origin == origin)
+        return max(found, default=None)
+
     def add(self, member: Member, strategy: Floats) -> None:
         """Takes in a member with its strategy ``[E, H]``, here and on disk.
 

@@ -15,6 +15,8 @@ class Oracle(ABC):
     """Proposes members. It draws, if at all, at the place that it is given: asked again, it says the same."""
 
     needs_two_players = False
+    trains_runs = False
+    """Whether its rounds take so long that who stops a league does not wait for the end of one."""
 
     @abstractmethod
     def propose(self, population: Population, mixture: Mixture, place: Place) -> list[tuple[Member, Floats]]:

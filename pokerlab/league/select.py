@@ -44,3 +44,19 @@ class Best(Selection):
         assert mixture.weights is not None
         weight = np.sum(mixture.weights, 0)
         return sorted(sorted(members, key=lambda member: (-weight[member], -member))[: self._number])
+
+
+class Newest(Selection):
+    """Those that came last.
+
+    Args:
+        number: how many.
+    """
+
+    def __init__(self, *, number: int = 8) -> None:
+        if number < 1:
+            raise ValueError(f"number must be at least 1, got {number}")
+        self._number = number
+
+    def keep(self, members: Sequence[int], mixture: Mixture) -> list[int]:
+        return list(members)[-self._number :]

@@ -7,12 +7,13 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from pokerlab.agents.stored_policy import check_tabular
-from pokerlab.config.build import build, check
+from pokerlab.config.build import build, check, parameters_of
 from pokerlab.config.command import as_mistakes
 from pokerlab.config.schema import LeagueConfig, check_run_name, plain
 from pokerlab.errors import UserError
 from pokerlab.games.base import Game
 from pokerlab.games.many_players import ManyPlayerGame
+from pokerlab.league.budget import Budget
 from pokerlab.league.evaluate import Evaluator
 from pokerlab.league.folder import LeagueFolder
 from pokerlab.league.loop import League
@@ -20,6 +21,7 @@ from pokerlab.league.population import Population
 from pokerlab.league.propose import Oracle
 from pokerlab.league.select import Selection
 from pokerlab.league.weigh import Weigh
+from pokerlab.league.where import Where
 from pokerlab.search.sequence_game import sequence_game
 from pokerlab.store.files import read_yaml, write_atomically
 from pokerlab.store.folder import OUTPUTS, cannot_write, new_folder
@@ -46,6 +48,7 @@ class Parts:
     evaluate: Evaluator
     weigh: Weigh
     select: Selection
+    budget: Budget
 
 
 def make_parts(config: LeagueConfig) -> Parts:
@@ -57,12 +60,14 @@ def make_parts(config: LeagueConfig) -> Parts:
     game = make_game(config.game)
     with as_mistakes():
         check_tabular(game)
+    budget = Budget(config.budget.hours, config.budget.usd)
     parts = Parts(
         game,
-        build(config.propose, key="propose", kind=Oracle),
+        _oracle(config, build(config.members, budget, key="members", kind=Where)),
         build(config.evaluate, key="evaluate", kind=Evaluator),
         build(config.weigh, key="weigh", kind=Weigh),
         build(config.select, key="select", kind=Selection),
+        budget,
     )
     checked = (("weigh", parts.weigh), ("evaluate", parts.evaluate), ("propose", parts.propose))
     for key, part in checked:
@@ -79,6 +84,14 @@ def make_parts(config: LeagueConfig) -> Parts:
             f"{type(parts.weigh).__name__} mixes actions: expected select=all"
         )
     return parts
+
+
+def _oracle(config: LeagueConfig, where: Where) -> Oracle:
+    """One that trains runs is told where, and of which game."""
+    wanted = parameters_of(config.propose, "propose").keys()
+    given = {name: value for name, value in {"where": where, "game": config.game}.items() if name in wanted}
+    oracle: Oracle = build(config.propose, key="propose", kind=Oracle, **given)
+    return oracle
 
 
 def make_game(component: dict[str, Any]) -> Game | ManyPlayerGame:
@@ -124,7 +137,14 @@ def open_league(config: LeagueConfig, parts: Parts, folder: LeagueFolder) -> Lea
     write_atomically(folder.run.config, OmegaConf.to_yaml(OmegaConf.create(plain(named))))
     population.take_over()
     return League(
-        population, parts.propose, parts.evaluate, parts.weigh, parts.select, config.start, config.seed
+        population,
+        parts.propose,
+        parts.evaluate,
+        parts.weigh,
+        parts.select,
+        config.start,
+        config.seed,
+        parts.budget,
     )
 
 

@@ -50,13 +50,20 @@ class RunFailedError(Exception):
     """A run ended early, for a reason that its log states."""
 
 
-def train(began: Start, saved: Callable[[], None] | None = None, since: float | None = None) -> float | None:
+def train(
+    began: Start,
+    saved: Callable[[], None] | None = None,
+    since: float | None = None,
+    *,
+    quiet: bool = False,
+) -> float | None:
     """Runs until the last iteration, or a limit of time or cost.
 
     Args:
         began: where from.
         saved: called after every write of ``last.ckpt``.
         since: from when on what runs it has to be paid for, seconds since 1970; None: from now on.
+        quiet: whether only its files are to tell of it: nothing is printed, no plots are drawn.
 
     Returns:
         The last exploitability with search, NashConv/2 in chips.
@@ -68,7 +75,7 @@ def train(began: Start, saved: Callable[[], None] | None = None, since: float | 
     """
     try:
         with writing(began.run):
-            return _train(began, saved, time.time() if since is None else since)
+            return _train(began, saved, time.time() if since is None else since, quiet=quiet)
     except DiskError as error:
         log.error("failed: %s", error, extra={"shown": False})
         with contextlib.suppress(OSError):
@@ -82,11 +89,13 @@ def train(began: Start, saved: Callable[[], None] | None = None, since: float | 
         raise
     finally:
         began.lock.release()
+        if quiet:
+            _close_log()
 
 
-def _train(began: Start, saved: Callable[[], None] | None, since: float) -> float | None:
+def _train(began: Start, saved: Callable[[], None] | None, since: float, *, quiet: bool) -> float | None:
     run, config = began.run, began.config
-    console = output()
+    console = Console(quiet=True) if quiet else output()
     _log_to(run, console)
     parts = began.parts
     parts.run = run
@@ -212,10 +221,12 @@ def _fit(trainer: lightning.Trainer, parts: RunParts, began: Start, cost: CostGu
 def _log_to(run: RunFolder, console: Console) -> None:
     """Sends the log to the console and to training.log."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    for handler in list(log.handlers):
-        log.removeHandler(handler)
-        handler.close()
+    _close_log()
     log.addHandler(LogFile(run.log))
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    if console.quiet:
+        return
     if console.is_terminal:
         shown: logging.Handler = RichHandler(
             console=console, show_path=False, show_level=False, log_time_format="%H:%M:%S"
@@ -224,18 +235,22 @@ def _log_to(run: RunFolder, console: Console) -> None:
         shown = StandardOutput()
     shown.addFilter(lambda record: getattr(record, "shown", True))
     log.addHandler(shown)
-    log.setLevel(logging.INFO)
-    log.propagate = False
+
+
+def _close_log() -> None:
+    for handler in list(log.handlers):
+        log.removeHandler(handler)
+        handler.close()
 
 
 def _report(
     run: RunFolder, parts: RunParts, cost: CostGuard, console: Console, loggers: list[GuardedLogger]
 ) -> float | None:
-    """Draws the plots and prints the last exploitability, and the cost."""
+    """Draws the plots and prints the last exploitability, and the cost, unless nobody looks."""
     metrics, game = run.read_metrics(), parts.game.name
     if not metrics:
         return None
-    plots = plot_run(metrics, game, run.plots)
+    plots = [] if console.quiet else plot_run(metrics, game, run.plots)
     for logger, path in product(loggers, plots):
         if hasattr(logger, "log_image"):  # and has not failed
             logger.log_image(f"plots/{path.stem}", [str(path)])

@@ -1,0 +1,128 @@
+"""Members that are training runs: ``members/NAME/`` is the folder of an ordinary run, and can be looked at,
+gone on with and measured as any other.
+
+What a run is to be is known before it starts, and the same each time that the league asks for it: so who
+finds its folder knows whether it is this run, as far as it came, or one of a round that was given up.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pokerlab.agents.stored_policy import read_policy, write_policy
+from pokerlab.config.command import compose, keeping_hydra
+from pokerlab.config.schema import RunConfig, plain
+from pokerlab.config.stored import as_yaml, read_config, write_config
+from pokerlab.errors import UserError
+from pokerlab.games.base import Floats
+from pokerlab.league.folder import LeagueFolder
+from pokerlab.search.sequence_game import SequenceGame
+from pokerlab.store.folder import LAST, RunFolder
+
+OPPONENT = "opponent.npz"
+"""Whom a member is trained against, as one policy."""
+ELSEWHERE = ("run_name", "run_dir", "launcher")
+"""Keys that say where a run is, not what."""
+
+
+@dataclass(frozen=True)
+class WantedRun:
+    """What a member is to be trained as."""
+
+    name: str
+    config: RunConfig
+    opponent: Floats | None = None
+    """``[E, H]``; None: it plays itself, or whom its config names."""
+    weights_of: str | None = None
+    """The member whose weights it begins with; None: new ones."""
+
+
+def as_overrides(values: Mapping[str, Any], prefix: str = "") -> tuple[str, ...]:
+    """Nested values as ``pokerlab train`` takes them."""
+    found: list[str] = []
+    for name, value in values.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping):
+            found += as_overrides(value, f"{key}.")
+        else:
+            found.append(f"{key}={json.dumps(value) if isinstance(value, list) or value is None else value}")
+    return tuple(found)
+
+
+@cache
+def member_config(overrides: tuple[str, ...]) -> RunConfig:
+    """The config of a run, as ``pokerlab train`` composes it.
+
+    Raises:
+        UserError: there is no such key, group or value.
+    """
+    with keeping_hydra():
+        config: RunConfig = compose("train", overrides)
+    return config
+
+
+def place_run(league: LeagueFolder, game: SequenceGame, wanted: WantedRun) -> RunConfig:
+    """Readies a member's folder: what is there of the same run stays, anything else goes.
+
+    Args:
+        league: where.
+        game: what is played.
+        wanted: the run.
+
+    Returns:
+        Its config, with the paths of here: the league may have been somewhere else before.
+
+    Raises:
+        UserError: another run is in its folder, and still goes on.
+    """
+    folder = league.member(wanted.name).resolve()
+    config = replace(wanted.config, run_dir=str(folder), run_name=folder.name)
+    if wanted.weights_of is not None:
+        weights = league.member(wanted.weights_of).resolve() / "checkpoints" / LAST
+        config = replace(config, start_from=str(weights))
+    if wanted.opponent is not None:
+        opponent = {"opponent": f"policy:{folder / OPPONENT}"}
+        config = replace(config, algorithm=config.algorithm | opponent)
+    run, old = RunFolder(folder), folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if run.path.exists() and not _is_same(run, game, config, wanted.opponent):
+        run.lock().release()
+        run.path.rename(old)
+        shutil.rmtree(old)
+    if wanted.opponent is not None and not (folder / OPPONENT).exists():
+        write_policy(folder / OPPONENT, game, wanted.opponent)
+    if run.config.exists() and not is_finished(run, config) and run.config.read_text() != as_yaml(config):
+        config = write_config(run, config)
+    return config
+
+
+def _is_same(run: RunFolder, game: SequenceGame, config: RunConfig, opponent: Floats | None) -> bool:
+    if opponent is not None:
+        try:
+            if not np.array_equal(read_policy(run.path / OPPONENT, game), opponent):
+                return False
+        except (UserError, FileNotFoundError):
+            return False
+    return not run.config.exists() or _essence(read_config(run)) == _essence(config)
+
+
+def _essence(config: RunConfig) -> dict[str, Any]:
+    """A config without the places of things."""
+    found: dict[str, Any] = {key: value for key, value in plain(config).items() if key not in ELSEWHERE}
+    if str(config.algorithm.get("opponent")).endswith(OPPONENT):
+        found["algorithm"] = found["algorithm"] | {"opponent": OPPONENT}
+    if config.start_from is not None:
+        found["start_from"] = Path(config.start_from).parent.parent.name
+    return found
+
+
+def is_finished(run: RunFolder, config: RunConfig) -> bool:
+    """Whether a member's run has done all of its iterations."""
+    done = run.read_summary().get("latest_iteration")
+    return run.read_job().get("state") == "finished" and done is not None and done + 1 >= config.iterations

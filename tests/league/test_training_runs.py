@@ -1,0 +1,224 @@
+"""Members that are training runs: trained once each, however a league is killed and goes on."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+
+from pokerlab.config.command import compose
+from pokerlab.config.schema import LeagueConfig, RunConfig
+from pokerlab.config.stored import read_config
+from pokerlab.errors import UserError
+from pokerlab.league import where
+from pokerlab.league.budget import Budget, BudgetSpentError
+from pokerlab.league.folder import LeagueFolder
+from pokerlab.league.start import make_parts, open_folder, open_league
+from pokerlab.league.training import prioritise
+from pokerlab.store.files import append_line
+from pokerlab.store.folder import RunFolder
+from pokerlab.training.run import train
+from pokerlab.training.start import Start
+
+SMALL = [
+    "game=kuhn", "rounds=3", "run_name=L", "propose.run.experiment=kuhn_exploiter",
+    "propose.run.iterations=2", "propose.run.trajectories=40", "+propose.run.batch_size=16",
+    "+propose.run.commit_every=1", "+propose.run.algorithm.network.hidden=8",
+]  # fmt: skip
+ROLES = ["propose=exploiters", *SMALL, "+propose.roles.main.run.iterations=3"]
+
+
+@pytest.fixture(scope="module")
+def config() -> LeagueConfig:
+    found: LeagueConfig = compose("league", ROLES)
+    return found
+
+
+def run(config: LeagueConfig, at: Path) -> LeagueFolder:
+    """What the command does, in a folder."""
+    config = replace(config, run_name=None, run_dir=str(at))
+    parts = make_parts(config)
+    folder, lock = open_folder(config, None)
+    try:
+        open_league(config, parts, folder).run(config.rounds)
+    finally:
+        lock.release()
+    return folder
+
+
+def essence(league: LeagueFolder) -> dict[str, Any]:
+    """What must not depend on when it was killed."""
+    rounds = [json.loads(line) for line in league.rounds.read_text().splitlines()]
+    for line in rounds:
+        del line["timestamp"], line["seconds"], line["cpu_seconds"]
+    files = (league.members, league.results, league.policy, *league.path.glob("members/*/policy.npz"))
+    return {"rounds": rounds, **{str(path.relative_to(league.path)): path.read_bytes() for path in files}}
+
+
+@pytest.fixture(scope="module")
+def straight(config: LeagueConfig, tmp_path_factory: pytest.TempPathFactory) -> LeagueFolder:
+    return run(config, tmp_path_factory.mktemp("straight") / "L")
+
+
+class Killed(BaseException):
+    """As kill -9: nothing of ours is done after it."""
+
+
+def test_members_are_runs_of_their_roles(straight: LeagueFolder) -> None:
+    members = straight.read_members(3)
+    assert [(member.name, member.origin, member.parent) for member in members] == [
+        ("uniform", "start", None),
+        ("r0001-main", "main", "uniform"),
+        ("r0001-main_exploiter", "main_exploiter", "uniform"),
+        ("r0001-league_exploiter", "league_exploiter", "uniform"),
+        ("r0002-main", "main", "r0001-main"),
+        ("r0002-main_exploiter", "main_exploiter", "r0001-main"),
+        ("r0002-league_exploiter", "league_exploiter", members[-1].parent),
+    ]
+    runs = {member.name: RunFolder(straight.member(member.name)) for member in members[1:]}
+    assert {run.read_summary()["total_iterations"] for run in runs.values()} == {2, 3}
+    configs = {name: read_config(run) for name, run in runs.items()}
+    assert configs["r0002-main"].start_from == str(runs["r0001-main"].checkpoints.resolve() / "last.ckpt")
+    assert configs["r0002-league_exploiter"].start_from is None
+    assert len({config.seed for config in configs.values()}) == len(configs)
+
+
+def test_a_league_that_was_killed_while_it_trained_goes_on_to_the_same(
+    config: LeagueConfig, straight: LeagueFolder, tmp_path: Path
+) -> None:
+    trained: list[str] = []
+    moment = 0
+
+    def die(*_: Any) -> None:
+        raise Killed
+
+    def dying(began: Start, **options: Any) -> Any:
+        trained.append(began.run.path.name)
+        if len(trained) != moment:
+            return train(began, **options)
+        lines = iter([append_line])  # it has done one iteration when it dies
+        with patch("pokerlab.callbacks.metrics.append_line", lambda *line: next(lines, die)(*line)):
+            return train(began, **options)
+
+    folder = tmp_path / "L"
+    with patch.object(where, "train", dying):
+        for moment in (1, 4, 6):  # of the run that is begun then
+            with pytest.raises(Killed):
+                run(config, folder)
+            folder = folder.rename(tmp_path / f"moved{moment}")
+        moment = 0
+        league = run(config, folder)
+    assert essence(league) == essence(straight)
+    twice = ["r0001-main", "r0001-league_exploiter", "r0002-main"]
+    assert sorted(trained) == sorted([*(member.name for member in league.read_members(3)[1:]), *twice])
+
+
+def test_a_member_of_another_mixture_is_trained_anew(
+    config: LeagueConfig, straight: LeagueFolder, tmp_path: Path
+) -> None:
+    league = LeagueFolder(shutil.copytree(straight.path, tmp_path / "L"))
+    league.rounds.write_text("".join(league.rounds.read_text().splitlines(keepends=True)[:1]))
+    name = "r0001-main"
+    before = RunFolder(league.member(name)).metrics.read_text()
+    shutil.copy(straight.member(name) / "policy.npz", league.member(name) / "opponent.npz")
+    with patch.object(where, "train", wraps=train) as trains:
+        assert essence(run(config, league.path)) == essence(straight)
+    assert [call.args[0].run.path.name for call in trains.call_args_list] == [name]
+    assert RunFolder(league.member(name)).metrics.read_text() != before  # at another time
+    assert not list(league.path.glob("members/.*"))
+
+
+def test_prioritised_opponents_are_those_that_win() -> None:
+    np.testing.assert_allclose(prioritise(np.array([0.0, 2.0, -2.0, 1.0])), np.array([4, 0, 16, 1]) / 21)
+    np.testing.assert_allclose(prioritise(np.zeros(4)), 0.25)
+
+
+def test_a_budget_ends_a_league_and_a_larger_one_goes_on(
+    config: LeagueConfig, straight: LeagueFolder, tmp_path: Path
+) -> None:
+    clock = iter(range(0, 10**6, 600))
+    with patch("pokerlab.league.budget.time.monotonic", lambda: next(clock)):
+        small = replace(config, budget=replace(config.budget, hours=1.5))
+        with pytest.raises(BudgetSpentError, match=r"^budget.hours=1.5 is spent: a larger one goes on$"):
+            run(small, tmp_path / "L")
+    done = len(list(tmp_path.glob("L/members/*/summary.json")))
+    assert 0 < done < 6
+    assert essence(run(config, tmp_path / "L")) == essence(straight)
+
+
+def member(tmp_path: Path, config: RunConfig, name: str, **summary: float) -> RunConfig:
+    folder = tmp_path / "members" / name
+    folder.mkdir(parents=True)
+    (folder / "summary.json").write_text(json.dumps(summary))
+    return replace(config, run_dir=str(folder))
+
+
+def limits(config: RunConfig) -> tuple[float | None, float | None]:
+    return config.launcher.max_hours, config.launcher.max_cost_usd
+
+
+def test_members_share_what_is_left(tmp_path: Path) -> None:
+    league = LeagueFolder(tmp_path)
+    budget = Budget(hours=10, usd=6)
+    paid: RunConfig = compose("train", ["launcher.price_per_hour=2"])
+    done = member(tmp_path, paid, "done", seconds=3600, cost_usd=2)
+    first = budget.allot(league, member(tmp_path, paid, "first", seconds=1800, cost_usd=1), free=2)
+    assert limits(first) == pytest.approx((0.5 + 8.5 / 2, 1 + 3 / 2))
+    second = budget.allot(league, member(tmp_path, paid, "second"), [first])
+    assert limits(second) == pytest.approx((8.5 / 2, 3 / 2))
+    own = replace(paid, launcher=replace(paid.launcher, max_hours=0.25), run_dir=done.run_dir)
+    assert budget.allot(league, own).launcher.max_hours == 0.25
+    member(tmp_path, paid, "dear", cost_usd=3)
+    with pytest.raises(BudgetSpentError, match=r"^budget.usd=6 is spent"):
+        budget.check(league)
+
+
+MISTAKES = {
+    "launcher": (["propose.run.launcher=here"], "propose: unknown launcher 'here': expected one of local, "),
+    "slurm here": (
+        ["propose.run.launcher=slurm"],
+        "propose: members=here trains in this process: launcher=slurm needs ",
+    ),
+    "no price": (["budget.usd=3"], "propose: budget.usd needs the price of members"),
+    "a role": (
+        ["propose.roles.response.against=main"],
+        "roles.response.against must be one of ",
+    ),
+    "a key of a role": (["+propose.roles.response.greed=1"], "roles.response may have against, "),
+    "way": (
+        ["propose.way=search_average"],
+        "propose: roles.response: way must be one of policy_net, got 'search_average'",
+    ),
+    "self-play": (
+        ["propose.run.experiment=kuhn", "~propose.run.algorithm"],
+        "propose: roles.response: against=mixture: ReBeL ",
+    ),
+    "no such weights": (["+propose.run.seed=x"], "propose: seed must be"),
+    "members": (["members=jobs", "members.parallel=0"], "members.parallel must be at least 1, got 0"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_show_before_anything_is_written(mistake: str) -> None:
+    overrides, message = MISTAKES[mistake]
+    with pytest.raises(UserError) as error:
+        make_parts(compose("league", ["propose=training", *SMALL, *overrides]))
+    assert str(error.value).startswith(message)
+
+
+def test_a_damaged_member_is_named(config: LeagueConfig, straight: LeagueFolder, tmp_path: Path) -> None:
+    league = LeagueFolder(shutil.copytree(straight.path, tmp_path / "L"))
+    league.rounds.write_text("".join(league.rounds.read_text().splitlines(keepends=True)[:2]))
+    checkpoint = RunFolder(league.member("r0002-main")).checkpoints / "last.ckpt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"r0002-main.checkpoints.last.ckpt is truncated"):
+        run(config, league.path)
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
