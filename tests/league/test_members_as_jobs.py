@@ -1,0 +1,148 @@
+"""Members as jobs: so many at once, none submitted twice, whoever drives the league; on Modal too."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from league.test_training_runs import SMALL, Killed, essence, run
+from runs.fake_modal import FakeModal
+
+from pokerlab.config.command import compose
+from pokerlab.config.schema import LeagueConfig, RunConfig
+from pokerlab.errors import UserError
+from pokerlab.league import jobs, volume
+from pokerlab.league.budget import BudgetSpentError
+from pokerlab.league.folder import LeagueFolder
+from pokerlab.store.folder import RunFolder
+from pokerlab.store.process import process_record
+from pokerlab.training.run import train
+from pokerlab.training.start import Start, start
+
+AGENTS = [
+    "propose=population_based", *SMALL, "propose.agents=3", "propose.share=0.34", "rounds=3",
+    "+propose.run.algorithm.opponent=null",
+]  # fmt: skip
+
+
+class Queue:
+    """A launcher whose jobs run one after the other, while who submitted them sleeps."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.waiting: list[Start] = []
+        self.submitted: list[str] = []
+        self.most = 0
+        self.ends: str | None = None
+        """In what state, instead of being trained."""
+        self.before: Callable[[RunFolder], None] = lambda _: None
+        monkeypatch.setattr(jobs, "launch", self.launch)
+        monkeypatch.setattr(jobs.time, "sleep", self.sleep)
+
+    def launch(self, config: RunConfig, *_: Any) -> None:
+        began = start(config, None, [])
+        began.run.update_job(launcher="local", state="submitted", **process_record(os.getpid()))
+        self.waiting.append(began)
+        self.submitted.append(began.run.path.name)
+        self.most = max(self.most, len(self.waiting))
+
+    def sleep(self, _: float) -> None:
+        began = self.waiting[0]
+        self.before(began.run)
+        del self.waiting[0]
+        if self.ends is None:
+            train(began, quiet=True)
+            return
+        began.run.update_job(state=self.ends, reason="loss is nan")
+        began.lock.release()
+
+
+@pytest.fixture
+def queue(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Queue:
+    monkeypatch.chdir(tmp_path)
+    return Queue(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def config() -> LeagueConfig:
+    found: LeagueConfig = compose("league", AGENTS)
+    return found
+
+
+@pytest.fixture(scope="module")
+def in_jobs(config: LeagueConfig) -> LeagueConfig:
+    found: LeagueConfig = compose("league", ["members=jobs", "game=kuhn"])
+    return replace(config, members=found.members)
+
+
+@pytest.fixture(scope="module")
+def straight(config: LeagueConfig, tmp_path_factory: pytest.TempPathFactory) -> LeagueFolder:
+    return run(config, tmp_path_factory.mktemp("straight") / "L")
+
+
+def test_what_is_trained_does_not_depend_on_where(
+    in_jobs: LeagueConfig, straight: LeagueFolder, queue: Queue, tmp_path: Path
+) -> None:
+    def die(_: RunFolder) -> None:
+        queue.before = lambda _: None
+        raise Killed
+
+    queue.before = die
+    with pytest.raises(Killed):
+        run(in_jobs, tmp_path / "L")
+    assert len(queue.waiting) == 2  # which go on without it
+    assert essence(run(in_jobs, tmp_path / "L")) == essence(straight)
+    assert queue.submitted == [member.name for member in straight.read_members(3)[1:]]
+    assert queue.most == 2
+
+
+def test_a_member_that_ends_early_is_named_and_goes_on(
+    in_jobs: LeagueConfig, queue: Queue, tmp_path: Path
+) -> None:
+    one = replace(in_jobs, members=in_jobs.members | {"parallel": 1})
+    for state, message in (
+        ("failed", r"^member r0001-agent0 failed: loss is nan$"),
+        ("stopped", r"^member r0001-agent0 was stopped: the same command goes on with it$"),
+    ):
+        queue.ends = state
+        with pytest.raises(UserError, match=message):
+            run(one, tmp_path / "L")
+    queue.ends = None
+    assert len(run(replace(one, rounds=2), tmp_path / "L").read_rounds()) == 2
+
+
+def test_jobs_share_the_budget(in_jobs: LeagueConfig, queue: Queue, tmp_path: Path) -> None:
+    limits = []
+    queue.before = lambda run: limits.append(queue.waiting[0].config.launcher.max_hours)
+    run(replace(in_jobs, rounds=2, budget=replace(in_jobs.budget, hours=1.0)), tmp_path / "L")
+    assert limits == pytest.approx([0.5, 0.5, 0.5], rel=0.05)  # the third begins when one of two is done
+    with pytest.raises(BudgetSpentError, match=r"^budget.hours=1e-06 is spent: a larger one goes on$"):
+        run(replace(in_jobs, budget=replace(in_jobs.budget, hours=1e-6)), tmp_path / "L")
+
+
+def test_members_on_modal_come_back_with_their_checkpoints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    server = FakeModal(monkeypatch, tmp_path / "volume")
+    monkeypatch.setattr(volume, "RUNS", server.runs)
+    roles = ["propose=training", *SMALL, "propose.roles.response.start_from=response"]
+    config = compose("league", roles)
+    straight = run(config, tmp_path / "here" / "L")
+    on_modal = compose(
+        "league",
+        [*roles, "members=jobs", "propose.run.launcher=modal", "+propose.run.trainer.accelerator=cpu"],
+    )
+
+    def sleep(_: float) -> None:
+        monkeypatch.setattr(jobs.time, "sleep", lambda _: server.run())
+        raise Killed  # when the first is submitted
+
+    monkeypatch.setattr(jobs.time, "sleep", sleep)
+    with pytest.raises(Killed):
+        run(on_modal, tmp_path / "L")
+    league = run(on_modal, tmp_path / "L")
+    assert essence(league) == essence(straight)
+    assert [sent["run_name"] for sent, _ in server.spawned] == ["L-r0001", "L-r0002"]
+    assert (league.member("r0002") / "checkpoints" / "last.ckpt").exists()
