@@ -22,8 +22,8 @@ from pokerlab.games.many_leduc import ManyLeduc
 from pokerlab.games.registry import make_game
 from pokerlab.league.evaluate import Exact
 from pokerlab.league.folder import LeagueFolder, Member
-from pokerlab.league.population import Population
 from pokerlab.league.start import make_parts, open_folder, open_league
+from pokerlab.league.tables import TabularPopulation
 from pokerlab.search.rules import update_rule
 from pokerlab.search.sequence_game import sequence_game
 from pokerlab.search.tabular_cfr import TabularCFR
@@ -74,7 +74,7 @@ def matrix_of_members() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place:
         game, folder = sequence_game(make_game("leduc")), LeagueFolder(Path(place))
         folder.make("leduc")
-        population, random = Population(folder, game), np.random.default_rng(1)
+        population, random = TabularPopulation(folder, game), np.random.default_rng(1)
         for name in range(MEMBERS):
             policy = game.average(random.random((game.num_edges, game.num_hands)))
             population.add(Member(str(name), 0, "added"), policy)

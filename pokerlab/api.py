@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.jupyter import JupyterMixin
 
-from pokerlab.agents import registry
 from pokerlab.agents.base import Agent, read_line
 from pokerlab.algorithms.rebel import ReBeL
 from pokerlab.evaluation import calibration as calibrations
@@ -27,6 +26,7 @@ from pokerlab.evaluation.report import contest_tables, read_evaluation
 from pokerlab.games.base import Game
 from pokerlab.games.holdem import Holdem
 from pokerlab.spot import Spot
+from pokerlab.training.stored_agents import agent_by_name
 from pokerlab.training.trained import TrainedRun, load_run
 
 LOCAL_BEST_RESPONSE = "lbr"
@@ -121,7 +121,7 @@ def make_agent(name: str, game: Game, against: Agent | None = None) -> Agent:
         ValueError: there is no such agent, or none of this game.
     """
     if name != LOCAL_BEST_RESPONSE:
-        return registry.make_agent(name, game)
+        return agent_by_name(name, game)
     if against is None:
         raise ValueError("a local best response needs the agent that it responds to: against=")
     return LocalBestResponse(game, against)

@@ -27,7 +27,7 @@ from typing import Any
 import torch
 
 from pokerlab.agents.base import Agent
-from pokerlab.agents.registry import POLICY_NET, WAYS_TO_PLAY, check_way, make_agent
+from pokerlab.agents.registry import POLICY_NET, WAYS_TO_PLAY, check_way
 from pokerlab.agents.search import SearchAgent
 from pokerlab.config.build import build
 from pokerlab.config.command import as_mistakes, run_command
@@ -58,6 +58,7 @@ from pokerlab.search.resolving import SEARCH_GADGET
 from pokerlab.search.solver import Solver
 from pokerlab.store.files import write_json
 from pokerlab.training.loggers import log_evaluation
+from pokerlab.training.stored_agents import agent_by_name
 from pokerlab.training.trained import TrainedRun, load_run
 
 Show = Callable[[dict[str, Any]], None]
@@ -137,7 +138,7 @@ def _evaluate_agent(config: EvaluateConfig, outputs: dict[str, Path | None]) -> 
     torch.set_num_threads(config.threads)
     with as_mistakes(f"agent={name}: "):
         own = own_agents()
-        agent = own[name](game) if name in own else make_agent(name, game)
+        agent = own[name](game) if name in own else agent_by_name(name, game)
     parts, results = _take_apart(game, config), {"game": game.name, "seed": config.seed}
     with console().status("measuring") as status, as_mistakes():
         results[name] = _measure(parts, agent, config, status.update, config.play_throughs or 0)
@@ -284,7 +285,7 @@ def _line_up(config: EvaluateConfig, run: TrainedRun, find_run: Callable[[str], 
     with as_mistakes(f"match.play={config.match.play}: "):
         entrants = [enter(run, config.match.play)]
     with as_mistakes():
-        lineup = Lineup(run.game, find_run, config.match.play, own_agents())
+        lineup = Lineup(run.game, find_run, config.match.play, own_agents(), agent_by_name)
     lbr = config.match.lbr
     names = _names(config.match.against)
     for name in names:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from pokerlab.agents.base import DEALT, Line, Memoryless, legal_actions
 from pokerlab.games.base import Game, State
@@ -21,12 +22,18 @@ class InfostateAgent(Memoryless[State]):
     Args:
         game: the rules.
         network: gives logits of the game's actions, on the device to use.
+        greedy: whether it always takes the likeliest action, of equal ones the first.
     """
 
-    def __init__(self, game: Game[State], network: InfostateNetwork) -> None:
-        self.game, self.network = game, network
+    def __init__(self, game: Game[State], network: InfostateNetwork, *, greedy: bool = False) -> None:
+        self.game, self.network, self.greedy = game, network, greedy
 
     @torch.no_grad()
+    def ask(self, infostates: Infostates) -> Tensor:
+        """``[n, A]`` probabilities."""
+        found = log_policy(self.network, infostates)
+        return functional.one_hot(found.argmax(1), found.shape[1]).to(found) if self.greedy else found.exp()
+
     def strategies(self, lines: Sequence[Line[State]]) -> Tensor:
         hands, like = self.game.num_hands, next(self.network.parameters())
         states = [line.state for line in lines]
@@ -37,8 +44,7 @@ class InfostateAgent(Memoryless[State]):
         for part in torch.arange(len(lines), device=like.device).split(max(ROWS // hands, 1)):
             row = part.repeat_interleave(hands)
             asked = Infostates(features[row], moves[row], every.repeat(len(part)), legal[row])
-            chances = log_policy(self.network, asked).exp()
-            parts.append(chances.unflatten(0, (-1, hands)).transpose(1, 2))
+            parts.append(self.ask(asked).unflatten(0, (-1, hands)).transpose(1, 2))
         return torch.cat(parts)
 
     def _moves(self, lines: Sequence[Line[State]]) -> Tensor:

@@ -7,12 +7,15 @@ import torch
 from torch import Tensor
 
 from pokerlab.agents.base import DEALT, Agent, Line, Seat, check_answers
-from pokerlab.games.base import CHANCE, Floats, Game, Ints, State
+from pokerlab.agents.infostates import InfostateAgent
+from pokerlab.agents.mixture import MixtureAgent
+from pokerlab.games.base import CHANCE, Bools, Floats, Game, Ints, State, is_small
+from pokerlab.learning.infostates import Infostates
 from pokerlab.search.best_response import exploitability, strategy_values
 from pokerlab.search.forest import Forest
 from pokerlab.search.payoffs import hand_probabilities
 from pokerlab.search.tree import build_tree
-from pokerlab.selfplay.hands import Answers
+from pokerlab.selfplay.hands import Answers, Ask
 from pokerlab.selfplay.public_states import NO_ACTION, ListedStates, PublicStates
 
 AT_ONCE = 256
@@ -52,10 +55,18 @@ class Opponent(Generic[State]):
         if self._agent is not None:
             self._seats = [self._agent.sit_down(player, seed) for player in (0, 1)]
 
+    def seats(self, where: Bools, generator: torch.Generator) -> list[tuple[Ask, Bools]]:
+        """Who plays in the hands and seats ``[n, 2]`` that it has, as hands take it."""
+        return [(self.ask, where)]
+
     def ask(self, states: PublicStates[State], at: Ints, hand: Ints) -> Answers:
         """What it plays at ``[m]`` public states with ``[m]`` hands; it expects nothing."""
         if self.table is not None:
             return self.table[self._number[at], :, hand], np.zeros(len(at))
+        if isinstance(agent := self._agent, InfostateAgent) and agent.network.moves == states.most_moves:
+            device = next(agent.network.parameters()).device
+            chances = agent.ask(Infostates.at(states, at, hand, device)).double().numpy(force=True)
+            return chances, np.zeros(len(at))
         chances = np.zeros((len(at), states.game.num_actions))
         different, which = np.unique(at, return_inverse=True)
         for first in range(0, len(different), AT_ONCE):
@@ -76,6 +87,41 @@ class Opponent(Generic[State]):
                 check_answers(game, lines, answers)
                 found[own] = answers.numpy(force=True)
         return found
+
+
+class MixedOpponent(Generic[State]):
+    """A mixture whose agents are drawn for each hand, which asks only one of them.
+
+    On average that is what the mixture's behaviour policy does.
+
+    Args:
+        mixture: of agents of the game.
+    """
+
+    table = None
+
+    def __init__(self, mixture: MixtureAgent[State]) -> None:
+        self._weights = torch.as_tensor(mixture.shares)
+        self._members = [Opponent(agent, None) for agent in mixture.agents]
+
+    def sit_down(self, seed: int) -> None:
+        """Takes all seats anew."""
+        for member in self._members:
+            member.sit_down(seed)
+
+    def seats(self, where: Bools, generator: torch.Generator) -> list[tuple[Ask, Bools]]:
+        """Who plays in the hands and seats ``[n, 2]`` that it has, as hands take it."""
+        drawn = torch.multinomial(self._weights, len(where), replacement=True, generator=generator).T.numpy()
+        return [(member.ask, where & (drawn == number)) for number, member in enumerate(self._members)]
+
+
+def opponent_of(
+    agent: Agent[State], listed: ListedStates[State] | None
+) -> Opponent[State] | MixedOpponent[State]:
+    """An agent as hands that are played together ask it; arguments as of :class:`Opponent`."""
+    if isinstance(agent, MixtureAgent) and not is_small(agent.game):
+        return MixedOpponent(agent)
+    return Opponent(agent, listed)
 
 
 def _line_to(states: PublicStates[State], at: int) -> Line[State]:

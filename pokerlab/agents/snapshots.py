@@ -28,14 +28,22 @@ class SnapshotAgent(Agent[State]):
         self.game, self._strategies = game, strategies
 
     def sit_down(self, player: int, seed: int) -> Seat[State]:
-        return _SnapshotSeat(self.game, self._strategies)
+        return SnapshotSeat(self.game, self._strategies)
 
 
-class _SnapshotSeat(Seat[State]):
-    """Remembers strategies by public state."""
+class SnapshotSeat(Seat[State]):
+    """Remembers strategies by public state.
 
-    def __init__(self, game: Game[State], strategies: Strategies[State]) -> None:
-        self._game, self._strategies = game, strategies
+    Args:
+        game: the rules.
+        strategies: tells them.
+        weights: how often each player draws each of its strategies; None: all as often.
+    """
+
+    def __init__(
+        self, game: Game[State], strategies: Strategies[State], weights: Sequence[Tensor] | None = None
+    ) -> None:
+        self._game, self._strategies, self._weights = game, strategies, weights
         self._known: dict[State, Tensor] = {}
 
     def strategies(self, lines: Sequence[Line[State]]) -> Tensor:
@@ -65,9 +73,13 @@ class _SnapshotSeat(Seat[State]):
 
     def _average(self, line: Line[State], decisions: Sequence[Line[State]]) -> Tensor:
         here = self._known[line.state]
-        reach = torch.ones_like(here[:, 0])
+        actor = self._game.actor(line.state)
+        drawn = (
+            here.new_ones(len(here), 1) if self._weights is None else self._weights[actor].to(here)[:, None]
+        )
+        reach = drawn.expand(len(here), here.shape[2])
         for decision in decisions[:-1]:
             reach = reach * self._known[decision.state][:, line.actions[len(decision.actions)]]
         total = reach.sum(0)
-        weights = torch.where(total > 0, reach / total, 1 / len(reach))  # never here: all alike
+        weights = torch.where(total > 0, reach / total, drawn / drawn.sum())  # never here: as drawn
         return (here * weights[:, None]).sum(0)

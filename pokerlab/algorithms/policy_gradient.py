@@ -26,9 +26,9 @@ from torch import Tensor
 
 from pokerlab.agents.base import Agent
 from pokerlab.agents.infostates import InfostateAgent
-from pokerlab.agents.opponents import Opponent, Responses
+from pokerlab.agents.opponents import MixedOpponent, Opponent, Responses, opponent_of
 from pokerlab.algorithms.base import MakeAgent
-from pokerlab.games.base import Game, is_small
+from pokerlab.games.base import Bools, Game, is_small
 from pokerlab.games.parts import network_features
 from pokerlab.learning.actor_critic import ActorCritic
 from pokerlab.learning.decisions import DecisionExamples, ResultExamples
@@ -36,7 +36,7 @@ from pokerlab.learning.infostates import InfostateNetwork, Infostates, log_polic
 from pokerlab.learning.module import Learner, MakeOptimizer, log_number
 from pokerlab.selfplay.data import Batch, Stream
 from pokerlab.selfplay.examples import Examples
-from pokerlab.selfplay.hands import Played, play_hands
+from pokerlab.selfplay.hands import Ask, Played, play_hands
 from pokerlab.selfplay.place import Place
 from pokerlab.selfplay.public_states import FoundStates, ListedStates, PublicStates, list_states
 
@@ -44,6 +44,8 @@ DECISIONS, RESULTS = "decisions", "results"
 """The streams."""
 NOTHING = 1e-3
 """What a best response wins, in big blinds, of an opponent of whom there is nothing to be won."""
+OPPONENT = 1
+"""Tells what is drawn for the opponent from what is drawn for the hands."""
 UPDATES = ("clip", "mirror")
 LATE = 3
 """How much weight the average gives to late iterations: it grows by this power of their number, less 1."""
@@ -164,9 +166,9 @@ class PPO:
         return {"policy_net": lambda networks: InfostateAgent(self.game, getattr(networks, plays))}
 
     @cached_property
-    def opponent(self) -> Opponent | None:
+    def opponent(self) -> Opponent | MixedOpponent | None:
         """Whom it is to win from: not made before hands are to be played."""
-        return self._make_opponent and Opponent(self._make_opponent(self.game), self._listed)
+        return self._make_opponent and opponent_of(self._make_opponent(self.game), self._listed)
 
     def measure(self, networks: ActorCritic) -> dict[str, float]:
         """What the policy wins of the opponent on a small game, exactly.
@@ -210,7 +212,7 @@ class PPOActor:
         game: Game,
         moves: int,
         play: partial[Played],
-        opponent: Opponent | None,
+        opponent: Opponent | MixedOpponent | None,
         self_play: float,
         listed: ListedStates | None,
     ) -> None:
@@ -229,10 +231,13 @@ class PPOActor:
         seats = np.arange(n)[:, None] % 2 == np.arange(2)
         alone = np.arange(n)[:, None] < round(self._self_play * n)
         both = alone & (not self._play.keywords["exploration"])
-        players = [(networks.ask, seats | both), (networks.ask, ~seats & alone & ~both)]
+        players: list[tuple[Ask, Bools]] = [
+            (networks.ask, seats | both),
+            (networks.ask, ~seats & alone & ~both),
+        ]
         if self._opponent is not None:
             self._opponent.sit_down(place.seed)
-            players.append((self._opponent.ask, ~seats & ~alone))
+            players += self._opponent.seats(~seats & ~alone, place.generator(OPPONENT))
         played = self._play(states, players, n, place.generator())
         infostates = Infostates.at(states, played.at, played.hand, next(networks.parameters()).device)
         with torch.no_grad():

@@ -193,7 +193,12 @@ def compose_with_hydra(line: CommandLine, overrides: Sequence[str]) -> DictConfi
     except UnicodeDecodeError as error:
         own = () if line.folder is None else sorted(line.folder.rglob("*.yaml"))
         raise UserError(not_unicode(error, own)) from error
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
+    except (
+        HydraException,
+        OmegaConfBaseException,
+        ValueError,
+        AssertionError,
+    ) as error:  # the last of profile=null
         raise UserError(_explain(line, overrides, error)) from error
 
 

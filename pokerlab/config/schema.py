@@ -248,7 +248,7 @@ class LeagueConfig:
 
     rounds: Count
     target: Above0 | None
-    start: Literal["uniform", "response", "first"]
+    start: Text | tuple[Text, ...]
     seed: CountOrZero
     run_name: Text | None
     run_dir: Text | None
@@ -259,6 +259,7 @@ class LeagueConfig:
     evaluate: Component
     weigh: Component
     select: Component
+    measure: Component
     members: Component
     budget: BudgetConfig
 

@@ -62,6 +62,8 @@ class Lineup:
     """How runs play whose name says nothing else."""
     own: Mapping[str, Callable[[Game], Agent]] = field(default_factory=dict)
     """Makes the user's own agents, by name."""
+    make: Callable[[str, Game], Agent] = make_agent
+    """Makes those that are neither."""
 
     def __post_init__(self) -> None:
         if taken := self.own.keys() & {*AGENTS, LOCAL_BEST_RESPONSE}:
@@ -82,7 +84,7 @@ class Lineup:
         run, _, way = name.rpartition(":")
         if not run or way not in (*WAYS_TO_PLAY, *FORMER_NAMES):
             if is_agent_name(name):
-                return Entrant(name, make_agent(name, self.game))
+                return Entrant(name, self.make(name, self.game))
             run, way = name, self.way
         try:
             found = self.find_run(run)

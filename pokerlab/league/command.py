@@ -80,14 +80,16 @@ def grow(config: Any) -> None:
     """``run``: grows a league until it has so many rounds."""
     from hydra.core.hydra_config import HydraConfig
 
+    from pokerlab.agents.stored_policy import check_tabular
     from pokerlab.config.command import as_mistakes
     from pokerlab.config.machine import output_path
     from pokerlab.games.base import Game
     from pokerlab.games.parts import openspiel_names
     from pokerlab.league.budget import BudgetSpentError
     from pokerlab.league.plots import plot_league
-    from pokerlab.league.show import results, rounds_table, summary
+    from pokerlab.league.show import results, rounds_table, strength, summary
     from pokerlab.league.start import make_parts, open_folder, open_league
+    from pokerlab.league.tables import TabularPopulation
     from pokerlab.search.sequence_game import information_states
     from pokerlab.store.disk import writing
     from pokerlab.store.files import now, write_json
@@ -99,6 +101,7 @@ def grow(config: Any) -> None:
     )
     if outputs["export"] and isinstance(parts.game, Game):
         with as_mistakes(f"export={config.export}: "):
+            check_tabular(parts.game)
             openspiel_names(parts.game)
     experiment = HydraConfig.get().runtime.choices.get("experiment")
     folder, lock = open_folder(config, experiment)
@@ -112,7 +115,7 @@ def grow(config: Any) -> None:
             with console().status("round 0") as status:
 
                 def tell(line: dict[str, Any]) -> None:
-                    status.update(f"round {line['round']}: exploitability {line['exploitability']:.6g}")
+                    status.update(f"round {line['round']}: {strength(line)}")
 
                 league.run(config.rounds, target=config.target, tell=tell, stop=lambda: bool(asked.signals))
             state = "stopped" if asked.signals else "finished"
@@ -128,6 +131,7 @@ def grow(config: Any) -> None:
         if outputs["json"]:
             write_json(outputs["json"], results(population))
         if outputs["export"]:
+            assert isinstance(population, TabularPopulation)
             write_json(outputs["export"], dict(information_states(population.game, population.policy())))
         plots = plot_league(population)
     lock.release()
@@ -214,12 +218,12 @@ def add_member(folder: LeagueFolder, arguments: argparse.Namespace) -> None:
 
     lock = folder.lock()
     population = read_population(folder)
-    name, strategy = policy_of(population.game, arguments.agent)
+    name, policy = policy_of(population, arguments.agent)
     if arguments.name is not None:
         check_run_name(name := arguments.name, "--name")
     population.take_over()
     member = Member(name, len(population.rounds), "added", source=arguments.agent)
-    population.add(member, strategy)
+    population.add(member, policy)
     lock.release()
     say(f"{member.name} is member {len(population.members)} of {folder.path.name}")
 
@@ -236,13 +240,13 @@ def play(folder: LeagueFolder, arguments: argparse.Namespace) -> None:
     with as_mistakes():
         if arguments.deals < 2:
             raise ValueError(f"--deals must be at least 2, got {arguments.deals}")
-        entrants = line_up(population, arguments.against)
+        game, entrants = line_up(population, arguments.against)
         settings = ContestSettings(deals=arguments.deals, seed=arguments.seed)
-        contest = hold_contest(population.game.game, entrants, settings)
+        contest = hold_contest(game, entrants, settings)
     if arguments.json:
         say(json.dumps({"matches": contest.matches, "ranking": contest.ranking()}, indent=2))
         return
-    for table in contest_tables(population.game.game, contest.matches, contest.ranking()):
+    for table in contest_tables(game, contest.matches, contest.ranking()):
         wide_console().print(table, highlight=False)
 
 

@@ -166,7 +166,7 @@ class LeagueFolder:
             try:
                 alike = [len(row) for row in line["picks"]] == [len(row) for row in line["payoffs"]]
                 latest = max(map(max, line["picks"]), default=0)
-                if not alike or line.keys() - {"picks", "payoffs", "half_width", "deals"}:
+                if not alike or line.keys() - {"picks", "payoffs", "half_width", "deals", "seats"}:
                     raise ValueError(text)
             except (KeyError, TypeError, ValueError) as error:
                 raise UserError(f"{self.results} is damaged: line {number} is not of results") from error
@@ -208,6 +208,23 @@ def _line(path: Path, number: int, text: str) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(f"{path} is damaged: line {number}: {error}") from error
     return found
+
+
+def member_name(agent: str) -> str:
+    """What a member is called that plays as an agent of some name does."""
+    return agent.replace(":", "-").replace("/", "-")
+
+
+def rank(line: dict[str, Any]) -> float:
+    """Of a round's mixture, the less the better: its NashConv, or a lower bound, or else how new it is."""
+    if line["nash_conv"] is not None:
+        return float(line["nash_conv"])
+    return float(-line["round"] if line["lower_bound"] is None else line["lower_bound"])
+
+
+def best_round(rounds: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    """The round of the best mixture."""
+    return min(rounds, key=rank, default=None)
 
 
 def find_league(name: str) -> LeagueFolder:

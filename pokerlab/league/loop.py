@@ -1,22 +1,19 @@
 """The loop of a league: propose, evaluate, weigh, select; one round after the other."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from pokerlab.agents.stored_policy import write_policy
-from pokerlab.games.base import Floats
 from pokerlab.league.budget import NO_LIMITS, Budget
 from pokerlab.league.evaluate import Evaluator
-from pokerlab.league.folder import Member
+from pokerlab.league.folder import Member, member_name, rank
+from pokerlab.league.measure import Exploitability, Measure
 from pokerlab.league.population import Mixture, Population, named_weights
 from pokerlab.league.propose import Oracle
 from pokerlab.league.select import Selection
+from pokerlab.league.tables import gained
 from pokerlab.league.weigh import Weigh
-from pokerlab.search.sequence_game import SequenceGame, measure
 from pokerlab.selfplay.place import Place
 
 NOTHING = 1e-9
@@ -32,11 +29,11 @@ class League:
     evaluate: Evaluator
     weigh: Weigh
     select: Selection
-    start: str
-    """The first member: ``uniform``; ``response``, the best response to that; or ``first``, which takes the
-    first legal action always."""
+    start: Sequence[str]
+    """The first members, see :meth:`Population.first`."""
     seed: int
     budget: Budget = NO_LIMITS
+    measure: Measure = field(default_factory=Exploitability)
 
     def run(
         self,
@@ -67,22 +64,17 @@ class League:
             known = len(population.members)
             self._add_members(mixture, place)
             members = population.active(place.iteration)
-            share = mixture and self._response_share(mixture, range(known, len(population.members)))
             self.evaluate.evaluate(population, members, place)
+            found = population.responses(mixture, range(known, len(population.members)))
             mixture = self.weigh.mix(population, members)
-            strength, _ = measure(population.game, mixture.strategy)
+            found |= self.measure.measure(population, mixture, place)
             best = population.best
-            if best is None or strength.nash_conv < best["nash_conv"]:
-                write_policy(population.folder.policy, population.game, mixture.strategy)
+            if best is None or rank({"round": place.iteration, **found}) < rank(best):
+                population.keep_best(mixture)
             line = population.commit(
                 kept=self.select.keep(members, mixture),
                 weights=named_weights(population, mixture),
-                values=strength.values,
-                gains=strength.gains,
-                nash_conv=strength.nash_conv,
-                exploitability=strength.nash_conv / population.game.num_players,
-                correlated_gain=population.correlated_gain(mixture),
-                response_share=share,
+                **found,
                 seconds=before["seconds"] + time.perf_counter() - began[0],
                 cpu_seconds=before["cpu_seconds"] + time.process_time() - began[1],
             )
@@ -101,45 +93,23 @@ class League:
         """Whether the best mixture is good enough, or nobody gains by any response to the last one."""
         if not self.population.rounds:
             return False
-        best = self.population.best
-        return _gained(self.population.rounds[-1]) < NOTHING or (
-            target is not None and best is not None and best["exploitability"] <= target
-        )
-
-    def _response_share(self, mixture: Mixture, proposed: range) -> float | None:
-        """What new members win of the last mixture, of what exact best responses win; None: there is none.
-
-        Players' values add up to 0, so that what responses win in sum is what they gain in sum.
-        """
-        population, won = self.population, 0.0
-        if not proposed:
-            return None
-        for player in range(population.game.num_players):
-            values = population.end_values(player, mixture)
-            won += max(float((population.plans[member] * values).sum()) for member in proposed)
-        return won / _gained(population.rounds[-1])
+        last, best = self.population.rounds[-1], self.population.best
+        assert best is not None
+        if last["nash_conv"] is None:
+            known = best["lower_bound"]
+        elif gained(last) < NOTHING:
+            return True
+        else:
+            known = best["exploitability"]
+        return target is not None and known is not None and known <= target
 
     def _add_members(self, mixture: Mixture | None, place: Place) -> None:
         population = self.population
         if mixture is not None:
             for member, strategy in self.propose.propose(population, mixture, place):
                 population.add(member, strategy)
-        elif not any(member.origin == "start" for member in population.members):
-            population.add(Member(self.start, 0, "start"), first_strategy(population.game, self.start))
-
-
-def _gained(line: dict[str, Any]) -> float:
-    """What best responses to a round's mixture gain in sum."""
-    gained = line["nash_conv"] if line["correlated_gain"] is None else line["correlated_gain"]
-    return float(gained)
-
-
-def first_strategy(game: SequenceGame, name: str) -> Floats:
-    """``[E, H]`` of the first member: ``uniform``, ``first`` or ``response``."""
-    if name == "uniform":
-        return game.uniform()
-    if name == "response":
-        return measure(game, game.uniform())[1]
-    strategy = np.zeros((game.num_edges, game.num_hands))
-    strategy[game.nodes.first] = 1
-    return strategy
+        else:
+            known = {member.name for member in population.members if member.origin == "start"}
+            for name in self.start:
+                if (called := member_name(name)) not in known:
+                    population.add(Member(called, 0, "start"), population.first(name))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -40,7 +41,7 @@ def plot_league(population: Population) -> list[Path]:
 
 def draw_league(population: Population) -> Iterator[tuple[str, Figure]]:
     """``exploitability``, ``weights``, ``lineage`` and ``matrix``, as far as there is something in them."""
-    if population.rounds:
+    if any(strength_of(line) is not None for line in population.rounds):
         yield "exploitability", _draw_exploitability(population)
     if any(line["weights"] for line in population.rounds):
         yield "weights", _draw_weights(population)
@@ -49,25 +50,39 @@ def draw_league(population: Population) -> Iterator[tuple[str, Figure]]:
         yield "matrix", _draw_matrix(population)
 
 
+def strength_of(line: dict[str, Any]) -> float | None:
+    """A round's exploitability, or a lower bound; None: it was not measured."""
+    found: float | None = line["lower_bound"] if line["nash_conv"] is None else line["exploitability"]
+    return found
+
+
 def _draw_exploitability(population: Population) -> Figure:
     """Over rounds, and over seconds; dots are what others published."""
     figure = Figure(figsize=(11, 5), layout="constrained")
-    rounds, game = population.rounds, population.game
-    least = np.minimum.accumulate([line["exploitability"] for line in rounds])
+    rounds, game = population.rounds, population.rules
+    exact = rounds[0]["nash_conv"] is not None
+    measured = np.array([strength_of(line) for line in rounds])
+    least = np.minimum.accumulate(measured)
     for axes, key in zip(figure.subplots(1, 2, sharey=True), ("round", "seconds"), strict=True):
         places = [max(line[key], 0.5 if key == "round" else 1e-3) for line in rounds]
-        values = np.maximum([line["exploitability"] for line in rounds], 1e-7)
+        values = np.maximum(measured, 1e-7)
+        if not exact:
+            widths = [line["lower_bound_half_width"] for line in rounds]
+            axes.fill_between(
+                places, np.maximum(measured - widths, 1e-7), measured + widths, color=CURVES[0], alpha=0.2
+            )
         axes.plot(places, values, color=CURVES[0], linewidth=1, label="this league")
         axes.plot(places, np.maximum(least, 1e-7), color=CURVES[1], linewidth=2, label="its best so far")
-        for (name, points), marker in zip(PUBLISHED.get(game.game.name, {}).items(), "os^D", strict=False):
+        for (name, points), marker in zip(PUBLISHED.get(game.name, {}).items(), "os^D", strict=False):
             known = [(point[0] if key == "round" else point[2], point[1]) for point in points]
             known = [point for point in known if point[0] is not None]
             if known:
                 axes.plot(*zip(*known, strict=True), marker, color=PAPERS, label=name)
-        axes.set(xlabel=key, yscale="log", xscale="log")
+        axes.set(xlabel=key, yscale="log" if exact else "linear", xscale="log")
         tidy(axes)
-    figure.axes[0].set_ylabel(f"exploitability (NashConv/{game.num_players}, chips)")
-    figure.suptitle(game.game.name)
+    name = f"exploitability (NashConv/{population.num_players}, chips)"
+    figure.axes[0].set_ylabel(name if exact else "a local best response wins (chips a hand)")
+    figure.suptitle(game.name)
     labels = dict(zip(*reversed(figure.axes[0].get_legend_handles_labels()), strict=True))
     figure.legend(labels.values(), labels.keys(), frameon=False, loc="outside lower center", ncols=3)
     return figure
@@ -75,7 +90,7 @@ def _draw_exploitability(population: Population) -> Figure:
 
 def _draw_weights(population: Population) -> Figure:
     """How often each member is picked, over rounds, a panel for each player."""
-    rounds, players = population.rounds, population.game.num_players
+    rounds, players = population.rounds, population.num_players
     names = [member.name for member in population.members]
     shares = np.zeros((players, len(names), len(rounds)))
     for number, line in enumerate(rounds):

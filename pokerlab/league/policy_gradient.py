@@ -5,17 +5,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from pokerlab.agents.stored_policy import agent_of
 from pokerlab.algorithms.best_responses import respond
-from pokerlab.evaluation.exact import whole_game_strategy
-from pokerlab.evaluation.policies import WholeGame
-from pokerlab.games.base import Floats, Game
+from pokerlab.games.base import Game
 from pokerlab.games.many_players import ManyPlayerGame
 from pokerlab.games.parts import network_features
 from pokerlab.league.folder import Member
 from pokerlab.league.population import Mixture, Population
 from pokerlab.league.propose import Oracle, heaviest
-from pokerlab.search.sequence_game import SequenceGame
 from pokerlab.selfplay.place import Place
 
 
@@ -77,20 +73,11 @@ class PolicyGradient(Oracle):
         if isinstance(game, Game):
             network_features(game)
 
-    def propose(self, population: Population, mixture: Mixture, place: Place) -> list[tuple[Member, Floats]]:
-        game = population.game
+    def propose(self, population: Population, mixture: Mixture, place: Place) -> list[tuple[Member, Any]]:
+        game = population.rules
+        assert isinstance(game, Game)
         seed = int(torch.randint(2**31, (), generator=place.generator()))
-        response = respond(game.game, agent_of(game, mixture.strategy), seed=seed, **self._options)
-        whole = WholeGame(game.game)
-        strategy = whole.forest.to_edges(whole_game_strategy(whole, response.agent)).double().numpy()
-        strategy = likeliest(game, strategy) if self._greedy else game.average(strategy)
+        response = respond(game, population.agent_of(mixture), seed=seed, **self._options)
+        policy = population.learned(response.agent, greedy=self._greedy)
         name = f"r{place.iteration:04d}"
-        return [(Member(name, place.iteration, "policy_gradient", heaviest(population, mixture)), strategy)]
-
-
-def likeliest(game: SequenceGame, strategy: Floats) -> Floats:
-    """``[E, H]`` always the likeliest action of a strategy; of equal ones the first."""
-    chosen, hands = np.zeros_like(strategy), np.arange(game.num_hands)
-    for first, end in zip(game.nodes.first, game.nodes.end, strict=True):
-        chosen[first + strategy[first:end].argmax(0), hands] = 1
-    return chosen
+        return [(Member(name, place.iteration, "policy_gradient", heaviest(population, mixture)), policy)]

@@ -1,61 +1,61 @@
-"""A population of a game of few hands: members whose policies are tables, and what they win of each other."""
+"""Populations: members, what they win of each other, and rounds."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from pokerlab.agents.stored_policy import FILE, agent_of, read_policy, write_policy
-from pokerlab.agents.tabular import TabularAgent
+from pokerlab.agents.base import Agent
+from pokerlab.agents.infostates import InfostateAgent
 from pokerlab.errors import UserError
-from pokerlab.games.base import Floats, Ints
-from pokerlab.league.folder import LeagueFolder, Member
-from pokerlab.search.sequence_game import SequenceGame
+from pokerlab.games.base import Floats, Game, Ints
+from pokerlab.games.many_players import ManyPlayerGame
+from pokerlab.league.folder import LeagueFolder, Member, best_round
 from pokerlab.store.files import now
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Mixture:
     """What a population plays together; each player picks members of its own accord, or by one draw."""
 
-    strategy: Floats
-    """``[E, H]`` as one behaviour policy."""
     weights: list[Floats] | None
     """How often each player picks each member, ``[M]`` a player; None: not members, but actions are mixed."""
     joint: Floats | None = None
     """``[M] * n`` the draw, where there is one; weights are its marginals."""
 
 
-class Population:
+class Population(ABC):
     """The members of a league, as its folder has them.
 
     Args:
         folder: of the league.
-        game: what they play.
+        rules: of the game that they play.
 
     Raises:
-        UserError: a member is gone, damaged or of another game, or the folder's files are damaged.
+        UserError: the folder's files are damaged, or of another game.
     """
 
-    def __init__(self, folder: LeagueFolder, game: SequenceGame) -> None:
-        self.folder, self.game = folder, game
+    def __init__(self, folder: LeagueFolder, rules: Game | ManyPlayerGame) -> None:
+        self.folder, self.rules = folder, rules
         manifest = folder.read_manifest()
-        if manifest["game"] != game.game.name:
-            raise UserError(f"{folder.path} is a league of {manifest['game']}, not of {game.game.name}")
-        self._agents: dict[int, TabularAgent] = {}
+        if manifest["game"] != rules.name:
+            raise UserError(f"{folder.path} is a league of {manifest['game']}, not of {rules.name}")
+        self._agents: dict[int, Agent] = {}
         self.rounds = folder.read_rounds()
         self.members = folder.read_members(len(self.rounds))
-        self._row_actor = np.concatenate([np.arange(game.num_players), game.edge_actor])
-        self._room = np.empty((16, len(self._row_actor), game.num_hands))
-        self.plans = self._room[:0]
-        """``[M, R, H]`` each member's realization plans, for all players."""
-        self._payoffs = np.empty((game.num_players, *[0] * game.num_players))
-        self._half_width, self._deals = (np.empty([0] * game.num_players) for _ in range(2))
-        for member in self.members:
-            self._keep(read_policy(folder.member(member.name) / FILE, game))
+        number = [len(self.members)] * self.num_players
+        self._payoffs = np.full((self.num_players, *number), np.nan)
+        self._half_width, self._deals = np.full(number, np.nan), np.zeros(number)
+        self._together = False
         for line in folder.read_results(len(self.members)):
             self._note(**line)
+
+    @property
+    def num_players(self) -> int:
+        """Who pick members."""
+        return self.rules.num_players if isinstance(self.rules, ManyPlayerGame) else 2
 
     def take_over(self) -> None:
         """Drops what a killed driver has left of a round that does not count; only the driver may."""
@@ -75,35 +75,31 @@ class Population:
         found = (number for number, member in enumerate(self.members) if member.origin == origin)
         return max(found, default=None)
 
-    def add(self, member: Member, strategy: Floats) -> None:
-        """Takes in a member with its strategy ``[E, H]``, here and on disk.
+    def add(self, member: Member, policy: Any) -> None:
+        """Takes in a member with what it plays, here and on disk.
 
         Raises:
             UserError: there is one of that name.
         """
         if any(member.name == other.name for other in self.members):
             raise UserError(f"there is a member {member.name} already: give another name")
-        write_policy(self.folder.member(member.name) / FILE, self.game, strategy)
+        self._keep(member, policy)
         self.folder.append(self.folder.members, asdict(member))
         self.members.append(member)
-        self._keep(strategy)
-
-    def _keep(self, strategy: Floats) -> None:
-        number, plan = len(self.plans), self.game.reach(strategy)
-        if number == len(self._room):
-            self._room = np.concatenate([self._room, np.empty_like(self._room)])
-        self._room[number] = plan
-        self.plans = self._room[: number + 1]
-        wider = [(0, 1)] * self.game.num_players
+        wider = [(0, 1)] * self.num_players
         self._payoffs = np.pad(self._payoffs, [(0, 0), *wider], constant_values=np.nan)
         self._half_width = np.pad(self._half_width, wider, constant_values=np.nan)
         self._deals = np.pad(self._deals, wider)
+
+    @abstractmethod
+    def _keep(self, member: Member, policy: Any) -> None:
+        """Writes what a member plays, the newest one from now on."""
 
     # Results
 
     def payoffs(self, members: Sequence[int]) -> Floats:
         """``[n, m, …, m]`` what each player wins when players pick from ``members``; NaN where unknown."""
-        players = range(self.game.num_players)
+        players = range(self.num_players)
         found: Floats = self._payoffs[np.ix_(players, *[members for _ in players])]
         return found
 
@@ -119,16 +115,23 @@ class Population:
         Args:
             picks: ``[k, n]`` whom each player picks.
             payoffs: ``[k, n]`` what each player wins, in chips.
-            how: of matches, ``half_width`` ``[k]`` of the 95 % intervals, and ``deals``; else they are exact.
+            how: of matches, ``half_width`` ``[k]`` of the 95 % intervals, ``deals``, and ``seats`` that were
+                played ``together``; else they are exact.
         """
         line = {"picks": picks.tolist(), "payoffs": payoffs.tolist(), **how}
         self.folder.append(self.folder.results, line)
         self._note(**line)
 
     def _note(
-        self, picks: Any, payoffs: Any, half_width: Sequence[float] = (), deals: float = np.inf
+        self,
+        picks: Any,
+        payoffs: Any,
+        half_width: Sequence[float] = (),
+        deals: float = np.inf,
+        seats: str = "apart",
     ) -> None:
         """Takes in results: exact ones replace what was played, matches add up."""
+        self._together |= seats == "together"
         at, new = tuple(np.array(picks).T), np.array(payoffs).T
         everyone = (slice(None), *at)
         if deals < np.inf:
@@ -150,84 +153,100 @@ class Population:
         """Of the 95 % interval of what they win, in chips; NaN: nothing is known."""
         return float(self._half_width[tuple(picks)])
 
+    def payoff(self, picks: Sequence[int]) -> float:
+        """What the first player wins when players pick so, in chips; NaN: nothing is known."""
+        return float(self._payoffs[(0, *picks)])
+
     def head_to_head(self) -> tuple[Floats, Floats]:
         """``[M, M]`` what the row's member wins against the column's in all other seats: the mean of seats.
 
-        And half the width of the 95 % intervals, seats taken as independent; 0 where it is known exactly. NaN
-        where nothing is known.
+        And half the width of the 95 % intervals, seats taken as independent unless they were played together;
+        0 where it is known exactly. NaN where nothing is known.
         """
-        number, players = len(self.members), self.game.num_players
+        number, players = len(self.members), self.num_players
         own, other = np.indices((number, number))
         seats = [tuple(own if p == player else other for p in range(players)) for player in range(players)]
         won = sum((self._payoffs[(player, *seat)] for player, seat in enumerate(seats)), np.zeros(own.shape))
         squares = sum((self._half_width[seat] ** 2 for seat in seats), np.zeros(own.shape))
-        return won / players, np.sqrt(squares) / players
+        return won / players, np.sqrt(squares / players if self._together else squares / players**2)
+
+    # Agents
+
+    def check_members(self) -> None:  # noqa: B027 (most are read at once)
+        """Reads what a league that goes on needs of its members.
+
+        Raises:
+            UserError: one is gone, damaged or of another game.
+        """
+
+    def agent(self, member: int) -> Agent:
+        """A member of a game of two players, at a table."""
+        if member not in self._agents:
+            self._agents[member] = self._find_agent(member)
+        return self._agents[member]
+
+    @abstractmethod
+    def _find_agent(self, member: int) -> Agent: ...
+
+    @abstractmethod
+    def agent_of(self, mixture: Any) -> Agent:
+        """A mixture at a table; of two players."""
+
+    @abstractmethod
+    def best_agent(self) -> Agent:
+        """The best mixture so far, likewise; there must be a round."""
 
     # Mixtures
 
-    def agent(self, member: int) -> TabularAgent:
-        """A member of a game of two players, at a table."""
-        if member not in self._agents:
-            self._agents[member] = agent_of(self.game, self.strategy(member))
-        return self._agents[member]
-
-    def strategy(self, member: int) -> Floats:
-        """``[E, H]`` what a member plays."""
-        return read_policy(self.folder.member(self.members[member].name) / FILE, self.game)
-
-    def policy(self) -> Floats:
-        """``[E, H]`` the best mixture so far; there must be a round."""
-        return read_policy(self.folder.policy, self.game)
-
+    @abstractmethod
     def mix(self, members: Sequence[int], weights: list[Floats], joint: Floats | None = None) -> Mixture:
-        """Mixes whole policies: own reach weighs what each plays."""
+        """Mixes whole policies, given ``[m]`` weights a player: own reach weighs what each plays."""
+
+    @abstractmethod
+    def keep_best(self, mixture: Any) -> None:
+        """Writes a mixture as the best so far."""
+
+    @abstractmethod
+    def strength(self, mixture: Any) -> dict[str, Any]:
+        """What a round's line says of a mixture's strength, exactly: ``nash_conv`` and what goes with it.
+
+        Raises:
+            ValueError: the game is too large.
+        """
+
+    @abstractmethod
+    def responses(self, mixture: Any, proposed: Sequence[int]) -> dict[str, Any]:
+        """What a round's line says of how well new members do against the last mixture, if there is one."""
+
+    @abstractmethod
+    def learned(self, agent: InfostateAgent, *, greedy: bool) -> Any:
+        """What a member plays for whom a network was trained, as :meth:`add` takes it.
+
+        Args:
+            agent: plays as the network does.
+            greedy: whether the member always takes the network's likeliest action.
+        """
+
+    @abstractmethod
+    def first(self, name: str) -> Any:
+        """What the first member plays that has this name.
+
+        Raises:
+            ValueError: there is no such policy.
+        """
+
+    def _spread(
+        self, members: Sequence[int], weights: list[Floats], joint: Floats | None
+    ) -> tuple[list[Floats], Floats | None]:
+        """``[M]`` a player, and ``[M] * n``."""
         spread = [np.zeros(len(self.members)) for _ in weights]
         for whole, own in zip(spread, weights, strict=True):
             whole[list(members)] = own
-        reach = np.empty(self.plans.shape[1:])
-        for player, own in enumerate(spread):
-            picked = np.flatnonzero(own)
-            rows = self._row_actor == player
-            reach[rows] = np.tensordot(own[picked], self.plans[picked][:, rows], 1)
-        if joint is not None:
-            whole = np.zeros([len(self.members)] * len(weights))
-            whole[np.ix_(*[members for _ in weights])] = joint
-            joint = whole
-        return Mixture(self.game.strategy_of(reach), spread, joint)
-
-    def end_values(self, player: int, mixture: Mixture) -> Floats:
-        """``[R, H]`` what a player's sequences win against a mixture.
-
-        Where the others pick by one draw, they are met together.
-        """
-        if mixture.joint is None or self.game.num_players == 2:
-            return self.game.end_values(player, self.game.reach(mixture.strategy))
-        others = mixture.joint.sum(player)
-        values = np.zeros(self.plans.shape[1:])
-        for picks in np.argwhere(others > 0):
-            together = self.together(player, picks)
-            values += others[tuple(picks)] * self.game.end_values(player, together)
-        return values
-
-    def together(self, player: int, picks: Ints) -> Floats:
-        """The plans of all players but one, each picking a member; the one's are not to be read."""
-        plans = self.plans[0].copy()
-        for other, pick in zip([p for p in range(self.game.num_players) if p != player], picks, strict=True):
-            rows = self._row_actor == other
-            plans[rows] = self.plans[pick][rows]
-        return plans
-
-    def correlated_gain(self, mixture: Mixture) -> float | None:
-        """What players would gain by not following the draw, in sum: 0 in a coarse correlated equilibrium."""
-        if mixture.joint is None:
-            return None
-        met = mixture.joint > 0
-        own = (mixture.joint[met] * self._payoffs[:, met]).sum(1)
-        best = [
-            self.game.best_response(player, self.end_values(player, mixture))[0]
-            for player in range(self.game.num_players)
-        ]
-        return float(sum(best) - own.sum())
+        if joint is None:
+            return spread, None
+        together = np.zeros([len(self.members)] * len(weights))
+        together[np.ix_(*[members for _ in weights])] = joint
+        return spread, together
 
     # Rounds
 
@@ -241,7 +260,7 @@ class Population:
     @property
     def best(self) -> dict[str, Any] | None:
         """The round whose mixture is least exploitable."""
-        return min(self.rounds, key=lambda line: line["nash_conv"], default=None)
+        return best_round(self.rounds)
 
 
 def named_weights(population: Population, mixture: Mixture) -> dict[str, list[float]]:

@@ -1,6 +1,7 @@
 """Oracles: who comes next."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from pokerlab.games.base import Floats, Game
 from pokerlab.games.many_players import ManyPlayerGame
 from pokerlab.league.folder import Member
 from pokerlab.league.population import Mixture, Population
+from pokerlab.league.tables import TabularMixture, TabularPopulation
 from pokerlab.selfplay.place import Place
 
 
@@ -17,10 +19,11 @@ class Oracle(ABC):
     needs_two_players = False
     trains_runs = False
     """Whether its rounds take so long that who stops a league does not wait for the end of one."""
+    needs_tables = False
 
     @abstractmethod
-    def propose(self, population: Population, mixture: Mixture, place: Place) -> list[tuple[Member, Floats]]:
-        """New members, for the round that ``place`` names, and their strategies ``[E, H]``.
+    def propose(self, population: Population, mixture: Mixture, place: Place) -> list[tuple[Member, Any]]:
+        """New members, for the round that ``place`` names, and what they play.
 
         Args:
             population: as it is.
@@ -38,7 +41,11 @@ class BestResponse(Oracle):
     Together they are one member, which can be picked in any seat.
     """
 
+    needs_tables = True
+
     def propose(self, population: Population, mixture: Mixture, place: Place) -> list[tuple[Member, Floats]]:
+        assert isinstance(population, TabularPopulation)
+        assert isinstance(mixture, TabularMixture)
         strategy = np.zeros_like(mixture.strategy)
         for player in range(population.game.num_players):
             _, chosen = population.game.best_response(player, population.end_values(player, mixture))

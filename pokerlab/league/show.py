@@ -13,21 +13,24 @@ from pokerlab.league.population import Population
 MOST = 16
 """Members that a table of pairs has room for."""
 
+MEASURED = (
+    "exploitability", "nash_conv", "lower_bound", "lower_bound_half_width", "correlated_gain",
+    "response_share", "response_gain",
+)  # fmt: skip
+"""Of a round; not all are known of every league."""
+
 
 def results(population: Population) -> dict[str, Any]:
     """What ``league run json=PATH`` writes."""
     rounds, best = population.rounds, population.best
     last = rounds[-1] if rounds else {}
     return {
-        "game": population.game.game.name,
-        "players": population.game.num_players,
+        "game": population.rules.name,
+        "players": population.num_players,
         "rounds": len(rounds),
         "members": [member.name for member in population.members],
         "weights": last.get("weights", {}),
-        **{
-            key: [line.get(key) for line in rounds]
-            for key in ("exploitability", "nash_conv", "correlated_gain", "response_share")
-        },
+        **{key: [line.get(key) for line in rounds] for key in MEASURED},
         **{key: [line[key] for line in rounds] for key in ("seconds", "cpu_seconds")},
         "values": last.get("values"),
         "best_round": best and best["round"],
@@ -39,29 +42,49 @@ def results(population: Population) -> dict[str, Any]:
 def rounds_table(population: Population) -> Table:
     """Rounds 0, 1, 2, 5, 10, 20, … and the last."""
     rounds = population.rounds
-    table = Table("round", "members", "NashConv", "exploitability", "best", "seconds", "CPU seconds",
-                  title=f"{population.game.game.name}, {population.folder.path.name}")  # fmt: skip
+    exact = any(line["nash_conv"] is not None for line in rounds)
+    measured = ("NashConv", "exploitability", "best") if exact else ("local best response wins",)
+    table = Table("round", "members", *measured, "seconds", "CPU seconds",
+                  title=f"{population.rules.name}, {population.folder.path.name}")  # fmt: skip
     shown = {0, len(rounds) - 1, *(step * 10**power for power in range(6) for step in (1, 2, 5))}
     least = float("inf")
     for number, line in enumerate(rounds):
-        least = min(least, line["exploitability"])
+        least = min(least, line["exploitability"] or least)
         if number in shown:
-            numbers = (line["nash_conv"], line["exploitability"], least)
+            numbers = (line["nash_conv"], line["exploitability"], least) if exact else ()
+            told = [f"{value:.6g}" for value in numbers] or [bound(line)]
             table.add_row(
-                f"{number}", f"{line['members']}", *(f"{value:.6g}" for value in numbers),
-                f"{line['seconds']:.2f}", f"{line['cpu_seconds']:.2f}",
-            )  # fmt: skip
+                f"{number}",
+                f"{line['members']}",
+                *told,
+                f"{line['seconds']:.2f}",
+                f"{line['cpu_seconds']:.2f}",
+            )
     return table
+
+
+def bound(line: dict[str, Any]) -> str:
+    """What a local best response wins of a round's mixture."""
+    if line["lower_bound"] is None:
+        return "–"
+    return f"{line['lower_bound']:.6g} ±{line['lower_bound_half_width']:.2g}"
+
+
+def strength(line: dict[str, Any]) -> str:
+    """What was measured of a round's mixture."""
+    if line["nash_conv"] is not None:
+        return f"exploitability {line['exploitability']:.6g}"
+    return "not measured" if line["lower_bound"] is None else f"a local best response wins {bound(line)}"
 
 
 def summary(population: Population) -> Iterator[str]:
     """What came of it, in sentences."""
-    players, best = population.game.num_players, population.best
+    players, best = population.num_players, population.best
     if best:
+        told = strength(best).replace("exploitability", f"exploitability (NashConv/{players})")
         yield (
             f"{len(population.rounds)} rounds, {len(population.members)} members; the best mixture is that "
-            f"of round {best['round']}: exploitability (NashConv/{players}) "
-            f"{best['exploitability']:.6g} chips"
+            f"of round {best['round']}: {told}" + ("" if told == "not measured" else " chips")
         )
     if players > 2:
         yield "With more than two players no equilibrium is guaranteed: NashConv says how near it came."
@@ -117,7 +140,7 @@ def tree(population: Population) -> list[dict[str, Any]]:
 
 def rich_tree(population: Population) -> Tree:
     """The lineage: below each member those that came from it."""
-    root = Tree(f"{population.folder.path.name} ({population.game.game.name})")
+    root = Tree(f"{population.folder.path.name} ({population.rules.name})")
     nodes: dict[str | None, Tree] = {}
     for member in tree(population):
         weights = " ".join(f"{weight:.3f}" for weight in member["weights"] or ())

@@ -1,25 +1,28 @@
 """From a config to a league that can run, and back from a folder."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from pokerlab.agents.stored_policy import check_tabular
 from pokerlab.config.build import build, check, parameters_of
 from pokerlab.config.command import as_mistakes
 from pokerlab.config.schema import LeagueConfig, check_run_name, plain
 from pokerlab.errors import UserError
-from pokerlab.games.base import Game
+from pokerlab.games.base import Game, is_small
 from pokerlab.games.many_players import ManyPlayerGame
+from pokerlab.league.agents import AgentPopulation
 from pokerlab.league.budget import Budget
 from pokerlab.league.evaluate import Evaluator
-from pokerlab.league.folder import LeagueFolder
+from pokerlab.league.folder import LeagueFolder, member_name
 from pokerlab.league.loop import League
+from pokerlab.league.measure import Measure
 from pokerlab.league.population import Population
 from pokerlab.league.propose import Oracle
 from pokerlab.league.select import Selection
+from pokerlab.league.tables import TabularPopulation
 from pokerlab.league.weigh import Weigh
 from pokerlab.league.where import Where
 from pokerlab.search.sequence_game import sequence_game
@@ -27,8 +30,9 @@ from pokerlab.store.files import read_yaml, write_atomically
 from pokerlab.store.folder import OUTPUTS, cannot_write, new_folder
 from pokerlab.store.lock import RunLock
 from pokerlab.training.start import automatic_name
+from pokerlab.training.stored_agents import find_agent
 
-SETTINGS = ("game", "propose", "evaluate", "weigh", "select", "start", "seed")
+SETTINGS = ("game", "propose", "evaluate", "weigh", "select", "measure", "start", "seed")
 """What a league that goes on cannot change."""
 
 MANY_PLAYERS = {
@@ -37,6 +41,15 @@ MANY_PLAYERS = {
     "propose": "best_response",
 }
 """What there is for more than two."""
+
+WITHOUT_TABLES = {
+    "weigh": "nash, uniform, regret_matching, projected_replicator, alpha_rank, correlated",
+    "evaluate": "matches",
+    "propose": "policy_gradient",
+}
+"""What there is for games too large for tables."""
+FIRST = ("uniform", "response", "first")
+"""Members that leagues of small games can start with."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,7 @@ class Parts:
     weigh: Weigh
     select: Selection
     budget: Budget
+    measure: Measure
 
 
 def make_parts(config: LeagueConfig) -> Parts:
@@ -58,8 +72,6 @@ def make_parts(config: LeagueConfig) -> Parts:
         UserError: something cannot be had, or the game does not allow it.
     """
     game = make_game(config.game)
-    with as_mistakes():
-        check_tabular(game)
     budget = Budget(config.budget.hours, config.budget.usd)
     parts = Parts(
         game,
@@ -68,6 +80,7 @@ def make_parts(config: LeagueConfig) -> Parts:
         build(config.weigh, key="weigh", kind=Weigh),
         build(config.select, key="select", kind=Selection),
         budget,
+        build(config.measure, key="measure", kind=Measure),
     )
     checked = (("weigh", parts.weigh), ("evaluate", parts.evaluate), ("propose", parts.propose))
     for key, part in checked:
@@ -76,8 +89,16 @@ def make_parts(config: LeagueConfig) -> Parts:
                 f"{key}: {type(part).__name__} is for two players, {game.name} has {game.num_players}: "
                 f"expected {MANY_PLAYERS[key]}"
             )
+        if part.needs_tables and not has_tables(game):
+            raise UserError(
+                f"{key}: {type(part).__name__} needs tables of whole policies, for which {game.name} is too "
+                f"large: expected {WITHOUT_TABLES[key]}"
+            )
     with as_mistakes("propose: "):
         parts.propose.check_game(game)
+    with as_mistakes("measure: "):
+        parts.measure.check_game(game)
+    _check_start(config, game)
     if parts.select.needs_weights and not parts.weigh.picks_members:
         raise UserError(
             f"select: {type(parts.select).__name__} keeps members by their weights, and "
@@ -94,11 +115,48 @@ def _oracle(config: LeagueConfig, where: Where) -> Oracle:
     return oracle
 
 
+def _check_start(config: LeagueConfig, game: Game | ManyPlayerGame) -> None:
+    """Checks that there are the first members of a new league.
+
+    Raises:
+        UserError: one is not.
+    """
+    first = names(config.start)
+    if isinstance(game, ManyPlayerGame) or is_small(game):
+        if unknown := [name for name in first if name not in FIRST]:
+            raise UserError(f"start must be one of {', '.join(FIRST)}, got {unknown[0]!r}")
+    elif (folder := _named_folder(config)) is None or not folder.members.exists():
+        with as_mistakes("start: "):
+            if len(set(map(member_name, first))) < len(first):
+                raise ValueError("it names an agent twice")
+            for name in first:
+                find_agent(name, game)
+
+
+def _named_folder(config: LeagueConfig) -> LeagueFolder | None:
+    """The folder that a config names."""
+    if config.run_dir is not None:
+        return LeagueFolder(Path(config.run_dir))
+    return None if config.run_name is None else LeagueFolder(OUTPUTS / config.run_name)
+
+
 def make_game(component: dict[str, Any]) -> Game | ManyPlayerGame:
     """The game that a config names, of two players or more."""
     many = issubclass(check(component, key="game"), ManyPlayerGame)
     game: Game | ManyPlayerGame = build(component, key="game", kind=ManyPlayerGame if many else Game)
     return game
+
+
+def has_tables(game: Game | ManyPlayerGame) -> bool:
+    """Whether policies of a game are tables."""
+    return isinstance(game, ManyPlayerGame) or is_small(game)
+
+
+def open_population(folder: LeagueFolder, game: Game | ManyPlayerGame) -> Population:
+    """The population of a league's folder."""
+    if isinstance(game, ManyPlayerGame) or is_small(game):
+        return TabularPopulation(folder, sequence_game(game))
+    return AgentPopulation(folder, game)
 
 
 def open_folder(config: LeagueConfig, experiment: str | None) -> tuple[LeagueFolder, RunLock]:
@@ -107,12 +165,11 @@ def open_folder(config: LeagueConfig, experiment: str | None) -> tuple[LeagueFol
     Raises:
         UserError: another process drives it, it holds something else, or a league of other settings.
     """
-    if config.run_dir is None and config.run_name is None:
+    if (folder := _named_folder(config)) is None:
         folder = LeagueFolder(new_folder(automatic_name(experiment or "league")))
         return folder, folder.lock()
     if config.run_dir is None:
         check_run_name(str(config.run_name))
-    folder = LeagueFolder(OUTPUTS / str(config.run_name) if config.run_dir is None else Path(config.run_dir))
     if folder.run.holds_a_run and not folder.holds_a_league:
         raise UserError(f"{folder.path} already holds a run: give another run_name or run_dir")
     try:
@@ -132,7 +189,8 @@ def open_league(config: LeagueConfig, parts: Parts, folder: LeagueFolder) -> Lea
         check_settings(config, folder)
     else:
         folder.make(parts.game.name)
-    population = Population(folder, sequence_game(parts.game))
+    population = open_population(folder, parts.game)
+    population.check_members()
     named = replace(config, run_name=folder.path.name, run_dir=str(folder.path))
     write_atomically(folder.run.config, OmegaConf.to_yaml(OmegaConf.create(plain(named))))
     population.take_over()
@@ -142,9 +200,10 @@ def open_league(config: LeagueConfig, parts: Parts, folder: LeagueFolder) -> Lea
         parts.evaluate,
         parts.weigh,
         parts.select,
-        config.start,
+        names(config.start),
         config.seed,
         parts.budget,
+        parts.measure,
     )
 
 
@@ -161,6 +220,11 @@ def check_settings(config: LeagueConfig, folder: LeagueFolder) -> None:
                 f"{folder.path} holds a league with another {key}: {_short(stored.get(key))}, not "
                 f"{_short(wanted[key])}; leave out what differs, or give another run_dir"
             )
+
+
+def names(start: str | Sequence[str]) -> tuple[str, ...]:
+    """Of the first members."""
+    return (start,) if isinstance(start, str) else tuple(start)
 
 
 def _short(value: Any) -> str:
@@ -181,7 +245,4 @@ def read_population(folder: LeagueFolder) -> Population:
     stored = read_yaml(folder.run.config)
     if not isinstance(stored, dict) or not isinstance(stored.get("game"), dict):
         raise UserError(f"{folder.run.config} is not the config of a league")
-    game = make_game(stored["game"])
-    with as_mistakes():
-        check_tabular(game)
-    return Population(folder, sequence_game(game))
+    return open_population(folder, make_game(stored["game"]))

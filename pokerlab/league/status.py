@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.table import Table
 
-from pokerlab.league.folder import LeagueFolder
+from pokerlab.league.folder import LeagueFolder, best_round
 
 
 def status(folder: LeagueFolder) -> dict[str, Any]:
@@ -12,7 +12,7 @@ def status(folder: LeagueFolder) -> dict[str, Any]:
     manifest, rounds, job = folder.read_manifest(), folder.read_rounds(), folder.run.read_job()
     members = folder.read_members(len(rounds))
     last = rounds[-1] if rounds else {}
-    best = min(rounds, key=lambda line: line["nash_conv"], default=None)
+    best = best_round(rounds)
     return {
         "league": folder.path.name,
         "game": manifest["game"],

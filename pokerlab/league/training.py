@@ -18,9 +18,9 @@ from pokerlab.games.base import Floats, Game
 from pokerlab.games.many_players import ManyPlayerGame
 from pokerlab.league.folder import Member
 from pokerlab.league.member_runs import WantedRun, as_overrides, member_config, place_run
-from pokerlab.league.policy_gradient import likeliest
 from pokerlab.league.population import Mixture, Population
 from pokerlab.league.propose import Oracle, heaviest
+from pokerlab.league.tables import TabularMixture, TabularPopulation, likeliest
 from pokerlab.league.where import Where
 from pokerlab.search.sequence_game import SequenceGame, measure
 from pokerlab.selfplay.place import Place
@@ -52,7 +52,7 @@ class RunOracle(Oracle):
         way: to play, of those that the algorithm has, by which a member is measured.
     """
 
-    needs_two_players, trains_runs = True, True
+    needs_two_players, needs_tables, trains_runs = True, True, True
 
     def __init__(
         self, *, where: Where, game: Mapping[str, Any], run: Mapping[str, Any], way: str = "policy_net"
@@ -75,6 +75,7 @@ class RunOracle(Oracle):
 
     def _train(self, population: Population, proposals: Sequence[Proposal]) -> list[tuple[Member, Floats]]:
         """Has them trained; says what they play, and how exploitable that is."""
+        assert isinstance(population, TabularPopulation)
         league, game, found = population.folder, population.game, []
         self._where.train(league, [place_run(league, game, each.run) for each in proposals])
         for each in proposals:
@@ -161,6 +162,8 @@ def opponent(against: str, role: str, population: Population, mixture: Mixture) 
     """``[E, H]`` whom a role is trained against; None: it plays itself."""
     if against == SELF:
         return None
+    assert isinstance(population, TabularPopulation)
+    assert isinstance(mixture, TabularMixture)
     newest, met = population.newest(role), population.newest(against)
     if against == PRIORITISED and newest is not None:
         members = population.active(len(population.rounds))

@@ -8,6 +8,7 @@ import numpy as np
 from pokerlab.games.base import Floats
 from pokerlab.league import meta_solvers
 from pokerlab.league.population import Mixture, Population
+from pokerlab.league.tables import TabularMixture, TabularPopulation
 from pokerlab.search.rules import update_rule
 from pokerlab.search.tabular_cfr import TabularCFR
 
@@ -16,6 +17,7 @@ class Weigh(ABC):
     """Mixes members."""
 
     needs_two_players = False
+    needs_tables = False
     picks_members = True
     """Whether mixtures have weights."""
 
@@ -126,6 +128,7 @@ class RestrictedGame(Weigh):
         iterations: the most.
     """
 
+    needs_tables = True
     picks_members = False
 
     def __init__(
@@ -137,6 +140,7 @@ class RestrictedGame(Weigh):
         self._share, self._precision = share, precision
 
     def mix(self, population: Population, members: Sequence[int]) -> Mixture:
+        assert isinstance(population, TabularPopulation)
         allowed = np.zeros((population.game.num_edges, population.game.num_hands), dtype=bool)
         for member in members:
             allowed |= population.strategy(member) > 0
@@ -148,7 +152,7 @@ class RestrictedGame(Weigh):
             if inside.nash_conv <= max(self._share * whole.nash_conv, self._precision):
                 break
             step = cfr.iteration // 2
-        return Mixture(cfr.average_strategy(), None)
+        return TabularMixture(strategy=cfr.average_strategy(), weights=None)
 
 
 FIRST = 50

@@ -61,6 +61,7 @@ class InfostateNetwork(nn.Module):
                 f"a network needs hidden, layers and moves of at least 1, got {hidden}, {layers} and {moves}"
             )
         self.moves, self._kinds = moves, game.num_actions + 1
+        self.sizes = {"moves": moves, "hidden": hidden, "layers": layers}
         features = game.hand_features() if isinstance(game, HandFeatures) else None
         common = torch.zeros(game.num_hands, 0) if features is None else torch.as_tensor(features).float()
         self.register_buffer("hand_features", common, persistent=False)

@@ -17,6 +17,7 @@ from pokerlab.config.build import is_trusted
 from pokerlab.errors import UserError
 from pokerlab.evaluation.lineup import Lineup
 from pokerlab.games.base import Game
+from pokerlab.training.stored_agents import agent_by_name
 from pokerlab.training.trained import load_run
 
 KEY = "algorithm.opponent"
@@ -24,7 +25,7 @@ KEY = "algorithm.opponent"
 
 def lineup(game: Game) -> Lineup:
     """Agents of a game by name; runs play their policy network, on the CPU, or ``RUN:WAY``."""
-    return Lineup(game, partial(load_run, device=torch.device("cpu")), POLICY_NET)
+    return Lineup(game, partial(load_run, device=torch.device("cpu")), POLICY_NET, make=agent_by_name)
 
 
 def find_opponent(name: str, game: Game) -> Agent:

@@ -12,12 +12,11 @@ from unittest.mock import patch
 import numpy as np
 import pyspiel
 import pytest
+from league.killing import Killed, essence, killing, run
 from runs.harness import KUHN, Ended, command, refusal, trained
 
 from pokerlab.config.command import compose
-from pokerlab.config.schema import LeagueConfig
 from pokerlab.league import command as league_command
-from pokerlab.league.start import make_parts, open_folder, open_league
 from pokerlab.store import files
 from pokerlab.store.folder import local_runs
 from pokerlab.store.lock import RunLock
@@ -45,63 +44,12 @@ def league(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 KUHN_CONFIG = compose("league", KUHN_LEAGUE)
 
 
-def run(config: LeagueConfig) -> Path:
-    """The same without what the command does around it."""
-    parts = make_parts(config)
-    folder, lock = open_folder(config, None)
-    try:
-        open_league(config, parts, folder).run(config.rounds)
-    finally:
-        lock.release()
-    return folder.path
-
-
 def look(capsys: pytest.CaptureFixture[str], *arguments: str) -> Ended:
     """A command of the league but ``run``."""
     capsys.readouterr()
     code = league_command.run(list(arguments))
     said = capsys.readouterr()
     return Ended(code, said.out, said.err)
-
-
-def essence(folder: Path) -> dict[str, Any]:
-    """Everything in a league's folder that must not depend on when it was killed."""
-    times = ("timestamp", "seconds", "cpu_seconds")
-    rounds = [json.loads(line) for line in (folder / "rounds.jsonl").read_text().splitlines()]
-    rest = {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in ("rounds.jsonl", "job.json", "config.yaml")
-    }
-    return rest | {"rounds": [{k: v for k, v in line.items() if k not in times} for line in rounds]}
-
-
-class Killed(BaseException):
-    """As kill -9: nothing of ours is done after it."""
-
-
-def killing(after: int, half: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Makes what writes files die at its call number ``after``, with half of it written or nothing."""
-    count = 0
-
-    def wrap(write: Callable[..., Any]) -> Callable[..., Any]:
-        def dying(path: Path, content: Any) -> Any:
-            nonlocal count
-            count += 1
-            if count == after and half:
-                if isinstance(content, str) and path.suffix == ".jsonl":
-                    with path.open("a") as file:
-                        file.write(content[: len(content) // 2])
-                else:
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    path.with_name(f".{path.name}{files.TEMPORARY}").write_bytes(b"half")
-            if count == after:
-                raise Killed
-            return write(path, content)
-
-        return dying
-
-    return wrap
 
 
 @pytest.mark.parametrize("half", [False, True])
@@ -283,8 +231,23 @@ def said(ended: Ended) -> str:
         ("propose=policy_gradient propose.hands=many", "propose.hands must be an integer, got 'many'"),
         ("propose=policy_gradient propose.passes=0", "propose.passes must be positive, got 0"),
         ("evaluate=matches evaluate.deals=1", "evaluate.deals must be at least 2, got 1"),
-        ("game=mini_holdem", "mini_holdem is too large for tables of whole policies: expected a game that "
-         "can be enumerated, of at most 64 hands"),
+        ("game=mini_holdem", "evaluate: Exact needs tables of whole policies, for which mini_holdem is too "
+         "large: expected matches"),
+        ("game=mini_holdem evaluate=matches", "propose: BestResponse needs tables of whole policies, for "
+         "which mini_holdem is too large: expected policy_gradient"),
+        ("game=mini_holdem evaluate=matches weigh=restricted_game", "weigh: RestrictedGame needs tables of "
+         "whole policies, for which mini_holdem is too large: expected nash, uniform, regret_matching, "
+         "projected_replicator, alpha_rank, correlated"),
+        ("experiment=phase2 measure=exploitability", "measure: hunl is too large to be enumerated: expected "
+         "lbr, or none"),
+        ("experiment=phase2 game=push_fold measure.deals=1", "measure.deals must be at least 2, got 1"),
+        ("evaluate=matches evaluate.share=1", "evaluate.share must lie between 0 and 1, got 1"),
+        ("evaluate=matches evaluate.seats=both", "evaluate.seats must be one of apart, together, got 'both'"),
+        ("experiment=phase2 game=push_fold start=nobody", "start: no run 'nobody' here"),
+        ("experiment=phase2 game=push_fold start=[call,call]", "start: it names an agent twice"),
+        ("experiment=phase2 export=p.json", "export=p.json: hunl is too large for tables of whole policies"),
+        ("game=kuhn3 weigh=regret_matching measure=lbr", "measure: a local best response is for two players, "
+         "kuhn3 has 3"),
         ("weigh=nush", "unknown weigh 'nush': did you mean nash?"),
         ("rounds=0", "rounds must be an integer of at least 1, got 0"),
         ("weigh=restricted_game weigh.share=2", "weigh.share must lie between 0 and 1, got 2"),

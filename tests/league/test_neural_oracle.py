@@ -10,10 +10,10 @@ from pokerlab.games.kuhn import Kuhn
 from pokerlab.league.evaluate import Exact
 from pokerlab.league.folder import LeagueFolder
 from pokerlab.league.loop import League
-from pokerlab.league.policy_gradient import PolicyGradient, likeliest
-from pokerlab.league.population import Population
+from pokerlab.league.policy_gradient import PolicyGradient
 from pokerlab.league.propose import BestResponse, Oracle
 from pokerlab.league.select import All
+from pokerlab.league.tables import TabularPopulation, likeliest
 from pokerlab.league.weigh import Nash
 from pokerlab.search.sequence_game import sequence_game
 from pokerlab.selfplay.place import Place
@@ -32,8 +32,8 @@ class Featureless(Kuhn):
 def league_of(path: Path, oracle: Oracle) -> League:
     folder, game = LeagueFolder(path), make_game("kuhn")
     folder.make(game.name)
-    population = Population(folder, sequence_game(game))
-    return League(population, oracle, Exact(), Nash(), All(), "uniform", 1)
+    population = TabularPopulation(folder, sequence_game(game))
+    return League(population, oracle, Exact(), Nash(), All(), ("uniform",), 1)
 
 
 def test_what_is_proposed_beats_the_mixture(tmp_path: Path) -> None:

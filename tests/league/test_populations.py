@@ -18,9 +18,9 @@ from pokerlab.league import weigh
 from pokerlab.league.evaluate import Exact, Matches
 from pokerlab.league.folder import LeagueFolder, Member
 from pokerlab.league.loop import League
-from pokerlab.league.population import Population
 from pokerlab.league.propose import BestResponse
 from pokerlab.league.select import All, Best, Selection
+from pokerlab.league.tables import TabularPopulation
 from pokerlab.search.sequence_game import SequenceGame, information_states, measure, sequence_game
 from pokerlab.selfplay.place import Place
 
@@ -38,11 +38,11 @@ def league_of(
 ) -> League:
     folder = LeagueFolder(path)
     folder.make(game.name)
-    population = Population(folder, sequence_game(game))
-    return League(population, BestResponse(), Exact(), by, select or All(), start, 1)
+    population = TabularPopulation(folder, sequence_game(game))
+    return League(population, BestResponse(), Exact(), by, select or All(), (start,), 1)
 
 
-def with_members(path: Path, game: Game | ManyPlayerGame, number: int) -> Population:
+def with_members(path: Path, game: Game | ManyPlayerGame, number: int) -> TabularPopulation:
     population = league_of(path, game, weigh.Uniform()).population
     random = np.random.default_rng(4)
     for name in range(number):
@@ -72,7 +72,7 @@ def test_matches_come_near_what_is_exact(tmp_path: Path) -> None:
     matches.evaluate(population, range(3), PLACE)
     np.testing.assert_array_equal(population.payoffs([0, 1]), played)  # narrow enough: none is played again
     found, half_width = population.head_to_head()
-    again = Population(population.folder, population.game)  # adds the same up
+    again = TabularPopulation(population.folder, population.game)  # adds the same up
     np.testing.assert_array_equal(again.payoffs(range(3)), population.payoffs(range(3)))
     assert 200 <= again.deals((0, 1)) < 2000
     assert again.half_width((0, 1)) == population.half_width((0, 1)) <= 0.1
