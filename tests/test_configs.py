@@ -187,7 +187,11 @@ def test_league_reads_every_key(here: Path) -> None:
 
 
 OF_RUNS = ("propose.run.iterations=1", "propose.run.trajectories=20")
-SMALLER = {"phase2_leduc_pbt": [*OF_RUNS, "propose.agents=2"], "phase2_leduc_exploiters": OF_RUNS}
+SMALLER = {
+    "phase2": ["profile=tiny"],
+    "phase2_leduc_pbt": [*OF_RUNS, "propose.agents=2"],
+    "phase2_leduc_exploiters": OF_RUNS,
+}
 
 
 @pytest.mark.parametrize("experiment", LEAGUES)

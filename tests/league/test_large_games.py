@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -28,19 +29,20 @@ from pokerlab.search.sequence_game import sequence_game
 from pokerlab.store import files
 from pokerlab.training.stored_agents import agent_by_name
 
-GAME = ("game=mini_holdem", "game.ranks=3", "game.deals=[0,1]", "game.most_raises=1")
-"""66 hands."""
-PHASE2 = ("experiment=phase2", "profile=tiny", *GAME)
+PHASE2 = ("experiment=phase2", "profile=tiny")
+SIZES: dict[str, Any] = {"ranks": 3, "stack": 400, "bets": [[1]], "most_raises": 1, "deals": [0, 1]}
+GAME = ("game=mini_holdem", *(f"game.{name}={value}" for name, value in SIZES.items()))
+"""With 66 hands; it can be enumerated."""
 
 
 def game() -> Game:
-    return make_game("mini_holdem", ranks=3, deals=[0, 1], most_raises=1)
+    return make_game("mini_holdem", **SIZES)
 
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("good")
-    ended = command("league", *PHASE2, "run_dir=L", "json=l.json", cwd=folder, plots=False)
+    ended = command("league", *PHASE2, *GAME, "run_dir=L", "json=l.json", cwd=folder, plots=False)
     assert (ended.code, ended.err) == (0, "")
     assert "a local best response wins" in ended.out
     return folder / "L"
@@ -86,13 +88,14 @@ def test_the_loop(good: Path) -> None:
     assert (np.diag(won) == 0).all()  # seats are weighed together
 
 
-@pytest.mark.parametrize("after", [4, 14, 17])
-def test_a_league_that_was_killed_goes_on_to_the_same(after: int, good: Path, tmp_path: Path) -> None:
-    config = compose("league", [*PHASE2, f"run_dir={tmp_path / 'killed'}"])
-    append = killing(after, half=False)(files.append_line)
-    with patch("pokerlab.league.folder.append_line", append), pytest.raises(Killed):
-        run(config)
-    assert essence(run(config)) == essence(good)
+def test_a_league_that_was_killed_goes_on_to_the_same(tmp_path: Path) -> None:
+    expected = essence(run(compose("league", [*PHASE2, f"run_dir={tmp_path / 'straight'}"])))
+    for after in (4, 14, 17):  # while members come, pairs play, and at the end of a round
+        config = compose("league", [*PHASE2, f"run_dir={tmp_path / str(after)}"])
+        append = killing(after, half=False)(files.append_line)
+        with patch("pokerlab.league.folder.append_line", append), pytest.raises(Killed):
+            run(config)
+        assert essence(run(config)) == expected, after
 
 
 def test_the_mixture_plays_by_its_name(league: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,7 +157,7 @@ def test_each_hand_meets_one_agent_of_a_mixture() -> None:
 def test_a_damaged_member_is_named(league: Path, damage: object, expected: str) -> None:
     assert callable(damage)
     damage(league / "members/r0001")
-    assert refusal("league", *PHASE2, "rounds=4", "run_dir=L", cwd=league.parent).startswith(expected)
+    assert refusal("league", *PHASE2, *GAME, "rounds=4", "run_dir=L", cwd=league.parent).startswith(expected)
 
 
 def test_agents_that_cannot_join_are_refused(league: Path, capsys: pytest.CaptureFixture[str]) -> None:
