@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from runs.harness import command
 
 from pokerlab.config.command import compose
 from pokerlab.config.schema import LeagueConfig, RunConfig
@@ -18,6 +19,7 @@ from pokerlab.league import where
 from pokerlab.league.budget import Budget, BudgetSpentError
 from pokerlab.league.folder import LeagueFolder
 from pokerlab.league.start import make_parts, open_folder, open_league
+from pokerlab.league.status import status
 from pokerlab.league.training import prioritise
 from pokerlab.store.files import append_line
 from pokerlab.store.folder import RunFolder
@@ -148,6 +150,33 @@ def test_a_budget_ends_a_league_and_a_larger_one_goes_on(
     done = len(list(tmp_path.glob("L/members/*/summary.json")))
     assert 0 < done < 6
     assert essence(run(config, tmp_path / "L")) == essence(straight)
+
+
+def test_the_command_says_how_it_ended(tmp_path: Path) -> None:
+    arguments = ("propose=training", *SMALL, "json=l.json")
+
+    def interrupted(began: Start, **_: Any) -> None:
+        began.lock.release()
+        raise KeyboardInterrupt
+
+    with patch.object(where, "train", interrupted):
+        assert command("league", *arguments, cwd=tmp_path, plots=False).code == 130
+    league = LeagueFolder(tmp_path / "outputs" / "L")
+    assert league.run.read_job()["state"] == "stopped"
+    ended = command("league", *arguments, "budget.hours=1e-9", cwd=tmp_path, plots=False)
+    assert (ended.code, ended.err) == (2, "error: budget.hours=1e-09 is spent: a larger one goes on\n")
+    assert league.run.read_job()["reason"] == "budget.hours=1e-09 is spent: a larger one goes on"
+    found = status(league)
+    assert (found["rounds"], found["state"], found["usd"]) == (1, "stopped", 0)
+    with patch.object(Budget, "check", side_effect=[None, None, BudgetSpentError("spent")]):
+        ended = command("league", *arguments, cwd=tmp_path, plots=False)
+    assert (ended.code, ended.err) == (0, "")
+    assert "stopped: spent\n" in ended.out
+    assert status(league)["training"] == []
+    assert command("league", *arguments, cwd=tmp_path, plots=False).code == 0
+    assert league.run.read_job() | {"state": "finished", "reason": None} == league.run.read_job()
+    shutil.copytree(league.member("r0002"), league.member("r0003"))
+    assert status(league)["training"] == ["r0003 2/2"]
 
 
 def member(tmp_path: Path, config: RunConfig, name: str, **summary: float) -> RunConfig:
