@@ -1,16 +1,20 @@
 """Populations of games too large for tables: members are agents in folders of their own."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from pokerlab.agents.infostates import InfostateAgent
 from pokerlab.agents.mixture import MixtureAgent
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.base import Floats, Game
 from pokerlab.league.folder import LeagueFolder, Member
+from pokerlab.league.opponents import MixedAgents
 from pokerlab.league.population import Mixture, Population, named_weights
+from pokerlab.store.folder import RunFolder
 from pokerlab.training.stored_agents import (
     StoredAgent,
     StoredNetwork,
@@ -19,6 +23,20 @@ from pokerlab.training.stored_agents import (
     read_mixture,
     write_mixture,
 )
+from pokerlab.training.trained import load_run
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class MemberRun(StoredAgent):
+    """A run whose folder is the member's own."""
+
+    way: str
+
+    @property
+    def described(self) -> dict[str, Any]:
+        return {"run": self.way}
 
 
 class AgentPopulation(Population):
@@ -95,6 +113,15 @@ class AgentPopulation(Population):
 
     def learned(self, agent: InfostateAgent, *, greedy: bool) -> StoredNetwork:
         return StoredNetwork(InfostateAgent(agent.game, agent.network, greedy=greedy))
+
+    def trained(self, run: RunFolder, way: str, *, greedy: bool) -> StoredAgent:
+        agent = load_run(str(run.path.resolve()), CPU).agent(way)
+        if isinstance(agent, InfostateAgent):
+            return self.learned(agent, greedy=greedy)
+        return MemberRun(way)
+
+    def opponent(self, mixture: Mixture) -> MixedAgents:
+        return MixedAgents(self.folder, self.game, named_weights(self, mixture))
 
     def first(self, name: str) -> StoredAgent:
         return find_agent(name, self.game)

@@ -13,20 +13,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from pokerlab.agents.stored_policy import read_policy, write_policy
 from pokerlab.config.command import compose, keeping_hydra
 from pokerlab.config.schema import RunConfig, plain
 from pokerlab.config.stored import as_yaml, read_config, write_config
-from pokerlab.errors import UserError
-from pokerlab.games.base import Floats
 from pokerlab.league.folder import LeagueFolder
-from pokerlab.search.sequence_game import SequenceGame
+from pokerlab.league.opponents import FOLDER, TABLE, StoredOpponent
 from pokerlab.store.folder import LAST, RunFolder
 
-OPPONENT = "opponent.npz"
-"""Whom a member is trained against, as one policy."""
 ELSEWHERE = ("run_name", "run_dir", "launcher")
 """Keys that say where a run is, not what."""
 
@@ -37,8 +30,8 @@ class WantedRun:
 
     name: str
     config: RunConfig
-    opponent: Floats | None = None
-    """``[E, H]``; None: it plays itself, or whom its config names."""
+    opponent: StoredOpponent | None = None
+    """None: it plays itself, or whom its config names."""
     weights_of: str | None = None
     """The member whose weights it begins with; None: new ones."""
 
@@ -67,12 +60,11 @@ def member_config(overrides: tuple[str, ...]) -> RunConfig:
     return config
 
 
-def place_run(league: LeagueFolder, game: SequenceGame, wanted: WantedRun) -> RunConfig:
+def place_run(league: LeagueFolder, wanted: WantedRun) -> RunConfig:
     """Readies a member's folder: what is there of the same run stays, anything else goes.
 
     Args:
         league: where.
-        game: what is played.
         wanted: the run.
 
     Returns:
@@ -81,42 +73,37 @@ def place_run(league: LeagueFolder, game: SequenceGame, wanted: WantedRun) -> Ru
     Raises:
         UserError: another run is in its folder, and still goes on.
     """
-    folder = league.member(wanted.name).resolve()
+    folder, opponent = league.member(wanted.name).resolve(), wanted.opponent
     config = replace(wanted.config, run_dir=str(folder), run_name=folder.name)
     if wanted.weights_of is not None:
         weights = league.member(wanted.weights_of).resolve() / "checkpoints" / LAST
         config = replace(config, start_from=str(weights))
-    if wanted.opponent is not None:
-        opponent = {"opponent": f"policy:{folder / OPPONENT}"}
-        config = replace(config, algorithm=config.algorithm | opponent)
+    if opponent is not None:
+        named = {"opponent": f"policy:{folder / opponent.path}"}
+        config = replace(config, algorithm=config.algorithm | named)
     run, old = RunFolder(folder), folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
-    if run.path.exists() and not _is_same(run, game, config, wanted.opponent):
+    if run.config.exists() and not _is_same(run, config, opponent):
         run.lock().release()
         run.path.rename(old)
         shutil.rmtree(old)
-    if wanted.opponent is not None and not (folder / OPPONENT).exists():
-        write_policy(folder / OPPONENT, game, wanted.opponent)
+    if opponent is not None and not run.config.exists():
+        opponent.write(folder)
     if run.config.exists() and not is_finished(run, config) and run.config.read_text() != as_yaml(config):
         config = write_config(run, config)
     return config
 
 
-def _is_same(run: RunFolder, game: SequenceGame, config: RunConfig, opponent: Floats | None) -> bool:
-    if opponent is not None:
-        try:
-            if not np.array_equal(read_policy(run.path / OPPONENT, game), opponent):
-                return False
-        except (UserError, FileNotFoundError):
-            return False
-    return not run.config.exists() or _essence(read_config(run)) == _essence(config)
+def _is_same(run: RunFolder, config: RunConfig, opponent: StoredOpponent | None) -> bool:
+    same = opponent is None or opponent.is_in(run.path)
+    return same and _essence(read_config(run)) == _essence(config)
 
 
 def _essence(config: RunConfig) -> dict[str, Any]:
     """A config without the places of things."""
     found: dict[str, Any] = {key: value for key, value in plain(config).items() if key not in ELSEWHERE}
-    if str(config.algorithm.get("opponent")).endswith(OPPONENT):
-        found["algorithm"] = found["algorithm"] | {"opponent": OPPONENT}
+    if (name := Path(str(config.algorithm.get("opponent"))).name) in (TABLE, FOLDER):
+        found["algorithm"] = found["algorithm"] | {"opponent": name}
     if config.start_from is not None:
         found["start_from"] = Path(config.start_from).parent.parent.name
     return found

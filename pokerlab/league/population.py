@@ -13,7 +13,9 @@ from pokerlab.errors import UserError
 from pokerlab.games.base import Floats, Game, Ints
 from pokerlab.games.many_players import ManyPlayerGame
 from pokerlab.league.folder import LeagueFolder, Member, best_round
+from pokerlab.league.opponents import StoredOpponent
 from pokerlab.store.files import now
+from pokerlab.store.folder import RunFolder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,6 +228,27 @@ class Population(ABC):
             agent: plays as the network does.
             greedy: whether the member always takes the network's likeliest action.
         """
+
+    @abstractmethod
+    def trained(self, run: RunFolder, way: str, *, greedy: bool) -> Any:
+        """What a member plays that is a training run, likewise.
+
+        Args:
+            run: its folder, which is the member's.
+            way: of playing.
+            greedy: whether it always takes the likeliest action, where that can be said of it.
+
+        Raises:
+            UserError: its last checkpoint is gone or damaged.
+        """
+
+    @abstractmethod
+    def opponent(self, mixture: Any) -> StoredOpponent:
+        """A mixture as training runs take it."""
+
+    def exploitability(self, policy: Any) -> float | None:
+        """NashConv / players, in chips, of what a member plays; None: it is not known."""
+        return None
 
     @abstractmethod
     def first(self, name: str) -> Any:

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from pokerlab.config.schema import RunConfig, plain
 from pokerlab.config.stored import from_plain, read_config
-from pokerlab.games.base import Floats, Game
+from pokerlab.games.base import Game
 from pokerlab.games.many_players import ManyPlayerGame
 from pokerlab.league.folder import Member
 from pokerlab.league.member_runs import WantedRun
@@ -92,7 +93,7 @@ class PopulationBased(RunOracle):
                 self._against,
             )
 
-    def propose(self, population: Population, mixture: Mixture, place: Place) -> list[tuple[Member, Floats]]:
+    def propose(self, population: Population, mixture: Mixture, place: Place) -> list[tuple[Member, Any]]:
         newest = [population.newest(f"agent{agent}") for agent in range(self._agents)]
         parents = self._parents(population, newest, place)
         proposals = []
@@ -122,7 +123,8 @@ class PopulationBased(RunOracle):
         """Whose weights each agent goes on with: its own, or if it is one of the worst, one of the best's."""
         parents = list(newest)
         if self._copies and None not in newest:
-            order = sorted(range(self._agents), key=lambda agent: _exploitability(population, newest[agent]))
+            weakness = _weakness(population, newest)
+            order = sorted(range(self._agents), key=weakness.__getitem__)
             draws = place.generator(DRAWS)
             for agent in order[-self._copies :]:
                 parents[agent] = newest[_pick(order[: self._copies], draws)]
@@ -139,11 +141,15 @@ class PopulationBased(RunOracle):
         return float(min(max(value * _pick(self._factors, draws), least), most))
 
 
-def _exploitability(population: Population, member: int | None) -> float:
-    assert member is not None
-    found = population.members[member].exploitability
-    assert found is not None
-    return found
+def _weakness(population: Population, members: Sequence[int | None]) -> list[float]:
+    """How exploitable members are; where that is not known, what they lose to each other."""
+    found = [number for number in members if number is not None]
+    known = [population.members[number].exploitability for number in found]
+    if None not in known:
+        return [each for each in known if each is not None]
+    won, _ = population.head_to_head()
+    lost: list[float] = (-won[np.ix_(found, found)].mean(1)).tolist()
+    return lost
 
 
 def _uniform(draws: torch.Generator) -> float:

@@ -5,16 +5,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from pokerlab.agents.base import Agent
 from pokerlab.agents.infostates import InfostateAgent
 from pokerlab.agents.stored_policy import FILE, agent_of, read_policy, write_policy
 from pokerlab.evaluation.exact import whole_game_strategy
 from pokerlab.evaluation.policies import WholeGame
-from pokerlab.games.base import Floats, Ints
+from pokerlab.games.base import Floats, Game, Ints
 from pokerlab.league.folder import LeagueFolder, Member
+from pokerlab.league.opponents import TableOpponent
 from pokerlab.league.population import Mixture, Population
 from pokerlab.search.sequence_game import SequenceGame, measure
+from pokerlab.store.folder import RunFolder
+from pokerlab.training.trained import load_run
+
+CPU = torch.device("cpu")
+PLAY_THROUGHS = 1000
+"""Over which the strategy of search that goes on from drawn iterations is averaged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +105,19 @@ class TabularPopulation(Population):
         whole = WholeGame(agent.game)
         strategy = whole.forest.to_edges(whole_game_strategy(whole, agent)).double().numpy()
         return likeliest(self.game, strategy) if greedy else self.game.average(strategy)
+
+    def trained(self, run: RunFolder, way: str, *, greedy: bool) -> Floats:
+        assert isinstance(self.rules, Game)
+        agent, whole = load_run(str(run.path.resolve()), CPU).agent(way), WholeGame(self.rules)
+        found = whole_game_strategy(whole, agent, play_throughs=PLAY_THROUGHS, seed=1)
+        strategy = self.game.average(whole.forest.to_edges(found).double().numpy())
+        return likeliest(self.game, strategy) if greedy else strategy
+
+    def opponent(self, mixture: TabularMixture) -> TableOpponent:
+        return TableOpponent(self.game, mixture.strategy)
+
+    def exploitability(self, policy: Floats) -> float:
+        return measure(self.game, policy)[0].nash_conv / self.num_players
 
     def first(self, name: str) -> Floats:
         """``[E, H]`` of ``uniform``; ``response``, the best response to that; or ``first``.

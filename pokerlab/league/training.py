@@ -12,24 +12,20 @@ import numpy as np
 import torch
 
 from pokerlab.config.schema import RunConfig, check_run_name
-from pokerlab.evaluation.exact import whole_game_strategy
-from pokerlab.evaluation.policies import WholeGame
-from pokerlab.games.base import Floats, Game
+from pokerlab.games.base import Floats, Game, is_small
 from pokerlab.games.many_players import ManyPlayerGame
 from pokerlab.league.folder import Member
 from pokerlab.league.member_runs import WantedRun, as_overrides, member_config, place_run
+from pokerlab.league.opponents import StoredOpponent
 from pokerlab.league.population import Mixture, Population
 from pokerlab.league.propose import Oracle, heaviest
-from pokerlab.league.tables import TabularMixture, TabularPopulation, likeliest
 from pokerlab.league.where import Where
-from pokerlab.search.sequence_game import SequenceGame, measure
+from pokerlab.search.resolving import SEARCH_ITERATION
 from pokerlab.selfplay.place import Place
 from pokerlab.store.folder import RunFolder
 from pokerlab.training.assemble import RunParts
-from pokerlab.training.trained import load_run
 
 MIXTURE, PRIORITISED, SELF = "mixture", "prioritised", "self"
-CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ class RunOracle(Oracle):
         way: to play, of those that the algorithm has, by which a member is measured.
     """
 
-    needs_two_players, needs_tables, trains_runs = True, True, True
+    needs_two_players, trains_runs = True, True
 
     def __init__(
         self, *, where: Where, game: Mapping[str, Any], run: Mapping[str, Any], way: str = "policy_net"
@@ -69,20 +65,20 @@ class RunOracle(Oracle):
         algorithm = RunParts(config).algorithm
         if self._way not in algorithm.agents:
             raise ValueError(f"way must be one of {', '.join(algorithm.agents)}, got {self._way!r}")
+        if self._way == SEARCH_ITERATION and not is_small(algorithm.game):
+            raise ValueError(f"way={self._way} draws what it plays: expected policy_net")
         if against != SELF and "opponent" not in config.algorithm:
             kind = type(algorithm).__name__
             raise ValueError(f"against={against}: {kind} learns by playing itself: expected against=self")
 
-    def _train(self, population: Population, proposals: Sequence[Proposal]) -> list[tuple[Member, Floats]]:
-        """Has them trained; says what they play, and how exploitable that is."""
-        assert isinstance(population, TabularPopulation)
-        league, game, found = population.folder, population.game, []
-        self._where.train(league, [place_run(league, game, each.run) for each in proposals])
+    def _train(self, population: Population, proposals: Sequence[Proposal]) -> list[tuple[Member, Any]]:
+        """Has them trained; says what they play, and how exploitable that is, if it is known."""
+        league, found = population.folder, []
+        self._where.train(league, [place_run(league, each.run) for each in proposals])
         for each in proposals:
-            strategy = policy_of_run(game, RunFolder(league.member(each.run.name)), self._way)
-            strategy = likeliest(game, strategy) if each.greedy else strategy
-            exploitability = measure(game, strategy)[0].nash_conv / game.num_players
-            found.append((replace(each.member, exploitability=exploitability), strategy))
+            run = RunFolder(league.member(each.run.name))
+            policy = population.trained(run, self._way, greedy=each.greedy)
+            found.append((replace(each.member, exploitability=population.exploitability(policy)), policy))
         return found
 
 
@@ -143,7 +139,7 @@ class Training(RunOracle):
             except ValueError as error:
                 raise ValueError(f"roles.{name}: {error}") from error
 
-    def propose(self, population: Population, mixture: Mixture, place: Place) -> list[tuple[Member, Floats]]:
+    def propose(self, population: Population, mixture: Mixture, place: Place) -> list[tuple[Member, Any]]:
         proposals = []
         for number, (name, role) in enumerate(self._roles.items()):
             before = population.newest(role.start_from)
@@ -158,18 +154,18 @@ class Training(RunOracle):
         return self._train(population, proposals)
 
 
-def opponent(against: str, role: str, population: Population, mixture: Mixture) -> Floats | None:
-    """``[E, H]`` whom a role is trained against; None: it plays itself."""
+def opponent(against: str, role: str, population: Population, mixture: Mixture) -> StoredOpponent | None:
+    """Whom a role is trained against; None: it plays itself."""
     if against == SELF:
         return None
-    assert isinstance(population, TabularPopulation)
-    assert isinstance(mixture, TabularMixture)
     newest, met = population.newest(role), population.newest(against)
     if against == PRIORITISED and newest is not None:
         members = population.active(len(population.rounds))
         weights = prioritise(population.head_to_head()[0][newest, members])
-        return population.mix(members, [weights] * population.game.num_players).strategy
-    return mixture.strategy if met is None else population.strategy(met)
+        mixture = population.mix(members, [weights] * population.num_players)
+    elif met is not None:
+        mixture = population.mix([met], [np.ones(1)] * population.num_players)
+    return population.opponent(mixture)
 
 
 def prioritise(won: Floats) -> Floats:
@@ -186,17 +182,6 @@ def prioritise(won: Floats) -> Floats:
     chance = (1 + won / most) / 2 if most > 0 else np.full(len(won), 0.5)
     weights = (1 - chance) ** 2
     return weights / weights.sum() if weights.any() else np.full(len(won), 1 / len(won))
-
-
-def policy_of_run(game: SequenceGame, run: RunFolder, way: str) -> Floats:
-    """``[E, H]`` what a run has learned to play.
-
-    Raises:
-        UserError: its last checkpoint is gone or damaged.
-    """
-    agent, whole = load_run(str(run.path.resolve()), CPU).agent(way), WholeGame(game.game)
-    strategy = whole_game_strategy(whole, agent, play_throughs=1000, seed=1)
-    return game.average(whole.forest.to_edges(strategy).double().numpy())
 
 
 def seed_of(place: Place, number: int) -> int:

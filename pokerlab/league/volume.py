@@ -14,7 +14,7 @@ from pokerlab.jobs.places import FoundRun, modal_runs
 from pokerlab.jobs.pull import pull
 from pokerlab.league.budget import LAUNCHERS
 from pokerlab.league.folder import LeagueFolder
-from pokerlab.league.member_runs import OPPONENT
+from pokerlab.league.opponents import FOLDER, TABLE
 from pokerlab.store.checkpoints import read_checkpoint
 from pokerlab.store.folder import RunFolder
 
@@ -46,10 +46,14 @@ def send(league: LeagueFolder, run: RunFolder, config: RunConfig) -> None:
         given = [f"launcher.{key}={most}" for key, most in limits.items() if most is not None]
         launch(replace(config, resume_from=name), None, given)
         return
-    files = dict[str, bytes]()
-    if (opponent := run.path / OPPONENT).exists():
-        files[OPPONENT] = opponent.read_bytes()
-        there = {"opponent": f"policy:{RUNS / name / OPPONENT}"}
+    files = {
+        str(path.relative_to(run.path)): path.read_bytes()
+        for path in run.path.rglob("*")
+        if path.is_file() and path.relative_to(run.path).parts[0] in (TABLE, FOLDER)
+    }
+    if files:
+        opponent = Path(config.algorithm["opponent"]).name
+        there = {"opponent": f"policy:{RUNS / name / opponent}"}
         config = replace(config, algorithm=config.algorithm | there)
     if config.start_from is not None:
         weights = io.BytesIO()

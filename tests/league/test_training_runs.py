@@ -134,6 +134,42 @@ def test_a_member_of_another_mixture_is_trained_anew(
     assert not list(league.path.glob("members/.*"))
 
 
+LARGE = [
+    "game=mini_holdem", "game.ranks=3", "game.stack=400", "game.bets=[[1]]", "game.most_raises=1",
+    "game.deals=[0,1]", "evaluate=matches", "evaluate.deals=2", "evaluate.most=4", "measure=none",
+    "start=[uniform,call]", "rounds=3", "propose.run.iterations=2",
+]  # fmt: skip
+HOLDEM = [
+    *LARGE, "propose=exploiters", "propose.run.trajectories=20", "+propose.run.algorithm.network.hidden=8",
+    "+propose.roles.main.run.iterations=3",
+]  # fmt: skip
+
+
+def test_members_of_large_games_are_agents_whose_opponents_come_along(tmp_path: Path) -> None:
+    config = compose("league", HOLDEM)
+    straight = run(config, tmp_path / "straight")
+    left = iter(range(4))  # of six
+
+    def dying(began: Start, **options: Any) -> None:
+        if next(left, None) is None:
+            began.lock.release()
+            raise Killed
+        train(began, **options)
+
+    with patch.object(where, "train", dying), pytest.raises(Killed):
+        run(config, tmp_path / "L")
+    league = run(config, (tmp_path / "L").rename(tmp_path / "M"))
+    found = [(folder / "rounds.jsonl").read_text() for folder in (league.path, straight.path)]
+    rounds = [[json.loads(line) for line in each.splitlines()] for each in found]
+    for line in (*rounds[0], *rounds[1]):
+        del line["timestamp"], line["seconds"], line["cpu_seconds"]
+    assert rounds[0] == rounds[1]
+    opponent = league.member("r0002-main_exploiter") / "opponent"
+    assert json.loads((opponent / "mixture.json").read_text())["weights"] == {"r0001-main": [1.0, 1.0]}
+    assert [path.name for path in (opponent / "members").iterdir()] == ["r0001-main"]
+    assert read_config(RunFolder(opponent.parent)).algorithm["opponent"] == f"policy:{opponent}"
+
+
 def test_prioritised_opponents_are_those_that_win() -> None:
     np.testing.assert_allclose(prioritise(np.array([0.0, 2.0, -2.0, 1.0])), np.array([4, 0, 16, 1]) / 21)
     np.testing.assert_allclose(prioritise(np.zeros(4)), 0.25)
@@ -226,7 +262,7 @@ MISTAKES = {
         ["propose.run.experiment=kuhn", "~propose.run.algorithm"],
         "propose: roles.response: against=mixture: ReBeL ",
     ),
-    "no such weights": (["+propose.run.seed=x"], "propose: seed must be"),
+    "a key of a run": (["+propose.run.seed=x"], "propose: seed must be"),
     "members": (["members=jobs", "members.parallel=0"], "members.parallel must be at least 1, got 0"),
 }
 
@@ -237,6 +273,13 @@ def test_mistakes_show_before_anything_is_written(mistake: str) -> None:
     with pytest.raises(UserError) as error:
         make_parts(compose("league", ["propose=training", *SMALL, *overrides]))
     assert str(error.value).startswith(message)
+
+
+def test_members_of_large_games_do_not_draw_what_they_play() -> None:
+    searching = ["propose.run.experiment=mini_holdem", "propose.way=search_iteration"]
+    itself = "propose.roles.response.against=self"
+    with pytest.raises(UserError, match=r"way=search_iteration draws what it plays: expected policy_net$"):
+        make_parts(compose("league", [*LARGE, "propose=training", *searching, itself]))
 
 
 def test_a_damaged_member_is_named(config: LeagueConfig, straight: LeagueFolder, tmp_path: Path) -> None:
