@@ -276,7 +276,7 @@ def test_mistakes_show_before_anything_is_written(mistake: str) -> None:
 
 
 def test_members_of_large_games_do_not_draw_what_they_play() -> None:
-    searching = ["propose.run.experiment=mini_holdem", "propose.way=search_iteration"]
+    searching = ["propose.run.experiment=leduc", "propose.way=search_iteration"]
     itself = "propose.roles.response.against=self"
     with pytest.raises(UserError, match=r"way=search_iteration draws what it plays: expected policy_net$"):
         make_parts(compose("league", [*LARGE, "propose=training", *searching, itself]))
