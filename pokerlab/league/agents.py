@@ -16,6 +16,7 @@ from pokerlab.league.opponents import MixedAgents
 from pokerlab.league.population import Mixture, Population, named_weights
 from pokerlab.store.folder import RunFolder
 from pokerlab.training.stored_agents import (
+    Responder,
     StoredAgent,
     StoredNetwork,
     find_agent,
@@ -111,13 +112,16 @@ class AgentPopulation(Population):
         gain = float(np.mean(gains))
         return {"response_gain": None if np.isnan(gain) else gain}  # NaN: it did not meet who is not kept
 
-    def learned(self, agent: InfostateAgent, *, greedy: bool) -> StoredNetwork:
-        return StoredNetwork(InfostateAgent(agent.game, agent.network, greedy=greedy))
+    def learned(self, agent: InfostateAgent) -> StoredNetwork:
+        return StoredNetwork(agent)
+
+    def responder(self, mixture: Mixture, from_street: int) -> Responder:
+        return Responder(named_weights(self, mixture), from_street)
 
     def trained(self, run: RunFolder, way: str, *, greedy: bool) -> StoredAgent:
         agent = load_run(str(run.path.resolve()), CPU).agent(way)
         if isinstance(agent, InfostateAgent):
-            return self.learned(agent, greedy=greedy)
+            return self.learned(InfostateAgent(self.game, agent.network, greedy=greedy))
         return MemberRun(way)
 
     def opponent(self, mixture: Mixture) -> MixedAgents:

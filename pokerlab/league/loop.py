@@ -72,7 +72,7 @@ class League:
             if best is None or rank({"round": place.iteration, **found}) < rank(best):
                 population.keep_best(mixture)
             line = population.commit(
-                kept=self.select.keep(members, mixture),
+                kept=self.select.keep(population, members, mixture),
                 weights=named_weights(population, mixture),
                 **found,
                 seconds=before["seconds"] + time.perf_counter() - began[0],

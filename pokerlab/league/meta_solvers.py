@@ -62,6 +62,42 @@ def _check_two_players(payoffs: Floats) -> None:
         )
 
 
+# Matchmaking
+
+
+def prioritised(won: Floats, power: float = 2.0) -> Floats:
+    """How often whom is to be met: prioritised fictitious self-play (Vinyals et al. 2019, ``f_hard``).
+
+    Args:
+        won: ``[m]`` chips a hand that who learns wins of each.
+        power: the larger, the more those are met of whom it wins least; 0: all as often.
+
+    Returns:
+        ``[m]`` weights, in proportion to ``(1 - p)**power``, where what is won, as a share of the most that
+        is won or lost, stands for the probability ``p`` of winning: 1/2 where it is nothing.
+    """
+    most = np.abs(won).max()
+    chance = (1 + won / most) / 2 if most > 0 else np.full(len(won), 0.5)
+    weights = (1 - chance) ** power
+    return weights / weights.sum() if weights.any() else np.full(len(won), 1 / len(won))
+
+
+def best_of(matrix: Floats, number: int) -> list[int]:
+    """The members who win most on average of those best themselves: the K best, ascending.
+
+    Who wins least of those that are left, itself among them, is left out, until so many are left; of equal
+    ones the oldest.
+
+    Args:
+        matrix: ``[m, m]`` what the row's member wins of the column's.
+        number: K.
+    """
+    left = list(range(len(matrix)))
+    while len(left) > number:
+        left.remove(min(left, key=lambda member: (matrix[member, left].mean(), member)))
+    return left
+
+
 # Nash equilibria of two players
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pokerlab.agents.infostates import InfostateAgent
 from pokerlab.algorithms.best_responses import respond
 from pokerlab.games.base import Game
 from pokerlab.games.many_players import ManyPlayerGame
@@ -78,6 +79,11 @@ class PolicyGradient(Oracle):
         assert isinstance(game, Game)
         seed = int(torch.randint(2**31, (), generator=place.generator()))
         response = respond(game, population.agent_of(mixture), seed=seed, **self._options)
-        policy = population.learned(response.agent, greedy=self._greedy)
+        agent = InfostateAgent(game, response.agent.network, greedy=self._greedy)
         name = f"r{place.iteration:04d}"
-        return [(Member(name, place.iteration, "policy_gradient", heaviest(population, mixture)), policy)]
+        return [
+            (
+                Member(name, place.iteration, "policy_gradient", heaviest(population, mixture)),
+                population.learned(agent),
+            )
+        ]

@@ -221,13 +221,12 @@ class Population(ABC):
         """What a round's line says of how well new members do against the last mixture, if there is one."""
 
     @abstractmethod
-    def learned(self, agent: InfostateAgent, *, greedy: bool) -> Any:
-        """What a member plays for whom a network was trained, as :meth:`add` takes it.
+    def learned(self, agent: InfostateAgent) -> Any:
+        """What a member plays for whom a network was trained, as :meth:`add` takes it."""
 
-        Args:
-            agent: plays as the network does.
-            greedy: whether the member always takes the network's likeliest action.
-        """
+    @abstractmethod
+    def responder(self, mixture: Any, from_street: int) -> Any:
+        """The local best response to a mixture, which checks and calls before some street, likewise."""
 
     @abstractmethod
     def trained(self, run: RunFolder, way: str, *, greedy: bool) -> Any:

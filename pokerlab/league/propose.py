@@ -7,6 +7,7 @@ import numpy as np
 
 from pokerlab.games.base import Floats, Game
 from pokerlab.games.many_players import ManyPlayerGame
+from pokerlab.games.parts import table_play
 from pokerlab.league.folder import Member
 from pokerlab.league.population import Mixture, Population
 from pokerlab.league.tables import TabularMixture, TabularPopulation
@@ -52,6 +53,30 @@ class BestResponse(Oracle):
             strategy += chosen
         name = f"r{place.iteration:04d}"
         return [(Member(name, place.iteration, "best_response", heaviest(population, mixture)), strategy)]
+
+
+class LocalBestResponses(Oracle):
+    """The local best response to the mixture, from either seat: no best response, but found without learning.
+
+    Args:
+        from_street: before this street it checks and calls.
+    """
+
+    needs_two_players = True
+
+    def __init__(self, *, from_street: int = 0) -> None:
+        if from_street < 0:
+            raise ValueError(f"from_street must be at least 0, got {from_street}")
+        self._from_street = from_street
+
+    def check_game(self, game: Game | ManyPlayerGame) -> None:
+        if isinstance(game, Game):
+            table_play(game)
+
+    def propose(self, population: Population, mixture: Mixture, place: Place) -> list[tuple[Member, Any]]:
+        policy = population.responder(mixture, self._from_street)
+        name = f"r{place.iteration:04d}"
+        return [(Member(name, place.iteration, "local_best_response", heaviest(population, mixture)), policy)]
 
 
 def heaviest(population: Population, mixture: Mixture) -> str | None:

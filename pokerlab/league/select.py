@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pokerlab.league.population import Mixture
+from pokerlab.league.meta_solvers import best_of
+from pokerlab.league.population import Mixture, Population
 
 
 class Selection(ABC):
@@ -15,14 +16,14 @@ class Selection(ABC):
     """Whether it can only choose among members that are picked."""
 
     @abstractmethod
-    def keep(self, members: Sequence[int], mixture: Mixture) -> list[int]:
+    def keep(self, population: Population, members: Sequence[int], mixture: Mixture) -> list[int]:
         """Some of ``members``, ascending."""
 
 
 class All(Selection):
     """Everybody, as PSRO's guarantee of convergence needs."""
 
-    def keep(self, members: Sequence[int], mixture: Mixture) -> list[int]:
+    def keep(self, population: Population, members: Sequence[int], mixture: Mixture) -> list[int]:
         return list(members)
 
 
@@ -36,11 +37,9 @@ class Best(Selection):
     needs_weights = True
 
     def __init__(self, *, number: int = 20) -> None:
-        if number < 1:
-            raise ValueError(f"number must be at least 1, got {number}")
-        self._number = number
+        self._number = _count(number)
 
-    def keep(self, members: Sequence[int], mixture: Mixture) -> list[int]:
+    def keep(self, population: Population, members: Sequence[int], mixture: Mixture) -> list[int]:
         assert mixture.weights is not None
         weight = np.sum(mixture.weights, 0)
         return sorted(sorted(members, key=lambda member: (-weight[member], -member))[: self._number])
@@ -54,9 +53,30 @@ class Newest(Selection):
     """
 
     def __init__(self, *, number: int = 8) -> None:
-        if number < 1:
-            raise ValueError(f"number must be at least 1, got {number}")
-        self._number = number
+        self._number = _count(number)
 
-    def keep(self, members: Sequence[int], mixture: Mixture) -> list[int]:
+    def keep(self, population: Population, members: Sequence[int], mixture: Mixture) -> list[int]:
         return list(members)[-self._number :]
+
+
+class Strongest(Selection):
+    """Those that win most of each other, see :func:`~pokerlab.league.meta_solvers.best_of`.
+
+    The pool of the K best was what helped most in AlphaHoldem's ablation (Zhao et al. 2022).
+
+    Args:
+        number: how many.
+    """
+
+    def __init__(self, *, number: int = 20) -> None:
+        self._number = _count(number)
+
+    def keep(self, population: Population, members: Sequence[int], mixture: Mixture) -> list[int]:
+        won = population.head_to_head()[0][np.ix_(members, members)]
+        return [members[place] for place in best_of(won, self._number)]
+
+
+def _count(number: int) -> int:
+    if number < 1:
+        raise ValueError(f"number must be at least 1, got {number}")
+    return number

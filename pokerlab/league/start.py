@@ -43,9 +43,9 @@ MANY_PLAYERS = {
 """What there is for more than two."""
 
 WITHOUT_TABLES = {
-    "weigh": "nash, uniform, regret_matching, projected_replicator, alpha_rank, correlated",
+    "weigh": "nash, uniform, regret_matching, projected_replicator, alpha_rank, correlated, prioritised",
     "evaluate": "matches",
-    "propose": "policy_gradient",
+    "propose": "policy_gradient, local_best_response",
 }
 """What there is for games too large for tables."""
 FIRST = ("uniform", "response", "first")

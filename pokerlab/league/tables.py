@@ -11,6 +11,7 @@ from pokerlab.agents.base import Agent
 from pokerlab.agents.infostates import InfostateAgent
 from pokerlab.agents.stored_policy import FILE, agent_of, read_policy, write_policy
 from pokerlab.evaluation.exact import whole_game_strategy
+from pokerlab.evaluation.local_best_response import LocalBestResponse
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.base import Floats, Game, Ints
 from pokerlab.league.folder import LeagueFolder, Member
@@ -101,10 +102,17 @@ class TabularPopulation(Population):
             won += max(float((self.plans[member] * values).sum()) for member in proposed)
         return {"response_share": won / gained(self.rounds[-1])}
 
-    def learned(self, agent: InfostateAgent, *, greedy: bool) -> Floats:
+    def learned(self, agent: InfostateAgent) -> Floats:
+        return self._tabulate(agent)
+
+    def responder(self, mixture: TabularMixture, from_street: int) -> Floats:
+        game = self.game.game
+        return self._tabulate(LocalBestResponse(game, self.agent_of(mixture), from_street=from_street))
+
+    def _tabulate(self, agent: Agent) -> Floats:
         whole = WholeGame(agent.game)
         strategy = whole.forest.to_edges(whole_game_strategy(whole, agent)).double().numpy()
-        return likeliest(self.game, strategy) if greedy else self.game.average(strategy)
+        return self.game.average(strategy)
 
     def trained(self, run: RunFolder, way: str, *, greedy: bool) -> Floats:
         assert isinstance(self.rules, Game)

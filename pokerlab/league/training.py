@@ -12,10 +12,11 @@ import numpy as np
 import torch
 
 from pokerlab.config.schema import RunConfig, check_run_name
-from pokerlab.games.base import Floats, Game, is_small
+from pokerlab.games.base import Game, is_small
 from pokerlab.games.many_players import ManyPlayerGame
 from pokerlab.league.folder import Member
 from pokerlab.league.member_runs import WantedRun, as_overrides, member_config, place_run
+from pokerlab.league.meta_solvers import prioritised
 from pokerlab.league.opponents import StoredOpponent
 from pokerlab.league.population import Mixture, Population
 from pokerlab.league.propose import Oracle, heaviest
@@ -161,27 +162,11 @@ def opponent(against: str, role: str, population: Population, mixture: Mixture) 
     newest, met = population.newest(role), population.newest(against)
     if against == PRIORITISED and newest is not None:
         members = population.active(len(population.rounds))
-        weights = prioritise(population.head_to_head()[0][newest, members])
+        weights = prioritised(population.head_to_head()[0][newest, members])
         mixture = population.mix(members, [weights] * population.num_players)
     elif met is not None:
         mixture = population.mix([met], [np.ones(1)] * population.num_players)
     return population.opponent(mixture)
-
-
-def prioritise(won: Floats) -> Floats:
-    """How often whom is to be met: prioritised fictitious self-play (Vinyals et al. 2019, ``f_hard``).
-
-    Args:
-        won: ``[m]`` chips a hand that who learns wins of each.
-
-    Returns:
-        ``[m]`` weights, in proportion to ``(1 - p)²``, where what is won, as a share of the most that
-        is won or lost, stands for the probability ``p`` of winning: 1/2 where it is nothing.
-    """
-    most = np.abs(won).max()
-    chance = (1 + won / most) / 2 if most > 0 else np.full(len(won), 0.5)
-    weights = (1 - chance) ** 2
-    return weights / weights.sum() if weights.any() else np.full(len(won), 1 / len(won))
 
 
 def seed_of(place: Place, number: int) -> int:

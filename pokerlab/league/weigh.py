@@ -65,6 +65,28 @@ class Uniform(_OfMatrix):
         return meta_solvers.uniform(payoffs)
 
 
+class Prioritised(Weigh):
+    """Whom the newest member is to meet, see :func:`~pokerlab.league.meta_solvers.prioritised`.
+
+    That is no equilibrium, but a curriculum: for oracles that train who is to become stronger.
+
+    Args:
+        power: the larger, the more it meets those of whom it wins least.
+    """
+
+    needs_two_players = True
+
+    def __init__(self, *, power: float = 2.0) -> None:
+        if not power >= 0:
+            raise ValueError(f"power must be at least 0, got {power}")
+        self._power = power
+
+    def mix(self, population: Population, members: Sequence[int]) -> Mixture:
+        won = population.head_to_head()[0][members[-1], list(members)]
+        weights = meta_solvers.prioritised(won, self._power)
+        return population.mix(members, [weights] * population.num_players)
+
+
 class RegretMatching(_OfMatrix):
     """The average play of regret matching; the arguments are those of the meta-solver."""
 

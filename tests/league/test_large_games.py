@@ -119,6 +119,18 @@ def test_where_it_can_be_exploitability_is_exact(tmp_path: Path) -> None:
     assert found["exploitability"] == [pytest.approx(call)]
 
 
+def test_local_best_responses_to_each_other(tmp_path: Path) -> None:
+    few = ("start=[call]", "rounds=3", "evaluate.deals=10", "evaluate.most=10", "measure=none", "run_dir=L")
+    options = ("experiment=phase2", *GAME, "propose=local_best_response", "select=strongest", *few)
+    ended = command("league", *options, "json=l.json", cwd=tmp_path, plots=False)
+    assert (ended.code, ended.err) == (0, "")
+    found = json.loads((tmp_path / "l.json").read_text())
+    assert found["members"] == ["call", "r0001", "r0002"]
+    assert found["response_gain"][1] > 50  # of one who never folds there is much to be won
+    described = json.loads((tmp_path / "L/members/r0002/agent.json").read_text())
+    assert described["responds_to"] == {"r0001": [1.0, 1.0]}
+
+
 def test_a_run_joins_and_stays_what_it_was(league: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train = ("experiment=leduc_exploiter", "profile=tiny", "workers=0", *GAME, "iterations=1")
     source = trained(*train, "run", cwd=league.parent)

@@ -234,13 +234,18 @@ def said(ended: Ended) -> str:
         ("game=mini_holdem", "evaluate: Exact needs tables of whole policies, for which mini_holdem is too "
          "large: expected matches"),
         ("game=mini_holdem evaluate=matches", "propose: BestResponse needs tables of whole policies, for "
-         "which mini_holdem is too large: expected policy_gradient"),
+         "which mini_holdem is too large: expected policy_gradient, local_best_response"),
         ("game=mini_holdem evaluate=matches weigh=restricted_game", "weigh: RestrictedGame needs tables of "
          "whole policies, for which mini_holdem is too large: expected nash, uniform, regret_matching, "
-         "projected_replicator, alpha_rank, correlated"),
+         "projected_replicator, alpha_rank, correlated, prioritised"),
         ("experiment=phase2 measure=exploitability", "measure: hunl is too large to be enumerated: expected "
          "lbr, or none"),
         ("experiment=phase2 game=push_fold measure.deals=1", "measure.deals must be at least 2, got 1"),
+        ("propose=local_best_response game=liars_dice_1x4f", "propose: liars_dice_1x4f has no calling"),
+        ("propose=local_best_response propose.from_street=-1", "propose.from_street must be at "
+         "least 0, got -1"),
+        ("weigh=prioritised weigh.power=-1", "weigh.power must be at least 0, got -1"),
+        ("select=strongest select.number=0", "select.number must be at least 1, got 0"),
         ("evaluate=matches evaluate.share=1", "evaluate.share must lie between 0 and 1, got 1"),
         ("evaluate=matches evaluate.seats=both", "evaluate.seats must be one of apart, together, got 'both'"),
         ("experiment=phase2 game=push_fold start=nobody", "start: no run 'nobody' here"),

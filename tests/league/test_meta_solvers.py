@@ -113,3 +113,21 @@ def test_gaps_are_named() -> None:
     payoffs[:, 1, 3] = np.nan
     with pytest.raises(ValueError, match=r"^the matrix has gaps: there is no result of b against d$"):
         meta_solvers.check_complete(payoffs, "abcde")
+
+
+def test_who_learns_meets_most_often_of_whom_it_wins_least() -> None:
+    won = np.array([0.0, 2.0, -2.0, 1.0])
+    np.testing.assert_allclose(meta_solvers.prioritised(won), np.array([4, 0, 16, 1]) / 21)
+    np.testing.assert_allclose(meta_solvers.prioritised(won, power=1), np.array([2, 0, 4, 1]) / 7)
+    np.testing.assert_allclose(meta_solvers.prioritised(won, power=0), 0.25)
+    np.testing.assert_allclose(meta_solvers.prioritised(np.zeros(4)), 0.25)
+
+
+def test_the_best_win_of_the_best() -> None:
+    """The last one lives on the weakest: once that is gone, it goes."""
+    weak, other, strong, bully = (0, -5, -5, -20), (5, 0, -1, 1), (5, 1, 0, 1), (20, -1, -1, 0)
+    matrix = np.array([weak, other, strong, bully], dtype=float)
+    assert [meta_solvers.best_of(matrix, number) for number in (5, 3, 2, 1)] == [
+        [0, 1, 2, 3], [1, 2, 3], [1, 2], [2],
+    ]  # fmt: skip
+    assert meta_solvers.best_of(np.zeros((3, 3)), 2) == [1, 2]  # of equal ones the oldest goes

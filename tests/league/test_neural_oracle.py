@@ -11,7 +11,7 @@ from pokerlab.league.evaluate import Exact
 from pokerlab.league.folder import LeagueFolder
 from pokerlab.league.loop import League
 from pokerlab.league.policy_gradient import PolicyGradient
-from pokerlab.league.propose import BestResponse, Oracle
+from pokerlab.league.propose import BestResponse, LocalBestResponses, Oracle
 from pokerlab.league.select import All
 from pokerlab.league.tables import TabularPopulation, likeliest
 from pokerlab.league.weigh import Nash
@@ -29,8 +29,8 @@ class Featureless(Kuhn):
     features = None  # type: ignore[assignment]
 
 
-def league_of(path: Path, oracle: Oracle) -> League:
-    folder, game = LeagueFolder(path), make_game("kuhn")
+def league_of(path: Path, oracle: Oracle, name: str = "kuhn") -> League:
+    folder, game = LeagueFolder(path), make_game(name)
     folder.make(game.name)
     population = TabularPopulation(folder, sequence_game(game))
     return League(population, oracle, Exact(), Nash(), All(), ("uniform",), 1)
@@ -64,6 +64,13 @@ def test_exact_responses_win_all_that_there_is_to_win(tmp_path: Path) -> None:
     league = league_of(tmp_path, BestResponse())
     league.run(5)
     assert [line["response_share"] for line in league.population.rounds] == [None, *[pytest.approx(1)] * 4]
+
+
+def test_local_best_responses_win_some_of_it(tmp_path: Path) -> None:
+    league = league_of(tmp_path, LocalBestResponses(), "leduc")
+    league.run(3)
+    shares = [line["response_share"] for line in league.population.rounds[1:]]
+    assert all(0.1 < share < 1 for share in shares)
 
 
 def test_of_equally_likely_actions_the_first_is_taken() -> None:

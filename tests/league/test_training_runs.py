@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import numpy as np
 import pytest
 from runs.harness import command
 
@@ -20,7 +19,6 @@ from pokerlab.league.budget import Budget, BudgetSpentError
 from pokerlab.league.folder import LeagueFolder
 from pokerlab.league.start import make_parts, open_folder, open_league
 from pokerlab.league.status import status
-from pokerlab.league.training import prioritise
 from pokerlab.store.files import append_line
 from pokerlab.store.folder import RunFolder
 from pokerlab.training.run import train
@@ -168,11 +166,6 @@ def test_members_of_large_games_are_agents_whose_opponents_come_along(tmp_path: 
     assert json.loads((opponent / "mixture.json").read_text())["weights"] == {"r0001-main": [1.0, 1.0]}
     assert [path.name for path in (opponent / "members").iterdir()] == ["r0001-main"]
     assert read_config(RunFolder(opponent.parent)).algorithm["opponent"] == f"policy:{opponent}"
-
-
-def test_prioritised_opponents_are_those_that_win() -> None:
-    np.testing.assert_allclose(prioritise(np.array([0.0, 2.0, -2.0, 1.0])), np.array([4, 0, 16, 1]) / 21)
-    np.testing.assert_allclose(prioritise(np.zeros(4)), 0.25)
 
 
 def test_a_budget_ends_a_league_and_a_larger_one_goes_on(
