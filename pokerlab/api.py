@@ -11,6 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.jupyter import JupyterMixin
 
 from pokerlab.agents.base import Agent, read_line
+from pokerlab.algorithms.base import units_of
 from pokerlab.algorithms.rebel import ReBeL
 from pokerlab.evaluation import calibration as calibrations
 from pokerlab.evaluation import range_grids, strategy_tables
@@ -47,7 +48,8 @@ class Run:
         """What the run has learned, as an agent.
 
         Args:
-            way: to play: ``policy_net``, ``search_iteration``, ``search_average`` or ``search_gadget``.
+            way: to play: ``policy_net``, ``search_iteration``, ``search_average`` or ``search_gadget``;
+                Deep CFR plays ``snapshots`` or ``policy_net``.
             iterations: of CFR a subgame; None: as the run itself was measured.
 
         Raises:
@@ -68,7 +70,7 @@ class Run:
 
     def figures(self) -> dict[str, Figure]:
         """``losses`` and, if it was measured while training, ``exploitability``, over iterations and time."""
-        return dict(draw_run(self.metrics, self.game.name))
+        return dict(draw_run(self.metrics, self.game.name, units_of(self._trained.algorithm)))
 
     def calibration(self, *, trajectories: int = 1000, seed: int = 1) -> Figure:
         """Draws what the value network says that hands are worth, against what search finds.

@@ -29,6 +29,7 @@ import torch
 from pokerlab.agents.base import Agent
 from pokerlab.agents.registry import POLICY_NET, WAYS_TO_PLAY, check_way
 from pokerlab.agents.search import SearchAgent
+from pokerlab.algorithms.base import units_of
 from pokerlab.config.build import build
 from pokerlab.config.command import as_mistakes, run_command
 from pokerlab.config.machine import output_path, torch_device
@@ -205,7 +206,8 @@ def _exploitability(
     def show(results: dict[str, Any]) -> None:
         out.print(exploitability_table(results, run.game.big_blind))
         if not run.is_shipped:
-            plots = plot_run(run.folder.read_metrics(), run.game.name, run.folder.plots)
+            units = units_of(run.algorithm)
+            plots = plot_run(run.folder.read_metrics(), run.game.name, units, run.folder.plots)
             out.print("plots:", *(str(path) for path in plots), highlight=False, soft_wrap=True)
 
     return found, show

@@ -63,6 +63,16 @@ class Algorithm(Protocol):
         ...
 
 
+UNITS: Mapping[str, str] = {"value_loss": "pot²", "policy_loss": "nats"}
+"""Of losses that are squared errors in pots, and divergences."""
+
+
+def units_of(algorithm: Algorithm) -> Mapping[str, str]:
+    """What losses are measured in, by their names; an algorithm may say so in ``units``."""
+    found: Mapping[str, str] = getattr(algorithm, "units", {})
+    return found
+
+
 def make_agent(make: MakeAgent, networks: Any, **options: Any) -> Agent:
     """The agent of one way to play; options that this way does not take are left out."""
     taken = inspect.signature(make).parameters

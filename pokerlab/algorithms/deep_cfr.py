@@ -26,7 +26,7 @@ in proportion to their weights: snapshots of the networks.
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple, TypeAlias, cast
 
 import torch
@@ -38,13 +38,13 @@ from pokerlab.agents.line_network import LineNetworkAgent, look
 from pokerlab.agents.registry import POLICY_NET, SNAPSHOTS
 from pokerlab.agents.snapshots import SnapshotAgent
 from pokerlab.agents.tabular import TabularAgent
-from pokerlab.algorithms.base import MakeAgent
+from pokerlab.algorithms.base import UNITS, MakeAgent
 from pokerlab.games.base import MOST_HANDS, Game, is_small
 from pokerlab.games.parts import HandInputs, network_features
 from pokerlab.learning.deep_cfr_networks import DeepCFRNetworks, match_regrets
 from pokerlab.learning.line_networks import LineNetwork, line_inputs
 from pokerlab.learning.module import Learner, MakeOptimizer, log_number
-from pokerlab.learning.networks import ILLEGAL_LOGIT
+from pokerlab.learning.networks import ILLEGAL_LOGIT, bytes_of, of_kind
 from pokerlab.learning.snapshots import Snapshots
 from pokerlab.selfplay.data import Batch, Stream
 from pokerlab.selfplay.infostate_examples import InfostateExamples, InfostateSums, Traversals
@@ -99,6 +99,7 @@ class DeepCFR:
     ) -> None:
         network_features(game)
         counts = {
+            "advantage_capacity": advantage_capacity, "strategy_capacity": strategy_capacity,
             "deal_traversals": deal_traversals, "hands": hands, "snapshots": snapshots,
             "strategy_every": strategy_every,
         }  # fmt: skip
@@ -113,14 +114,9 @@ class DeepCFR:
             )
         self._advantage_capacity, self._strategy_capacity = advantage_capacity, strategy_capacity
         self._deal_traversals, self._hands = deal_traversals, min(hands, game.num_hands)
-        self._module: Callable[[], DeepCFRModule] = lambda: DeepCFRModule(
-            DeepCFRNetworks(
-                [advantage_network(game) for _ in range(2)],
-                strategy_network(game),
-                listed=self.listed,
-                snapshots=snapshots,
-            ),
-            self.listed,
+        self._snapshots, self._make_networks = snapshots, (advantage_network, strategy_network)
+        self._module = partial(
+            DeepCFRModule,
             strategy_every=strategy_every,
             from_scratch=from_scratch,
             iterations=iterations,
@@ -129,6 +125,8 @@ class DeepCFR:
             learning_rate=learning_rate,
             final_learning_rate=final_learning_rate,
         )
+
+    units = UNITS
 
     @cached_property
     def listed(self) -> PublicGame | None:
@@ -158,29 +156,34 @@ class DeepCFR:
         """Learns what traversals found.
 
         Raises:
-            ValueError: the memories do not fit in this machine's.
+            ValueError: a network is of another kind, or the memories do not fit in this machine's.
         """
-        streams = self.streams().values()
-        needed, there = sum(each.capacity * each.none.bytes_each for each in streams), virtual_memory().total
-        if needed > there:
+        advantage, strategy = self._make_networks
+        advantages, average = [advantage(self.game) for _ in range(2)], strategy(self.game)
+        of_kind(LineNetwork, advantage_network=advantages[0], strategy_network=average)
+        needed = sum(each.capacity * each.none.bytes_each for each in self.streams().values())
+        if not self.is_listed:
+            needed += sum(self._snapshots * bytes_of(each) for each in advantages)
+        if needed > (there := virtual_memory().total):
             raise ValueError(
                 f"advantage_capacity {self._advantage_capacity:,} and strategy_capacity "
-                f"{self._strategy_capacity:,} take {needed / 1e9:.3g} GB, and the machine has "
-                f"{there / 1e9:.3g} GB"
+                f"{self._strategy_capacity:,} take {needed / 1e9:.3g} GB with {self._snapshots:,} snapshots, "
+                f"and the machine has {there / 1e9:.3g} GB"
             )
-        return self._module()
+        networks = DeepCFRNetworks(advantages, average, listed=self.listed, snapshots=self._snapshots)
+        return self._module(networks, self.listed)
 
     @property
     def agents(self) -> Mapping[str, MakeAgent]:
         """What SD-CFR plays, exact where the game is listed, and the average network; the quick one first."""
-        ways: dict[str, MakeAgent] = {SNAPSHOTS: self._snapshots, POLICY_NET: self._policy_net}
+        ways: dict[str, MakeAgent] = {SNAPSHOTS: self._snapshot_agent, POLICY_NET: self._policy_net}
         return ways if self.is_listed else dict(reversed(ways.items()))
 
-    def _snapshots(self, networks: DeepCFRNetworks) -> Agent:
+    def _snapshot_agent(self, networks: DeepCFRNetworks) -> Agent:
         if self.listed is not None:
             return TabularAgent.of(self.listed.forest, self.listed.forest.average(networks.played.cpu()))
         kept = [
-            snapshots.networks(network)  # type: ignore[operator]
+            snapshots.networks(network) or [network]  # type: ignore[operator]  # which had no turn yet
             for snapshots, network in zip(networks.snapshots, networks.advantages, strict=True)
         ]
 
@@ -238,17 +241,21 @@ class DeepCFRModule(Learner):
             snapshots.add(self.networks.advantages[other], iteration, self.place.generator())
 
     def losses(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Of the player's advantage network; and of the average network, as of its latest step."""
-        player = self.current_epoch % 2
+        """Of the player's advantage network; and of the average network, as of its latest step.
+
+        None of what no traversal of the iteration came to."""
+        player, losses = self.current_epoch % 2, dict[str, Tensor]()
         if not batch_idx:
             log_number(self, "nodes_touched", batch[TRAVERSALS].nodes.item())
             if self.from_scratch:
                 self._forget(player)
-        if batch_idx % self.strategy_every == 0:
-            self._policy_loss = self.strategy_error(batch[STRATEGIES])
-        value_loss = self.advantage_error(player, batch[ADVANTAGES[player]])
-        losses = {"value_loss": value_loss, "policy_loss": self._policy_loss}
-        self._policy_loss = self._policy_loss.detach()
+        if (found := batch.get(ADVANTAGES[player])) is not None:
+            losses["value_loss"] = self.advantage_error(player, found)
+        if (found := batch.get(STRATEGIES)) is not None:
+            if batch_idx % self.strategy_every == 0:
+                self._policy_loss = self.strategy_error(found)
+            losses["policy_loss"] = self._policy_loss
+            self._policy_loss = self._policy_loss.detach()
         return losses
 
     def _forget(self, player: int) -> None:
@@ -264,14 +271,14 @@ class DeepCFRModule(Learner):
         predicted, found = self._ask(self.networks.advantages[player], examples, player)
         squares = (predicted - found.targets).square() * found.legal[:, :, None]
         each = found.legal.sum(1, keepdim=True) * found.weights  # how many squares count as one
-        return ((squares * found.weights[:, None]).sum() + found.noise) / each.sum()
+        return ((squares * found.weights[:, None]).sum() + found.noise) / each.sum().clamp_min(1e-30)
 
     def strategy_error(self, examples: InfostateSums | InfostateExamples) -> Tensor:
         """The policy loss: KL(what was played ‖ prediction) in nats, mean over what was played."""
         logits, found = self._ask(self.networks.average, examples)
         log_policy = logits.masked_fill(~found.legal[:, :, None], ILLEGAL_LOGIT).log_softmax(1)
         divergence = (torch.xlogy(found.targets, found.targets) - found.targets * log_policy).sum(1)
-        return (divergence * found.weights).sum() / found.weights.sum()
+        return (divergence * found.weights).sum() / found.weights.sum().clamp_min(1e-30)
 
     def _ask(
         self, network: nn.Module, examples: InfostateSums | InfostateExamples, player: int | None = None
@@ -285,7 +292,7 @@ class DeepCFRModule(Learner):
         weights = examples.hand_weights[rows]
         targets = examples.targets[rows] / weights.clamp_min(1e-30)[:, None]
         noise = examples.squares.sum() - (weights[:, None] * targets.square()).sum()
-        total = weights.sum()  # of single precision, the sums use all digits
+        total = weights.sum().clamp_min(1e-30)  # of single precision, the sums use all digits
         weights, noise = (weights / total).float(), (noise / total).float()
         return network(networks.lines[rows]), Found(networks.legal[rows], targets.float(), weights, noise)
 

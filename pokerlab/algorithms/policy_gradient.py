@@ -42,11 +42,14 @@ from pokerlab.selfplay.public_states import FoundStates, ListedStates, PublicSta
 
 DECISIONS, RESULTS = "decisions", "results"
 """The streams."""
+MOST_MOVES = 1000
+"""That networks are told of."""
 NOTHING = 1e-3
 """What a best response wins, in big blinds, of an opponent of whom there is nothing to be won."""
 OPPONENT = 1
 """Tells what is drawn for the opponent from what is drawn for the hands."""
-UPDATES = ("clip", "mirror")
+UPDATES = {"clip": "big blinds", "mirror": "nats²"}
+"""And what their losses are measured in."""
 LATE = 3
 """How much weight the average gives to late iterations: it grows by this power of their number, less 1."""
 FEW = 5
@@ -104,39 +107,33 @@ class PPO:
         optimizer: MakeOptimizer = torch.optim.Adam,
     ) -> None:
         network_features(game)  # whatever lacks them cannot be learned
-        if moves < 1:
-            raise ValueError(f"moves must be at least 1, got {moves}")
+        if not 1 <= moves <= MOST_MOVES:
+            raise ValueError(f"moves must lie between 1 and {MOST_MOVES}, got {moves}")
         shares = {
             "trace": trace, "exploration": exploration, "magnet_rate": magnet_rate, "self_play": self_play,
         }  # fmt: skip
         for name, share in shares.items():
             if not 0 <= share <= 1:
                 raise ValueError(f"{name} must lie between 0 and 1, got {share}")
+        for name, weight in {"magnet": magnet, "value_weight": value_weight}.items():
+            if not weight >= 0:
+                raise ValueError(f"{name} must not be negative, got {weight}")
         sizes = {"clip": clip, "step": step, "entropy": entropy, "final_entropy": final_entropy}
         for name, size in sizes.items():
             if not size > 0:
                 raise ValueError(f"{name} must be positive, got {size}")
         if update not in UPDATES:
             raise ValueError(f"update must be one of {', '.join(UPDATES)}, got {update!r}")
+        self.units = {"value_loss": "big blinds²", "policy_loss": UPDATES[update]}
         self.game, self.moves, self.trace, self.exploration = game, moves, trace, exploration
         self._make_opponent, self._make_network = opponent, network
         self._self_play = 1.0 if opponent is None else self_play
         self._module = partial(
-            PPOModule,
-            update=update,
-            clip=clip,
-            step=step,
-            entropy=entropy,
-            final_entropy=final_entropy,
-            magnet=magnet,
-            magnet_rate=magnet_rate,
-            value_weight=value_weight,
-            iterations=iterations,
-            seed=seed,
-            learning_rate=learning_rate,
-            final_learning_rate=final_learning_rate,
+            PPOModule, update=update, clip=clip, step=step, entropy=entropy, final_entropy=final_entropy,
+            magnet=magnet, magnet_rate=magnet_rate, value_weight=value_weight, iterations=iterations,
+            seed=seed, learning_rate=learning_rate, final_learning_rate=final_learning_rate,
             optimizer=optimizer,
-        )
+        )  # fmt: skip
 
     def streams(self) -> Mapping[str, Stream]:
         """Decisions of the newest hands, and how these ended."""
@@ -156,7 +153,7 @@ class PPO:
         """Learns from them."""
         outputs = self.game.num_actions, 1
         policy, critic = (self._make_network(self.game, number, self.moves) for number in outputs)
-        exact = self._make_opponent is not None and is_small(self.game)
+        exact = self._make_opponent is not None and is_small(self.game) and self._listed is not None
         return self._module(ActorCritic(policy, critic), self.measure if exact else lambda networks: {})
 
     @property
@@ -231,10 +228,8 @@ class PPOActor:
         seats = np.arange(n)[:, None] % 2 == np.arange(2)
         alone = np.arange(n)[:, None] < round(self._self_play * n)
         both = alone & (not self._play.keywords["exploration"])
-        players: list[tuple[Ask, Bools]] = [
-            (networks.ask, seats | both),
-            (networks.ask, ~seats & alone & ~both),
-        ]
+        other = ~seats & alone & ~both
+        players: list[tuple[Ask, Bools]] = [(networks.ask, seats | both), (networks.ask, other)]
         if self._opponent is not None:
             self._opponent.sit_down(place.seed)
             players += self._opponent.seats(~seats & ~alone, place.generator(OPPONENT))
@@ -242,7 +237,8 @@ class PPOActor:
         infostates = Infostates.at(states, played.at, played.hand, next(networks.parameters()).device)
         with torch.no_grad():
             own, magnet = (log_policy(network, infostates) for network in (networks.policy, networks.magnet))
-        won = np.where(seats[:, 0], played.won, -played.won).mean()
+        first = seats | (both & (self._opponent is None))
+        won = np.where(first[:, 0], played.won, -played.won).mean()
         return {
             DECISIONS: DecisionExamples.of(played, infostates, own, magnet, self._game.big_blind),
             RESULTS: ResultExamples(torch.tensor([won]), torch.tensor([n])),
@@ -255,15 +251,7 @@ class PPOModule(Learner):
     Args:
         networks: both, the magnet and the average.
         measure: more numbers of an iteration, by name.
-        update: see :class:`PPO`; so are the next ones.
-        clip: as above.
-        step: as above.
-        entropy: as above.
-        final_entropy: as above.
-        magnet: as above.
-        magnet_rate: as above.
-        value_weight: as above.
-        learning: see :class:`~pokerlab.learning.module.Learner`.
+        learning: see :class:`~pokerlab.learning.module.Learner`; of the others, :class:`PPO`.
     """
 
     def __init__(
@@ -294,6 +282,8 @@ class PPOModule(Learner):
 
     def losses(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """The update's loss and the critic's; divergence from the magnet and entropy are only shown."""
+        if DECISIONS not in batch:  # who learns had nothing to decide
+            return {}
         found: DecisionExamples = batch[DECISIONS]
         visits = found.counts.sum(1)
         log_new = log_policy(self.actor_critic.policy, found.infostates)

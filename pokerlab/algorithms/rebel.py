@@ -26,11 +26,11 @@ from torch.nn import functional
 
 from pokerlab.agents.policy_net import PolicyNetworkAgent
 from pokerlab.agents.search import SearchAgent
-from pokerlab.algorithms.base import MakeAgent
+from pokerlab.algorithms.base import UNITS, MakeAgent
 from pokerlab.games.base import Game
 from pokerlab.games.parts import SuitRelabelling, network_features
 from pokerlab.learning.module import Learner, MakeOptimizer
-from pokerlab.learning.networks import LeafNetwork, Networks, StrategyNetwork
+from pokerlab.learning.networks import LeafNetwork, Networks, StrategyNetwork, of_kind
 from pokerlab.learning.relabelling import Relabelling
 from pokerlab.search.resolving import WAYS_TO_SEARCH
 from pokerlab.search.solver import Solver
@@ -139,6 +139,8 @@ class ReBeL:
             learning_rate=learning_rate,
             final_learning_rate=final_learning_rate,
         )
+
+    units = UNITS
 
     def streams(self) -> Mapping[str, Stream]:
         """The value data, the policy data, and belief states to start from."""
@@ -261,6 +263,8 @@ class ReBeLModule(Learner):
         if not 0 <= belief_weight <= 1:
             raise ValueError(f"belief_weight must lie between 0 and 1, got {belief_weight}")
         self.belief_weight = belief_weight
+        of_kind(LeafNetwork, value_network=value_network)
+        of_kind(StrategyNetwork, policy_network=policy_network)
         self.value_network, self.policy_network = value_network, policy_network
         self.value_loss, self.huber_delta, self.relabelling = value_loss, huber_delta, relabelling
 

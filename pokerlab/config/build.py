@@ -8,7 +8,7 @@ the libraries that a group is meant for, or of modules that the user named (``--
 import importlib
 import inspect
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import packages_distributions
 from importlib.util import find_spec
@@ -173,10 +173,13 @@ def check(component: Component, *, key: str, kind: type | None = None, given: Se
         inspect.signature(target).bind(*[None] * given[0], **dict.fromkeys([*given[1:], *values]))
     except TypeError as error:
         raise UserError(f"{key} ({component['_target_']}): {error}") from error
-    hints = _hints(target)
-    for name, value in values.items():
-        if name in hints and not isinstance(value, Mapping):
-            convert(hints[name], value, f"{key}.{name}")
+    for name, hint in _hints(target).items():
+        if name not in values or isinstance(values[name], Mapping):
+            continue
+        if _is_simple(hint):
+            convert(hint, values[name], f"{key}.{name}")
+        elif _is_maker(hint) and not (values[name] is None and type(None) in get_args(hint)):
+            raise UserError(f"{key}.{name} must be a group with a _target_, got {values[name]!r}")
     return target
 
 
@@ -193,17 +196,22 @@ def parameters_of(component: Component, key: str) -> Mapping[str, inspect.Parame
 
 
 def _hints(target: Any) -> dict[str, Any]:
-    """Annotations of plain types; values of others are left to the class."""
+    """Annotations by name, if they can be had."""
     try:
-        hints = get_type_hints(target.__init__, include_extras=True)
+        return get_type_hints(target.__init__, include_extras=True)
     except (NameError, TypeError):  # of types that are imported for type checkers only
         return {}
-    return {name: hint for name, hint in hints.items() if _is_simple(hint)}
 
 
 def _is_simple(hint: Any) -> bool:
     union = get_origin(hint) in (UnionType, Union)
     return hint in SIMPLE or (union and all(part in SIMPLE for part in get_args(hint)))
+
+
+def _is_maker(hint: Any) -> bool:
+    """Whether what makes an object is meant, or None."""
+    kinds = {get_origin(kind) for kind in (hint, *get_args(hint))} - {None, UnionType, Union}
+    return kinds == {Callable}
 
 
 def _find(path: str, key: str) -> Any:

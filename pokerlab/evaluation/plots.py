@@ -36,23 +36,28 @@ SEARCH, NETWORK, PAPERS = "#0072b2", "#d55e00", "#777777"  # colour-blind reader
 CURVES = (SEARCH, NETWORK, "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 
-def plot_run(metrics: Sequence[dict[str, Any]], game: str, folder: Path) -> list[Path]:
+def plot_run(
+    metrics: Sequence[dict[str, Any]], game: str, units: Mapping[str, str], folder: Path
+) -> list[Path]:
     """Draws losses and exploitability from a run's metrics as PNGs in ``folder``; see :func:`draw_run`."""
-    return [save(figure, folder / f"{name}.png") for name, figure in draw_run(metrics, game)]
+    return [save(figure, folder / f"{name}.png") for name, figure in draw_run(metrics, game, units)]
 
 
-def draw_run(metrics: Sequence[dict[str, Any]], game: str) -> Iterator[tuple[str, Figure]]:
+def draw_run(
+    metrics: Sequence[dict[str, Any]], game: str, units: Mapping[str, str]
+) -> Iterator[tuple[str, Figure]]:
     """Draws losses and exploitability from a run's metrics.
 
     Args:
         metrics: the lines of ``training_metrics.jsonl``.
         game: for the published results.
+        units: of losses, by their names, see :func:`pokerlab.algorithms.base.units_of`.
 
     Yields:
         ``losses`` and, if it was measured, ``exploitability`` over iterations and ``exploitability_seconds``
         over time; ``value_errors`` at held-out belief states; and ``matches``.
     """
-    yield "losses", _draw_losses(metrics)
+    yield "losses", _draw_losses(metrics, units)
     names = sorted({name for line in metrics for name in line if name.startswith("value_error_")})
     if names:
         yield "value_errors", _draw_value_errors(metrics, names)
@@ -129,8 +134,7 @@ def _elapsed_seconds(metrics: Sequence[dict[str, Any]]) -> dict[int, float]:
     return elapsed
 
 
-def _draw_losses(metrics: Sequence[dict[str, Any]]) -> Figure:
-    units = {"value_loss": " (pot²)", "policy_loss": " (nats)"}
+def _draw_losses(metrics: Sequence[dict[str, Any]], units: Mapping[str, str]) -> Figure:
     losses = [name for name, value in metrics[-1].items() if name.endswith("loss") and value is not None]
     figure = Figure(figsize=(5 * max(len(losses), 1), 4), layout="constrained")
     iterations = [line["iteration"] + 1 for line in metrics]
@@ -139,7 +143,8 @@ def _draw_losses(metrics: Sequence[dict[str, Any]]) -> Figure:
         values = [math.nan if line.get(name) is None else line[name] for line in metrics]
         axes.plot(iterations, values, color=SEARCH, linewidth=1.5)
         scale = "linear" if any(value <= 0 for value in values) else "log"  # what is gained is a loss below 0
-        axes.set(xlabel="iteration", ylabel=name.replace("_", " ") + units.get(name, ""), yscale=scale)
+        label = name.replace("_", " ") + (f" ({units[name]})" if name in units else "")
+        axes.set(xlabel="iteration", ylabel=label, yscale=scale)
         _tick_iterations(axes)
         tidy(axes)
     return figure

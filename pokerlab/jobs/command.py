@@ -140,13 +140,14 @@ def metrics(found: FoundRun, arguments: argparse.Namespace) -> int:
         if not lines:
             raise UserError(f"{found.name} has no iterations yet")
         _use_own_modules(arguments)
-        from pokerlab.config.build import build
+        from pokerlab.algorithms.base import units_of
         from pokerlab.config.stored import read_config
         from pokerlab.evaluation.plots import plot_run
-        from pokerlab.games.base import Game
+        from pokerlab.training.assemble import RunParts
 
         folder = found.run.plots if found.cloud is None else OUTPUTS / found.name / "plots"
-        plots = plot_run(lines, build(read_config(found.run).game, key="game", kind=Game).name, folder)
+        algorithm = RunParts(read_config(found.run)).algorithm
+        plots = plot_run(lines, algorithm.game.name, units_of(algorithm), folder)
         say("plots:", *plots, error=True)
     return 0
 

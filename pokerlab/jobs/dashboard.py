@@ -19,8 +19,8 @@ SECTIONS: dict[str, dict[str, list[str]]] = {
         "exploitability of the policy network (NashConv/2, chips)": ["exploitability_policy_net"],
     },
     "Learning": {
-        "value loss (pot²)": ["value_loss"],
-        "policy loss (nats)": ["policy_loss"],
+        "value loss (pot²; of PPO, big blinds²)": ["value_loss"],
+        "policy loss (nats; of PPO, big blinds or nats²)": ["policy_loss"],
         "learning rate": ["learning_rate"],
     },
     "Speed and cost": {

@@ -38,7 +38,7 @@ class DecisionExamples(Examples):
         actions = torch.empty(0, game.num_actions)
         return DecisionExamples(
             features=torch.empty(0, network_features(game).num_features),
-            moves=torch.empty(0, moves, dtype=torch.int8),
+            moves=torch.empty(0, moves, dtype=torch.int16),
             hand=torch.empty(0, dtype=torch.int32),
             legal=actions.bool(),
             counts=actions,

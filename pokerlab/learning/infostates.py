@@ -27,7 +27,7 @@ class Infostates(NamedTuple):
     features: Tensor
     """``[n, F]`` of public states."""
     moves: Tensor
-    """``[n, moves]`` int8, the first moves from the root: actions, A for a deal; −1: none."""
+    """``[n, moves]`` int16, the first moves from the root: actions, A for a deal; −1: none."""
     hand: Tensor
     """``[n]`` int32."""
     legal: Tensor

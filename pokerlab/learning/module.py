@@ -72,7 +72,9 @@ class Learner(lightning.LightningModule):
 
     @abstractmethod
     def losses(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Scalar losses of one batch, by the names under which they are logged."""
+        """Scalar losses of one batch, by the names under which they are logged.
+
+        They are the same ones in all batches of an iteration; none, if it found nothing."""
 
     @property
     def place(self) -> Place:
@@ -83,12 +85,13 @@ class Learner(lightning.LightningModule):
         """The weighted sum of the losses."""
         losses = self.losses(batch, batch_idx)
         self._losses.append({name: loss.detach() for name, loss in losses.items()})
-        return self.weigh(losses)
+        total = self.weigh(losses)
+        return total if total.requires_grad else total.requires_grad_()  # nothing to learn from
 
     def weigh(self, losses: Mapping[str, Tensor]) -> Tensor:
         """The sum of losses, by their weights."""
         weighted = [self.weights.get(name, 1.0) * loss for name, loss in losses.items()]
-        return functools.reduce(torch.add, weighted)
+        return functools.reduce(torch.add, weighted, torch.zeros((), device=self.device))
 
     def configure_gradient_clipping(
         self,
@@ -129,7 +132,8 @@ class Learner(lightning.LightningModule):
         if batch_idx + 1 < self.trainer.num_training_batches:
             return
         names = list(self._losses[0])
-        losses = torch.stack([torch.stack(list(each.values())) for each in self._losses])
+        nothing = torch.zeros(0, device=self.device)
+        losses = torch.stack([torch.stack([*each.values()]) if each else nothing for each in self._losses])
         weights = torch.stack([parameter.detach().isfinite().all() for parameter in self.parameters()])
         finite = torch.cat([losses.isfinite().all(1), weights.all()[None]]).tolist()
         if not all(finite):

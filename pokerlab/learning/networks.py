@@ -29,6 +29,19 @@ def check_sizes(hidden: int, layers: int) -> None:
         raise ValueError(f"a network needs hidden >= 1 and layers >= 1, got hidden={hidden}, layers={layers}")
 
 
+def of_kind(kind: type[nn.Module], **networks: nn.Module) -> None:
+    """Raises a ValueError if one of some networks, by the names of the arguments that they are of, is not."""
+    for name, network in networks.items():
+        if not isinstance(network, kind):
+            kinds = " or ".join(each.__name__ for each in kind.__subclasses__())
+            raise ValueError(f"{name} must be a {kind.__name__} ({kinds}), got {type(network).__name__}")
+
+
+def bytes_of(network: nn.Module) -> int:
+    """What the weights of a network take."""
+    return sum(each.numel() * each.element_size() for each in network.parameters())
+
+
 def hidden_layers(hidden: int, layers: int) -> list[nn.Module]:
     """What follows the first linear map: LayerNorm and GELU, and for each further layer all three."""
     blocks: list[nn.Module] = [nn.LayerNorm(hidden), nn.GELU()]

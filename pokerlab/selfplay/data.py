@@ -42,7 +42,8 @@ class Stream(Generic[SomeExamples]):
     kept: Literal["newest", "on_policy", "reservoir", "summed"] = "newest"
     """What is kept: the newest examples; only what the newest iteration added, each of which is learned from
     before any of them again; a uniform sample of all, in memory; or sums of all by their keys
-    (:mod:`pokerlab.selfplay.sums`). Batches have none of a reservoir to which the iteration added none."""
+    (:mod:`pokerlab.selfplay.sums`). Of the newest iteration's, and of a reservoir, batches have none if the
+    iteration added none."""
     seed: int = 0
     """Of what a reservoir keeps."""
 
@@ -161,10 +162,11 @@ class SelfPlayDataset(IterableDataset[Batch]):
             for name, each in examples.items()
             if name not in self._given_back and (len(each) or self.replays[name].always)
         }
-        self.new_examples, of_first = sum(new.values()), next(iter(new.values()))
-        self.updates = count_updates(self._updates, self._draws_per_example, of_first, self.batch_size)
+        self.new_examples, (first, of_first) = sum(new.values()), next(iter(new.items()))
+        size = self.replays[first].batch(self.batch_size)
+        self.updates = count_updates(self._updates, self._draws_per_example, of_first, size)
         self._plan(self.updates)
-        self.draws_per_example = self.updates * self.batch_size / of_first if of_first else math.nan
+        self.draws_per_example = self.updates * size / of_first if of_first else math.nan
         self.seconds = time.perf_counter() - started
         draws = Place(self.seed, self.iteration, self.rank, BATCHES).generator()
         self.iteration += 1

@@ -5,6 +5,7 @@ then all of them are traversed as in a game that is listed.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Generic
 
 import numpy as np
@@ -17,8 +18,8 @@ from pokerlab.selfplay.public_game import DealtGame
 
 MOST_DEALS = 16
 """Streets that are dealt."""
-MOST_DECISIONS = 64
-"""Of the opponent on one line."""
+DRAWS = 64
+"""That are made at a time, for so many decisions of the opponent on one line."""
 
 Ask = Callable[[DealtGame, int], Floats]
 """``[D − first, A, H]`` the strategies at the decisions from number ``first`` on."""
@@ -49,7 +50,7 @@ class DealtSampling(Generic[State]):
         """
         game, held = self.game, self._held[1 - player]
         draws = torch.rand(1 + MOST_DEALS + n, generator=generator, dtype=torch.float64).numpy()
-        fractions = torch.rand(n, MOST_DECISIONS, generator=generator, dtype=torch.float64).numpy()
+        fractions = torch.rand(n, DRAWS, generator=generator, dtype=torch.float64).numpy()
         first = _draw(held, draws[:1])
         dealt = DealtGame(game, int(first[0]), draws[1 : 1 + MOST_DEALS].tolist())
         possible = game.possible_hands(dealt.complete)[None]
@@ -60,6 +61,9 @@ class DealtSampling(Generic[State]):
         nobody, nothing = np.zeros_like(possible), np.zeros((1, n, game.num_hands))
         while True:
             nodes = dealt.nodes.with_kernels(np.zeros_like(dealt.nodes.kernel))
+            while deals.fractions.shape[1] <= nodes.decided[1 - player].max():
+                more = torch.rand(n, DRAWS, generator=generator, dtype=torch.float64).numpy()
+                deals = replace(deals, fractions=np.concatenate([deals.fractions, more], 1))
             _, reached = traverse(
                 nodes, nobody, nothing, self._pairs, strategy, player, deals, dealt.num_leaves
             )

@@ -43,7 +43,7 @@ class PublicStates(ABC, Generic[State]):
     """``[N]`` what led from there, or ``NO_ACTION``."""
     features: NDArray[np.float32]
     """``[N, F]``, see :class:`~pokerlab.games.parts.NetworkFeatures`."""
-    moves: NDArray[np.int8]
+    moves: NDArray[np.int16]
     """``[N, moves]`` the first moves from the root: actions, A for a deal; −1: none."""
     legal: Bools
     """``[N, A]``; nothing is where nobody acts."""
@@ -162,7 +162,7 @@ class FoundStates(PublicStates[State]):
         none = np.zeros(0, np.int64)
         self.kind, self.above, self.action = none, none, none
         self.features = features_of(game, [game.root()])[:0].astype(np.float32)
-        self.legal, self.moves = np.zeros((0, game.num_actions), bool), np.zeros((0, moves), np.int8)
+        self.legal, self.moves = np.zeros((0, game.num_actions), bool), np.zeros((0, moves), np.int16)
         self._add([game.root()], np.array([-1]), np.array([NO_ACTION]))
 
     def _add(self, states: Sequence[State], above: Ints, action: Ints) -> None:
@@ -178,7 +178,7 @@ class FoundStates(PublicStates[State]):
         self.above, self.action = np.concatenate([self.above, above]), np.concatenate([self.action, action])
         self.features = np.concatenate([self.features, features_of(game, states).astype(np.float32)])
         self.legal = np.concatenate([self.legal, legal])
-        before = self.moves[above] if first else np.full((1, self.most_moves), -1, np.int8)
+        before = self.moves[above] if first else np.full((1, self.most_moves), -1, np.int16)
         moves = _one_more(before, action, game.num_actions) if first else before
         self.moves = np.concatenate([self.moves, moves])
 
@@ -207,16 +207,16 @@ class FoundStates(PublicStates[State]):
         return self._find(drawn, at, np.full(len(at), NO_ACTION))
 
 
-def _one_more(moves: NDArray[np.int8], action: Ints, num_actions: int) -> NDArray[np.int8]:
+def _one_more(moves: NDArray[np.int16], action: Ints, num_actions: int) -> NDArray[np.int16]:
     """The moves ``[m, most]`` to states and what came then; what is too much is left out."""
-    after = np.concatenate([moves, np.full((len(moves), 1), -1, np.int8)], 1)
+    after = np.concatenate([moves, np.full((len(moves), 1), -1, np.int16)], 1)
     after[np.arange(len(moves)), (moves >= 0).sum(1)] = np.where(action < 0, num_actions, action)
     return after[:, :-1]
 
 
-def _follow(above: Ints, action: Ints, num_actions: int, most: int) -> NDArray[np.int8]:
+def _follow(above: Ints, action: Ints, num_actions: int, most: int) -> NDArray[np.int16]:
     """``[N, most]`` the moves to states, each of which comes after the one above it."""
-    moves = np.full((len(above), most), -1, np.int8)
+    moves = np.full((len(above), most), -1, np.int16)
     depth = np.zeros(len(above), np.int64)
     for state in range(1, len(above)):
         depth[state] = depth[above[state]] + 1

@@ -109,6 +109,10 @@ class Replay(ABC, Generic[SomeExamples]):
         wanted = max(round(added * self.newest), min(added, 1))
         return min(self.capacity, wanted, added - self._oldest)
 
+    def batch(self, size: int) -> int:
+        """How many examples there are in a sample of ``size``."""
+        return size
+
     @property
     def bytes_to_sample(self) -> float:
         """About what a ring takes that holds all that is sampled from."""
@@ -238,12 +242,17 @@ class IterationReplay(Replay[SomeExamples]):
         none: no examples, of the kind to keep.
     """
 
+    always = False
+
     def __init__(self, none: SomeExamples) -> None:
         super().__init__(none, none.columns(), capacity=1, newest=1.0)
         self._examples, self._order = none, torch.zeros(0, dtype=torch.int64)
 
     def window(self, added: int) -> int:
         return len(self._examples) if added == self.added else 0
+
+    def batch(self, size: int) -> int:
+        return min(size, len(self._examples))
 
     def add(self, examples: SomeExamples) -> None:
         self._examples, self._order = examples, self._order[:0]

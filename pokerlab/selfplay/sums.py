@@ -39,6 +39,9 @@ class SumReplay(Replay[SomeExamples]):
         """How many keys can be sampled, if anything was ever added."""
         return self.capacity if added else 0
 
+    def batch(self, size: int) -> int:
+        return self.capacity
+
     def add(self, examples: SomeExamples) -> None:
         self._before = (self.added, self._sums)
         columns = examples.columns()

@@ -1,5 +1,6 @@
 """From a run's config to its objects."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property, partial
 from typing import Any
@@ -14,6 +15,7 @@ from pokerlab.algorithms.base import Algorithm
 from pokerlab.callbacks.exploitability import ExploitabilityEvery
 from pokerlab.callbacks.strength import MatchesEvery, ValueErrorsEvery
 from pokerlab.config.build import build, check, check_enumerable, parameters_of
+from pokerlab.config.fields import convert
 from pokerlab.config.schema import RunConfig, check_network_size
 from pokerlab.errors import UserError
 from pokerlab.evaluation.held_out import HeldOutSettings
@@ -83,8 +85,9 @@ class RunParts:
         facts = {"seed": config.seed, "iterations": config.iterations}
         wanted = parameters_of(component, "algorithm").keys() - component.keys()
         given: dict[str, Any] = {name: value for name, value in facts.items() if name in wanted}
-        if isinstance(component.get("opponent"), str):
-            given["opponent"] = partial(_find_opponent, component.pop("opponent"))
+        if not isinstance(component.get("opponent"), Mapping | None):
+            name = convert(str, component.pop("opponent"), "algorithm.opponent")
+            given["opponent"] = partial(_find_opponent, name)
         made = build(component, self.game, key="algorithm", **given)
         found: Algorithm = _with_methods(made, Algorithm, "algorithm")
         return found
@@ -134,22 +137,14 @@ class RunParts:
         if self._config.evaluation.held_out.every is not None and not hasattr(self.module.networks, "at"):
             raise UserError("evaluation.held_out.every needs networks that value belief states")
         _ = self.module, self.actors
+        if self._config.trainer.compile and not hasattr(self.module, "compile_losses"):
+            raise UserError(f"trainer.compile: {type(self.module).__qualname__} has no compile_losses")
         return self
 
     def optimizer(self) -> torch.optim.Optimizer:
         """The optimiser that the module begins with."""
         made = self.module.configure_optimizers()
         return made["optimizer"] if isinstance(made, dict) else made
-
-    def compile(self) -> None:
-        """Has torch compile what the module learns with.
-
-        Raises:
-            UserError: it has nothing that can be compiled.
-        """
-        if not hasattr(self.module, "compile_losses"):
-            raise UserError(f"trainer.compile: {type(self.module).__qualname__} has no compile_losses")
-        self.module.compile_losses()
 
     @cached_property
     def actors(self) -> Actors:
@@ -193,9 +188,11 @@ def _naming(error: Exception, config: RunConfig) -> UserError:
     """What a class says of an argument, with the key that the argument comes from."""
     text = " ".join(str(error).split())
     groups = ("model", "selfplay", "algorithm", "actors")
-    plain = asdict(config)
-    group = next((group for group in groups if text.partition(" ")[0] in plain[group]), None)
-    return UserError(text if group is None else f"{group}.{text}")
+    plain, name = asdict(config), text.partition(" ")[0]
+    found = [group for group in groups if name in plain[group]]
+    if "algorithm" in found and plain["algorithm"][name] != plain[found[0]][name]:
+        found = ["algorithm"]  # which has another value than where it has values from
+    return UserError(f"{found[0]}.{text}" if found else text)
 
 
 def _with_methods(made: Any, protocol: type, key: str) -> Any:

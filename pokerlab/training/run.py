@@ -19,6 +19,7 @@ from rich.logging import RichHandler
 from rich.table import Table
 
 from pokerlab.agents.registry import POLICY_NET
+from pokerlab.algorithms.base import units_of
 from pokerlab.callbacks.checkpoint import RunCheckpoint, RunCheckpointIO
 from pokerlab.callbacks.cost import CostGuard
 from pokerlab.callbacks.guarded_logger import GuardedLogger
@@ -129,7 +130,7 @@ def _train(began: Start, saved: Callable[[], None] | None, since: float, *, quie
         watching = [within, *measuring, bar, *callbacks(config), RunState(metrics), checkpoints]
         run.update_job(state="running", reason=None, **process_record(os.getpid()))
         if config.trainer.compile:
-            parts.compile()
+            parts.module.compile_losses()
         _fit(_trainer(began, parts, watching, [metrics, *loggers]), parts, began, cost)
         if cost.reason is not None:
             log.info("stopped at launcher.%s; a larger one and resume_from=%s go on", cost.reason, run.path)
@@ -247,10 +248,11 @@ def _report(
     run: RunFolder, parts: RunParts, cost: CostGuard, console: Console, loggers: list[GuardedLogger]
 ) -> float | None:
     """Draws the plots and prints the last exploitability, and the cost, unless nobody looks."""
-    metrics, game = run.read_metrics(), parts.game.name
+    metrics = run.read_metrics()
     if not metrics:
         return None
-    plots = [] if console.quiet else plot_run(metrics, game, run.plots)
+    units = units_of(parts.algorithm)
+    plots = [] if console.quiet else plot_run(metrics, parts.game.name, units, run.plots)
     for logger, path in product(loggers, plots):
         if hasattr(logger, "log_image"):  # and has not failed
             logger.log_image(f"plots/{path.stem}", [str(path)])
@@ -258,7 +260,7 @@ def _report(
         log.info("cost: %.2f USD in %.2f hours", cost.cost, cost.seconds / 3600)
     evaluated = [line for line in metrics if line["exploitability"] is not None]
     if evaluated:
-        console.print(_strength(game, next(iter(parts.algorithm.agents)), evaluated[-1]))
+        console.print(_strength(parts.game.name, next(iter(parts.algorithm.agents)), evaluated[-1]))
     console.print("plots:", *(str(path) for path in plots), highlight=False, soft_wrap=True)
     console.print(f"run:   {run.path}", highlight=False, soft_wrap=True)
     return evaluated[-1]["exploitability"] if evaluated else None

@@ -27,7 +27,8 @@ import pokerlab
 from pokerlab.agents.base import Line
 from pokerlab.agents.snapshots import SnapshotAgent
 from pokerlab.agents.tabular import TabularAgent
-from pokerlab.algorithms.deep_cfr import DeepCFR
+from pokerlab.algorithms.deep_cfr import DeepCFR, DeepCFRModule
+from pokerlab.config.stored import read_config
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.base import CHANCE, TERMINAL
 from pokerlab.learning.deep_cfr_networks import match_regrets
@@ -36,11 +37,13 @@ from pokerlab.learning.snapshots import Snapshots
 from pokerlab.selfplay.infostate_examples import InfostateSums
 from pokerlab.selfplay.place import Place
 from pokerlab.store.folder import RunFolder
+from pokerlab.training.assemble import RunParts
 
 DEEP = (
     "experiment=kuhn_deep_cfr", "iterations=6", "trajectories=20", "updates=4", "evaluation.every=2",
     "model.value_network.hidden=16", "model.policy_network.hidden=16",
 )  # fmt: skip
+NETWORK = "algorithm.advantage_network"
 
 
 def deep_cfr(name: str) -> DeepCFR:
@@ -220,8 +223,42 @@ def test_its_runs_are_refused_what_they_do_not_have(straight: RunFolder, tmp_pat
     assert said.startswith("liars_dice_2x9f is too large for Deep CFR: expected hold'em, or a game of")
     said = refusal("train", "experiment=fhp_deep_cfr", "selfplay.value_capacity=1000000000", cwd=tmp_path)
     assert said.startswith("algorithm.advantage_capacity 1,000,000,000 and strategy_capacity 400,000 take")
+    said = refusal("train", "experiment=fhp_deep_cfr", "algorithm.snapshots=1000000000", cwd=tmp_path)
+    assert "GB with 1,000,000,000 snapshots, and the machine has" in said
     for wrong in ("algorithm.strategy_every=0", "model.value_network.layers=0"):
         assert wrong.partition("=")[0].rpartition(".")[2] in refusal("train", *DEEP, wrong, cwd=tmp_path)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("algorithm.advantage_capacity=0", "algorithm.advantage_capacity must be at least 1, got 0"),
+        ("algorithm.strategy_capacity=-5", "algorithm.strategy_capacity must be at least 1, got -5"),
+        ("algorithm.learning_rate=-1", "algorithm.learning_rate must be positive, got -1"),
+        ("model=small", f"{NETWORK} must be a LineNetwork (HandsNetwork or CardsNetwork), got ValueNetwork"),
+        (f"{NETWORK}=3", f"{NETWORK} must be a group with a _target_, got 3"),
+        ("trainer.compile=true", "trainer.compile: DeepCFRModule has no compile_losses"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_written(wrong: str, said: str, tmp_path: Path) -> None:
+    assert refusal("train", *DEEP, wrong, cwd=tmp_path) == said
+
+
+@pytest.mark.quick
+def test_a_turn_in_which_no_traversal_comes_to_the_player_teaches_it_nothing(tmp_path: Path) -> None:
+    one = ("experiment=fhp_deep_cfr", "iterations=3", "trajectories=1", "updates=2", "batch_size=8")
+    run = trained(*one, "seed=2", "run", cwd=tmp_path)
+    first, second, third = metrics(run)
+    assert first["value_loss"] is None  # player 1, who acts first, folded
+    assert min(first["policy_loss"], second["value_loss"], third["policy_loss"]) >= 0
+    algorithm = RunParts(read_config(run)).algorithm
+    networks = cast(DeepCFRModule, algorithm.module()).networks  # which had no turns yet
+    game, agent = algorithm.game, algorithm.agents["snapshots"](networks)
+    root = Line((game.root(),), ())
+    chances = agent.sit_down(game.actor(game.root()), 1).strategies([root])[0]
+    legal = list(game.actions(game.root()))
+    torch.testing.assert_close(chances[legal], torch.full((len(legal), game.num_hands), 1 / len(legal)))
 
 
 def test_from_scratch_an_advantage_network_forgets(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -52,7 +53,7 @@ def one_decision(module: PPOModule, advantages: list[float], counts: list[float]
     none = DecisionExamples.none(Kuhn(), 4)
     found = DecisionExamples(
         features=torch.tensor([Kuhn().features(Kuhn().root())]),
-        moves=torch.full((1, 4), -1, dtype=torch.int8),
+        moves=torch.full((1, 4), -1, dtype=torch.int16),
         hand=torch.tensor([2]),
         legal=torch.ones(1, 2, dtype=torch.bool),
         counts=torch.tensor([counts]),
@@ -201,15 +202,11 @@ def test_it_plays_a_game_too_large_to_be_listed_against_an_agent() -> None:
 
 def test_it_plays_itself_in_a_share_of_the_hands() -> None:
     def play(share: float, exploration: float = 0.0, against: Agent | None = None) -> DecisionExamples:
-        options = {"self_play": share, "exploration": exploration}
         opponent = None if against is None else lambda _: against
         torch.manual_seed(1)
-        found: DecisionExamples = (
-            (algorithm := ppo(Kuhn(), opponent, **options))
-            .actor()
-            .generate(algorithm.module().networks, 400, Place(1, 0))[DECISIONS]
-        )
-        return found
+        algorithm = ppo(Kuhn(), opponent, self_play=share, exploration=exploration)
+        found = algorithm.actor().generate(algorithm.module().networks, 400, Place(1, 0))
+        return cast(DecisionExamples, found[DECISIONS])
 
     call = make_agent("call", Kuhn())
     for exploration in (0.0, 0.5):
@@ -246,6 +243,25 @@ def test_a_response_to_a_mixture_is_found_in_python() -> None:
     )
 
 
+def test_what_who_learns_won_is_that_of_player_0_in_self_play() -> None:
+    algorithm = ppo(Kuhn())  # whose networks play nearly uniformly at first: player 0 wins an eighth
+    found = algorithm.actor().generate(algorithm.module().networks, 20_000, Place(1, 0))
+    assert found[RESULTS].mean == pytest.approx(1 / 8, abs=0.04)  # type: ignore[attr-defined]
+
+
+def test_more_actions_than_a_byte_counts_are_told_apart() -> None:
+    algorithm = ppo(make_game("liars_dice_1x4f", faces=70))
+    networks = algorithm.module().networks
+    moves = algorithm.actor().generate(networks, 10, Place(1, 0))[DECISIONS].columns()["moves"]
+    assert 127 < moves.max() < algorithm.game.num_actions
+
+
+def test_who_never_has_to_decide_learns_nothing(tmp_path: Path) -> None:
+    fold = ("experiment=leduc_exploiter", "game=fhp", "algorithm.opponent=fold")  # player 1 acts first
+    run = trained(*fold, "iterations=2", "trajectories=1", "run", cwd=tmp_path)
+    assert [(line["value_loss"], line["won"] > 0) for line in metrics(run)] == [(None, True)] * 2
+
+
 def test_what_draws_is_no_opponent() -> None:
     agent = make_agent("call", Kuhn())
     agent.draws = True
@@ -275,6 +291,13 @@ def test_it_learns_what_there_is_to_be_won_of_one_who_always_calls(tmp_path: Pat
     )
     message = refusal("evaluate", "run=run", *match, "match.play=search_average", cwd=tmp_path)
     assert message == "match.play=search_average: PPO plays policy_net, not search_average"
+
+    # each decision is learned from as often as is said, however few there are
+    often = ("updates=null", "draws_per_example=3", "evaluation.every=null")
+    few = trained(*TINY, *often, "few", cwd=tmp_path)
+    assert [(line["draws_per_example"], line["network_updates"]) for line in metrics(few)] == [
+        (3, 3 * (iteration + 1)) for iteration in range(4)
+    ]
 
     # the opponent of another run is this one, found again when that goes on
     runs = [
@@ -310,7 +333,13 @@ REFUSALS = {
     "algorithm.clip=0": "algorithm.clip must be positive, got 0",
     "algorithm.step=0": "algorithm.step must be positive, got 0",
     "algorithm.update=both": "algorithm.update must be one of clip, mirror, got 'both'",
-    "algorithm.moves=0": "algorithm.moves must be at least 1, got 0",
+    "algorithm.moves=0": "algorithm.moves must lie between 1 and 1000, got 0",
+    "algorithm.moves=1001": "algorithm.moves must lie between 1 and 1000, got 1001",
+    "algorithm.magnet=-1": "algorithm.magnet must not be negative, got -1",
+    "algorithm.value_weight=-1": "algorithm.value_weight must not be negative, got -1",
+    "algorithm.network=null": "algorithm.network must be a group with a _target_, got None",
+    "algorithm.opponent=3": "algorithm.opponent must be text, got 3",
+    "algorithm.opponent=[call]": "algorithm.opponent must be text, got ['call']",
     "algorithm.network.hidden=0": "algorithm.network.hidden must be an integer of at least 1, got 0",
 }
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
+from pokerlab.algorithms.rebel import ReBeL
 from pokerlab.evaluation.plots import NETWORK, PUBLISHED, SEARCH, draw_run, plot_run
 
 EXPLOITABILITY = ["exploitability.png", "exploitability_seconds.png"]
@@ -52,7 +53,7 @@ def is_picture(path: Path) -> bool:
 
 
 def test_an_evaluated_run_has_three_pictures(tmp_path: Path) -> None:
-    drawn = plot_run(RUN, "leduc", tmp_path / "deep" / "plots")
+    drawn = plot_run(RUN, "leduc", ReBeL.units, tmp_path / "deep" / "plots")
     assert drawn == [tmp_path / "deep" / "plots" / name for name in ["losses.png", *EXPLOITABILITY]]
     assert sorted((tmp_path / "deep" / "plots").iterdir()) == sorted(drawn)
     assert all(is_picture(path) for path in drawn)
@@ -63,16 +64,16 @@ def test_an_evaluated_run_has_three_pictures(tmp_path: Path) -> None:
 
 
 def test_a_run_without_evaluations_has_the_losses(tmp_path: Path) -> None:
-    drawn = plot_run([line(i) for i in range(5)], "kuhn", tmp_path)
+    drawn = plot_run([line(i) for i in range(5)], "kuhn", ReBeL.units, tmp_path)
     assert drawn == [tmp_path / "losses.png"] == list(tmp_path.iterdir())
     assert is_picture(drawn[0])
     assert pixels(drawn[0], SEARCH) > 500
 
 
 def test_drawing_again_replaces_the_pictures(tmp_path: Path) -> None:
-    plot_run(RUN[:2], "leduc", tmp_path)
+    plot_run(RUN[:2], "leduc", ReBeL.units, tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    drawn = plot_run(RUN, "leduc", tmp_path)
+    drawn = plot_run(RUN, "leduc", ReBeL.units, tmp_path)
     assert before.keys() == set(drawn)
     assert all(path.read_bytes() != before[path] for path in drawn)
 
@@ -101,7 +102,7 @@ def plotted(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[list[float], lis
 
 
 def test_each_number_is_drawn_where_it_belongs(plotted: dict[str, Any], tmp_path: Path) -> None:
-    plot_run(RUN, "leduc", tmp_path)
+    plot_run(RUN, "leduc", ReBeL.units, tmp_path)
     search, alone = "search_iteration, 1,000 iterations, 20 play-throughs", "policy_net"
     seconds = "seconds of self-play and training"
     iterations = [1, 2, 3, 4, 5]
@@ -127,7 +128,7 @@ def test_published_results_are_drawn_where_there_are_any(
         return axhline(self, y, **options)
 
     monkeypatch.setattr(Axes, "axhline", spy)
-    plot_run(RUN, game, tmp_path)
+    plot_run(RUN, game, ReBeL.units, tmp_path)
     assert levels == 2 * list(PUBLISHED.get(game, {}).values())
     assert (len(levels) > 0) == (game == "leduc")
 
@@ -135,7 +136,7 @@ def test_published_results_are_drawn_where_there_are_any(
 @pytest.mark.parametrize("game", PUBLISHED)
 @pytest.mark.parametrize("worst", [0.01, 0.06, 4.0, 4000.0])
 def test_what_a_picture_says_lies_on_nothing_else(game: str, worst: float) -> None:
-    figures = dict(draw_run([line(0, worst), line(1, worst / 1.1)], game))
+    figures = dict(draw_run([line(0, worst), line(1, worst / 1.1)], game, ReBeL.units))
     for name in ("exploitability", "exploitability_seconds"):
         figure = figures[name]
         figure.draw_without_rendering()
@@ -150,7 +151,7 @@ def test_what_a_picture_says_lies_on_nothing_else(game: str, worst: float) -> No
 
 
 def test_iterations_are_whole() -> None:
-    for _, figure in list(draw_run([line(0, 0.5)], "kuhn"))[:2]:
+    for _, figure in list(draw_run([line(0, 0.5)], "kuhn", ReBeL.units))[:2]:
         figure.draw_without_rendering()
         assert [tick for axes in figure.axes for tick in axes.get_xticks() if tick % 1] == []
 
@@ -162,7 +163,7 @@ def test_strength_is_drawn_where_it_was_measured() -> None:
         "lbr_mbb": 900.0, "lbr_mbb_half_width": 90.0,
     }  # fmt: skip
     lines = [line(0), line(1) | measured, line(2)]
-    drawn = dict(draw_run(lines, "hunl"))
+    drawn = dict(draw_run(lines, "hunl", ReBeL.units))
     river, turn = drawn["value_errors"].axes
     assert [curve.get_label() for curve in river.get_lines()] == [
         "all", "spr below 1", "spr 1 to 4", "spr above 4",
@@ -170,10 +171,10 @@ def test_strength_is_drawn_where_it_was_measured() -> None:
     assert [curve.get_xdata().tolist() for curve in river.get_lines()] == [[2]] * 4  # type: ignore[union-attr]
     assert turn.get_title() == "turn"
     assert "matches" in drawn
-    assert not {"value_errors", "matches"} & dict(draw_run([line(0)], "hunl")).keys()
+    assert not {"value_errors", "matches"} & dict(draw_run([line(0)], "hunl", ReBeL.units)).keys()
 
 
 def test_a_loss_that_falls_below_zero_is_drawn_to_scale() -> None:
     below = [each | {"policy_loss": 0.1 - each["iteration"]} for each in RUN]
-    values, policies = dict(draw_run(below, "leduc"))["losses"].axes
+    values, policies = dict(draw_run(below, "leduc", ReBeL.units))["losses"].axes
     assert (values.get_yscale(), policies.get_yscale()) == ("log", "linear")

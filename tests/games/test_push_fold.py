@@ -10,6 +10,7 @@ import pokerlab
 from pokerlab.games.base import TERMINAL
 from pokerlab.games.holdem import Holdem
 from pokerlab.games.names import action_name
+from pokerlab.games.parts import table_play
 from pokerlab.games.run_outs import num_run_outs, run_out_wins
 
 SMALL: dict[str, Any] = {"stack": 800, "push_fold": True, "ranks": 5, "suits": 3, "deals": (0, 3, 1)}
@@ -28,6 +29,9 @@ def test_one_folds_or_goes_all_in() -> None:
     assert chips == [(50, -50), (-100, 100), (1000, 1000)]
     assert game.count_states() == 5
     assert game.enumerable
+    table = table_play(game)
+    assert [table.check_or_call(root), table.check_or_call(pushed)] == [2, 1]  # staying in is all-in
+    assert [table.check_or_fold(root), table.check_or_fold(pushed)] == [0, 0]
 
 
 def naive_push_fold(game: Holdem, iterations: int) -> tuple[np.ndarray, np.ndarray, float]:

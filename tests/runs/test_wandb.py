@@ -264,7 +264,7 @@ def test_the_dashboard_shows_what_is_logged(run: RunFolder, content: list[dict[s
 
 def test_a_dry_run_prints_the_panels(capsys: pytest.CaptureFixture[str]) -> None:
     assert dashboard.main(["--dry-run"]) == 0
-    assert "Learning: value loss (pot²): value_loss\n" in capsys.readouterr().out
+    assert "Learning: value loss (pot²; of PPO, big blinds²): value_loss\n" in capsys.readouterr().out
 
 
 def test_without_a_key_nothing_is_saved(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from math import comb
 
 from pokerlab.games.base import TERMINAL, Terminal
-from pokerlab.games.betting import CALL
+from pokerlab.games.betting import FOLD
 from pokerlab.games.holdem.rules import HoldemRules
 from pokerlab.games.holdem.state import HoldemState
 
@@ -14,7 +14,7 @@ class HoldemTable(HoldemRules):
     """Checking, calling and folding, and cards that are dealt without enumerating those that might be."""
 
     def check_or_call(self, state: HoldemState) -> int:
-        return CALL
+        return next(action for action in self.actions(state) if action != FOLD)  # perhaps all-in
 
     def check_or_fold(self, state: HoldemState) -> int:
         return self.actions(state)[0]
