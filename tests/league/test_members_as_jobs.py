@@ -132,7 +132,7 @@ def test_members_on_modal_come_back_with_their_checkpoints(
     straight = run(config, tmp_path / "here" / "L")
     on_modal = compose(
         "league",
-        [*roles, "members=jobs", "propose.run.launcher=modal", "+propose.run.trainer.accelerator=cpu"],
+        [*roles, "members=jobs", "+propose.run.launcher=modal", "+propose.run.trainer.accelerator=cpu"],
     )
 
     def sleep(_: float) -> None:

@@ -181,6 +181,14 @@ def test_a_budget_ends_a_league_and_a_larger_one_goes_on(
     assert essence(run(config, tmp_path / "L")) == essence(straight)
 
 
+def test_a_price_makes_usd_a_budget(tmp_path: Path) -> None:
+    priced = ["+propose.run.launcher.price_per_hour=3600", "budget.usd=1000", "rounds=2"]
+    league = run(compose("league", ["propose=training", *SMALL[:1], *SMALL[2:], *priced]), tmp_path / "L")
+    (paid,) = league.path.glob("members/r0001/summary.json")
+    assert Budget().spent(league)["usd"] == json.loads(paid.read_text())["cost_usd"] > 0
+    assert read_config(RunFolder(paid.parent)).launcher.max_cost_usd == 1000
+
+
 def test_the_command_says_how_it_ended(tmp_path: Path) -> None:
     arguments = ("propose=training", *SMALL, "json=l.json")
 
@@ -236,9 +244,9 @@ def test_members_share_what_is_left(tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "launcher": (["propose.run.launcher=here"], "propose: unknown launcher 'here': expected one of local, "),
+    "launcher": (["+propose.run.launcher=here"], "propose: unknown launcher 'here': expected one of local, "),
     "slurm here": (
-        ["propose.run.launcher=slurm"],
+        ["+propose.run.launcher=slurm"],
         "propose: members=here trains in this process: launcher=slurm needs ",
     ),
     "no price": (["budget.usd=3"], "propose: budget.usd needs the price of members"),
