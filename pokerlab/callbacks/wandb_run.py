@@ -1,4 +1,4 @@
-"""A run's numbers, strategies and pictures on Weights & Biases (docs/wandb.md)."""
+"""A run's, or a league's, numbers and pictures on Weights & Biases (docs/wandb.md)."""
 
 import logging
 import os
@@ -21,10 +21,10 @@ FOLDERS = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR")
 
 
 class WandbRun(Logger):
-    """Logs what stands in ``training_metrics.jsonl``, which must be logged before it.
+    """Logs what stands in ``training_metrics.jsonl``, which must be logged before it; or a league's rounds.
 
     Args:
-        run: the run's folder; its job.json keeps the W&B id, so that a resumed run goes on under it.
+        run: the run's folder, or a league's; its job.json keeps the W&B id, so that it goes on under that.
         config: of the run, plain values.
         mode: ``online`` or ``offline``.
         project: W&B project.
@@ -55,8 +55,9 @@ class WandbRun(Logger):
         self._staged = ExitStack()
         self._staged.enter_context(_stage_in(run))
         self._board = _open(run, mode, project=project, entity=entity, config=dict(config))
-        self._board.define_metric("iteration")
-        self._board.define_metric("*", step_metric="iteration")
+        self._step = "round" if run.holds_a_league else "iteration"
+        self._board.define_metric(self._step)
+        self._board.define_metric("*", step_metric=self._step)
         if save_code:
             self._board.log_code(str(Path(__file__).parents[1]))
 
@@ -79,14 +80,21 @@ class WandbRun(Logger):
         """Nothing: W&B has the config."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Logs an iteration: its line, and what else was logged."""
-        if "iteration" not in metrics:
+        """Logs an iteration: its line, and what else was logged. Of a league, what is told of a round."""
+        if self._step not in metrics or self.run.holds_a_league:
             self._waiting |= metrics
+            if self._step in metrics:
+                self._log()
             return
         [line] = self.run.read_metrics(last=1)
         known = {key: value for key, value in line.items() if value is not None}
         seconds = line["seconds_selfplay"] + line["seconds_training"]
-        self._board.log(self._waiting | known | {"examples_per_second": line["examples"] / seconds})
+        self._waiting |= known | {"examples_per_second": line["examples"] / seconds}
+        self._log()
+
+    def _log(self) -> None:
+        if self._waiting:
+            self._board.log(self._waiting)
         self._waiting = {}
 
     def log_table(self, key: str, columns: list[str], data: list[list[Any]]) -> None:
@@ -104,11 +112,11 @@ class WandbRun(Logger):
             self._end(error)
 
     def _end(self, error: BaseException | None) -> None:
-        summary = self.run.read_summary()
-        if self._waiting:
-            self._board.log(self._waiting)
-        self._board.summary["best_exploitability"] = summary.get("best_exploitability")
-        self._board.summary["state"] = summary.get("state")
+        self._log()
+        if not self.run.holds_a_league:
+            summary = self.run.read_summary()
+            self._board.summary["best_exploitability"] = summary.get("best_exploitability")
+            self._board.summary["state"] = summary.get("state")
         if self._upload_checkpoint:
             self._upload()
         if isinstance(error, Exception):
@@ -193,7 +201,7 @@ def _open(run: RunFolder, mode: str, **options: Any) -> wandb.Run:
     job = run.read_job()
     options |= {
         "name": run.path.name,
-        "group": job.get("experiment"),
+        "group": run.path.name if run.holds_a_league else job.get("experiment"),
         "tags": [job["sweep"]] if job.get("sweep") else None,
         "id": job["wandb_id"],
         "resume": "allow",

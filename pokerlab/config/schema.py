@@ -260,6 +260,8 @@ class LeagueConfig:
     weigh: Component
     select: Component
     measure: Component
+    logger: Component | dict[str, Component]
+    """One, or several by names of their own."""
     members: Component
     budget: BudgetConfig
 

@@ -13,11 +13,15 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pokerlab.console import console, say, wide_console
 from pokerlab.errors import DiskError, UserError
 from pokerlab.league.folder import LeagueFolder, Member, find_league
+
+if TYPE_CHECKING:
+    from pokerlab.league.loop import League
 
 
 def run(argv: list[str]) -> int:
@@ -85,15 +89,12 @@ def grow(config: Any) -> None:
     from pokerlab.config.machine import output_path
     from pokerlab.games.base import Game
     from pokerlab.games.parts import openspiel_names
-    from pokerlab.league.budget import BudgetSpentError
-    from pokerlab.league.plots import plot_league
-    from pokerlab.league.show import results, rounds_table, strength, summary
+    from pokerlab.league.show import results, rounds_table, summary
     from pokerlab.league.start import make_parts, open_folder, open_league
     from pokerlab.league.tables import TabularPopulation
     from pokerlab.search.sequence_game import information_states
     from pokerlab.store.disk import writing
-    from pokerlab.store.files import now, write_json
-    from pokerlab.store.process import process_record
+    from pokerlab.store.files import write_json
 
     outputs, parts = (
         {key: output_path(getattr(config, key), key) for key in ("json", "export")},
@@ -107,15 +108,47 @@ def grow(config: Any) -> None:
     folder, lock = open_folder(config, experiment)
     with writing(folder.run), as_mistakes(), _Signals(parts.propose.trains_runs) as asked:
         league = open_league(config, parts, folder)
-        job = {"launcher": "local", "experiment": experiment, "submitted": now()}
-        folder.run.update_job(**job, state="running", **process_record(os.getpid()))
-        population, state, reason = league.population, "failed", None
-        before = len(population.rounds)
+        plots, reason = _run_rounds(league, config, experiment, asked)
+        population = league.population
+        if outputs["json"]:
+            write_json(outputs["json"], results(population))
+        if outputs["export"]:
+            assert isinstance(population, TabularPopulation)
+            write_json(outputs["export"], dict(information_states(population.game, population.policy())))
+    lock.release()
+    out = wide_console()
+    out.print(rounds_table(population))
+    if reason is not None:
+        out.print(f"stopped: {reason}", highlight=False, soft_wrap=True)
+    for said in summary(population):
+        out.print(said, highlight=False, soft_wrap=True)
+    out.print("plots:", *(str(plot) for plot in plots), highlight=False, soft_wrap=True)
+    if signal.SIGINT in asked.signals:
+        raise KeyboardInterrupt
+
+
+def _run_rounds(
+    league: "League", config: Any, experiment: str | None, asked: "_Signals"
+) -> tuple[list[Path], str | None]:
+    """Grows a league and draws it; says what was drawn, and why it stopped if its budget is spent."""
+    from pokerlab.league.budget import BudgetSpentError
+    from pokerlab.league.loggers import logging_to
+    from pokerlab.league.plots import plot_league
+    from pokerlab.league.show import strength
+    from pokerlab.store.files import now
+    from pokerlab.store.process import process_record
+
+    population, state, reason = league.population, "failed", None
+    run, before = population.folder.run, len(population.rounds)
+    job = {"launcher": "local", "experiment": experiment, "submitted": now()}
+    run.update_job(**job, state="running", **process_record(os.getpid()))
+    with logging_to(population.folder, config) as loggers:
         try:
             with console().status("round 0") as status:
 
                 def tell(line: dict[str, Any]) -> None:
                     status.update(f"round {line['round']}: {strength(line)}")
+                    loggers.log_round(line)
 
                 league.run(config.rounds, target=config.target, tell=tell, stop=lambda: bool(asked.signals))
             state = "stopped" if asked.signals else "finished"
@@ -127,23 +160,10 @@ def grow(config: Any) -> None:
             state = "stopped"
             raise
         finally:
-            folder.run.update_job(state=state, reason=reason)
-        if outputs["json"]:
-            write_json(outputs["json"], results(population))
-        if outputs["export"]:
-            assert isinstance(population, TabularPopulation)
-            write_json(outputs["export"], dict(information_states(population.game, population.policy())))
+            run.update_job(state=state, reason=reason)
         plots = plot_league(population)
-    lock.release()
-    out = wide_console()
-    out.print(rounds_table(population))
-    if reason is not None:
-        out.print(f"stopped: {reason}", highlight=False, soft_wrap=True)
-    for said in summary(population):
-        out.print(said, highlight=False, soft_wrap=True)
-    out.print("plots:", *(str(plot) for plot in plots), highlight=False, soft_wrap=True)
-    if signal.SIGINT in asked.signals:
-        raise KeyboardInterrupt
+        loggers.log_pictures(plots)
+    return plots, reason
 
 
 class _Signals:

@@ -29,6 +29,7 @@ from pokerlab.search.sequence_game import sequence_game
 from pokerlab.store.files import read_yaml, write_atomically
 from pokerlab.store.folder import OUTPUTS, cannot_write, new_folder
 from pokerlab.store.lock import RunLock
+from pokerlab.training.loggers import check_loggers
 from pokerlab.training.start import automatic_name
 from pokerlab.training.stored_agents import find_agent
 
@@ -99,6 +100,7 @@ def make_parts(config: LeagueConfig) -> Parts:
     with as_mistakes("measure: "):
         parts.measure.check_game(game)
     _check_start(config, game)
+    check_loggers(config.logger, None, here=True)
     if parts.select.needs_weights and not parts.weigh.picks_members:
         raise UserError(
             f"select: {type(parts.select).__name__} keeps members by their weights, and "

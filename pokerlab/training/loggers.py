@@ -12,7 +12,7 @@ from lightning.pytorch.loggers.logger import Logger
 from pokerlab.callbacks.guarded_logger import GuardedLogger
 from pokerlab.config.build import build, check, parameters_of
 from pokerlab.config.fields import Component
-from pokerlab.config.schema import Launcher, ModalLauncher, RunConfig, plain
+from pokerlab.config.schema import Launcher, LeagueConfig, ModalLauncher, RunConfig, plain
 from pokerlab.errors import UserError
 from pokerlab.store.folder import RunFolder
 from pokerlab.store.records import GOING_ON
@@ -40,15 +40,20 @@ def check_logger(config: RunConfig, *, here: bool) -> None:
     """
     for name, component in components(config.callbacks).items():
         check(component, key=f"callbacks.{name}", kind=lightning.Callback)
-    for name, component in components(config.logger).items():
-        key = "logger" if component is config.logger else f"logger.{name}"
+    check_loggers(config.logger, config.launcher, here=here)
+
+
+def check_loggers(group: dict[str, Any], launcher: Launcher | None, *, here: bool) -> None:
+    """The same of a ``logger`` group alone."""
+    for name, component in components(group).items():
+        key = "logger" if component is group else f"logger.{name}"
         given = [name for name in GIVEN if name in parameters_of(component, key)]
         check(component, key=key, kind=Logger, given=(0, *given))
         if component["_target_"] == WANDB:
-            _check_wandb(component, config.launcher, here=here)
+            _check_wandb(component, launcher, here=here)
 
 
-def _check_wandb(logger: Component, launcher: Launcher, *, here: bool) -> None:
+def _check_wandb(logger: Component, launcher: Launcher | None, *, here: bool) -> None:
     if logger["mode"] not in MODES:
         raise UserError(f"logger.mode must be one of {', '.join(MODES)}, got {logger['mode']!r}")
     if logger["mode"] != "online":
@@ -74,12 +79,12 @@ def _is_signed_in() -> bool:
 
 
 @contextmanager
-def open_loggers(run: RunFolder, config: RunConfig) -> Iterator[list[GuardedLogger]]:
+def open_loggers(run: RunFolder, config: RunConfig | LeagueConfig) -> Iterator[list[GuardedLogger]]:
     """The loggers of the config; those that need to be are closed at the end.
 
     Args:
-        run: where those that write files do.
-        config: of the run.
+        run: where those that write files do: a run's folder, or a league's.
+        config: of the run, or of the league.
     """
     values = plain(config)
     given = {"run": run, "config": values, "save_dir": str(run.path)}

@@ -295,3 +295,22 @@ def test_what_evaluate_finds_stands_in_the_summary_too(run: RunFolder) -> None:
         assert summary[f"evaluation/{policy}/exploitability"] == expected[policy]["exploitability"]
     assert summary["evaluation/matches/0/chips"] == expected["matches"][0]["chips"]
     assert summary["evaluation/matches/0/agents/1"] == "call"
+
+
+def test_a_league_logs_its_rounds_and_pictures(tmp_path: Path) -> None:
+    options = ("game=kuhn", "rounds=3", "run_dir=L", "logger=wandb_offline", "logger.save_code=false")
+    ended = command("league", *options, cwd=tmp_path, plots=True)
+    assert (ended.code, ended.err) == (0, "")
+    [content] = records(league := RunFolder(tmp_path / "L"))
+    [told] = of_type("run", content)
+    assert (told["display_name"], told["run_group"], told["run_id"]) == (
+        "L", "L", league.read_job()["wandb_id"],
+    )  # fmt: skip
+    rounds = [json.loads(line) for line in (league.path / "rounds.jsonl").read_text().splitlines()]
+    *logged, last = history(content)
+    assert [(item["round"], item["exploitability"]) for item in logged] == [
+        (line["round"], line["exploitability"]) for line in rounds
+    ]
+    assert {key.split(".")[0] for key in last if key.startswith("plots")} == {
+        f"plots/{name}" for name in ("exploitability", "weights", "lineage", "matrix")
+    }
