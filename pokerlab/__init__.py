@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pokerlab.api import strategy_grid as strategy_grid
     from pokerlab.api import strategy_table as strategy_table
     from pokerlab.games.registry import make_game as make_game
+    from pokerlab.league.view import grow_league as grow_league
+    from pokerlab.league.view import open_league as open_league
     from pokerlab.spot import Spot as Spot
     from pokerlab.spot import open_spot as open_spot
     from pokerlab.spot import solve as solve
@@ -32,6 +34,7 @@ _HOMES = {
         "strategy_grid", "strategy_table",
     ),
     "pokerlab.games.registry": ("make_game",),
+    "pokerlab.league.view": ("grow_league", "open_league"),
     "pokerlab.spot": ("Spot", "open_spot"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

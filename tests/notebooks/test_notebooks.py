@@ -13,7 +13,7 @@ from pokerlab.evaluation.report import read_evaluation
 from pokerlab.store.folder import shipped_runs
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-NAMES = ("evaluation", "explore_a_spot", "holdem")
+NAMES = ("evaluation", "explore_a_spot", "holdem", "league")
 SECONDS = 120
 """That a notebook may take: many times what it needs."""
 
@@ -126,3 +126,11 @@ def test_the_holdem_agent_is_shown() -> None:
     assert matches
     for match in matches:
         assert f"{' against '.join(match['agents'])}, {match['deals']} deals: {match['mbb']:,.0f} ±" in text
+
+
+def test_a_league_is_grown() -> None:
+    text, pictures = run("league", ROUNDS=20, HANDS=200, DEALS=50)
+    assert pictures == 5
+    psro, xdo = re.search(r"exploitability: ([\d.]+) after 20 rounds of PSRO, ([\d.]+) after", text).groups()  # type: ignore[union-attr]
+    assert 0 < float(xdo) < 0.001 < float(psro) < 3
+    assert len(re.search(r"by round, chips: \[(.*)\]", text)[1].split(",")) == 4  # type: ignore[index]
