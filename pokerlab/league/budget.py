@@ -27,7 +27,7 @@ class Budget:
     """None: no limit."""
     usd: float | None = None
     """None: no limit."""
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=lambda: time.monotonic())
     """When this driver did."""
 
     def spent(self, league: LeagueFolder) -> dict[str, float]:

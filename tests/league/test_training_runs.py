@@ -27,9 +27,12 @@ from pokerlab.training.start import Start
 SMALL = [
     "game=kuhn", "rounds=3", "run_name=L", "propose.run.experiment=kuhn_exploiter",
     "propose.run.iterations=2", "propose.run.trajectories=40", "+propose.run.batch_size=16",
-    "+propose.run.commit_every=1", "+propose.run.algorithm.network.hidden=8",
+    "+propose.run.commit_every=1", "+propose.run.algorithm.network.hidden=8", "+propose.run.updates=1",
 ]  # fmt: skip
-ROLES = ["propose=exploiters", *SMALL, "+propose.roles.main.run.iterations=3"]
+TWO_ROLES = [
+    "propose=exploiters", "~propose.roles.league_exploiter", "+propose.roles.main.run.iterations=3",
+]  # fmt: skip
+ROLES = [*TWO_ROLES, *SMALL]
 
 
 @pytest.fixture(scope="module")
@@ -74,16 +77,14 @@ def test_members_are_runs_of_their_roles(straight: LeagueFolder) -> None:
         ("uniform", "start", None),
         ("r0001-main", "main", "uniform"),
         ("r0001-main_exploiter", "main_exploiter", "uniform"),
-        ("r0001-league_exploiter", "league_exploiter", "uniform"),
         ("r0002-main", "main", "r0001-main"),
         ("r0002-main_exploiter", "main_exploiter", "r0001-main"),
-        ("r0002-league_exploiter", "league_exploiter", members[-1].parent),
     ]
     runs = {member.name: RunFolder(straight.member(member.name)) for member in members[1:]}
     assert {run.read_summary()["total_iterations"] for run in runs.values()} == {2, 3}
     configs = {name: read_config(run) for name, run in runs.items()}
     assert configs["r0002-main"].start_from == str(runs["r0001-main"].checkpoints.resolve() / "last.ckpt")
-    assert configs["r0002-league_exploiter"].start_from is None
+    assert configs["r0001-main_exploiter"].start_from is None
     assert len({config.seed for config in configs.values()}) == len(configs)
 
 
@@ -106,14 +107,14 @@ def test_a_league_that_was_killed_while_it_trained_goes_on_to_the_same(
 
     folder = tmp_path / "L"
     with patch.object(where, "train", dying):
-        for moment in (1, 4, 6):  # of the run that is begun then
+        for moment in (1, 4):  # of the run that is begun then
             with pytest.raises(Killed):
                 run(config, folder)
             folder = folder.rename(tmp_path / f"moved{moment}")
         moment = 0
         league = run(config, folder)
     assert essence(league) == essence(straight)
-    twice = ["r0001-main", "r0001-league_exploiter", "r0002-main"]
+    twice = ["r0001-main", "r0002-main"]
     assert sorted(trained) == sorted([*(member.name for member in league.read_members(3)[1:]), *twice])
 
 
@@ -137,16 +138,12 @@ LARGE = [
     "game.deals=[0,1]", "evaluate=matches", "evaluate.deals=2", "evaluate.most=4", "measure=none",
     "start=[uniform,call]", "rounds=3", "propose.run.iterations=2",
 ]  # fmt: skip
-HOLDEM = [
-    *LARGE, "propose=exploiters", "propose.run.trajectories=20", "+propose.run.algorithm.network.hidden=8",
-    "+propose.roles.main.run.iterations=3",
-]  # fmt: skip
+HOLDEM = [*LARGE, *TWO_ROLES, "propose.run.trajectories=20", "+propose.run.algorithm.network.hidden=8"]
 
 
 def test_members_of_large_games_are_agents_whose_opponents_come_along(tmp_path: Path) -> None:
     config = compose("league", HOLDEM)
-    straight = run(config, tmp_path / "straight")
-    left = iter(range(4))  # of six
+    left = iter(range(3))  # of four
 
     def dying(began: Start, **options: Any) -> None:
         if next(left, None) is None:
@@ -156,16 +153,19 @@ def test_members_of_large_games_are_agents_whose_opponents_come_along(tmp_path: 
 
     with patch.object(where, "train", dying), pytest.raises(Killed):
         run(config, tmp_path / "L")
-    league = run(config, (tmp_path / "L").rename(tmp_path / "M"))
-    found = [(folder / "rounds.jsonl").read_text() for folder in (league.path, straight.path)]
-    rounds = [[json.loads(line) for line in each.splitlines()] for each in found]
-    for line in (*rounds[0], *rounds[1]):
-        del line["timestamp"], line["seconds"], line["cpu_seconds"]
-    assert rounds[0] == rounds[1]
+    with patch.object(where, "train", wraps=train) as trains:
+        league = run(config, (tmp_path / "L").rename(tmp_path / "M"))
+    assert trains.call_count == 1
+    rounds = league.read_rounds()
+    assert [line["members"] for line in rounds] == [2, 4, 6]
     opponent = league.member("r0002-main_exploiter") / "opponent"
     assert json.loads((opponent / "mixture.json").read_text())["weights"] == {"r0001-main": [1.0, 1.0]}
     assert [path.name for path in (opponent / "members").iterdir()] == ["r0001-main"]
     assert read_config(RunFolder(opponent.parent)).algorithm["opponent"] == f"policy:{opponent}"
+    everybody = league.member("r0002-main") / "opponent" / "mixture.json"
+    assert set(json.loads(everybody.read_text())["weights"]) <= {
+        member.name for member in league.read_members(2)
+    }
 
 
 def test_a_budget_ends_a_league_and_a_larger_one_goes_on(
@@ -173,11 +173,11 @@ def test_a_budget_ends_a_league_and_a_larger_one_goes_on(
 ) -> None:
     clock = iter(range(0, 10**6, 600))
     with patch("pokerlab.league.budget.time.monotonic", lambda: next(clock)):
-        small = replace(config, budget=replace(config.budget, hours=1.5))
-        with pytest.raises(BudgetSpentError, match=r"^budget.hours=1.5 is spent: a larger one goes on$"):
+        small = replace(config, budget=replace(config.budget, hours=1.0))
+        with pytest.raises(BudgetSpentError, match=r"^budget.hours=1 is spent: a larger one goes on$"):
             run(small, tmp_path / "L")
     done = len(list(tmp_path.glob("L/members/*/summary.json")))
-    assert 0 < done < 6
+    assert 0 < done < 4
     assert essence(run(config, tmp_path / "L")) == essence(straight)
 
 
@@ -243,37 +243,45 @@ def test_members_share_what_is_left(tmp_path: Path) -> None:
         budget.check(league)
 
 
-MISTAKES = {
-    "launcher": (["+propose.run.launcher=here"], "propose: unknown launcher 'here': expected one of local, "),
-    "slurm here": (
-        ["+propose.run.launcher=slurm"],
-        "propose: members=here trains in this process: launcher=slurm needs ",
-    ),
-    "no price": (["budget.usd=3"], "propose: budget.usd needs the price of members"),
-    "a role": (
-        ["propose.roles.response.against=main"],
-        "roles.response.against must be one of ",
-    ),
-    "a key of a role": (["+propose.roles.response.greed=1"], "roles.response may have against, "),
+MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
+    "launcher": ({"run": {"launcher": "here"}}, "propose: unknown launcher 'here': expected one of local, "),
+    "slurm here": ({"run": {"launcher": "slurm"}}, "propose: members=here trains in this process: launcher="),
+    "a role": ({"roles": {"a": {"against": "main"}}}, "roles.a.against must be one of mixture, "),
+    "a key of a role": ({"roles": {"a": {"greed": 1}}}, "roles.a may have against, "),
+    "a role's name": ({"roles": {"self": {}}}, "roles.self: that name means something else"),
+    "no roles": ({"roles": {}}, "propose.roles must name at least one"),
     "way": (
-        ["propose.way=search_average"],
-        "propose: roles.response: way must be one of policy_net, got 'search_average'",
+        {"way": "search_average"},
+        "propose: roles.response: way must be one of policy_net, got 'search_",
     ),
     "self-play": (
-        ["propose.run.experiment=kuhn", "~propose.run.algorithm"],
-        "propose: roles.response: against=mixture: ReBeL ",
+        {"run": {"experiment": "kuhn"}},
+        "propose: roles.response: against=mixture: ReBeL learns by ",
     ),
-    "a key of a run": (["+propose.run.seed=x"], "propose: seed must be"),
-    "members": (["members=jobs", "members.parallel=0"], "members.parallel must be at least 1, got 0"),
+    "a key of a run": ({"run": {"experiment": "kuhn", "seed": "x"}}, "propose: seed must be"),
 }
 
 
+@pytest.fixture(scope="module")
+def response() -> LeagueConfig:
+    found: LeagueConfig = compose("league", ["propose=training", *SMALL])
+    return found
+
+
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_mistakes_show_before_anything_is_written(mistake: str) -> None:
-    overrides, message = MISTAKES[mistake]
+def test_mistakes_show_before_anything_is_written(mistake: str, response: LeagueConfig) -> None:
+    changes, message = MISTAKES[mistake]
     with pytest.raises(UserError) as error:
-        make_parts(compose("league", ["propose=training", *SMALL, *overrides]))
+        make_parts(replace(response, propose=response.propose | changes))
     assert str(error.value).startswith(message)
+
+
+def test_budgets_and_jobs_are_looked_at_before_anything_is_written(response: LeagueConfig) -> None:
+    with pytest.raises(UserError, match=r"^propose: budget.usd needs the price of members"):
+        make_parts(replace(response, budget=replace(response.budget, usd=3.0)))
+    jobs = {"_target_": "pokerlab.league.jobs.Jobs", "parallel": 0}
+    with pytest.raises(UserError, match=r"^members.parallel must be at least 1, got 0$"):
+        make_parts(replace(response, members=jobs))
 
 
 def test_members_of_large_games_do_not_draw_what_they_play() -> None:
