@@ -109,7 +109,7 @@ def test_config_keys_exist() -> None:
         "evaluate": (["run=x", "solver=dcfr"],),
         "league": (
             ["weigh=correlated", "evaluate=matches", "select=best"],
-            ["propose=policy_gradient"],
+            ["propose=policy_gradient", "measure=lbr"],
             ["propose=population_based"],
         ),
     }
