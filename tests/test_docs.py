@@ -111,6 +111,7 @@ def test_config_keys_exist() -> None:
             ["weigh=correlated", "evaluate=matches", "select=best"],
             ["propose=policy_gradient", "measure=lbr"],
             ["propose=population_based"],
+            ["propose=training", "members=jobs"],
         ),
     }
     configs = [compose(parse(name, []), words) for name, each in composed.items() for words in each]
