@@ -17,7 +17,7 @@ test: $(INSTALLED)
 	$(MAKE) -j2 lint pytest
 
 pytest: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 quick: $(INSTALLED)
 	$(BIN)/ruff check .

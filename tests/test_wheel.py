@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from runs.harness import ROOT
 
 from pokerlab.store.folder import RunFolder
@@ -46,17 +47,21 @@ class Installed:
     """The package, installed alone.
 
     Args:
-        place: an empty folder.
+        place: where it is, or will be.
+        here: an empty folder, to work in.
     """
 
-    def __init__(self, place: Path) -> None:
-        self.lib, self.here = place / "lib", place / "here"
-        self.here.mkdir()
-        build = ["build", "--no-isolation", "--outdir", str(place / "dist"), str(ROOT)]
-        self.python("-m", *build)
+    def __init__(self, place: Path, here: Path) -> None:
+        self.lib, self.here = place / "lib", here
+        place.mkdir(exist_ok=True)
+        with FileLock(place / "lock"):  # of all workers of pytest, one builds it
+            if not self.lib.exists():
+                build = ["build", "--no-isolation", "--outdir", str(place / "dist"), str(ROOT)]
+                self.python("-m", *build)
+                (wheel,) = (place / "dist").glob("*.whl")
+                pip = ["pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(self.lib)]
+                self.python("-m", *pip, str(wheel))
         (self.wheel,) = (place / "dist").glob("*.whl")
-        pip = ["pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(self.lib)]
-        self.python("-m", *pip, str(self.wheel))
 
     def python(self, *arguments: str) -> str:
         """What a Python of this environment, with the installed package, prints."""
@@ -85,7 +90,9 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    return Installed(tmp_path_factory.mktemp("wheel"))
+    mine = tmp_path_factory.getbasetemp()
+    all_workers = mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine
+    return Installed(all_workers / "wheel", tmp_path_factory.mktemp("here"))
 
 
 def test_the_wheel_holds_configs_and_pins(installed: Installed) -> None:

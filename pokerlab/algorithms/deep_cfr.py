@@ -47,7 +47,9 @@ from pokerlab.learning.module import Learner, MakeOptimizer, log_number
 from pokerlab.learning.networks import ILLEGAL_LOGIT, bytes_of, of_kind
 from pokerlab.learning.snapshots import Snapshots
 from pokerlab.selfplay.data import Batch, Stream
+from pokerlab.selfplay.dealt_sampling import DealtSampling
 from pokerlab.selfplay.infostate_examples import InfostateExamples, InfostateSums, Traversals
+from pokerlab.selfplay.public_chance_sampling import PublicChanceSampling, check_deals_are_small
 from pokerlab.selfplay.public_game import PublicGame, list_game
 from pokerlab.selfplay.traversing import ADVANTAGES, STRATEGIES, TRAVERSALS, DealtActor, ListedActor
 
@@ -67,6 +69,7 @@ class DeepCFR:
         strategy_capacity: examples in the reservoir of strategies.
         deal_traversals: traversals that share a deal, if the game is not listed.
         hands: of each decision of a deal, of how many hands an example is, drawn at random.
+        sampling: ``external``, or ``public_chance`` for few public states a deal, if the game is not listed.
         snapshots: of each player's network, how many are kept, if the game is not listed.
         strategy_every: the average network takes a step at every so many batches.
         from_scratch: whether an advantage network forgets what it learned before it is trained.
@@ -90,6 +93,7 @@ class DeepCFR:
         strategy_capacity: int = 500_000,
         deal_traversals: int = 50,
         hands: int = 32,
+        sampling: str = "external",
         snapshots: int = 16,
         strategy_every: int = 4,
         from_scratch: bool = False,
@@ -112,6 +116,11 @@ class DeepCFR:
                 f"{game.name} is too large for Deep CFR: expected hold'em, or a game of at most {MOST_HANDS} "
                 "hands that can be enumerated"
             )
+        if sampling not in ("external", "public_chance"):
+            raise ValueError(f"sampling must be external or public_chance, got {sampling!r}")
+        self._sampling = DealtSampling if sampling == "external" else PublicChanceSampling
+        if sampling == "public_chance" and not self.is_listed:
+            check_deals_are_small(game)
         self._advantage_capacity, self._strategy_capacity = advantage_capacity, strategy_capacity
         self._deal_traversals, self._hands = deal_traversals, min(hands, game.num_hands)
         self._snapshots, self._make_networks = snapshots, (advantage_network, strategy_network)
@@ -150,7 +159,8 @@ class DeepCFR:
         """Traverses the game."""
         if self.is_listed:
             return ListedActor(self.game)
-        return DealtActor(self.game, self._deal_traversals, self._hands, line_inputs(self.game))
+        inputs = line_inputs(self.game)
+        return DealtActor(self.game, self._deal_traversals, self._hands, inputs, self._sampling)
 
     def module(self) -> "DeepCFRModule":
         """Learns what traversals found.

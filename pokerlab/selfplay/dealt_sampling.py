@@ -51,11 +51,11 @@ class DealtSampling(Generic[State]):
         game, held = self.game, self._held[1 - player]
         draws = torch.rand(1 + MOST_DEALS + n, generator=generator, dtype=torch.float64).numpy()
         fractions = torch.rand(n, DRAWS, generator=generator, dtype=torch.float64).numpy()
-        first = _draw(held, draws[:1])
+        first = draw_hands(held, draws[:1])
         dealt = DealtGame(game, int(first[0]), draws[1 : 1 + MOST_DEALS].tolist())
         possible = game.possible_hands(dealt.complete)[None]
         # given the cards, all hands that they leave possible are as likely as they were
-        hand = np.concatenate([first, _draw(held * possible[0], draws[1 + MOST_DEALS : -1])])
+        hand = np.concatenate([first, draw_hands(held * possible[0], draws[1 + MOST_DEALS : -1])])
         deals = Deals(np.zeros(n, np.int64), hand, np.arange(n), fractions)
         strategy = ask(dealt, 0)
         nobody, nothing = np.zeros_like(possible), np.zeros((1, n, game.num_hands))
@@ -78,7 +78,7 @@ class DealtSampling(Generic[State]):
         return strategy, found
 
 
-def _draw(weights: Floats, fractions: Floats) -> Ints:
+def draw_hands(weights: Floats, fractions: Floats) -> Ints:
     """Hands, by their weights."""
     summed = np.cumsum(weights)
     return np.searchsorted(summed, fractions * summed[-1], side="right").clip(max=len(weights) - 1)

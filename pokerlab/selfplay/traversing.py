@@ -12,9 +12,10 @@ from pokerlab.games.base import Floats, Game, Ints, State
 from pokerlab.selfplay.actors.base import Report
 from pokerlab.selfplay.dealt_sampling import DealtSampling
 from pokerlab.selfplay.examples import Examples, concatenate
-from pokerlab.selfplay.external_sampling import ExternalSampling
+from pokerlab.selfplay.external_sampling import ExternalSampling, Sampled
 from pokerlab.selfplay.infostate_examples import InfostateExamples, InfostateSums, Traversals
 from pokerlab.selfplay.place import Place
+from pokerlab.selfplay.public_chance_sampling import PublicChanceSampling
 from pokerlab.selfplay.public_game import DealtGame, list_game
 
 _StateIn = TypeVar("_StateIn", contravariant=True)
@@ -85,31 +86,52 @@ class DealtActor(Generic[State]):
         deal_traversals: that share a deal, at most.
         hands: of which an example is.
         inputs: says what networks see.
+        sampling: the kind of traversals.
     """
 
-    def __init__(self, game: Game[State], deal_traversals: int, hands: int, inputs: Inputs[State]) -> None:
+    def __init__(
+        self,
+        game: Game[State],
+        deal_traversals: int,
+        hands: int,
+        inputs: Inputs[State],
+        sampling: type[DealtSampling[State] | PublicChanceSampling[State]],
+    ) -> None:
         self.game, self._deal_traversals, self._hands, self._inputs = game, deal_traversals, hands, inputs
+        self._kind = sampling
         self.report: Report | None = None
 
     @cached_property
-    def _sampling(self) -> DealtSampling[State]:
-        return DealtSampling(self.game)
+    def _sampling(self) -> DealtSampling[State] | PublicChanceSampling[State]:
+        return self._kind(self.game)
 
     def generate(self, networks: Any, n: int, place: Place) -> Mapping[str, Examples]:
-        """Traverses ``n`` times."""
+        """Traverses ``n`` times.
+
+        Decisions before the first deal are the same on all deals: their advantages are means over these.
+        """
         generator, player = place.generator(), place.iteration % 2
+        some = self._hands, place.iteration + 1, generator
         deals = -(-n // self._deal_traversals)
         advantages, strategies, nodes = list[InfostateExamples](), list[InfostateExamples](), 0
+        before_deal = list[tuple[_Asked[State], Sampled]]()
         for number, share in enumerate(np.array_split(np.arange(n), deals)):
             asked = _Asked(self.game, networks, self._inputs)
             strategy, found = self._sampling.sample(asked, player, len(share), generator)
-            some = self._hands, place.iteration + 1, generator
-            sums = asked.examples(found.advantages, found.weights, *some, summed=True)
-            advantages.append(sums)
+            first = asked.num_first
+            advantages.append(
+                asked.examples(found.advantages, found.weights, *some, summed=True, begin=first)
+            )
             strategies.append(asked.examples(strategy, found.met, *some, summed=False))
+            before_deal.append((asked, found.until(first)))
             nodes += found.nodes
             if self.report is not None:
                 self.report((number + 1) / deals)
+        weights = np.sum([found.weights for _, found in before_deal], 0).clip(1e-30)[:, None]
+        means = np.sum([found.advantages for _, found in before_deal], 0) / weights
+        for asked, found in before_deal:
+            sums = means * found.weights[:, None]
+            advantages.append(asked.examples(sums, found.weights, *some, summed=True))
         return _streams(player, concatenate(advantages), concatenate(strategies), nodes)
 
 
@@ -127,6 +149,8 @@ class _Asked(Generic[State]):
         self._like = next(networks.parameters()).detach()
         self._parts = list[tuple[Tensor, ...]]()
         self._boards = list[Tensor]()
+        self.num_first = 0
+        """Decisions that were asked about at first."""
 
     def __call__(self, dealt: DealtGame[State], first: int) -> Floats:
         """``[D − first, A, H]`` the strategies at decisions from number ``first`` on."""
@@ -136,6 +160,7 @@ class _Asked(Generic[State]):
         actor = torch.as_tensor(dealt.nodes.actor[first:]).to(self._like.device)
         boards, board_of = self._inputs.hands_at(states)
         strategy: Tensor = self._networks.strategy(lines, legal, actor, (boards, board_of))
+        self.num_first = self.num_first or len(states)
         before = sum(map(len, self._boards))
         pots = torch.tensor(dealt.pots[first:], dtype=torch.float64)
         self._parts.append((lines.cpu(), legal.cpu(), pots, torch.as_tensor(board_of) + before))
@@ -152,6 +177,7 @@ class _Asked(Generic[State]):
         generator: torch.Generator,
         *,
         summed: bool,
+        begin: int = 0,
     ) -> InfostateExamples:
         """Of decisions where something was found, with some of the hands, drawn at random.
 
@@ -162,9 +188,10 @@ class _Asked(Generic[State]):
             iteration: from 1.
             generator: source of randomness.
             summed: whether targets are in chips and times their weights; they become means in pots.
+            begin: decisions before this number are left out.
         """
         lines, legal, pots, board = (torch.cat(part) for part in zip(*self._parts, strict=True))
-        rows = torch.as_tensor(np.flatnonzero(weights.any(1)))
+        rows = torch.as_tensor(begin + np.flatnonzero(weights[begin:].any(1)))
         here = torch.as_tensor(weights)[rows]
         draws = torch.rand(here.shape, generator=generator).masked_fill(here == 0, -1)
         chosen = draws.topk(hands, 1).indices

@@ -105,9 +105,9 @@ class Slow(lightning.Callback):
 @pytest.mark.parametrize(
     ("limits", "reason"),
     [
-        ({"max_hours": 1 / 3600}, "max_hours=0.000277778"),
-        ({"max_cost_usd": 1.0, "price_per_hour": 3600.0}, "max_cost_usd=1"),
-        ({"time_limit": 1.0, "max_hours": 1.0}, "time_limit=1"),
+        ({"max_hours": 4 / 3600}, "max_hours=0.00111111"),
+        ({"max_cost_usd": 4.0, "price_per_hour": 3600.0}, "max_cost_usd=4"),
+        ({"time_limit": 4.0, "max_hours": 1.0}, "time_limit=4"),
     ],
 )
 def test_a_limit_that_could_not_be_foreseen_ends_a_run_in_the_midst_of_an_iteration(

@@ -9,11 +9,12 @@ import torch
 
 import pokerlab
 from pokerlab.games.base import CHANCE, TERMINAL, Game
-from pokerlab.games.leduc import Leduc
+from pokerlab.games.leduc import Leduc, LeducState
 from pokerlab.games.liars_dice import LiarsDice
 from pokerlab.selfplay import dealt_sampling
 from pokerlab.selfplay.dealt_sampling import DealtSampling
 from pokerlab.selfplay.external_sampling import ExternalSampling
+from pokerlab.selfplay.public_chance_sampling import PublicChanceSampling, add_street, check_deals_are_small
 from pokerlab.selfplay.public_game import DealtGame, PublicGame, list_game
 
 pytestmark = pytest.mark.quick
@@ -93,8 +94,13 @@ def test_means_of_traversals_are_exact_advantages_and_reaches(name: str, player:
     assert found.nodes > n
 
 
+@pytest.mark.parametrize("kind", [DealtSampling, PublicChanceSampling])
 @pytest.mark.parametrize("player", [0, 1])
-def test_deals_one_by_one_have_the_same_means(player: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deals_one_by_one_have_the_same_means(
+    player: int,
+    kind: type[DealtSampling[LeducState] | PublicChanceSampling[LeducState]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(dealt_sampling, "DRAWS", 1)  # at a time, and more where lines are longer
     game = Leduc("before_deal")  # a street is a subgame
     listed = list_game(game)
@@ -102,7 +108,7 @@ def test_deals_one_by_one_have_the_same_means(player: int, monkeypatch: pytest.M
     exact = Exact(listed, strategy, player)
     found = {name: np.zeros_like(getattr(exact, name)) for name in ("advantages", "weights", "met")}
     squares, of_deal, deals = np.zeros(len(strategy)), 8, 400
-    sampling, generator = DealtSampling(game), torch.Generator().manual_seed(1)
+    sampling, generator = kind(game), torch.Generator().manual_seed(1)
     for _ in range(deals):
         numbers: list[int] = []
 
@@ -122,3 +128,33 @@ def test_deals_one_by_one_have_the_same_means(player: int, monkeypatch: pytest.M
     assert (np.abs(found["advantages"] * hands / n - exact.advantages) <= most).all()
     assert found["weights"] * hands / n == pytest.approx(exact.weights, abs=0.04)
     assert found["met"] / n == pytest.approx(exact.met, abs=0.04)
+
+
+@pytest.mark.parametrize("player", [0, 1])
+def test_on_all_public_cards_expected_traversals_are_exact(player: int) -> None:
+    game = Leduc("before_deal")
+    strategy = random_strategy(list_game(game))
+    exact = Exact(list_game(game), strategy, player)
+    found = {name: np.zeros_like(getattr(exact, name)) for name in ("advantages", "weights", "met")}
+    sampling, boards = PublicChanceSampling(game), set[int]()
+    for hand, fraction in [(0, 0.1), (0, 0.3), (0, 0.5), (0, 0.7), (0, 0.9), (1, 0.1)]:
+        dealt = DealtGame(game, hand, [fraction])
+        assert add_street(dealt)
+        assert not add_street(dealt)
+        boards.add(int(game.possible_hands(dealt.complete).argmin()))
+        numbers = [exact.number[state] for state in dealt.states]
+        expected = sampling.expect(dealt, strategy[numbers], player, 1)
+        for name, total in found.items():
+            total[numbers] += getattr(expected, name) / 6
+    assert len(boards) == 6
+    hands = game.deal.sum(1) / (4 / 5)
+    assert found["advantages"] * hands == pytest.approx(exact.advantages, abs=1e-14)
+    assert found["weights"] * hands == pytest.approx(exact.weights, abs=1e-14)
+    assert found["met"] == pytest.approx(exact.met, abs=1e-14)
+
+
+def test_deals_of_too_many_public_states_are_refused() -> None:
+    with pytest.raises(
+        ValueError, match="sampling=public_chance visits all public states of a deal, at most 10,000"
+    ):
+        check_deals_are_small(pokerlab.make_game("hunl"))

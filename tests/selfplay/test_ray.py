@@ -20,7 +20,7 @@ from pokerlab.selfplay.actors.on_ray import RayTasks, _play
 from pokerlab.selfplay.actors.processes import Processes, WorkerDiedError
 from pokerlab.selfplay.place import Place
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 
