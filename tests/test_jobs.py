@@ -169,8 +169,12 @@ def test_waiting_ends_with_the_run_or_in_time(
     going_on(run, somebody.pid)
     assert say("wait", "run", "--timeout", "0.1") == (1, "run is running\n", "")
     assert say("wait", "run", "--timeout", "0", "--exit-code")[0] == 3
+    plots = run.lock()  # which are drawn when the run is over
     threading.Timer(0.3, run.update_job, kwargs={"state": "finished"}).start()
+    threading.Timer(0.9, plots.release).start()
+    began = time.monotonic()
     assert say("wait", "run", "--timeout", "60") == (0, "run is finished\n", "")
+    assert time.monotonic() - began >= 0.9
     assert "expected seconds, got 'soon'" in say("wait", "run", "--timeout", "soon")[2]
 
 

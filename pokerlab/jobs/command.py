@@ -83,9 +83,11 @@ def status(found: FoundRun, arguments: argparse.Namespace) -> int:
 
 
 def wait(found: FoundRun, arguments: argparse.Namespace) -> int:
-    """``wait``: until the run is over, or for ``--timeout`` seconds."""
+    """``wait``: until the run is over and could go on, or for ``--timeout`` seconds."""
     until = math.inf if arguments.timeout is None else time.monotonic() + arguments.timeout
-    while (state := found.status().state) in GOING_ON and (left := until - time.monotonic()) > 0:
+    while (state := found.status().state) in GOING_ON or found.is_held:
+        if (left := until - time.monotonic()) <= 0:
+            break
         time.sleep(min(left, found.pause))
         _refresh(found)
     say(f"{found.name} is {state}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pokerlab.errors import UserError, near
 from pokerlab.store.folder import RunFolder, find_run, local_runs
+from pokerlab.store.lock import RunLock
 from pokerlab.store.process import find_process
 from pokerlab.store.records import GOING_ON
 from pokerlab.store.status import Status, read_status
@@ -69,6 +70,15 @@ class FoundRun:
     def alive(self) -> bool | None:
         """Whether its process or call exists; None: it cannot be asked."""
         return is_alive(self.run.read_job())
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a process of this machine still has the folder, if only to draw plots in the end."""
+        try:
+            RunLock(self.run.path).release()
+        except BlockingIOError:
+            return True
+        return False
 
     def status(self, lines: int = 0) -> Status:
         """The run at a glance."""
