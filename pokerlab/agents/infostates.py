@@ -11,6 +11,7 @@ from pokerlab.agents.base import DEALT, Line, Memoryless, legal_actions
 from pokerlab.games.base import Game, State
 from pokerlab.games.parts import features_of
 from pokerlab.learning.infostates import InfostateNetwork, Infostates, log_policy
+from pokerlab.learning.line_networks import hands_at, sees_cards
 
 ROWS = 2**16
 """Information states that a network is asked about at once."""
@@ -37,13 +38,17 @@ class InfostateAgent(Memoryless[State]):
     def strategies(self, lines: Sequence[Line[State]]) -> Tensor:
         hands, like = self.game.num_hands, next(self.network.parameters())
         states = [line.state for line in lines]
-        features = torch.as_tensor(features_of(self.game, states)).to(like)
+        seen = torch.as_tensor(features_of(self.game, states))
+        features, boards, board_of = seen.to(like), torch.zeros(1, hands, 0), np.zeros(len(lines), np.int64)
+        if sees_cards(self.game):
+            boards, board_of = hands_at(self.game, seen)
         moves, legal = self._moves(lines).to(like.device), legal_actions(self.game, states).to(like.device)
         every = torch.arange(hands, device=like.device)
         parts = []
         for part in torch.arange(len(lines), device=like.device).split(max(ROWS // hands, 1)):
             row = part.repeat_interleave(hands)
-            asked = Infostates(features[row], moves[row], every.repeat(len(part)), legal[row])
+            worth = boards[torch.as_tensor(board_of)[part.cpu()], :, :2].flatten(0, 1).to(like)
+            asked = Infostates(features[row], moves[row], every.repeat(len(part)), legal[row], worth)
             parts.append(self.ask(asked).unflatten(0, (-1, hands)).transpose(1, 2))
         return torch.cat(parts)
 

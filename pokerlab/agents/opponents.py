@@ -82,7 +82,7 @@ class Opponent(Generic[State]):
         for player in (0, 1):
             own = (states.kind[at] == player).nonzero()[0]
             if own.size:
-                lines = [_line_to(states, state) for state in at[own].tolist()]
+                lines = [line_to(states, state) for state in at[own].tolist()]
                 answers = self._seats[player].strategies(lines)
                 check_answers(game, lines, answers)
                 found[own] = answers.numpy(force=True)
@@ -124,7 +124,7 @@ def opponent_of(
     return Opponent(agent, listed)
 
 
-def _line_to(states: PublicStates[State], at: int) -> Line[State]:
+def line_to(states: PublicStates[State], at: int) -> Line[State]:
     """How play comes to a public state."""
     way = states.way(at)
     actions = tuple(DEALT if action == NO_ACTION else action for action in states.action[way[1:]].tolist())

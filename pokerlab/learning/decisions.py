@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pokerlab.games.base import Game
 from pokerlab.games.parts import network_features
-from pokerlab.learning.infostates import Infostates
+from pokerlab.learning.infostates import Infostates, width_of_worth
 from pokerlab.selfplay.examples import Examples
 from pokerlab.selfplay.hands import Played
 
@@ -17,10 +17,11 @@ class DecisionExamples(Examples):
     """Information states with what came of the actions that were taken there, ``n`` of them."""
 
     features: Tensor
-    """See :class:`~pokerlab.learning.infostates.Infostates`; so are the next three."""
+    """See :class:`~pokerlab.learning.infostates.Infostates`; so are the next four."""
     moves: Tensor
     hand: Tensor
     legal: Tensor
+    worth: Tensor
     counts: Tensor
     """``[n, A]`` how often each action was taken."""
     advantages: Tensor
@@ -41,6 +42,7 @@ class DecisionExamples(Examples):
             moves=torch.empty(0, moves, dtype=torch.int16),
             hand=torch.empty(0, dtype=torch.int32),
             legal=actions.bool(),
+            worth=torch.empty(0, width_of_worth(game)),
             counts=actions,
             advantages=actions,
             returns=torch.empty(0),
@@ -62,6 +64,7 @@ class DecisionExamples(Examples):
             moves=infostates.moves.cpu(),
             hand=infostates.hand.cpu(),
             legal=infostates.legal.cpu(),
+            worth=infostates.worth.cpu(),
             counts=counts,
             advantages=advantages,
             returns=returns,
@@ -72,7 +75,7 @@ class DecisionExamples(Examples):
     @property
     def infostates(self) -> Infostates:
         """What networks see of them."""
-        return Infostates(self.features, self.moves, self.hand, self.legal)
+        return Infostates(self.features, self.moves, self.hand, self.legal, self.worth)
 
 
 @dataclass(frozen=True, slots=True)

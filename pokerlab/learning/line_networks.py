@@ -47,8 +47,8 @@ class LineInputs(Generic[State]):
         self.game = game
         self.length = _longest_line(game, game.root()) if game.enumerable else MOST_MOVES
         self._features = network_features(game).num_features
-        if isinstance(game, HandInputs) and not is_small(game):
-            self._features = game.num_betting_features
+        if sees_cards(game):
+            self._features = with_hand_inputs(game).num_betting_features
         self.width = self._features + self.length * game.num_actions
 
     def encode(self, states: Sequence[State], moves: Sequence[Sequence[int]]) -> Tensor:
@@ -66,18 +66,37 @@ class LineInputs(Generic[State]):
         return torch.cat([features[:, : self._features], taken.flatten(1)], 1)
 
     def hands_at(self, states: Sequence[State]) -> HandsAt:
-        """What a network sees of hands at public states: percentile of rank, potential, and kind up to suits.
+        """What a network sees of hands at public states, see :func:`hands_at`."""
+        return hands_at(self.game, torch.as_tensor(features_of(self.game, states)))
 
-        Raises:
-            ValueError: the game computes no inputs of hands.
-        """
-        features = torch.as_tensor(features_of(self.game, states))
-        at = with_hand_inputs(self.game).prepare_hand_inputs(features, features)
-        ranked, hands = at.ranked, self.game.num_hands
-        blocked = hands - ranked.possible.sum(1, keepdims=True)
-        percentile = ((ranked.begin + ranked.end) / 2 - blocked) / (hands - blocked)
-        kinds = np.broadcast_to(kinds_of_hands(self.game), percentile.shape)
-        return torch.as_tensor(np.stack([percentile, ranked.potential, kinds], 2)).float(), at.board_of
+
+def sees_cards(game: Game[State]) -> bool:
+    """Whether networks are told what hands are worth: hold'em, but of so few hands that these are learned."""
+    return isinstance(game, HandInputs) and not is_small(game)
+
+
+def hands_at(game: Game[State], features: Tensor) -> HandsAt:
+    """What networks see of hands at public states: percentile of rank, potential, and kind up to suits.
+
+    Args:
+        game: the rules.
+        features: ``[n, F]`` of the states.
+
+    Raises:
+        ValueError: the game computes no inputs of hands.
+    """
+    at = with_hand_inputs(game).prepare_hand_inputs(features, features)
+    ranked, hands = at.ranked, game.num_hands
+    blocked = hands - ranked.possible.sum(1, keepdims=True)
+    percentile = ((ranked.begin + ranked.end) / 2 - blocked) / (hands - blocked)
+    kinds = np.broadcast_to(kinds_of_hands(game), percentile.shape)
+    return torch.as_tensor(np.stack([percentile, ranked.potential, kinds], 2)).float(), at.board_of
+
+
+def by_bins(shares: Tensor, bins: int) -> Tensor:
+    """``[…, k]`` numbers from 0 to 1 → ``[…, k · bins]`` how far they are in each bin, by hat functions."""
+    place = shares.clamp(0, 1) * (bins - 1)
+    return (1 - (place[..., None] - torch.arange(bins).to(place)).abs()).clamp_min(0).flatten(-2)
 
 
 @lru_cache(8)
@@ -204,9 +223,8 @@ class CardsNetwork(LineNetwork):
 
     def forward(self, lines: Tensor, hands: Tensor | None = None) -> Tensor:
         assert hands is not None
-        place = hands[:, :, :2].clamp(0, 1) * (self.bins - 1)
-        hats = (1 - (place[..., None] - torch.arange(self.bins).to(place)).abs()).clamp_min(0)
-        hand = self.of_hand(self.of_kind(hands[:, :, 2].long()) + self.of_bins(hats.flatten(2)))
+        worth = self.of_bins(by_bins(hands[:, :, :2], self.bins))
+        hand = self.of_hand(self.of_kind(hands[:, :, 2].long()) + worth)
         body = self.body(lines)
         line = self.of_line(body).unflatten(1, (self.num_actions, -1))
         return line @ hand.transpose(1, 2) + self.alone(body)[:, :, None]

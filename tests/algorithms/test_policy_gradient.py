@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import pytest
 import torch
 from runs.harness import assert_same_run, command, metrics, refusal, trained
@@ -15,6 +16,7 @@ from torch import nn
 
 from pokerlab.agents.base import Agent
 from pokerlab.agents.infostates import InfostateAgent
+from pokerlab.agents.opponents import line_to
 from pokerlab.agents.registry import make_agent
 from pokerlab.agents.tabular import TabularAgent
 from pokerlab.algorithms import policy_gradient
@@ -23,12 +25,15 @@ from pokerlab.algorithms.policy_gradient import DECISIONS, PPO, RESULTS, PPOModu
 from pokerlab.evaluation.exact import exact_value, whole_game_strategy
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.base import Game
+from pokerlab.games.holdem import Holdem
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.registry import make_game
 from pokerlab.learning.decisions import DecisionExamples
 from pokerlab.learning.infostates import InfostateNetwork
+from pokerlab.selfplay.hands import play_hands
 from pokerlab.selfplay.place import Place
+from pokerlab.selfplay.public_states import FoundStates
 
 pytestmark = pytest.mark.quick
 
@@ -56,6 +61,7 @@ def one_decision(module: PPOModule, advantages: list[float], counts: list[float]
         moves=torch.full((1, 4), -1, dtype=torch.int16),
         hand=torch.tensor([2]),
         legal=torch.ones(1, 2, dtype=torch.bool),
+        worth=torch.zeros(1, 0),
         counts=torch.tensor([counts]),
         advantages=torch.tensor([advantages]),
         returns=torch.tensor([0.5]),
@@ -215,6 +221,30 @@ def test_it_plays_itself_in_a_share_of_the_hands() -> None:
             assert torch.equal(column, all_of_them.columns()[name])
     decisions = [play(share, 0.0, call).counts.sum().item() for share in (0.0, 0.25, 1.0)]
     assert decisions[0] < decisions[1] < decisions[2]  # both seats learn where it plays itself
+
+
+def test_in_holdem_it_is_told_what_hands_are_worth_and_plays_what_it_learned() -> None:
+    game = make_game("fhp")
+    assert isinstance(game, Holdem)
+    algorithm = ppo(game, partial(make_agent, "call"))
+    networks = algorithm.module().networks
+    torch.nn.init.normal_(last(networks.policy).weight)
+    states = FoundStates(game, 4)
+    everywhere = np.ones((8, 2), bool)
+    played = play_hands(states, [(networks.ask, everywhere)], 8, torch.Generator().manual_seed(1))
+    flops = played.at[np.array([len(states.states[at].board) == 3 for at in played.at])][:3]
+    at, hand = np.append(flops, 0).repeat(game.num_hands), np.tile(np.arange(game.num_hands), 4)
+    chances, _ = networks.ask(states, at, hand)
+    lines = [line_to(states, state) for state in (*flops, 0)]
+    agent = algorithm.agents["policy_net"](networks)
+    answers = [agent.sit_down(game.actor(line.state), 1).strategies([line])[0].T for line in lines]
+    np.testing.assert_allclose(torch.cat(answers).numpy(), chances, atol=1e-6)
+    # hands that differ in suits only are the same before the flop, and others are not
+    cards, of = game.deck.cards.index, game.deck.hand_of
+    spades, hearts, offsuit = (of[cards("A" + one), cards("K" + other)] for one, other in ("ss", "hh", "sh"))
+    first = answers[-1]
+    assert torch.equal(first[spades], first[hearts])
+    assert not torch.allclose(first[spades], first[offsuit])
 
 
 def test_in_self_play_the_average_plays_and_in_a_response_the_policy() -> None:
