@@ -48,7 +48,7 @@ class Budget:
 
     def check(self, league: LeagueFolder) -> None:
         """Raises a BudgetSpentError if nothing is left."""
-        spent = self.spent(league)
+        spent = self.spent(league) if self.limits else {}
         for name, most in self.limits.items():
             if spent[name] >= most:
                 raise BudgetSpentError(f"budget.{name}={most:g} is spent: a larger one goes on")
@@ -67,6 +67,8 @@ class Budget:
         Raises:
             BudgetSpentError: nothing is left.
         """
+        if not self.limits:
+            return config
         self.check(league)
         spent, own, limits = self.spent(league), _of_run(_folder(config)), dict[str, Any]()
         for name, most in self.limits.items():

@@ -223,6 +223,13 @@ def member(tmp_path: Path, config: RunConfig, name: str, **summary: float) -> Ru
     return replace(config, run_dir=str(folder))
 
 
+def test_where_nothing_is_limited_nothing_is_added_up(tmp_path: Path) -> None:
+    config: RunConfig = compose("train", [])
+    with patch.object(Budget, "spent", side_effect=AssertionError):
+        Budget().check(LeagueFolder(tmp_path))
+        assert Budget().allot(LeagueFolder(tmp_path), config) is config
+
+
 def limits(config: RunConfig) -> tuple[float | None, float | None]:
     return config.launcher.max_hours, config.launcher.max_cost_usd
 
