@@ -59,7 +59,12 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("agent", metavar="AGENT", help="RUN:WAY, policy:PATH, equilibrium, module:Class, …")
     one.add_argument("--name", help="of the member")
     one = add("play", play)
-    one.add_argument("against", metavar="AGENT", nargs="+", help="the same, or a member's name")
+    one.add_argument(
+        "against",
+        metavar="AGENT",
+        nargs="+",
+        help="the same, a member's name, or lbr: the local best response",
+    )
     one.add_argument("--deals", type=int, default=10_000, metavar="N", help="of each match")
     one.add_argument("--seed", type=int, default=1)
     one.add_argument("--json", action="store_true", help="for scripts")

@@ -8,7 +8,7 @@ from pokerlab.agents.stored_policy import read_policy
 from pokerlab.config.command import as_mistakes
 from pokerlab.errors import UserError
 from pokerlab.evaluation.exact import whole_game_strategy
-from pokerlab.evaluation.lineup import Entrant
+from pokerlab.evaluation.lineup import LOCAL_BEST_RESPONSE, Entrant, local_best_response
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.base import Game
 from pokerlab.league.agents import AgentPopulation
@@ -63,7 +63,11 @@ def line_up(population: Population, against: Sequence[str]) -> tuple[Game, list[
     entrants = [Entrant(population.folder.path.name, population.best_agent())]
     names = {member.name: number for number, member in enumerate(population.members)}
     for name in against:
-        if name in names:
+        if name == LOCAL_BEST_RESPONSE:
+            if len(against) > 1:
+                raise ValueError(f"{name} responds to the league, it cannot meet others")
+            entrants.append(local_best_response(game, entrants[0].agent))
+        elif name in names:
             entrants.append(Entrant(name, population.agent(names[name])))
         else:
             entrants.append(lineup(game).entrant(name))

@@ -24,6 +24,7 @@ def status(folder: LeagueFolder) -> dict[str, Any]:
         "members": len(members),
         "picked": len(last.get("weights", {})),
         "exploitability": last.get("exploitability"),
+        "lower_bound": last.get("lower_bound"),
         "best_exploitability": best and best["exploitability"],
         "best_round": best and best["round"],
         "seconds": last.get("seconds"),

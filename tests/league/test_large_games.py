@@ -102,6 +102,9 @@ def test_a_league_that_was_killed_goes_on_to_the_same(tmp_path: Path) -> None:
 def test_the_mixture_plays_by_its_name(league: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(look(capsys, "play", "L", "call", "r0001", "policy:L", "--deals", "2", "--json"))
     assert ["L", "policy:L"] in [match["agents"] for match in found["matches"]]
+    [bound] = json.loads(look(capsys, "play", "L", "lbr", "--deals", "20", "--json"))["matches"]
+    assert bound["agents"] == ["L", "lbr"]
+    assert bound["chips"] < 0
     ended = command("evaluate", *GAME, "agent=policy:L", "json=e.json", cwd=league.parent)
     assert (ended.code, ended.err) == (0, "")
     measured = json.loads((league.parent / "e.json").read_text())["policy:L"]
@@ -196,6 +199,8 @@ def test_agents_that_cannot_join_are_refused(league: Path, capsys: pytest.Captur
     ):
         assert league_command.run(["add", "L", name]) == 2
         assert capsys.readouterr().err.startswith(f"error: {expected}")
+    assert league_command.run(["play", "L", "lbr", "call"]) == 2
+    assert capsys.readouterr().err == "error: lbr responds to the league, it cannot meet others\n"
     assert len(read_population(LeagueFolder(league)).members) == 5
     with pytest.raises(UserError, match="of mini_holdem: deck: '12 cards', not '20 cards'"):
         agent_by_name("policy:L", make_game("mini_holdem"))
