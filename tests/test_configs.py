@@ -188,7 +188,7 @@ def test_league_reads_every_key(here: Path) -> None:
 
 OF_RUNS = ("propose.run.iterations=1", "propose.run.trajectories=20")
 SMALLER = {
-    "phase2": ["profile=tiny"],
+    **{key: ["profile=tiny"] for key in ("phase2", "phase2_laptop")},
     "phase2_leduc_pbt": [*OF_RUNS, "propose.agents=2"],
     "phase2_leduc_exploiters": OF_RUNS,
 }
