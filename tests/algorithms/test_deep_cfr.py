@@ -235,6 +235,7 @@ def test_its_runs_are_refused_what_they_do_not_have(straight: RunFolder, tmp_pat
     [
         ("algorithm.advantage_capacity=0", "algorithm.advantage_capacity must be at least 1, got 0"),
         ("algorithm.strategy_capacity=-5", "algorithm.strategy_capacity must be at least 1, got -5"),
+        ("algorithm.sampling=chance", "algorithm.sampling must be external or public_chance, got 'chance'"),
         ("algorithm.learning_rate=-1", "algorithm.learning_rate must be positive, got -1"),
         ("model=small", f"{NETWORK} must be a LineNetwork (HandsNetwork or CardsNetwork), got ValueNetwork"),
         (f"{NETWORK}=3", f"{NETWORK} must be a group with a _target_, got 3"),
@@ -248,7 +249,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(wrong: str, said: 
 @pytest.mark.quick
 def test_a_turn_in_which_no_traversal_comes_to_the_player_teaches_it_nothing(tmp_path: Path) -> None:
     one = ("experiment=fhp_deep_cfr", "iterations=3", "trajectories=1", "updates=2", "batch_size=8")
-    run = trained(*one, "seed=2", "run", cwd=tmp_path)
+    run = trained(*one, "algorithm.sampling=external", "seed=2", "run", cwd=tmp_path)
     first, second, third = metrics(run)
     assert first["value_loss"] is None  # player 1, who acts first, folded
     assert min(first["policy_loss"], second["value_loss"], third["policy_loss"]) >= 0
