@@ -73,8 +73,9 @@ class Budget:
         spent, own, limits = self.spent(league), _of_run(_folder(config)), dict[str, Any]()
         for name, most in self.limits.items():
             key = LAUNCHERS[name]
-            theirs = sum(getattr(each.launcher, key) - _of_run(_folder(each))[name] for each in running)
-            share = (most - spent[name] - max(theirs, 0.0)) / free
+            promised = [(getattr(each.launcher, key), _of_run(_folder(each))[name]) for each in running]
+            theirs = sum(max(limit - taken, 0.0) for limit, taken in promised if limit is not None)
+            share = (most - spent[name] - theirs) / free
             if share <= 0:
                 raise BudgetSpentError(f"budget.{name}={most:g} is spent: a larger one goes on")
             before = getattr(config.launcher, key)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pokerlab.config.schema import RunConfig
-from pokerlab.config.stored import write_config
+from pokerlab.config.stored import read_config, write_config
 from pokerlab.errors import UserError
 from pokerlab.jobs.launch import check, launch
 from pokerlab.jobs.places import is_alive
@@ -47,23 +47,29 @@ class Jobs(Where):
     def train(self, league: LeagueFolder, configs: Sequence[RunConfig]) -> None:
         _refresh(league, configs)
         waiting = [config for config in configs if not is_finished(_run(config), config)]
-        running = [config for config in waiting if is_alive(_run(config).read_job())]
-        waiting = [config for config in waiting if config not in running]
-        begun: dict[str | None, int] = {}
+        running = {
+            config.run_dir: replace(config, launcher=read_config(_run(config)).launcher)
+            for config in waiting
+            if is_alive(_run(config).read_job())
+        }
+        before = {config.run_dir: _done(config) for config in waiting}
+        waiting = [config for config in waiting if config.run_dir not in running]
         while waiting or running:
             while waiting and len(running) < self._parallel:
                 free = min(self._parallel - len(running), len(waiting))
-                allotted = self.budget.allot(league, waiting.pop(0), running, free)
-                begun[allotted.run_name] = _done(allotted)
+                config = waiting.pop(0)
+                allotted = self.budget.allot(league, config, list(running.values()), free)
+                before[config.run_dir] = _done(config)
                 _begin(league, allotted)
-                running.append(allotted)
+                running[config.run_dir] = allotted
             time.sleep(self._seconds)
-            _refresh(league, running)
-            for config in [each for each in running if is_alive(_run(each).read_job()) is False]:
-                running.remove(config)
-                if not is_finished(_run(config), config):
-                    self._check_end(config, begun.get(config.run_name, -1))
-                    waiting.append(config)
+            _refresh(league, list(running.values()))
+            for config in configs:
+                if config.run_dir in running and is_alive(_run(config).read_job()) is False:
+                    del running[config.run_dir]
+                    if not is_finished(_run(config), config):
+                        self._check_end(config, before[config.run_dir])
+                        waiting.append(config)
         for config in configs:
             if config.launcher.name == "modal":
                 fetch(league, _run(config))

@@ -89,8 +89,10 @@ def place_run(league: LeagueFolder, wanted: WantedRun) -> RunConfig:
         shutil.rmtree(old)
     if opponent is not None and not run.config.exists():
         opponent.write(folder)
-    if run.config.exists() and not is_finished(run, config) and run.config.read_text() != as_yaml(config):
-        config = write_config(run, config)
+    if run.config.exists() and not is_finished(run, config):
+        limited = replace(config, launcher=read_config(run).launcher)  # as it was begun with
+        if run.config.read_text() != as_yaml(limited):
+            write_config(run, limited)
     return config
 
 

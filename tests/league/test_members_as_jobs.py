@@ -16,6 +16,7 @@ from pokerlab.errors import UserError
 from pokerlab.league import jobs, volume
 from pokerlab.league.budget import BudgetSpentError
 from pokerlab.league.folder import LeagueFolder
+from pokerlab.store.files import write_json
 from pokerlab.store.folder import RunFolder
 from pokerlab.store.process import process_record
 from pokerlab.training.run import train
@@ -36,6 +37,8 @@ class Queue:
         self.most = 0
         self.ends: str | None = None
         """In what state, instead of being trained."""
+        self.done: int | None = None
+        """And after which iteration."""
         self.before: Callable[[RunFolder], None] = lambda _: None
         monkeypatch.setattr(jobs, "launch", self.launch)
         monkeypatch.setattr(jobs.time, "sleep", self.sleep)
@@ -55,6 +58,7 @@ class Queue:
             train(began, quiet=True)
             return
         began.run.update_job(state=self.ends, reason="loss is nan")
+        write_json(began.run.summary, {"latest_iteration": self.done})
         began.lock.release()
 
 
@@ -89,10 +93,11 @@ def test_what_is_trained_does_not_depend_on_where(
         raise Killed
 
     queue.before = die
+    limited = replace(in_jobs, budget=replace(in_jobs.budget, hours=1000.0))
     with pytest.raises(Killed):
-        run(in_jobs, tmp_path / "L")
+        run(limited, tmp_path / "L")
     assert len(queue.waiting) == 2  # who go on without it
-    assert essence(run(in_jobs, tmp_path / "L")) == essence(straight)
+    assert essence(run(limited, tmp_path / "L")) == essence(straight)
     assert queue.submitted == [member.name for member in straight.read_members(3)[1:]]
     assert queue.most == 2
 
@@ -114,9 +119,17 @@ def test_a_member_that_ends_early_is_named_and_goes_on(
 
 def test_jobs_share_the_budget(in_jobs: LeagueConfig, queue: Queue, tmp_path: Path) -> None:
     limits = []
-    queue.before = lambda run: limits.append(queue.waiting[0].config.launcher.max_hours)
+
+    def note(run: RunFolder) -> None:
+        limits.append(queue.waiting[0].config.launcher.max_hours)
+        queue.ends, queue.done = ("stopped", 0) if len(limits) == 1 else (None, None)
+
+    queue.before = note
     run(replace(in_jobs, rounds=2, budget=replace(in_jobs.budget, hours=1.0)), tmp_path / "L")
-    assert limits == pytest.approx([0.5, 0.5], rel=0.05)
+    assert limits == pytest.approx([0.5, 0.5, 0.5], rel=0.05)  # the first one stopped, and went on
+    queue.ends, queue.before = "stopped", lambda _: None
+    with pytest.raises(BudgetSpentError, match=r"^the budget is too small for an iteration of r0002-agent0$"):
+        run(replace(in_jobs, budget=replace(in_jobs.budget, hours=1.0)), tmp_path / "L")
     with pytest.raises(BudgetSpentError, match=r"^budget.hours=1e-06 is spent: a larger one goes on$"):
         run(replace(in_jobs, budget=replace(in_jobs.budget, hours=1e-6)), tmp_path / "L")
 
