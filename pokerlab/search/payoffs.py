@@ -51,6 +51,12 @@ def payoffs_of_pairs(game: Game[State], kernels: Ints, hands: Ints) -> Floats:
     return np.divide(weighted, pairs, out=np.zeros_like(weighted), where=pairs > 0)
 
 
+def payoffs_by_kernel(game: Game[State], kernel: Ints) -> tuple[Floats, Ints]:
+    """``[M, H, H]`` of :func:`payoffs_of_pairs`, of each kernel among ``[T]``, and ``[T]`` which each is."""
+    kernels, which = np.unique(kernel, return_inverse=True)
+    return payoffs_of_pairs(game, kernels, np.arange(game.num_hands)), which
+
+
 def payoffs(game: Game, ends: Sequence[Terminal], player: int, reach: Tensor) -> Tensor:
     """``[m, H]`` counterfactual values of ``player`` at terminals.
 

@@ -18,7 +18,7 @@ from pokerlab.games.parts import RunOuts, draw_outcome, table_play
 from pokerlab.games.tree_size import too_large
 from pokerlab.games.unfolding import UnfoldedSubgame, unfold
 from pokerlab.search.forest import Forest
-from pokerlab.search.payoffs import payoffs_of_pairs
+from pokerlab.search.payoffs import payoffs_by_kernel
 from pokerlab.search.tree import build_tree
 
 
@@ -173,39 +173,37 @@ def list_game(game: Game[State]) -> PublicGame[State]:
     unfolded = unfold(game, game.root(), depth_limited=False)
     nodes = lay_out(unfolded)
     dealt, possible = _list_run_outs(game, unfolded)
-    kernels, kernel = np.unique(nodes.kernel, return_inverse=True)
-    nodes = replace(nodes.with_kernels(kernel), dealt=dealt)
-    return PublicGame(
-        game, unfolded, nodes, possible, payoffs_of_pairs(game, kernels, np.arange(game.num_hands))
-    )
+    payoff, kernel = payoffs_by_kernel(game, nodes.kernel)
+    return PublicGame(game, unfolded, replace(nodes, kernel=kernel, dealt=dealt), possible, payoff)
 
 
 def _list_run_outs(game: Game[State], unfolded: UnfoldedSubgame[State]) -> tuple[Ints, Bools]:
     """What each chance state comes to with each run-out, and the hands that run-outs leave possible."""
     kind, above = unfolded.kind, unfolded.above
     path: list[tuple[int, ...]] = [()] * len(kind)  # of outcomes, by their numbers
-    outcomes = np.zeros(len(kind), np.int64)
+    below: dict[int, list[int]] = {chance: [] for chance in np.flatnonzero(kind == CHANCE).tolist()}
     boards: dict[tuple[int, ...], int] = {(): int(unfolded.board[0])}
     for here in range(1, len(kind)):
-        parent = above[here]
+        parent = int(above[here])
         path[here] = path[parent]
-        if kind[parent] == CHANCE:
-            path[here] = (*path[parent], int(outcomes[parent]))
-            outcomes[parent] += 1
+        if parent in below:
+            path[here] = (*path[parent], len(below[parent]))
+            below[parent].append(here)
             if boards.setdefault(path[here], int(unfolded.board[here])) != unfolded.board[here]:
                 raise ValueError(f"{game.name} deals other cards after other bets: they cannot be listed")
     extended = {line[:-1] for line in boards if line}
     run_outs = [line for line in boards if line not in extended]
-    chances = np.flatnonzero(kind == CHANCE)
-    dealt = np.full((len(chances), len(run_outs)), -1, np.int64)
-    for number, chance in enumerate(chances):
-        below = {path[here]: here for here in np.flatnonzero(above == chance)}
-        depth = len(path[chance])
-        for run_out, line in enumerate(run_outs):
-            if line[:depth] == path[chance]:
-                if line[: depth + 1] not in below:
-                    raise ValueError(f"{game.name} deals other cards after other bets: they cannot be listed")
-                dealt[number, run_out] = below[line[: depth + 1]]
+    through: dict[tuple[int, ...], list[int]] = {}
+    for run_out, line in enumerate(run_outs):
+        for depth in range(len(line)):
+            through.setdefault(line[:depth], []).append(run_out)
+    dealt = np.full((len(below), len(run_outs)), -1, np.int64)
+    for number, (chance, outcomes) in enumerate(below.items()):
+        for run_out in through[path[chance]]:
+            outcome = run_outs[run_out][len(path[chance])]
+            if outcome >= len(outcomes):
+                raise ValueError(f"{game.name} deals other cards after other bets: they cannot be listed")
+            dealt[number, run_out] = outcomes[outcome]
     return dealt, np.array([unfolded.boards[boards[line]] for line in run_outs])
 
 

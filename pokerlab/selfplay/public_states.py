@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pokerlab.games.base import CHANCE, MOST_HANDS, TERMINAL, Bools, Floats, Game, Ints, State
 from pokerlab.games.parts import RunOuts, draw_outcome, features_of
 from pokerlab.games.unfolding import unfold
-from pokerlab.search.payoffs import payoffs_of_pairs, realised_payoffs
+from pokerlab.search.payoffs import payoffs_by_kernel, realised_payoffs
 
 MOST_LISTED = 200_000
 """Public states of a game that are listed."""
@@ -127,8 +127,7 @@ class ListedStates(PublicStates[State]):
         self._possible = possible[self._outcomes] & (self._outcomes >= 0)[:, :, None]
 
     def _list_payoffs(self, kernel: Ints, chips: Floats) -> None:
-        kernels, of_end = np.unique(kernel, return_inverse=True)
-        self._won = payoffs_of_pairs(self.game, kernels, np.arange(self.game.num_hands))
+        self._won, of_end = payoffs_by_kernel(self.game, kernel)
         self._kernel, self._chips = np.zeros(len(self.kind), np.int64), np.zeros(len(self.kind))
         ends = self.kind == TERMINAL
         self._kernel[ends], self._chips[ends] = of_end, chips
