@@ -250,6 +250,9 @@ def _explain(line: CommandLine, overrides: Sequence[str], error: Exception) -> s
         key = getattr(error.__cause__, "full_key", None) or unknown.group(
             1
         )  # of a mapping, what is wrong in it
+        group = key.partition(".")[0]
+        if group in ("algorithm", "game") and any(each.startswith("resume_from=") for each in overrides):
+            return f"unknown key {key!r}: a run that goes on keeps its {group}, leave it out"
         return f"unknown key {key!r}{near(key, list(_keys(line, overrides)))}"
     if present := re.search(r"Could not append to config\. An item is already at '([^']+)'", message):
         return f"{present.group(1)} is there already: leave out the +"

@@ -214,6 +214,10 @@ def test_its_runs_are_refused_what_they_do_not_have(straight: RunFolder, tmp_pat
     copy(straight, tmp_path)
     said = refusal("train", "algorithm=rebel", "resume_from=run", cwd=tmp_path)
     assert "algorithm=rebel would change the run" in said
+    said = refusal("train", "resume_from=run", "algorithm.strategy_every=2", cwd=tmp_path)
+    assert (
+        said == "unknown key 'algorithm.strategy_every': a run that goes on keeps its algorithm, leave it out"
+    )
     said = refusal("evaluate", "run=run", "agent=search_gadget", cwd=tmp_path)
     assert said == "DeepCFR plays snapshots or policy_net, not search_gadget"
     large = (*DEEP, "evaluation.every=null")
