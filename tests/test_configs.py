@@ -17,7 +17,7 @@ import hydra
 import pytest
 from omegaconf import DictConfig, OmegaConf
 from runs.fake_modal import FakeModal
-from runs.harness import KUHN, command, config_of, metrics, trained
+from runs.harness import KUHN, command, config_of, metrics, refusal, trained
 
 from pokerlab.config import schema
 from pokerlab.config.command import compose
@@ -262,3 +262,9 @@ def test_a_run_can_be_made_again_from_its_config(tmp_path: Path) -> None:
     expected = plain(compose("train", [*KUHN, "iterations=2"]))
     del expected["run_name"], expected["run_dir"]
     assert stored == expected
+
+
+@pytest.mark.quick
+def test_a_population_is_not_trained_as_a_run(tmp_path: Path) -> None:
+    told = "experiment=phase2 is a population's: pokerlab league run experiment=phase2"
+    assert refusal("train", "experiment=phase2", cwd=tmp_path) == told

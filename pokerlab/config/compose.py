@@ -119,12 +119,23 @@ def own_configs(folder: Path) -> Path:
     return folder.absolute()
 
 
+def _check_experiment(line: CommandLine) -> None:
+    """Raises a UserError if a run is to be trained and the experiment is a population's."""
+    for name in [each.partition("=")[2] for each in line.overrides if each.startswith("experiment=")]:
+        path = CONF / "experiment" / f"{name}.yaml"
+        if line.primary == "train" and path.is_file():
+            keys = re.findall(r"(?m)^(?:  - override /)?(\w+):", path.read_text(encoding="utf-8"))
+            if not {"rounds", "propose"}.isdisjoint(keys):
+                raise UserError(f"experiment={name} is a population's: pokerlab league run experiment={name}")
+
+
 def jobs_of(line: CommandLine) -> list[DictConfig]:
     """Composes each job that a command line asks for.
 
     Raises:
         UserError: something in it does not exist, or cannot be read.
     """
+    _check_experiment(line)
     if stray := [override for override in line.overrides if "=" not in override and override[:1] != "~"]:
         raise UserError(f"{stray[0]!r} is not an override: expected key=value")
     try:

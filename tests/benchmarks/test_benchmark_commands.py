@@ -197,7 +197,7 @@ def test_launches_counts_every_street(tmp_path: Path) -> None:
     ("command", "arguments", "expected"),
     [
         ("endgame", ["nothing"], "no run 'nothing' here"),
-        ("capacity", ["experiment=phase2"], "did you mean phase1 or phase2_leduc or phase2_kuhn3?"),
+        ("capacity", ["experiment=phase3"], "did you mean phase2 or phase1 or phase2_kuhn3?"),
         ("holdem", ["--target", "0"], "expected percent above 0 and up to 100, got '0'"),
         ("holdem", ["--boards", "0"], "expected an integer of at least 1, got '0'"),
         ("solver", ["--games", "chess"], "'chess'"),

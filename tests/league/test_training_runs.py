@@ -205,7 +205,7 @@ def test_the_command_says_how_it_ended(tmp_path: Path) -> None:
     assert league.run.read_job()["reason"] == "budget.hours=1e-09 is spent: a larger one goes on"
     found = status(league)
     assert (found["rounds"], found["state"], found["usd"]) == (1, "stopped", 0)
-    with patch.object(Budget, "check", side_effect=[None, None, BudgetSpentError("spent")]):
+    with patch.object(Budget, "check", side_effect=[None, BudgetSpentError("spent")]):
         ended = command("league", *arguments, cwd=tmp_path, plots=False)
     assert (ended.code, ended.err) == (0, "")
     assert "stopped: spent\n" in ended.out
