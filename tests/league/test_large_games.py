@@ -9,10 +9,10 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
-from league.killing import Killed, essence, killing, run
 from runs.harness import command, refusal, trained
 
 import pokerlab
+from league.killing import Killed, essence, killing, run
 from pokerlab.agents.mixture import MixtureAgent
 from pokerlab.agents.opponents import MixedOpponent
 from pokerlab.agents.registry import make_agent
@@ -73,7 +73,9 @@ def test_a_mixture_wins_what_its_agents_win() -> None:
         [exact_value(kuhn, MixtureAgent(kuhn, agents, np.stack([own, shares[1]])), other) for other in agents]
         for own in (*np.eye(3), shares[0])
     ]
-    np.testing.assert_allclose(won[3], shares[0] @ np.array(won[:3], dtype=float), atol=1e-12)
+    np.testing.assert_allclose(
+        np.array(won[3], dtype=float), shares[0] @ np.array(won[:3], dtype=float), atol=1e-12
+    )
 
 
 def test_the_loop(good: Path) -> None:

@@ -12,9 +12,9 @@ from unittest.mock import patch
 import numpy as np
 import pyspiel
 import pytest
-from league.killing import Killed, essence, killing, run
 from runs.harness import KUHN, Ended, command, refusal, trained
 
+from league.killing import Killed, essence, killing, run
 from pokerlab.config.command import compose
 from pokerlab.league import command as league_command
 from pokerlab.store import files

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from league.test_training_runs import SMALL, Killed, essence, run
 from runs.fake_modal import FakeModal
 
+from league.test_training_runs import SMALL, Killed, essence, run
 from pokerlab.config.command import compose
 from pokerlab.config.schema import LeagueConfig, RunConfig
 from pokerlab.errors import UserError
@@ -41,7 +41,7 @@ class Queue:
         """And after which iteration."""
         self.before: Callable[[RunFolder], None] = lambda _: None
         monkeypatch.setattr(jobs, "launch", self.launch)
-        monkeypatch.setattr(jobs.time, "sleep", self.sleep)
+        monkeypatch.setattr("pokerlab.league.jobs.time.sleep", self.sleep)
 
     def launch(self, config: RunConfig, *_: Any) -> None:
         began = start(config, None, [])
@@ -149,10 +149,10 @@ def test_members_on_modal_come_back_with_their_checkpoints(
     )
 
     def sleep(_: float) -> None:
-        monkeypatch.setattr(jobs.time, "sleep", lambda _: server.run())
+        monkeypatch.setattr("pokerlab.league.jobs.time.sleep", lambda _: server.run())
         raise Killed  # when the first is submitted
 
-    monkeypatch.setattr(jobs.time, "sleep", sleep)
+    monkeypatch.setattr("pokerlab.league.jobs.time.sleep", sleep)
     with pytest.raises(Killed):
         run(on_modal, tmp_path / "L")
     league = run(on_modal, tmp_path / "L")

@@ -53,6 +53,7 @@ def test_the_place_says_what_is_drawn(tmp_path: Path) -> None:
     league = league_of(tmp_path, drawing)
     league.run(1)
     population = league.population
+    assert isinstance(population, TabularPopulation)
     mixture = population.mix([0], [np.ones(1), np.ones(1)])
     found = [drawing.propose(population, mixture, place)[0][1] for place in map(Place, (1, 1, 2), (1, 1, 1))]
     np.testing.assert_array_equal(found[0], found[1])

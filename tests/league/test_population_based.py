@@ -16,6 +16,7 @@ from pokerlab.league.folder import LeagueFolder, Member
 from pokerlab.league.population import Population
 from pokerlab.league.population_based import value_of, with_values
 from pokerlab.league.start import make_parts, open_folder, open_league
+from pokerlab.league.tables import TabularPopulation
 from pokerlab.league.training import Proposal, RunOracle
 from pokerlab.store.folder import RunFolder
 
@@ -43,6 +44,7 @@ def grown(config: LeagueConfig, path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         for each in proposals:
             (folder := population.folder.member(each.run.name)).mkdir(parents=True)
             write_config(RunFolder(folder), each.run.config)
+        assert isinstance(population, TabularPopulation)
         uniform = population.game.uniform()
         return [
             (replace(each.member, exploitability=strength), uniform)

@@ -20,7 +20,7 @@ from pokerlab.league.folder import LeagueFolder, Member
 from pokerlab.league.loop import League
 from pokerlab.league.propose import BestResponse
 from pokerlab.league.select import All, Best, Selection
-from pokerlab.league.tables import TabularPopulation
+from pokerlab.league.tables import TabularMixture, TabularPopulation
 from pokerlab.search.sequence_game import SequenceGame, information_states, measure, sequence_game
 from pokerlab.selfplay.place import Place
 
@@ -44,6 +44,7 @@ def league_of(
 
 def with_members(path: Path, game: Game | ManyPlayerGame, number: int) -> TabularPopulation:
     population = league_of(path, game, weigh.Uniform()).population
+    assert isinstance(population, TabularPopulation)
     random = np.random.default_rng(4)
     for name in range(number):
         sums = random.random((population.game.num_edges, population.game.num_hands)) ** 4
@@ -152,6 +153,7 @@ def test_the_policy_in_the_folder_is_the_best_mixture(tmp_path: Path) -> None:
     league = league_of(tmp_path, make_game("leduc"), weigh.Nash())
     league.run(6)
     population, best = league.population, league.population.best
+    assert isinstance(population, TabularPopulation)
     assert best is not None
     assert best["round"] < 5  # exploitability rises from round to round, too
     game = population.game
@@ -194,6 +196,7 @@ def test_the_draw_of_a_coarse_correlated_equilibrium_is_met_together(tmp_path: P
     population = with_members(tmp_path, ManyKuhn(3), 4)
     Exact().evaluate(population, range(4), PLACE)
     mixture = weigh.Correlated().mix(population, range(4))
+    assert isinstance(mixture, TabularMixture)
     assert mixture.joint is not None
     own = (mixture.joint * population.payoffs(range(4))).sum((1, 2, 3))
     for player in range(3):
