@@ -4,6 +4,7 @@ Some traversals share a deal. Streets are added where one of them comes, and net
 then all of them are traversed as in a game that is listed.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Generic
@@ -25,7 +26,7 @@ Ask = Callable[[DealtGame, int], Floats]
 """``[D − first, A, H]`` the strategies at the decisions from number ``first`` on."""
 
 
-class DealtSampling(Generic[State]):
+class Sampling(ABC, Generic[State]):
     """Samples a game deal by deal.
 
     Args:
@@ -33,11 +34,11 @@ class DealtSampling(Generic[State]):
     """
 
     def __init__(self, game: Game[State]) -> None:
-        self.game, self._pairs = game, compatibility(game)
-        self._held = game.deal.sum(1) * game.initial_beliefs
+        self.game, self._marginal = game, game.deal.sum(1)
 
+    @abstractmethod
     def sample(self, ask: Ask, player: int, n: int, generator: torch.Generator) -> tuple[Floats, Sampled]:
-        """Deals the public cards, and traverses the game ``n`` times.
+        """Deals the public cards, and finds what ``n`` traversals come to.
 
         Args:
             ask: the networks.
@@ -46,16 +47,35 @@ class DealtSampling(Generic[State]):
             generator: source of randomness.
 
         Returns:
-            ``[D, A, H]`` the strategies, and what the traversals came to.
+            ``[D, A, H]`` the strategies, and what the traversals come to.
         """
-        game, held = self.game, self._held[1 - player]
+
+    def held(self, player: int) -> Floats:
+        """``[H]`` how often a player is dealt each hand that it may hold."""
+        return self._marginal * self.game.initial_beliefs[player]
+
+    def deal(self, player: int, draws: Floats) -> tuple[int, DealtGame[State]]:
+        """A player's hand and public cards that it leaves, by ``[1 + MOST_DEALS]`` draws."""
+        (hand,) = draw_hands(self.held(player), draws[:1])
+        return int(hand), DealtGame(self.game, int(hand), draws[1:].tolist())
+
+
+class DealtSampling(Sampling[State]):
+    """Traverses each deal by external sampling."""
+
+    def __init__(self, game: Game[State]) -> None:
+        super().__init__(game)
+        self._pairs = compatibility(game)
+
+    def sample(self, ask: Ask, player: int, n: int, generator: torch.Generator) -> tuple[Floats, Sampled]:
+        game = self.game
         draws = torch.rand(1 + MOST_DEALS + n, generator=generator, dtype=torch.float64).numpy()
         fractions = torch.rand(n, DRAWS, generator=generator, dtype=torch.float64).numpy()
-        first = draw_hands(held, draws[:1])
-        dealt = DealtGame(game, int(first[0]), draws[1 : 1 + MOST_DEALS].tolist())
+        first, dealt = self.deal(1 - player, draws[: 1 + MOST_DEALS])
         possible = game.possible_hands(dealt.complete)[None]
         # given the cards, all hands that they leave possible are as likely as they were
-        hand = np.concatenate([first, draw_hands(held * possible[0], draws[1 + MOST_DEALS : -1])])
+        others = draw_hands(self.held(1 - player) * possible[0], draws[1 + MOST_DEALS : -1])
+        hand = np.concatenate([[first], others])
         deals = Deals(np.zeros(n, np.int64), hand, np.arange(n), fractions)
         strategy = ask(dealt, 0)
         nobody, nothing = np.zeros_like(possible), np.zeros((1, n, game.num_hands))

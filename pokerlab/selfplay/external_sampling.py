@@ -34,11 +34,6 @@ class Sampled:
     nodes: int
     """Histories touched: public states visited, each as often as hands took part."""
 
-    def until(self, end: int) -> "Sampled":
-        """A copy of what was found at the first decisions."""
-        advantages, squares = self.advantages[:end].copy(), self.squares[:end].copy()
-        return Sampled(advantages, squares, self.weights[:end].copy(), self.met[:end].copy(), self.nodes)
-
 
 def compatibility(game: Game[State]) -> Floats:
     """``[H, H]`` how much more often two hands are dealt than independently; 0 if they share a card."""

@@ -6,14 +6,13 @@ of both players. That visits every public state which the cards leave, so it is 
 """
 
 from collections.abc import Iterator
-from typing import Generic
 
 import numpy as np
 import torch
 
 from pokerlab.games.base import CHANCE, LEAF, TERMINAL, Bools, Floats, Game, State
 from pokerlab.search.payoffs import outcomes
-from pokerlab.selfplay.dealt_sampling import MOST_DEALS, Ask, draw_hands
+from pokerlab.selfplay.dealt_sampling import MOST_DEALS, Ask, Sampling
 from pokerlab.selfplay.external_sampling import Sampled
 from pokerlab.selfplay.public_game import DealtGame, PublicNodes
 
@@ -36,44 +35,34 @@ def check_deals_are_small(game: Game[State]) -> None:
             )
 
 
-class PublicChanceSampling(Generic[State]):
+class PublicChanceSampling(Sampling[State]):
     """Finds what traversals that share a deal come to on average.
 
-    Args:
-        game: the rules; it has calling.
+    Decisions are left out as often as traversals would miss them, and the others count more for it: so
+    examples are as many, and weigh about as much, as those of traversals.
     """
 
     def __init__(self, game: Game[State]) -> None:
-        self.game, self._marginal = game, game.deal.sum(1)
+        super().__init__(game)
         self._deal = torch.as_tensor(game.deal)
 
     def sample(self, ask: Ask, player: int, n: int, generator: torch.Generator) -> tuple[Floats, Sampled]:
-        """Deals the public cards, and finds what ``n`` traversals come to.
-
-        Decisions are left out as often as traversals would miss them, and the others count more for it: so
-        examples are as many, and weigh about as much, as those of traversals.
-
-        Args:
-            ask: the networks.
-            player: who tries all actions.
-            n: how many traversals.
-            generator: source of randomness.
-
-        Returns:
-            ``[D, A, H]`` the strategies, and what the traversals come to.
-        """
         draws = torch.rand(1 + MOST_DEALS, generator=generator, dtype=torch.float64).numpy()
-        (hand,) = draw_hands(self._marginal * self.game.initial_beliefs[1 - player], draws[:1])
-        dealt = DealtGame(self.game, int(hand), draws[1:].tolist())
+        _, dealt = self.deal(1 - player, draws)
         strategy = ask(dealt, 0)
         while add_street(dealt):
             strategy = np.concatenate([strategy, ask(dealt, len(strategy))])
         found = self.expect(dealt, strategy, player, n)
         come = (found.weights * self._marginal + found.met).sum(1)  # how many traversals
         kept = torch.rand(len(come), generator=generator, dtype=torch.float64).numpy() < come
-        share = np.where(kept, 1 / come.clip(1e-30, 1), 0)[:, None]
-        scaled = found.advantages * share[:, None]
-        return strategy, Sampled(scaled, found.squares, found.weights * share, found.met * share, found.nodes)
+        share = np.where(kept, 1 / come.clip(1e-30, 1), 0)
+        return strategy, Sampled(
+            found.advantages * share[:, None, None],
+            found.squares * share,
+            found.weights * share[:, None],
+            found.met * share[:, None],
+            found.nodes,
+        )
 
     def expect(self, dealt: DealtGame[State], strategy: Floats, player: int, n: int) -> Sampled:
         """What ``n`` traversals of a deal come to on average; all its streets have been added.

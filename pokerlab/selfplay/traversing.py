@@ -10,12 +10,11 @@ from torch import Tensor
 
 from pokerlab.games.base import Floats, Game, Ints, State
 from pokerlab.selfplay.actors.base import Report
-from pokerlab.selfplay.dealt_sampling import DealtSampling
+from pokerlab.selfplay.dealt_sampling import Sampling
 from pokerlab.selfplay.examples import Examples, concatenate
-from pokerlab.selfplay.external_sampling import ExternalSampling, Sampled
+from pokerlab.selfplay.external_sampling import ExternalSampling
 from pokerlab.selfplay.infostate_examples import InfostateExamples, InfostateSums, Traversals
 from pokerlab.selfplay.place import Place
-from pokerlab.selfplay.public_chance_sampling import PublicChanceSampling
 from pokerlab.selfplay.public_game import DealtGame, list_game
 
 _StateIn = TypeVar("_StateIn", contravariant=True)
@@ -95,14 +94,14 @@ class DealtActor(Generic[State]):
         deal_traversals: int,
         hands: int,
         inputs: Inputs[State],
-        sampling: type[DealtSampling[State] | PublicChanceSampling[State]],
+        sampling: type[Sampling[State]],
     ) -> None:
         self.game, self._deal_traversals, self._hands, self._inputs = game, deal_traversals, hands, inputs
         self._kind = sampling
         self.report: Report | None = None
 
     @cached_property
-    def _sampling(self) -> DealtSampling[State] | PublicChanceSampling[State]:
+    def _sampling(self) -> Sampling[State]:
         return self._kind(self.game)
 
     def generate(self, networks: Any, n: int, place: Place) -> Mapping[str, Examples]:
@@ -114,7 +113,7 @@ class DealtActor(Generic[State]):
         some = self._hands, place.iteration + 1, generator
         deals = -(-n // self._deal_traversals)
         advantages, strategies, nodes = list[InfostateExamples](), list[InfostateExamples](), 0
-        before_deal = list[tuple[_Asked[State], Sampled]]()
+        before_deal = list[tuple[_Asked[State], Floats, Floats]]()
         for number, share in enumerate(np.array_split(np.arange(n), deals)):
             asked = _Asked(self.game, networks, self._inputs)
             strategy, found = self._sampling.sample(asked, player, len(share), generator)
@@ -123,15 +122,14 @@ class DealtActor(Generic[State]):
                 asked.examples(found.advantages, found.weights, *some, summed=True, begin=first)
             )
             strategies.append(asked.examples(strategy, found.met, *some, summed=False))
-            before_deal.append((asked, found.until(first)))
+            before_deal.append((asked, found.advantages[:first].copy(), found.weights[:first].copy()))
             nodes += found.nodes
             if self.report is not None:
                 self.report((number + 1) / deals)
-        weights = np.sum([found.weights for _, found in before_deal], 0).clip(1e-30)[:, None]
-        means = np.sum([found.advantages for _, found in before_deal], 0) / weights
-        for asked, found in before_deal:
-            sums = means * found.weights[:, None]
-            advantages.append(asked.examples(sums, found.weights, *some, summed=True))
+        total = np.sum([weights for *_, weights in before_deal], 0).clip(1e-30)[:, None]
+        means = np.sum([sums for _, sums, _ in before_deal], 0) / total
+        for asked, _, weights in before_deal:
+            advantages.append(asked.examples(means * weights[:, None], weights, *some, summed=True))
         return _streams(player, concatenate(advantages), concatenate(strategies), nodes)
 
 
