@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -51,12 +51,15 @@ def enter(run: TrainedRun, way: str) -> Entrant:
     return Entrant(f"{run.name}:{way}", run.agent(way))
 
 
+SomeRun = TypeVar("SomeRun", bound=TrainedRun)
+
+
 @dataclass(frozen=True, slots=True)
-class Lineup:
+class Lineup(Generic[SomeRun]):
     """Finds agents of one game."""
 
     game: Game
-    find_run: Callable[[str], TrainedRun]
+    find_run: Callable[[str], SomeRun]
     """By a run's name, its folder, or a checkpoint."""
     way: str
     """How runs play whose name says nothing else."""
@@ -81,19 +84,29 @@ class Lineup:
         """
         if name in self.own:
             return Entrant(name, self.own[name](self.game))
-        run, _, way = name.rpartition(":")
-        if not run or way not in (*WAYS_TO_PLAY, *FORMER_NAMES):
-            if is_agent_name(name):
-                return Entrant(name, self.make(name, self.game))
-            run, way = name, self.way
         try:
-            found = self.find_run(run)
+            meant = self.run_of(name)
         except UserError as error:
             others = ", ".join([*self.own, *AGENTS, LOCAL_BEST_RESPONSE])
             raise UserError(f"{error}; agents that are no runs: {others}") from error
+        return Entrant(name, self.make(name, self.game)) if meant is None else enter(*meant)
+
+    def run_of(self, name: str) -> tuple[SomeRun, str] | None:
+        """The run that is meant, and how it plays; None: an agent that is no run.
+
+        Raises:
+            ValueError: it is of another game.
+            UserError: there is none.
+        """
+        run, _, way = name.rpartition(":")
+        if not run or way not in (*WAYS_TO_PLAY, *FORMER_NAMES):
+            if is_agent_name(name):
+                return None
+            run, way = name, self.way
+        found = self.find_run(run)
         if difference := difference_of_rules(found.game, self.game):
             raise ValueError(f"a run of another game: {difference}")
-        return enter(found, check_way(way))
+        return found, check_way(way)
 
 
 def local_best_response(

@@ -1,7 +1,6 @@
 """Populations of games too large for tables: members are agents in folders of their own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from pokerlab.training.stored_agents import (
     Responder,
     StoredAgent,
     StoredNetwork,
+    StoredRun,
     find_agent,
     read_agent,
     read_mixture,
@@ -27,17 +27,6 @@ from pokerlab.training.stored_agents import (
 from pokerlab.training.trained import load_run
 
 CPU = torch.device("cpu")
-
-
-@dataclass(frozen=True)
-class MemberRun(StoredAgent):
-    """A run whose folder is the member's own."""
-
-    way: str
-
-    @property
-    def described(self) -> dict[str, Any]:
-        return {"run": self.way}
 
 
 class AgentPopulation(Population):
@@ -122,7 +111,7 @@ class AgentPopulation(Population):
         agent = load_run(str(run.path.resolve()), CPU).agent(way)
         if isinstance(agent, InfostateAgent):
             return self.learned(InfostateAgent(self.game, agent.network, greedy=greedy))
-        return MemberRun(way)
+        return StoredRun(way)
 
     def opponent(self, mixture: Mixture) -> MixedAgents:
         return MixedAgents(self.folder, self.game, named_weights(self, mixture))

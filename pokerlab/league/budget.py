@@ -69,7 +69,6 @@ class Budget:
         """
         if not self.limits:
             return config
-        self.check(league)
         spent, own, limits = self.spent(league), _of_run(_folder(config)), dict[str, Any]()
         for name, most in self.limits.items():
             key = LAUNCHERS[name]

@@ -7,16 +7,13 @@ from typing import Any
 from pokerlab.agents.stored_policy import read_policy
 from pokerlab.config.command import as_mistakes
 from pokerlab.errors import UserError
-from pokerlab.evaluation.exact import whole_game_strategy
 from pokerlab.evaluation.lineup import LOCAL_BEST_RESPONSE, Entrant, local_best_response
-from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.base import Game
 from pokerlab.league.agents import AgentPopulation
 from pokerlab.league.folder import member_name
 from pokerlab.league.population import Population
 from pokerlab.league.tables import TabularPopulation
-from pokerlab.training.opponents import lineup
-from pokerlab.training.stored_agents import find_agent
+from pokerlab.training.stored_agents import find_agent, lineup
 
 FROM_A_FILE = "policy:"
 
@@ -43,9 +40,7 @@ def policy_of(population: Population, name: str) -> tuple[str, Any]:
         raise UserError(f"agents play games of two players: expected policy:PATH, got {name}")
     with as_mistakes():
         entrant = lineup(game.game).entrant(name)
-        whole = WholeGame(game.game)
-        strategy = whole_game_strategy(whole, entrant.agent, play_throughs=1000, seed=1)
-    return member_name(entrant.name), whole.forest.to_edges(strategy).numpy()
+        return member_name(entrant.name), population.tabulate(entrant.agent)
 
 
 def line_up(population: Population, against: Sequence[str]) -> tuple[Game, list[Entrant]]:

@@ -103,22 +103,21 @@ class TabularPopulation(Population):
         return {"response_share": won / gained(self.rounds[-1])}
 
     def learned(self, agent: InfostateAgent) -> Floats:
-        return self._tabulate(agent)
+        return self.tabulate(agent)
 
     def responder(self, mixture: TabularMixture, from_street: int) -> Floats:
         game = self.game.game
-        return self._tabulate(LocalBestResponse(game, self.agent_of(mixture), from_street=from_street))
+        return self.tabulate(LocalBestResponse(game, self.agent_of(mixture), from_street=from_street))
 
-    def _tabulate(self, agent: Agent) -> Floats:
-        whole = WholeGame(agent.game)
-        strategy = whole.forest.to_edges(whole_game_strategy(whole, agent)).double().numpy()
-        return self.game.average(strategy)
+    def tabulate(self, agent: Agent) -> Floats:
+        """``[E, H]`` what an agent of two players plays; of one that draws, the mean over what it draws."""
+        assert isinstance(self.rules, Game)
+        whole = WholeGame(self.rules)
+        found = whole_game_strategy(whole, agent, play_throughs=PLAY_THROUGHS, seed=1)
+        return self.game.average(whole.forest.to_edges(found).double().numpy())
 
     def trained(self, run: RunFolder, way: str, *, greedy: bool) -> Floats:
-        assert isinstance(self.rules, Game)
-        agent, whole = load_run(str(run.path.resolve()), CPU).agent(way), WholeGame(self.rules)
-        found = whole_game_strategy(whole, agent, play_throughs=PLAY_THROUGHS, seed=1)
-        strategy = self.game.average(whole.forest.to_edges(found).double().numpy())
+        strategy = self.tabulate(load_run(str(run.path.resolve()), CPU).agent(way))
         return likeliest(self.game, strategy) if greedy else strategy
 
     def opponent(self, mixture: TabularMixture) -> TableOpponent:

@@ -11,6 +11,7 @@ import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +25,18 @@ from pokerlab.agents.registry import (
     AGENTS,
     AGENTS_OF_FILES,
     POLICY_NET,
-    WAYS_TO_PLAY,
-    is_agent_name,
     make_agent,
 )
 from pokerlab.config.build import is_trusted
 from pokerlab.errors import UserError
-from pokerlab.evaluation.lineup import difference_of_rules
+from pokerlab.evaluation.lineup import Lineup, difference_of_rules
 from pokerlab.evaluation.local_best_response import LocalBestResponse
 from pokerlab.games.base import Game
 from pokerlab.learning.infostates import InfostateNetwork
 from pokerlab.store.checkpoints import load_weights
 from pokerlab.store.files import open_to_read, write_atomically, write_json
 from pokerlab.store.folder import LAST, RunFolder
-from pokerlab.training.trained import load_run
+from pokerlab.training.trained import TrainedRun, load_run
 
 VERSION = 1
 AGENT, MIXTURE, WEIGHTS, MEMBERS = "agent.json", "mixture.json", "weights.npz", "members"
@@ -75,16 +74,22 @@ class NamedAgent(StoredAgent):
 
 
 @dataclass(frozen=True)
-class CopiedRun(StoredAgent):
-    """A run as it is: its config, and a checkpoint that stays if the run trains on."""
+class StoredRun(StoredAgent):
+    """A run whose folder this is."""
 
-    run: RunFolder
-    checkpoint: Path
     way: str
 
     @property
     def described(self) -> dict[str, Any]:
         return {"run": self.way}
+
+
+@dataclass(frozen=True)
+class CopiedRun(StoredRun):
+    """A run as it is: its config, and a checkpoint that stays if the run trains on."""
+
+    run: RunFolder
+    checkpoint: Path
 
     def _write_files(self, folder: Path) -> None:
         copy = RunFolder(folder)
@@ -136,19 +141,17 @@ def find_agent(name: str, game: Game) -> StoredAgent:
         ValueError: it is of another game, cannot play it, or draws what it plays.
         UserError: there is none.
     """
-    run, _, way = name.rpartition(":")
-    if not run or way not in WAYS_TO_PLAY:
-        if is_agent_name(name):
-            _check_trusted(name)
-            return _check(NamedAgent(name), make_agent(name, game), name)
-        run, way = name, POLICY_NET
     try:
-        found = load_run(run, torch.device("cpu"))
+        meant = lineup(game).run_of(name)
     except UserError as error:
         raise UserError(f"{error}; agents that are no runs: {', '.join(AGENTS)}") from error
-    if difference := difference_of_rules(found.game, game):
-        raise ValueError(f"{name} is a run of another game: {difference}")
-    return _check(CopiedRun(found.folder, found.checkpoint, way), found.agent(way), name)
+    except ValueError as error:
+        raise ValueError(f"{name} is {error}") from error
+    if meant is None:
+        check_trusted(name, name)
+        return _check(NamedAgent(name), make_agent(name, game), name)
+    run, way = meant
+    return _check(CopiedRun(way, run.folder, run.checkpoint), run.agent(way), name)
 
 
 def _check(stored: StoredAgent, agent: Agent, name: str) -> StoredAgent:
@@ -157,10 +160,11 @@ def _check(stored: StoredAgent, agent: Agent, name: str) -> StoredAgent:
     return stored
 
 
-def _check_trusted(name: str) -> None:
+def check_trusted(name: str, said: str) -> None:
+    """Raises a UserError, after what was ``said``, if an agent is of a module that nobody trusts."""
     module, _, attribute = name.partition(":")
     if attribute and module not in AGENTS_OF_FILES and not is_trusted(f"{module}.{attribute}"):
-        raise UserError(f"{name}: if you trust that module, say so with --plugin {module}")
+        raise UserError(f"{said}: if you trust that module, say so with --plugin {module}")
 
 
 def read_agent(folder: Path, game: Game) -> Agent:
@@ -173,7 +177,7 @@ def read_agent(folder: Path, game: Game) -> Agent:
     try:
         if "name" in found:
             name = str(found["name"])
-            _check_trusted(name)
+            check_trusted(name, name)
             return make_agent(name, game)
         if "run" in found:
             run = load_run(str(RunFolder(folder).checkpoints / LAST), torch.device("cpu"))
@@ -245,6 +249,11 @@ def _mixture(folder: Path, weights: Any, game: Game) -> MixtureAgent:
     except (AttributeError, TypeError, ValueError, IndexError) as error:
         raise UserError(f"{folder / MIXTURE} is damaged: expected weights of two players") from error
     return MixtureAgent(game, [read_agent(folder / MEMBERS / name, game) for name in names], shares)
+
+
+def lineup(game: Game) -> Lineup[TrainedRun]:
+    """Agents of a game by name; runs play their policy network, on the CPU, or ``RUN:WAY``."""
+    return Lineup(game, partial(load_run, device=torch.device("cpu")), POLICY_NET, make=agent_by_name)
 
 
 def agent_by_name(name: str, game: Game) -> Agent:
