@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -119,12 +120,19 @@ def own_configs(folder: Path) -> Path:
     return folder.absolute()
 
 
+def _folders(line: CommandLine) -> list[Path]:
+    """Where configs are: the package's, and the user's own."""
+    return [CONF, *([] if line.folder is None else [line.folder])]
+
+
 def _check_experiment(line: CommandLine) -> None:
     """Raises a UserError if a run is to be trained and the experiment is a population's."""
-    for name in [each.partition("=")[2] for each in line.overrides if each.startswith("experiment=")]:
-        path = CONF / "experiment" / f"{name}.yaml"
+    names = [each.partition("=")[2] for each in line.overrides if each.startswith("experiment=")]
+    for folder, name in product(_folders(line), names):
+        path = folder / "experiment" / f"{name}.yaml"
         if line.primary == "train" and path.is_file():
-            keys = re.findall(r"(?m)^(?:  - override /)?(\w+):", path.read_text(encoding="utf-8"))
+            content = path.read_text(encoding="utf-8", errors="replace")
+            keys = re.findall(r"(?m)^(?:  - override /)?(\w+):", content)
             if not {"rounds", "propose"}.isdisjoint(keys):
                 raise UserError(f"experiment={name} is a population's: pokerlab league run experiment={name}")
 
@@ -248,7 +256,7 @@ def _line_of(error: UnicodeDecodeError) -> str:
 
 def _explain(line: CommandLine, overrides: Sequence[str], error: Exception) -> str:
     """One line for what Hydra or OmegaConf found wrong."""
-    folders = [CONF, *([] if line.folder is None else [line.folder])]
+    folders = _folders(line)
     for override in overrides:
         key, _, value = override.lstrip("+").partition("=")
         options = sorted({path.stem for folder in folders for path in (folder / key).glob("*.yaml")})

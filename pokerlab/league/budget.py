@@ -3,11 +3,11 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from pokerlab.config.schema import RunConfig
 from pokerlab.league.folder import LeagueFolder
+from pokerlab.league.member_runs import run_of
 from pokerlab.store.folder import RunFolder
 
 
@@ -32,7 +32,7 @@ class Budget:
 
     def spent(self, league: LeagueFolder) -> dict[str, float]:
         """Hours and USD so far, by these names."""
-        runs = [path.parent for path in league.path.glob("members/*/summary.json")]
+        runs = [RunFolder(path.parent) for path in league.path.glob("members/*/summary.json")]
         rounds = league.read_rounds()
         driver = time.monotonic() - self.began + (rounds[-1]["seconds"] if rounds else 0.0)
         members = [_of_run(run) for run in runs]
@@ -69,10 +69,10 @@ class Budget:
         """
         if not self.limits:
             return config
-        spent, own, limits = self.spent(league), _of_run(_folder(config)), dict[str, Any]()
+        spent, own, limits = self.spent(league), _of_run(run_of(config)), dict[str, Any]()
         for name, most in self.limits.items():
             key = LAUNCHERS[name]
-            promised = [(getattr(each.launcher, key), _of_run(_folder(each))[name]) for each in running]
+            promised = [(getattr(each.launcher, key), _of_run(run_of(each))[name]) for each in running]
             theirs = sum(max(limit - taken, 0.0) for limit, taken in promised if limit is not None)
             share = (most - spent[name] - theirs) / free
             if share <= 0:
@@ -87,10 +87,6 @@ LAUNCHERS = {"hours": "max_hours", "usd": "max_cost_usd"}
 """What a run's launcher calls its own limits."""
 
 
-def _folder(config: RunConfig) -> Path:
-    return Path(str(config.run_dir))
-
-
-def _of_run(folder: Path) -> dict[str, float]:
-    summary = RunFolder(folder).read_summary()
+def _of_run(run: RunFolder) -> dict[str, float]:
+    summary = run.read_summary()
     return {"hours": (summary.get("seconds") or 0.0) / 3600, "usd": summary.get("cost_usd") or 0.0}

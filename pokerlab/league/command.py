@@ -9,11 +9,9 @@ name or its folder.
 
 import argparse
 import json
-import os
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pokerlab.console import console, say, wide_console
@@ -21,7 +19,7 @@ from pokerlab.errors import DiskError, UserError
 from pokerlab.league.folder import LeagueFolder, Member, find_league
 
 if TYPE_CHECKING:
-    from pokerlab.league.loop import League
+    pass
 
 
 def run(argv: list[str]) -> int:
@@ -94,7 +92,8 @@ def grow(config: Any) -> None:
     from pokerlab.config.machine import output_path
     from pokerlab.games.base import Game
     from pokerlab.games.parts import openspiel_names
-    from pokerlab.league.show import results, rounds_table, summary
+    from pokerlab.league.growing import grow_rounds
+    from pokerlab.league.show import results, rounds_table, strength, summary
     from pokerlab.league.start import make_parts, open_folder, open_league
     from pokerlab.league.tables import TabularPopulation
     from pokerlab.search.sequence_game import information_states
@@ -113,8 +112,15 @@ def grow(config: Any) -> None:
     folder, lock = open_folder(config, experiment)
     with writing(folder.run), as_mistakes(), _Signals(parts.propose.trains_runs) as asked:
         league = open_league(config, parts, folder)
-        plots, reason = _run_rounds(league, config, experiment, asked)
         population = league.population
+        with console().status("round 0") as status:
+            plots, reason = grow_rounds(
+                league,
+                config,
+                experiment,
+                tell=lambda line: status.update(f"round {line['round']}: {strength(line)}"),
+                stop=lambda: bool(asked.signals),
+            )
         if outputs["json"]:
             write_json(outputs["json"], results(population))
         if outputs["export"]:
@@ -130,45 +136,6 @@ def grow(config: Any) -> None:
     out.print("plots:", *(str(plot) for plot in plots), highlight=False, soft_wrap=True)
     if signal.SIGINT in asked.signals:
         raise KeyboardInterrupt
-
-
-def _run_rounds(
-    league: "League", config: Any, experiment: str | None, asked: "_Signals"
-) -> tuple[list[Path], str | None]:
-    """Grows a league and draws it; says what was drawn, and why it stopped if its budget is spent."""
-    from pokerlab.league.budget import BudgetSpentError
-    from pokerlab.league.loggers import logging_to
-    from pokerlab.league.plots import plot_league
-    from pokerlab.league.show import strength
-    from pokerlab.store.files import now
-    from pokerlab.store.process import process_record
-
-    population, state, reason = league.population, "failed", None
-    run, before = population.folder.run, len(population.rounds)
-    job = {"launcher": "local", "experiment": experiment, "submitted": now()}
-    run.update_job(**job, state="running", **process_record(os.getpid()))
-    with logging_to(population.folder, config) as loggers:
-        try:
-            with console().status("round 0") as status:
-
-                def tell(line: dict[str, Any]) -> None:
-                    status.update(f"round {line['round']}: {strength(line)}")
-                    loggers.log_round(line)
-
-                league.run(config.rounds, target=config.target, tell=tell, stop=lambda: bool(asked.signals))
-            state = "stopped" if asked.signals else "finished"
-        except BudgetSpentError as error:
-            state, reason = "stopped", str(error)
-            if len(population.rounds) == before:
-                raise UserError(reason) from error
-        except KeyboardInterrupt:  # while a member was being trained
-            state = "stopped"
-            raise
-        finally:
-            run.update_job(state=state, reason=reason)
-        plots = plot_league(population)
-        loggers.log_pictures(plots)
-    return plots, reason
 
 
 class _Signals:

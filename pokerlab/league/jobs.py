@@ -7,7 +7,6 @@ each member's folder, or on the Volume, how far it is.
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from pokerlab.config.schema import RunConfig
 from pokerlab.config.stored import read_config, write_config
@@ -16,10 +15,9 @@ from pokerlab.jobs.launch import check, launch
 from pokerlab.jobs.places import is_alive
 from pokerlab.league.budget import Budget, BudgetSpentError
 from pokerlab.league.folder import LeagueFolder
-from pokerlab.league.member_runs import is_finished
+from pokerlab.league.member_runs import is_finished, run_of
 from pokerlab.league.volume import fetch, look, send
 from pokerlab.league.where import Where
-from pokerlab.store.folder import RunFolder
 from pokerlab.training.start import refuse_if_running
 
 
@@ -46,11 +44,11 @@ class Jobs(Where):
 
     def train(self, league: LeagueFolder, configs: Sequence[RunConfig]) -> None:
         _refresh(league, configs)
-        waiting = [config for config in configs if not is_finished(_run(config), config)]
+        waiting = [config for config in configs if not is_finished(run_of(config), config)]
         running = {
-            config.run_dir: replace(config, launcher=read_config(_run(config)).launcher)
+            config.run_dir: replace(config, launcher=read_config(run_of(config)).launcher)
             for config in waiting
-            if is_alive(_run(config).read_job())
+            if is_alive(run_of(config).read_job())
         }
         before = {config.run_dir: _done(config) for config in waiting}
         waiting = [config for config in waiting if config.run_dir not in running]
@@ -65,18 +63,18 @@ class Jobs(Where):
             time.sleep(self._seconds)
             _refresh(league, list(running.values()))
             for config in configs:
-                if config.run_dir in running and is_alive(_run(config).read_job()) is False:
+                if config.run_dir in running and is_alive(run_of(config).read_job()) is False:
                     del running[config.run_dir]
-                    if not is_finished(_run(config), config):
+                    if not is_finished(run_of(config), config):
                         self._check_end(config, before[config.run_dir])
                         waiting.append(config)
         for config in configs:
             if config.launcher.name == "modal":
-                fetch(league, _run(config))
+                fetch(league, run_of(config))
 
     def _check_end(self, config: RunConfig, before: int) -> None:
         """Whether one that ended early can go on."""
-        run = _run(config)
+        run = run_of(config)
         job = run.read_job()
         if job.get("state") != "stopped":
             raise UserError(f"member {run.path.name} failed: {job.get('reason') or run.newest_log}")
@@ -88,7 +86,7 @@ class Jobs(Where):
 
 def _begin(league: LeagueFolder, config: RunConfig) -> None:
     """Submits a run, new or begun."""
-    run = _run(config)
+    run = run_of(config)
     if config.launcher.name == "modal":
         send(league, run, config)
         return
@@ -103,13 +101,9 @@ def _begin(league: LeagueFolder, config: RunConfig) -> None:
 def _refresh(league: LeagueFolder, configs: Sequence[RunConfig]) -> None:
     for config in configs:
         if config.launcher.name == "modal":
-            look(league, _run(config))
-
-
-def _run(config: RunConfig) -> RunFolder:
-    return RunFolder(Path(str(config.run_dir)))
+            look(league, run_of(config))
 
 
 def _done(config: RunConfig) -> int:
-    latest = _run(config).read_summary().get("latest_iteration")
+    latest = run_of(config).read_summary().get("latest_iteration")
     return -1 if latest is None else int(latest)

@@ -124,10 +124,11 @@ def _check_start(config: LeagueConfig, game: Game | ManyPlayerGame) -> None:
         UserError: one is not.
     """
     first = names(config.start)
-    if isinstance(game, ManyPlayerGame) or is_small(game):
+    if has_tables(game):
         if unknown := [name for name in first if name not in FIRST]:
             raise UserError(f"start must be one of {', '.join(FIRST)}, got {unknown[0]!r}")
     elif (folder := _named_folder(config)) is None or not folder.members.exists():
+        assert isinstance(game, Game)
         with as_mistakes("start: "):
             if len(set(map(member_name, first))) < len(first):
                 raise ValueError("it names an agent twice")
@@ -156,8 +157,9 @@ def has_tables(game: Game | ManyPlayerGame) -> bool:
 
 def open_population(folder: LeagueFolder, game: Game | ManyPlayerGame) -> Population:
     """The population of a league's folder."""
-    if isinstance(game, ManyPlayerGame) or is_small(game):
+    if has_tables(game):
         return TabularPopulation(folder, sequence_game(game))
+    assert isinstance(game, Game)
     return AgentPopulation(folder, game)
 
 

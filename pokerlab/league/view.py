@@ -11,6 +11,7 @@ from pokerlab.config.command import compose
 from pokerlab.games.base import Game
 from pokerlab.league import show
 from pokerlab.league.folder import find_league
+from pokerlab.league.growing import grow_rounds
 from pokerlab.league.plots import draw_league
 from pokerlab.league.population import Population
 from pokerlab.league.start import make_parts, open_folder, read_population
@@ -93,8 +94,7 @@ def grow_league(*overrides: str, watch: Callable[[dict[str, Any]], None] = lambd
     folder, lock = open_folder(config, experiment)
     try:
         league = open_loop(config, parts, folder)
-        league.run(config.rounds, target=config.target, tell=watch)
-        folder.run.update_job(launcher="local", experiment=experiment, state="finished")
+        grow_rounds(league, config, experiment, tell=watch)
     finally:
         lock.release()
     return League(league.population)

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 
 from pokerlab.config.machine import check_machine
 from pokerlab.config.schema import RunConfig
@@ -10,7 +9,7 @@ from pokerlab.config.stored import write_config
 from pokerlab.errors import UserError
 from pokerlab.league.budget import Budget, BudgetSpentError
 from pokerlab.league.folder import LeagueFolder
-from pokerlab.league.member_runs import is_finished
+from pokerlab.league.member_runs import is_finished, run_of
 from pokerlab.store.folder import RunFolder
 from pokerlab.training.cost import price_per_hour
 from pokerlab.training.run import RunFailedError, train
@@ -65,7 +64,7 @@ class Here(Where):
 
     def train(self, league: LeagueFolder, configs: Sequence[RunConfig]) -> None:
         for config in configs:
-            run = RunFolder(Path(str(config.run_dir)))
+            run = run_of(config)
             if is_finished(run, config):
                 continue
             try:

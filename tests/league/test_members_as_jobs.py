@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from runs.fake_modal import FakeModal
 
-from league.test_training_runs import SMALL, Killed, essence, run
+from league.killing import Killed
+from league.test_training_runs import SMALL, essence, run
 from pokerlab.config.command import compose
 from pokerlab.config.schema import LeagueConfig, RunConfig
 from pokerlab.errors import UserError

@@ -10,6 +10,8 @@ from unittest.mock import patch
 import pytest
 from runs.harness import command
 
+from league import killing
+from league.killing import Killed
 from pokerlab.config.command import compose
 from pokerlab.config.schema import LeagueConfig, RunConfig
 from pokerlab.config.stored import read_config
@@ -17,7 +19,7 @@ from pokerlab.errors import UserError
 from pokerlab.league import where
 from pokerlab.league.budget import Budget, BudgetSpentError
 from pokerlab.league.folder import LeagueFolder
-from pokerlab.league.start import make_parts, open_folder, open_league
+from pokerlab.league.start import make_parts
 from pokerlab.league.status import status
 from pokerlab.store.files import append_line
 from pokerlab.store.folder import RunFolder
@@ -43,14 +45,7 @@ def config() -> LeagueConfig:
 
 def run(config: LeagueConfig, at: Path) -> LeagueFolder:
     """What the command does, in a folder."""
-    config = replace(config, run_name=None, run_dir=str(at))
-    parts = make_parts(config)
-    folder, lock = open_folder(config, None)
-    try:
-        open_league(config, parts, folder).run(config.rounds)
-    finally:
-        lock.release()
-    return folder
+    return LeagueFolder(killing.run(replace(config, run_name=None, run_dir=str(at))))
 
 
 def essence(league: LeagueFolder) -> dict[str, Any]:
@@ -65,10 +60,6 @@ def essence(league: LeagueFolder) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def straight(config: LeagueConfig, tmp_path_factory: pytest.TempPathFactory) -> LeagueFolder:
     return run(config, tmp_path_factory.mktemp("straight") / "L")
-
-
-class Killed(BaseException):
-    """As kill -9: nothing of ours is done after it."""
 
 
 def test_members_are_runs_of_their_roles(straight: LeagueFolder) -> None:
