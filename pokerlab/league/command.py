@@ -12,14 +12,11 @@ import json
 import signal
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pokerlab.console import console, say, wide_console
 from pokerlab.errors import DiskError, UserError
 from pokerlab.league.folder import LeagueFolder, Member, find_league
-
-if TYPE_CHECKING:
-    pass
 
 
 def run(argv: list[str]) -> int:
