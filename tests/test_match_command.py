@@ -101,7 +101,7 @@ def test_hold_em_hands_are_saved_as_pokerkit_reads_them(place: Path, tmp_path: P
         *_, end = hand
         assert hand.players is not None
         won += float(end.payoffs[hand.players.index("river:policy_net")])
-    assert won / 6 == pytest.approx(found["matches"][0]["chips"])
+    assert won / 6 == pytest.approx(found["matches"][-1]["chips"])
 
 
 @pytest.mark.parametrize(
