@@ -19,9 +19,10 @@ from pokerlab.config.stored import as_yaml, read_config, write_config
 from pokerlab.league.folder import LeagueFolder
 from pokerlab.league.opponents import FOLDER, TABLE, StoredOpponent
 from pokerlab.store.folder import LAST, RunFolder
+from pokerlab.training.fork import fork
 
-ELSEWHERE = ("run_name", "run_dir", "launcher")
-"""Keys that say where a run is, not what."""
+ELSEWHERE = ("run_name", "run_dir", "resume_from", "launcher")
+"""Keys that say where a run is, or how it got there, not what it is."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class WantedRun:
     """None: it plays itself, or whom its config names."""
     weights_of: str | None = None
     """The member whose weights it begins with; None: new ones."""
+    goes_on: bool = False
+    """Whether it goes on where that member is: with its optimiser, replay and iterations too."""
 
 
 def as_overrides(values: Mapping[str, Any], prefix: str = "") -> tuple[str, ...]:
@@ -87,8 +90,11 @@ def place_run(league: LeagueFolder, wanted: WantedRun) -> RunConfig:
         run.lock().release()
         run.path.rename(old)
         shutil.rmtree(old)
-    if opponent is not None and not run.config.exists():
-        opponent.write(folder)
+    if not run.config.exists():
+        if wanted.goes_on and wanted.weights_of is not None:
+            fork(RunFolder(league.member(wanted.weights_of)), run, config)
+        if opponent is not None:
+            opponent.write(folder)
     if run.config.exists() and not is_finished(run, config):
         limited = replace(config, launcher=read_config(run).launcher)  # as it was begun with
         if run.config.read_text() != as_yaml(limited):

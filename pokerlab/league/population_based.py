@@ -107,11 +107,13 @@ class PopulationBased(RunOracle):
                 values = {key: value_of(learned, key) for key in (*self._search, *self._choices)}
                 if parent != newest[agent]:
                     values |= {key: self._change(key, values[key], draws) for key in self._search}
+                config = replace(config, iterations=learned.iterations + config.iterations)
             run = WantedRun(
                 name=f"r{place.iteration:04d}-agent{agent}",
                 config=replace(with_values(config, values), seed=seed_of(place, agent)),
                 opponent=opponent(self._against, f"agent{agent}", population, mixture),
                 weights_of=None if parent is None else population.members[parent].name,
+                goes_on=True,
             )
             member = Member(run.name, place.iteration, f"agent{agent}", run.weights_of)
             proposals.append(Proposal(member, run))

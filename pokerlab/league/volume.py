@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from pokerlab.config.schema import RunConfig
+from pokerlab.config.stored import as_yaml
 from pokerlab.jobs.launch import launch
 from pokerlab.jobs.modal_app import RUNS
 from pokerlab.jobs.places import FoundRun, modal_runs
@@ -38,29 +39,32 @@ def look(league: LeagueFolder, run: RunFolder) -> None:
 
 
 def send(league: LeagueFolder, run: RunFolder, config: RunConfig) -> None:
-    """Submits a member, new or begun, with whom it is trained against and the weights that it begins with."""
+    """Submits a member, new or begun, with whom it is trained against and what it goes on from."""
     name = name_there(league, run)
     config = replace(config, run_name=name, run_dir=None)
-    if run.config.exists():
+    if run.job.exists():  # it is on the Volume
         limits = {key: getattr(config.launcher, key) for key in LAUNCHERS.values()}
         given = [f"launcher.{key}={most}" for key, most in limits.items() if most is not None]
         launch(replace(config, resume_from=name), None, given)
         return
-    files = {
+    sent = (TABLE, FOLDER, run.checkpoints.name, run.replay.name)
+    files: dict[str, str | bytes] = {
         str(path.relative_to(run.path)): path.read_bytes()
         for path in run.path.rglob("*")
-        if path.is_file() and path.relative_to(run.path).parts[0] in (TABLE, FOLDER)
+        if path.is_file() and path.relative_to(run.path).parts[0] in sent
     }
-    if files:
-        opponent = Path(config.algorithm["opponent"]).name
+    if (opponent := Path(str(config.algorithm.get("opponent"))).name) in (TABLE, FOLDER):
         there = {"opponent": f"policy:{RUNS / name / opponent}"}
         config = replace(config, algorithm=config.algorithm | there)
-    if config.start_from is not None:
+    goes_on = run.config.exists()  # where the other was whose copy it is
+    if goes_on:
+        files[run.config.name] = as_yaml(config)
+    elif config.start_from is not None:
         weights = io.BytesIO()
         torch.save(read_checkpoint(Path(config.start_from))["state_dict"], weights)
         files[str(run.first_weights.relative_to(run.path))] = weights.getvalue()
     modal_runs().write(name, files, replace=True)
-    launch(config, None, [])
+    launch(replace(config, resume_from=name if goes_on else None), None, [])
 
 
 def fetch(league: LeagueFolder, run: RunFolder) -> None:

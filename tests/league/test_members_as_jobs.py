@@ -17,6 +17,7 @@ from pokerlab.errors import UserError
 from pokerlab.league import jobs, volume
 from pokerlab.league.budget import BudgetSpentError
 from pokerlab.league.folder import LeagueFolder
+from pokerlab.store.checkpoints import read_checkpoint
 from pokerlab.store.files import write_json
 from pokerlab.store.folder import RunFolder
 from pokerlab.store.process import process_record
@@ -135,28 +136,37 @@ def test_jobs_share_the_budget(in_jobs: LeagueConfig, queue: Queue, tmp_path: Pa
         run(replace(in_jobs, budget=replace(in_jobs.budget, hours=1e-6)), tmp_path / "L")
 
 
+@pytest.mark.parametrize("what", ["weights", "all"])
 def test_members_on_modal_come_back_with_their_checkpoints(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     server = FakeModal(monkeypatch, tmp_path / "volume")
     monkeypatch.setattr(volume, "RUNS", server.runs)
-    roles = ["propose=training", *SMALL, "propose.roles.response.start_from=response"]
-    config = compose("league", roles)
-    straight = run(config, tmp_path / "here" / "L")
+    wanted = ["propose=training", *SMALL, "propose.roles.response.start_from=response"]
+    if what == "all":  # of the one before goes on
+        wanted = [*AGENTS, "propose.agents=1", "propose.share=0"]
+    straight = run(compose("league", wanted), tmp_path / "here" / "L")
     on_modal = compose(
         "league",
-        [*roles, "members=jobs", "+propose.run.launcher=modal", "+propose.run.trainer.accelerator=cpu"],
+        [*wanted, "members=jobs", "+propose.run.launcher=modal", "+propose.run.trainer.accelerator=cpu"],
     )
+    slept = 0
 
     def sleep(_: float) -> None:
-        monkeypatch.setattr("pokerlab.league.jobs.time.sleep", lambda _: server.run())
-        raise Killed  # when the first is submitted
+        nonlocal slept
+        slept += 1
+        if slept in (1, 3):  # when one is submitted
+            raise Killed
+        server.run()
 
     monkeypatch.setattr("pokerlab.league.jobs.time.sleep", sleep)
-    with pytest.raises(Killed):
-        run(on_modal, tmp_path / "L")
+    for _ in range(2):
+        with pytest.raises(Killed):
+            run(on_modal, tmp_path / "L")
     league = run(on_modal, tmp_path / "L")
     assert essence(league) == essence(straight)
-    assert [sent["run_name"] for sent, _ in server.spawned] == ["L-r0001", "L-r0002"]
-    assert (league.member("r0002") / "checkpoints" / "last.ckpt").exists()
+    names = [member.name for member in league.read_members(3)[1:]]
+    assert [sent["run_name"] for sent, _ in server.spawned] == [f"L-{name}" for name in names]
+    last = read_checkpoint(league.member(names[-1]) / "checkpoints" / "last.ckpt")
+    assert last["pokerlab"]["iteration"] == (2 if what == "weights" else 4)

@@ -18,7 +18,11 @@ from pokerlab.league.population_based import value_of, with_values
 from pokerlab.league.start import make_parts, open_folder, open_league
 from pokerlab.league.tables import TabularPopulation
 from pokerlab.league.training import Proposal, RunOracle
+from pokerlab.store.checkpoints import read_checkpoint
 from pokerlab.store.folder import RunFolder
+from pokerlab.training.fork import fork
+from pokerlab.training.run import train
+from pokerlab.training.start import go_on, start
 
 RATES, EXPLORATION = "algorithm.learning_rate,algorithm.final_learning_rate", "algorithm.exploration"
 WIDTH = "algorithm.network.hidden"
@@ -92,9 +96,9 @@ def test_without_copies_it_is_a_random_search(
     config: LeagueConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rounds = grown(replace(config, propose=config.propose | {"share": 0.0}), tmp_path / "L", monkeypatch)
-    for before, after in pairwise(rounds):
+    for more, (before, after) in zip((100, 150), pairwise(rounds), strict=True):
         for agent, (old, new) in enumerate(zip(before, after, strict=True)):
-            assert new.run.config == replace(old.run.config, seed=new.run.config.seed)
+            assert new.run.config == replace(old.run.config, seed=new.run.config.seed, iterations=more)
             assert new.run.weights_of == f"r{new.member.round - 1:04d}-agent{agent}"
 
 
@@ -126,3 +130,21 @@ def test_mistakes_are_found_before_anything_is_trained(mistake: str, config: Lea
     changes, message = MISTAKES[mistake]
     with pytest.raises(UserError, match=f"^{message}"):
         make_parts(replace(config, propose=config.propose | changes))
+
+
+def test_a_copy_goes_on_with_an_optimizer_of_its_own(tmp_path: Path) -> None:
+    config = compose("train", [
+        "experiment=kuhn_exploiter", "iterations=1", "trajectories=40", "batch_size=16", "updates=3",
+        "algorithm.network.hidden=8", f"run_dir={tmp_path}/old",
+    ])  # fmt: skip
+    train(start(config, None, []), quiet=True)
+    old, copy = RunFolder(tmp_path / "old"), RunFolder(tmp_path / "copy")
+    changed = replace(config, iterations=2, seed=9, optimizer=config.optimizer | {"weight_decay": 0.5})
+    fork(old, copy, changed)
+    train(go_on(copy, None, copy.lock()), quiet=True)
+    before, after = (
+        read_checkpoint(run.checkpoints / "last.ckpt")["optimizer_states"][0] for run in (old, copy)
+    )
+    assert [each["param_groups"][0]["weight_decay"] for each in (before, after)] == [0, 0.5]
+    assert [each["state"][0]["step"].item() for each in (before, after)] == [3, 6]
+    assert [line["iteration"] for line in copy.read_metrics()] == [1]

@@ -192,5 +192,5 @@ class _Upload:
         to = self.runs / path.strip("/")
         if to.exists() and not self.force:
             raise FileExistsError(path)
-        to.parent.mkdir(exist_ok=True)
+        to.parent.mkdir(parents=True, exist_ok=True)
         to.write_bytes(content.read())
