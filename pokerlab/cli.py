@@ -13,12 +13,13 @@ HYDRA_COMMANDS = {
     "launch": "submits a run, or a sweep of them, and returns at once",
     "solve": "solves a game by tabular CFR",
     "evaluate": "measures a run: exploitability, matches, bounds, pictures",
+    "play-acpc": "plays an agent against a dealer of the ACPC: HOST PORT agent=AGENT",
 }
 COMMANDS = HYDRA_COMMANDS | {
     "jobs": "lists, follows, stops, fetches and resumes runs",
     "league": "grows populations, and shows them",
 }
-PRIMARY = {name: name for name in HYDRA_COMMANDS} | {"launch": "train"}
+PRIMARY = {name: name.replace("-", "_") for name in HYDRA_COMMANDS} | {"launch": "train"}
 HELP = f"""usage: pokerlab COMMAND [key=value ...]
 
 {chr(10).join(f"  {name:<9} {does}" for name, does in COMMANDS.items())}
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: unknown command {name!r}{near(name, list(COMMANDS))}", file=sys.stderr)
         return 2
     else:
-        return run_command_of(name, rest)
+        return run_command_of(name.replace("-", "_"), rest)
     return 0
 
 

@@ -12,6 +12,7 @@ from runs.harness import ROOT
 
 from pokerlab.config.command import check_overrides
 from pokerlab.config.compose import compose, parse
+from pokerlab.play_acpc import as_overrides
 
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 PRIMARY = {
@@ -20,9 +21,15 @@ PRIMARY = {
     "launch": "train",
     "solve": "solve",
     "evaluate": "evaluate",
+    "play_acpc": "play_acpc",
 }
 """The primary configs of the commands that take overrides."""
-STANDS_FOR = {"seed=SEED": "seed=1", "play_throughs=K": "play_throughs=100"}
+STANDS_FOR = {
+    "seed=SEED": "seed=1",
+    "play_throughs=K": "play_throughs=100",
+    "HOST": "localhost",
+    "PORT": "18791",
+}
 
 
 def code_of(page: Path) -> Iterator[str]:
@@ -76,7 +83,7 @@ def test_a_command_can_be_typed(command: list[str]) -> None:
     elif program == "python":
         module, *words = words[0].removesuffix(".py"), *words[1:]
     else:
-        module, *words = f"pokerlab.{words[0]}", *words[1:]
+        module, *words = f"pokerlab.{words[0].replace('-', '_')}", *words[1:]
     found = importlib.util.find_spec(module)
     assert found, module
     assert found.origin
@@ -85,6 +92,8 @@ def test_a_command_can_be_typed(command: list[str]) -> None:
         words = words[1:]
         check_overrides(name, [STANDS_FOR.get(word, word) for word in words])
         return
+    if name == "play_acpc":
+        words = as_overrides([STANDS_FOR.get(word, word) for word in words])
     if name in PRIMARY:
         if "DIR" not in words:  # the reader's own
             check_overrides(PRIMARY[name], [STANDS_FOR.get(word, word) for word in words])
@@ -107,6 +116,7 @@ def test_config_keys_exist() -> None:
         ),
         "solve": ([], ["game=fhp"], ["game=kuhn3"]),
         "evaluate": (["run=x", "solver=dcfr"],),
+        "play_acpc": (["host=x", "port=1", "agent=call"],),
         "league": (
             ["weigh=correlated", "evaluate=matches", "select=best"],
             ["propose=policy_gradient", "measure=lbr"],

@@ -329,15 +329,43 @@ class EvaluateConfig:
         return {key: path for key, path in named.items() if path is not None}
 
 
-Config = RunConfig | SolveConfig | EvaluateConfig | LeagueConfig
-_KINDS = {"train": RunConfig, "solve": SolveConfig, "evaluate": EvaluateConfig, "league": LeagueConfig}
+@dataclass(frozen=True, slots=True)
+class PlayAcpcConfig:
+    """``conf/play_acpc.yaml``."""
+
+    host: Text
+    port: Annotated[int, Range(1, 65535)]
+    agent: Text
+    search_iterations: Many | None
+    timeout: Above0
+    seed: CountOrZero
+    device: str
+    threads: Annotated[int, Range(1, MOST_THREADS)]
+    json: Text | None
+    solver: Component | None = None
+    game: Component | None = None
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """What it writes, by the key that says so."""
+        return {} if self.json is None else {"json": self.json}
+
+
+Config = RunConfig | SolveConfig | EvaluateConfig | LeagueConfig | PlayAcpcConfig
+_KINDS = {
+    "train": RunConfig,
+    "solve": SolveConfig,
+    "evaluate": EvaluateConfig,
+    "league": LeagueConfig,
+    "play_acpc": PlayAcpcConfig,
+}
 
 
 def read_config(command: str, values: Any) -> Any:
     """What Hydra composed for a command, as the command's class.
 
     Args:
-        command: ``train``, ``solve``, ``evaluate`` or ``league``.
+        command: ``train``, ``solve``, ``evaluate``, ``league`` or ``play_acpc``.
         values: plain.
 
     Raises:

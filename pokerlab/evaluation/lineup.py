@@ -98,15 +98,25 @@ class Lineup(Generic[SomeRun]):
             ValueError: it is of another game.
             UserError: there is none.
         """
-        run, _, way = name.rpartition(":")
-        if not run or way not in (*WAYS_TO_PLAY, *FORMER_NAMES):
-            if is_agent_name(name):
-                return None
-            run, way = name, self.way
-        found = self.find_run(run)
+        if (meant := name_of_run(name, self.way)) is None:
+            return None
+        found = self.find_run(meant[0])
         if difference := difference_of_rules(found.game, self.game):
             raise ValueError(f"a run of another game: {difference}")
-        return found, check_way(way)
+        return found, meant[1]
+
+
+def name_of_run(name: str, way: str) -> tuple[str, str] | None:
+    """The run that ``RUN`` or ``RUN:WAY`` names, and how it plays; None: an agent that is no run.
+
+    Args:
+        name: of an agent.
+        way: to play, if it does not say.
+    """
+    run, _, said = name.rpartition(":")
+    if run and said in (*WAYS_TO_PLAY, *FORMER_NAMES):
+        return run, check_way(said)
+    return None if is_agent_name(name) else (name, check_way(way))
 
 
 def local_best_response(

@@ -27,6 +27,7 @@ from pokerlab import evaluate, train
 from pokerlab.config.command import run_command
 from pokerlab.league import command as league
 from pokerlab.league.start import make_parts
+from pokerlab.play_acpc import play_acpc
 from pokerlab.solve import solve as solve_command
 from pokerlab.store.folder import RunFolder
 
@@ -47,6 +48,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Any], Any], *tuple[Callable[[Any], Any]
     "solve": ("solve", solve_command),
     "evaluate": ("evaluate", evaluate.evaluate),
     "league": ("league", league.grow, make_parts),
+    "play_acpc": ("play_acpc", play_acpc),
 }
 
 
