@@ -27,8 +27,9 @@ from pokerlab.games.parts import Symmetry, TablePlay, call_down, symmetry_of
 from pokerlab.games.registry import load_class
 from pokerlab.games.tree_size import too_large
 from pokerlab.search.backends.base import EdgeRows
-from pokerlab.search.best_response import Exploitability, strategy_values
+from pokerlab.search.best_response import Exploitability
 from pokerlab.search.forest import Forest
+from pokerlab.search.node_values import NodeValues
 from pokerlab.search.solver import Solver
 from pokerlab.search.tree import PublicTree, build_tree
 from pokerlab.store.files import write_atomically
@@ -240,7 +241,7 @@ class Spot(Generic[State]):
         reach = self._reach(place) * start
         shown = (start[player] > 0) & self.game.possible_hands(place.state)
         hands = place.hands[shown]
-        ev = self._values(place, reach)[player] + self._put_in(place.state)[player]
+        ev = self._node_values(self._number(place), reach)[player] + self._put_in(place.state)[player]
         equity = self._equity(place, reach, player)
         chances = np.zeros((len(hands), 0))
         if acts and place.actor < CHANCE:
@@ -316,21 +317,20 @@ class Spot(Generic[State]):
                 reach[self.game.actor(state)] *= self.edges[self._edges(place.there[: number + 1])][position]
         return reach
 
-    def _values(self, place: "_Place[State]", reach: Floats) -> Floats:
-        """``[2, H]`` chips won or lost in the whole game from there; NaN for hands that meet nobody."""
-        state = place.there[-1]
-        before_deal = all(move.action is not None for move in place.moves)
-        symmetry = self._symmetry if before_deal else None
-        tree = build_tree(self.game, state, depth_limited=False, symmetry=symmetry, features=False)
-        forest = Forest(self.game, [tree], dtype=torch.float64)
-        edges = torch.zeros(0, self.game.num_hands, dtype=torch.float64)
-        if tree.num_edges:  # a subtree's nodes follow one another in the whole tree
-            first = self.tree.first_edge[self._node[tree.decisions.states[0]]]
-            edges = torch.as_tensor(self.edges[first : first + tree.num_edges]).double()
-        belief = torch.as_tensor(reach * self.game.possible_hands(state))[:, None]
-        values = strategy_values(forest, forest.from_edges(edges), belief)[:, 0]
-        met = forest.mass(belief.flip(0))[:, 0] > 0
-        return torch.where(met, values, torch.nan).numpy()
+    @cached_property
+    def _node_values(self) -> NodeValues[State]:
+        return NodeValues(self.game, self.tree, self.edges)
+
+    def _number(self, place: "_Place[State]") -> int:
+        """Which of the tree's states a line ends at."""
+        number, states = 0, self.tree.every.states
+        for move, before, after in zip(place.moves, place.there, place.there[1:], strict=False):
+            children = self._node_values.children(number)
+            if move.action is None:
+                number = next(child for child in children if states[child] == after)
+            else:
+                number = children[self.game.actions(before).index(move.action)]
+        return number
 
     def _equity(self, place: "_Place[State]", reach: Floats, player: int) -> Floats | None:
         """``[H]`` share of the pot if everybody checks or calls from there."""

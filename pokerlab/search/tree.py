@@ -46,6 +46,21 @@ class PublicNodes(Generic[State]):
 
 
 @dataclass(frozen=True, slots=True)
+class AllStates(Generic[State]):
+    """All public states of a tree, ``N`` of them, in preorder: those below one lie in one piece behind it."""
+
+    states: Sequence[State]
+    kind: Ints
+    """``[N]`` who acts: 0, 1, ``CHANCE``, ``TERMINAL`` or ``LEAF``."""
+    above: Ints
+    """``[N]`` the state before the last move; −1 at the root."""
+    chance: Floats
+    """``[N]`` probability of the chance moves on the way from the root."""
+    board: Ints
+    """``[N]`` which of the tree's boards."""
+
+
+@dataclass(frozen=True, slots=True)
 class SequenceForm:
     """A tree in *sequence rows*: rows 0 and 1 are the players' empty sequences, row ``2 + e`` edge ``e``."""
 
@@ -78,6 +93,7 @@ class PublicTree(Generic[State]):
     root: State
     num_states: int
     """Of all kinds: decisions, chance, terminals and leaves."""
+    every: "AllStates[State]"
     boards: Bools
     """``[K, H]`` hands that each board leaves possible; the root's is the first."""
     decisions: PublicNodes[State]
@@ -189,6 +205,7 @@ def build_tree(
     return PublicTree(
         root=root,
         num_states=len(kind),
+        every=AllStates(unfolded.states, kind, above, unfolded.chance, unfolded.board),
         boards=unfolded.boards,
         decisions=nodes(decisions),
         actor=kind[decisions],
