@@ -72,7 +72,16 @@ def solve(config: SolveConfig) -> None:
         title=f"{game.name}, {solver.rule.name}",
     )  # fmt: skip
 
+    told: list[int] = []
+
     def report(progress: Progress) -> None:
+        """A row at 1, 10, 100, … iterations, and the last."""
+        if set(str(progress.iterations)[1:]) - {"0"} or str(progress.iterations)[0] != "1":
+            return
+        told.append(progress.iterations)
+        add(progress)
+
+    def add(progress: Progress) -> None:
         table.add_row(
             f"{progress.iterations:,}", f"{progress.nash_conv:.6g}", f"{progress.exploitability:.6g}",
             f"{progress.percent_of_pot:.4g}", f"{progress.seconds:.2f}",
@@ -90,6 +99,8 @@ def solve(config: SolveConfig) -> None:
             lines=lines,
             report=report,
         )
+    if spot.progress.iterations not in told:
+        add(spot.progress)
     results = _results(spot)
     if outputs["json"]:
         write_json(outputs["json"], results | {"tables": _tables(spot, lines)})

@@ -59,10 +59,19 @@ def exploitability(forest: Forest, strategy: Tensor, belief: Tensor) -> Exploita
     return Exploitability.at_roots(forest, belief, *root_values(forest, strategy, belief))
 
 
-def root_values(forest: Forest, strategy: Tensor, belief: Tensor) -> tuple[Tensor, Tensor]:
-    """``[2, B, H]`` counterfactual values at the roots: of a strategy pair, and of best responses to it."""
+def root_values(
+    forest: Forest, strategy: Tensor, belief: Tensor, locked: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """``[2, B, H]`` counterfactual values at the roots: of a strategy pair, and of best responses to it.
+
+    Args:
+        forest: the subgames.
+        strategy: ``[A, D, H]``.
+        belief: ``[2, B, H]`` at the subgames' roots.
+        locked: ``[D, H]`` where best responses have to play the strategy.
+    """
     terminals = _terminal_values(forest, forest.reach(strategy), belief)
-    value, best = (_back_up(forest, strategy, terminals, best=best) for best in (False, True))
+    value, best = (_back_up(forest, strategy, terminals, best=best, locked=locked) for best in (False, True))
     return value, best
 
 
@@ -146,7 +155,9 @@ def _terminal_values(forest: Forest, reach: Tensor, belief: Tensor) -> Tensor:
     return values.index_add_(0, forest.payoffs.row.flatten(), won.flatten(0, -2))
 
 
-def _back_up(forest: Forest, strategy: Tensor, ends: Tensor, *, best: bool) -> Tensor:
+def _back_up(
+    forest: Forest, strategy: Tensor, ends: Tensor, *, best: bool, locked: Tensor | None = None
+) -> Tensor:
     """``[2, B, H]`` at the roots: of the strategy, or of the best response to it."""
     values = ends.clone()
     edges = forest.edge_rows(values)
@@ -155,7 +166,11 @@ def _back_up(forest: Forest, strategy: Tensor, ends: Tensor, *, best: bool) -> T
         for step in reversed(forest.steps[player]):
             if forest.isomorphic_hands:
                 forest.isomorphic_hands.average(edges, step)
-            node = edges[:, step].amax(0) if best else (strategy[:, step] * edges[:, step]).sum(0)
+            if not best or locked is not None:
+                node = (strategy[:, step] * edges[:, step]).sum(0)
+            if best:
+                most = edges[:, step].amax(0)
+                node = most if locked is None else torch.where(locked[step], node, most)
             values.index_add_(0, forest.decisions.row[player, step], node)
         if forest.isomorphic_hands:
             forest.isomorphic_hands.average_roots(forest.root_rows(values)[player])

@@ -15,6 +15,7 @@ from pokerlab.search.best_response import Exploitability, check_complete
 from pokerlab.search.forest import Forest, divide, rows_of
 from pokerlab.search.gadget import Gadget
 from pokerlab.search.leaves import BOTH, LeafEvaluator, ReachValues, multiply_in, values_of
+from pokerlab.search.locks import Locks
 from pokerlab.search.rules import UpdateRule
 from pokerlab.search.sampling import SampledStrategies
 
@@ -37,6 +38,7 @@ class CFR:
         cuda_graph: whether iterations on a GPU are replays of a captured one.
         leaf_precision: of the leaf evaluator's matrix products, one of ``LEAF_PRECISIONS``.
         storage: of a game of several boards, see :class:`Solver`.
+        locks: strategies that are given; the forest is then one subgame that is played to the end.
 
     Raises:
         ValueError: the forest has leaves, and there is no leaf evaluator.
@@ -56,6 +58,7 @@ class CFR:
         cuda_graph: bool = True,
         leaf_precision: str = "float32",
         storage: str = "auto",
+        locks: Locks | None = None,
     ) -> None:
         if gadget:
             belief = gadget.beliefs(forest, belief)
@@ -66,9 +69,9 @@ class CFR:
         self._average_leaves = average_leaves
         self._gadget, self._leaf_precision = gadget, leaf_precision
         self._prepare_leaves(leaf_evaluator)
-        self._backend = choose_backend(backend, forest.device, cuda_graph=cuda_graph, storage=storage)(
-            forest, belief, rule, alternating=alternating, gadget=gadget
-        )
+        self._backend = choose_backend(
+            backend, forest.device, cuda_graph=cuda_graph, storage=storage, locks=locks
+        )(forest, belief, rule, alternating=alternating, gadget=gadget)
 
     def _prepare_leaves(self, leaf_evaluator: LeafEvaluator | None) -> None:
         leaves = self.forest.leaves

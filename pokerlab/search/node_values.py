@@ -109,7 +109,7 @@ class NodeValues(Generic[State]):
         return values
 
     def _average(self, values: Floats) -> Floats:
-        """``[2, H]`` at a first deal, where the tree has one of isomorphic ones: means over isomorphic hands."""
+        """``[2, H]`` at a first deal: where isomorphic ones are left out, means over isomorphic hands."""
         first = self._tree.representative
         if first is None:
             return values

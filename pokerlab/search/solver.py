@@ -15,6 +15,7 @@ from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.gadget import Gadget
 from pokerlab.search.leaves import LEAF_PRECISIONS, LeafEvaluator, Prior
+from pokerlab.search.locks import Locks
 from pokerlab.search.rules import update_rule
 
 BYTES_OF_A_STATE = 3000
@@ -117,6 +118,7 @@ class Solver:
         belief: Tensor,
         leaf_evaluator: LeafEvaluator | None = None,
         gadget: Gadget | None = None,
+        locks: Locks | None = None,
     ) -> CFR:
         """A solver at iteration 0.
 
@@ -126,6 +128,7 @@ class Solver:
             leaf_evaluator: values depth-limit leaves; one that is a :class:`Prior` too gives the first
                 strategy, if there is a warm start.
             gadget: what the opponent may take instead of playing the subgames.
+            locks: strategies that are given, in a forest of one subgame that is played to the end.
         """
         # nothing changes between players at a deal: its leaves are asked about once
         is_deal = not forest.num_decisions and len(forest.leaves) > 0 and gadget is None
@@ -141,6 +144,7 @@ class Solver:
             cuda_graph=self.cuda_graph,
             leaf_precision=self.leaf_precision,
             storage=self.storage,
+            locks=locks,
         )
         if self.warm_start and forest.num_decisions and isinstance(leaf_evaluator, Prior):
             cfr.warm_start(leaf_evaluator.strategy(forest, belief), self.warm_start)

@@ -13,6 +13,7 @@ from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.gadget import Gadget
 from pokerlab.search.leaves import LeafEvaluator, LeafValues
+from pokerlab.search.locks import Locks
 from pokerlab.search.sampling import SampledStrategies
 from pokerlab.search.solver import Solver
 
@@ -110,6 +111,7 @@ class TellingSolver(Solver):
         belief: Tensor,
         leaf_evaluator: LeafEvaluator | None = None,
         gadget: Gadget | None = None,
+        locks: Locks | None = None,
     ) -> CFR:
         return TellingCFR(
             forest,

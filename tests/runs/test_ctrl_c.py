@@ -39,9 +39,9 @@ def press_ctrl_c(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     [
         (SOLVE, "pokerlab.config.command:jobs_of"),
         (SOLVE, "pokerlab.solve:build"),
-        (SOLVE, "pokerlab.spot:build_tree"),
+        (SOLVE, "pokerlab.spot.solving:build_tree"),
         (SOLVE, "pokerlab.solve:write_json"),
-        (("solve", "-m", *SOLVE[1:3], "game=kuhn,leduc"), "pokerlab.spot:build_tree"),
+        (("solve", "-m", *SOLVE[1:3], "game=kuhn,leduc"), "pokerlab.spot.solving:build_tree"),
         (EVALUATE, "pokerlab.evaluate:load_run"),
         (EVALUATE, "pokerlab.evaluate:whole_game_strategy"),
         (MATCH, "pokerlab.evaluate:hold_contest"),

@@ -16,6 +16,7 @@ from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.gadget import Gadget
 from pokerlab.search.leaves import LeafEvaluator, LeafValues
+from pokerlab.search.locks import Locks
 from pokerlab.search.resolving import Part
 from pokerlab.search.rules import RULES
 from pokerlab.search.sampling import SampledStrategies
@@ -87,6 +88,7 @@ class ScriptedSolver(Solver):
         belief: Tensor,
         leaf_evaluator: LeafEvaluator | None = None,
         gadget: Gadget | None = None,
+        locks: Locks | None = None,
     ) -> CFR:
         return ScriptedCFR(forest, belief, self.script)
 

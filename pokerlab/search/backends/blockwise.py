@@ -19,8 +19,10 @@ from pokerlab.search.backends.boards import BoardLayout
 from pokerlab.search.backends.packing import MOST_HANDS_FOR_MATRICES
 from pokerlab.search.backends.threads import run_in_threads
 from pokerlab.search.forest import Forest
+from pokerlab.search.locks import NOTHING, Locks
 from pokerlab.search.rules import UpdateRule
 from pokerlab.search.sampling import SampledStrategies
+from pokerlab.search.tree import PublicTree
 
 PARTS = 16
 """What threads share out: so many parts that they end together. However many threads there are, sums over
@@ -41,10 +43,17 @@ class BlockwiseBackend:
         payoffs: of the forest, see :func:`board_payoffs`.
         storage: of regrets and sums: ``int16``, whole numbers with a scale for each decision node; ``full``,
             in the forest's dtype; ``auto``: ``int16``, if that is float32.
+        locks: strategies that are given; with them, storage is ``full``.
     """
 
     def __init__(
-        self, forest: Forest, belief: Tensor, rule: UpdateRule, payoffs: TabledPayoffs, storage: str = "auto"
+        self,
+        forest: Forest,
+        belief: Tensor,
+        rule: UpdateRule,
+        payoffs: TabledPayoffs,
+        storage: str = "auto",
+        locks: Locks | None = None,
     ) -> None:
         self._forest, self._rule = forest, rule
         self._dtype = np.dtype(str(forest.dtype).removeprefix("torch."))
@@ -63,7 +72,11 @@ class BlockwiseBackend:
             regret_scale=np.ones(len(blocks.data_at), self._dtype),
             sum_scale=np.ones(len(blocks.data_at), self._dtype),
             limit=self._dtype.type(np.iinfo(np.int16).max - 1 if whole else 0),
+            lock_of=np.full(len(blocks.data_at), -1),
+            locked=np.zeros((len(locks.node) if locks else 1, blocks.width.max()), bool),
         )
+        if locks:
+            self._lock(tree, locks)
         self._root_values = self._zeros(2, len(self._hands))
         random = torch.rand(
             board_loops.DITHER + forest.width * int(blocks.width.max()),
@@ -86,6 +99,24 @@ class BlockwiseBackend:
 
     def _zeros(self, *shape: int) -> Floats:
         return torch.zeros(shape, dtype=self._forest.dtype).numpy()  # aligned to cache lines
+
+    def _lock(self, tree: PublicTree, locks: Locks) -> None:
+        """Sets regrets and sums to what matches the strategies that are given."""
+        blocks, layout, done = self._blocks, self._layout, 0
+        for number, node in enumerate(locks.node):
+            first, last = tree.first_edge[node : node + 2]
+            here = int(np.searchsorted(blocks.first_edge, layout.place[first], side="right")) - 1
+            block = int(np.searchsorted(blocks.node_at[:, 2], here, side="right"))
+            hands, width = layout.hand[slice(*blocks.hand_at[block : block + 2])], int(blocks.width[block])
+            bound = locks.locked[number, hands]
+            self._kept.lock_of[here] = number
+            self._kept.locked[number, : len(hands)] = bound
+            given = np.where(bound, locks.edges[done : done + last - first, hands], 0)
+            for action, of in enumerate(given):
+                at = int(blocks.data_at[here]) + action * width
+                self._kept.regret[at : at + len(hands)] = of
+                self._kept.strategy_sum[at : at + len(hands)] = of * NOTHING
+            done += last - first
 
     def _make_room(self) -> board_loops.Room:
         width, whole = int(self._blocks.width.max()), np.dtype(f"i{self._dtype.itemsize}")
@@ -186,6 +217,8 @@ class BlockwiseBackend:
         )  # fmt: skip
         for who in (0, 1):
             at = int(self._blocks.room[0, who])
+            if who == player and not self._parts:  # a block without others below keeps its own reach there
+                at = self._values_at
             self._top[at : at + self._width] = 1 if who == player else self._belief[who]
         while len(self._rooms) < torch.get_num_threads():
             self._rooms.append(self._make_room())
@@ -261,12 +294,21 @@ class AverageEdges:
         return self[:].astype(dtype or self._dtype, copy=False)
 
 
-def board_payoffs(forest: Forest, rule: UpdateRule, *, alternating: bool) -> TabledPayoffs | None:
-    """The payoffs of what :class:`BlockwiseBackend` can solve: one card game with deals; else None."""
+def board_payoffs(
+    forest: Forest, rule: UpdateRule, *, alternating: bool, one_board: bool = False
+) -> TabledPayoffs | None:
+    """The payoffs of what :class:`BlockwiseBackend` can solve: one card game; else None.
+
+    Args:
+        forest: the subgames.
+        rule: the update rule.
+        alternating: whether players update in turn.
+        one_board: whether it may be without deals.
+    """
     if not alternating or rule.predictive or forest.num_subgames > 1 or len(forest.leaves):
         return None
     tree = forest.trees[forest.tree_of[0]]
-    if len(tree.boards) == 1 or forest.game.num_hands <= MOST_HANDS_FOR_MATRICES:
+    if (len(tree.boards) == 1 and not one_board) or forest.game.num_hands <= MOST_HANDS_FOR_MATRICES:
         return None
     like = torch.empty(0, dtype=forest.dtype)
     operator = forest.game.payoff_operator(forest.payoff_kernels.tolist(), like)

@@ -13,12 +13,14 @@ from pokerlab.search.backends.board_nodes import (
     Kept,
     add_to_sums,
     best,
+    hold,
     keep,
     match,
     place_of,
     share,
     update,
     weigh,
+    weigh_locked,
 )
 from pokerlab.search.backends.boards import Blocks
 
@@ -247,8 +249,12 @@ def come_up(block: int, level: int, blocks: Blocks, kept: Kept, what: Pass, own:
             fetch(source, *place_of(node - 1, width, blocks))
         numbers = source[at : at + actions * width]
         here = values[row : row + actions * width].reshape(actions, width)
+        lock = kept.lock_of[node]
         if what.mode == BEST:
             best(here, worth)
+            if lock >= 0:
+                match(numbers, actions, room.rows[: 4 * width].reshape(4, width))
+                weigh_locked(kept.locked[lock], numbers, inverse, rest, here, worth)
         else:
             match(numbers, actions, room.rows[: 4 * width].reshape(4, width))
             weigh(numbers, inverse, rest, here, worth)
@@ -258,6 +264,8 @@ def come_up(block: int, level: int, blocks: Blocks, kept: Kept, what: Pass, own:
             upper[c] += worth[c]
         if what.mode == ITERATE:
             update(numbers, kept.regret_scale[node], here, worth, what.positive, what.negative, what.lowest)
+            if lock >= 0:
+                hold(kept.locked[lock], numbers, here)
             kept.regret_scale[node] = keep(
                 here.reshape(here.size),
                 numbers,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pokerlab.games.base import Ints
+from pokerlab.games.base import Bools, Ints
 from pokerlab.games.payoff_tables import Floats
 from pokerlab.loops import jit_for_numbers, jit_inline
 from pokerlab.search.backends.boards import Blocks
@@ -25,6 +25,10 @@ class Kept(NamedTuple):
     """``[D]``."""
     limit: np.floating
     """The largest whole number but one; 0: numbers are kept as they are."""
+    lock_of: Ints
+    """``[D]`` which of ``locked`` a node has; −1: none."""
+    locked: Bools
+    """``[n, width]`` hands whose strategy is given: their regrets, numbers as they are, stay."""
 
 
 @jit_inline
@@ -129,6 +133,30 @@ def best(values: Floats, worth: Floats) -> None:
         value = values[action]
         for c in range(worth.shape[0]):
             worth[c] = max(worth[c], value[c])
+
+
+@jit_inline
+def hold(locked: Bools, numbers: np.ndarray, regrets: Floats) -> None:
+    """Leaves the regrets of locked hands as they are."""
+    width = regrets.shape[1]
+    for action in range(regrets.shape[0]):
+        for c in range(width):
+            if locked[c]:
+                regrets[action, c] = numbers[action * width + c]
+
+
+@jit_inline
+def weigh_locked(
+    locked: Bools, numbers: np.ndarray, inverse: Floats, rest: Floats, values: Floats, worth: Floats
+) -> None:
+    """Where hands are locked, the value of what they play instead of the best."""
+    number, width = worth.dtype.type, worth.shape[0]
+    for c in range(width):
+        if locked[c]:
+            worth[c] = 0
+            for action in range(values.shape[0]):
+                played = max(number(numbers[action * width + c]), number(0)) * inverse[c] + rest[c]
+                worth[c] += values[action, c] * played
 
 
 @jit_inline

@@ -15,6 +15,7 @@ from pokerlab.search.backends.base import LeafQuery
 from pokerlab.search.best_response import root_values
 from pokerlab.search.forest import Forest, divide, uniform_strategy
 from pokerlab.search.gadget import Gadget
+from pokerlab.search.locks import NOTHING, Locks
 from pokerlab.search.rules import UpdateRule
 from pokerlab.search.sampling import SampledStrategies
 
@@ -48,6 +49,7 @@ class DeviceBackend(ABC):
         alternating: whether players update in turn.
         gadget: what the opponent may take instead of playing.
         cuda_graph: whether iterations on a GPU are replays of a captured one.
+        locks: strategies that are given.
     """
 
     def __init__(
@@ -59,12 +61,18 @@ class DeviceBackend(ABC):
         alternating: bool,
         gadget: Gadget | None = None,
         cuda_graph: bool = True,
+        locks: Locks | None = None,
     ) -> None:
         self._forest, self._rule, self._root_belief = forest, rule, belief
         self._turns = ((0,), (1,)) if alternating else ((0, 1),)
         self._strategy = uniform_strategy(forest)
+        self._locks = locks.spread(forest) if locks else None
         self._regret = torch.zeros_like(self._strategy)
         self._strategy_sum = torch.zeros_like(self._strategy)  # weighted sums of own reach
+        if self._locks:
+            locked, given = self._locks
+            self._strategy = torch.where(locked, given, self._strategy)
+            self._strategy_sum = locked * given * NOTHING
         self._value_sum = belief.new_zeros(belief.shape)
         self._captures = cuda_graph and belief.device.type == "cuda"
         self._graph: torch.cuda.CUDAGraph | None = None
@@ -130,7 +138,8 @@ class DeviceBackend(ABC):
         return self._forest.mass(reach[players])
 
     def average_values(self) -> tuple[Tensor, Tensor]:
-        return root_values(self._forest, self._forest.average(self._strategy_sum), self._root_belief)
+        average, locked = self._forest.average(self._strategy_sum), self._locks[0] if self._locks else None
+        return root_values(self._forest, average, self._root_belief, locked)
 
     def _extend_table(self, length: int) -> None:
         belief = self._root_belief

@@ -14,6 +14,7 @@ from pokerlab.search.backends.base import LeafQuery
 from pokerlab.search.backends.device import DeviceBackend, is_zero
 from pokerlab.search.forest import ILLEGAL, Forest, rows_of
 from pokerlab.search.gadget import Gadget
+from pokerlab.search.locks import Locks
 from pokerlab.search.rules import UpdateRule
 
 
@@ -29,8 +30,11 @@ class TensorBackend(DeviceBackend):
         alternating: bool,
         gadget: Gadget | None = None,
         cuda_graph: bool = True,
+        locks: Locks | None = None,
     ) -> None:
-        super().__init__(forest, belief, rule, alternating=alternating, gadget=gadget, cuda_graph=cuda_graph)
+        super().__init__(
+            forest, belief, rule, alternating=alternating, gadget=gadget, cuda_graph=cuda_graph, locks=locks
+        )
         rows = belief.new_zeros(forest.num_rows, forest.game.num_hands)
         self._prediction = torch.zeros_like(self._strategy) if rule.predictive else None
         self._discounts = min(rule.alpha, rule.beta) < inf
@@ -118,6 +122,9 @@ class TensorBackend(DeviceBackend):
         total = strategy.sum(0)
         nothing = is_zero(total)  # where no regret is positive: uniform
         strategy.addcmul_(forest.uniform[:, nodes], nothing).div_(total.add_(nothing))
+        if self._locks:
+            locked, given = self._locks
+            strategy.copy_(torch.where(locked[nodes], given[:, nodes], strategy))
         for step in forest.steps[player]:
             above = rows_of(self._reach, forest.decisions.row[player, step])
             torch.mul(self._strategy[:, step], above, out=self._edge_reach[:, step])
