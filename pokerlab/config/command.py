@@ -112,18 +112,27 @@ def sweep_note() -> dict[str, str]:
     return {"sweep": Path(config.sweep.dir).name} if config.mode == RunMode.MULTIRUN else {}
 
 
-def compose(name: str, overrides: Sequence[str] = ()) -> Any:
+def compose(name: str, overrides: Sequence[str] = (), own: Path | None = None) -> Any:
     """The typed config that ``overrides`` give.
 
     Args:
         name: of the command.
         overrides: as on its command line.
+        own: the user's own configs.
 
     Raises:
         UserError: a key, group or value is wrong; names the near matches.
     """
-    line = CommandLine(name, tuple(overrides))
+    line = CommandLine(name, tuple(overrides), folder=own)
     return read_config(name, _plain(compose_job(line, overrides)))
+
+
+def own_folder() -> Path | None:
+    """The user's own configs that the command was given, if any."""
+    if not HydraConfig.initialized():
+        return None
+    sources = HydraConfig.get().runtime.config_sources
+    return next((Path(each.path) for each in sources if "command-line" in each.provider), None)
 
 
 @contextlib.contextmanager

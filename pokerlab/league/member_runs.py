@@ -9,11 +9,11 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pokerlab.config.command import compose, keeping_hydra
+from pokerlab.config.command import compose, keeping_hydra, own_folder
 from pokerlab.config.schema import RunConfig, plain
 from pokerlab.config.stored import as_yaml, read_config, write_config
 from pokerlab.league.folder import LeagueFolder
@@ -46,20 +46,24 @@ def as_overrides(values: Mapping[str, Any], prefix: str = "") -> tuple[str, ...]
         key = f"{prefix}{name}"
         if isinstance(value, Mapping):
             found += as_overrides(value, f"{key}.")
-        else:
+        elif key != "experiment" or value is not None:  # none is not said
             found.append(f"{key}={json.dumps(value) if isinstance(value, list) or value is None else value}")
     return tuple(found)
 
 
-@cache
 def member_config(overrides: tuple[str, ...]) -> RunConfig:
-    """The config of a run, as ``pokerlab train`` composes it.
+    """The config of a run, as ``pokerlab train`` composes it; the user's own configs are those of the league.
 
     Raises:
         UserError: there is no such key, group or value.
     """
+    return _composed(overrides, own_folder())
+
+
+@lru_cache(maxsize=64)
+def _composed(overrides: tuple[str, ...], own: Path | None) -> RunConfig:
     with keeping_hydra():
-        config: RunConfig = compose("train", overrides)
+        config: RunConfig = compose("train", overrides, own)
     return config
 
 

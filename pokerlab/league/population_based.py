@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from pokerlab.config.schema import RunConfig, plain
-from pokerlab.config.stored import from_plain, read_config
+from pokerlab.config.stored import read_config
 from pokerlab.games.base import Game
 from pokerlab.games.many_players import ManyPlayerGame
 from pokerlab.league.folder import Member
@@ -83,22 +83,17 @@ class PopulationBased(RunOracle):
         self._against = against
 
     def check_game(self, game: Game | ManyPlayerGame) -> None:
-        config = self._config()
-        self._check(config, self._against)
+        self._check(self._config(), self._against)
         for edge in (0, -1):
-            self._check(
-                with_values(
-                    config, {key: values[edge] for key, values in (self._search | self._choices).items()}
-                ),
-                self._against,
-            )
+            values = {key: values[edge] for key, values in (self._search | self._choices).items()}
+            self._check(self._with(values), self._against)
 
     def propose(self, population: Population, mixture: Mixture, place: Place) -> list[tuple[Member, Any]]:
         newest = [population.newest(f"agent{agent}") for agent in range(self._agents)]
         parents = self._parents(population, newest, place)
         proposals = []
         for agent, parent in enumerate(parents):
-            draws, config = place.generator(DRAWS, agent), self._config()
+            draws, before = place.generator(DRAWS, agent), 0
             if parent is None:
                 values = {key: self._draw(key, draws) for key in self._search}
                 values |= {key: _pick(options, draws) for key, options in self._choices.items()}
@@ -107,10 +102,11 @@ class PopulationBased(RunOracle):
                 values = {key: value_of(learned, key) for key in (*self._search, *self._choices)}
                 if parent != newest[agent]:
                     values |= {key: self._change(key, values[key], draws) for key in self._search}
-                config = replace(config, iterations=learned.iterations + config.iterations)
+                before = learned.iterations
+            config = self._with(values)
             run = WantedRun(
                 name=f"r{place.iteration:04d}-agent{agent}",
-                config=replace(with_values(config, values), seed=seed_of(place, agent)),
+                config=replace(config, seed=seed_of(place, agent), iterations=before + config.iterations),
                 opponent=opponent(self._against, f"agent{agent}", population, mixture),
                 weights_of=None if parent is None else population.members[parent].name,
                 goes_on=True,
@@ -131,6 +127,20 @@ class PopulationBased(RunOracle):
             for agent in order[-self._copies :]:
                 parents[agent] = newest[_pick(order[: self._copies], draws)]
         return parents
+
+    def _with(self, values: Mapping[str, Any]) -> RunConfig:
+        """A run's config with other values, and all that follows from them; whole numbers stay whole.
+
+        Raises:
+            ValueError: there is no such key.
+            UserError: a value is wrong.
+        """
+        config, given = self._config(), dict[str, Any]()
+        for keys, value in values.items():
+            for key in keys.split(","):
+                is_whole = isinstance(value_of(config, key), int) and isinstance(value, float)
+                given[key] = round(value) if is_whole else value
+        return self._config(given)
 
     def _draw(self, key: str, draws: torch.Generator) -> float:
         least, most = self._search[key]
@@ -174,21 +184,3 @@ def value_of(config: RunConfig, keys: str) -> Any:
             raise ValueError(f"runs have no {keys}")
         value = value[part]
     return value
-
-
-def with_values(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
-    """A run's config with other values under dotted keys; whole numbers stay whole.
-
-    Raises:
-        ValueError: there is no such key.
-        UserError: a value is wrong.
-    """
-    whole = plain(config)
-    for keys, value in values.items():
-        for key in keys.split(","):
-            before, (*path, last) = value_of(config, key), key.split(".")
-            group = whole
-            for part in path:
-                group = group[part]
-            group[last] = round(value) if isinstance(before, int) and isinstance(value, float) else value
-    return from_plain(whole)

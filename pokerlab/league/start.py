@@ -46,7 +46,7 @@ MANY_PLAYERS = {
 WITHOUT_TABLES = {
     "weigh": "nash, uniform, regret_matching, projected_replicator, alpha_rank, correlated, prioritised",
     "evaluate": "matches",
-    "propose": "policy_gradient, local_best_response",
+    "propose": "policy_gradient, local_best_response, training, exploiters, population_based",
 }
 """What there is for games too large for tables."""
 FIRST = ("uniform", "response", "first")

@@ -234,7 +234,8 @@ def said(ended: Ended) -> str:
         ("game=mini_holdem", "evaluate: Exact needs tables of whole policies, for which mini_holdem is too "
          "large: expected matches"),
         ("game=mini_holdem evaluate=matches", "propose: BestResponse needs tables of whole policies, for "
-         "which mini_holdem is too large: expected policy_gradient, local_best_response"),
+         "which mini_holdem is too large: expected policy_gradient, local_best_response, training, "
+         "exploiters, population_based"),
         ("game=mini_holdem evaluate=matches weigh=restricted_game", "weigh: RestrictedGame needs tables of "
          "whole policies, for which mini_holdem is too large: expected nash, uniform, regret_matching, "
          "projected_replicator, alpha_rank, correlated, prioritised"),

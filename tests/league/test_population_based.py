@@ -14,7 +14,7 @@ from pokerlab.config.stored import write_config
 from pokerlab.errors import UserError
 from pokerlab.league.folder import LeagueFolder, Member
 from pokerlab.league.population import Population
-from pokerlab.league.population_based import value_of, with_values
+from pokerlab.league.population_based import PopulationBased, value_of
 from pokerlab.league.start import make_parts, open_folder, open_league
 from pokerlab.league.tables import TabularPopulation
 from pokerlab.league.training import Proposal, RunOracle
@@ -102,12 +102,13 @@ def test_without_copies_it_is_a_random_search(
             assert new.run.weights_of == f"r{new.member.round - 1:04d}-agent{agent}"
 
 
-def test_changed_values_stay_within_their_limits_and_whole(config: LeagueConfig) -> None:
-    run = compose("train", ["experiment=leduc"])
-    changed = with_values(run, {"selfplay.search_iterations": 321.4, "model.learning_rate": 0.5})
-    assert (changed.selfplay.search_iterations, changed.model.learning_rate) == (321, 0.5)
-    with pytest.raises(ValueError, match=r"^runs have no selfplay.searches$"):
-        with_values(run, {"selfplay.searches": 3})
+def test_hyperparameters_reach_all_that_follows_from_them_and_stay_whole() -> None:
+    config = compose("league", ["propose=population_based_rebel", "game=kuhn", "propose.agents=1"])
+    oracle = make_parts(config).propose
+    assert isinstance(oracle, PopulationBased)
+    run = oracle._with({"selfplay.search_iterations": 321.4, "model.learning_rate": 0.5})
+    assert run.selfplay.search_iterations == run.algorithm["search_iterations"] == 321
+    assert run.model.learning_rate == run.algorithm["learning_rate"] == 0.5
 
 
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {

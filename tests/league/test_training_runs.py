@@ -124,6 +124,25 @@ def test_a_member_of_another_mixture_is_trained_anew(
     assert not list(league.path.glob("members/.*"))
 
 
+@pytest.mark.parametrize("experiment", ["kuhn", "kuhn_deep_cfr"])
+def test_members_play_themselves_by_other_algorithms_and_own_experiments(
+    experiment: str, tmp_path: Path
+) -> None:
+    (tmp_path / "own/experiment").mkdir(parents=True)
+    (tmp_path / "own/experiment/mine.yaml").write_text(
+        f"# @package _global_\ndefaults: [{experiment}, _self_]\n"
+        "updates: 2\nselfplay: {search_iterations: 4}\n"
+    )
+    roles = ["propose.roles.response.against=self", "propose.roles.response.start_from=response"]
+    run = ["propose.run.experiment=mine", "propose.run.iterations=1", "propose.run.trajectories=8"]
+    league = ["propose=training", "game=kuhn", "rounds=3", "run_dir=L", *run, *roles]
+    ended = command("league", *league, "--config-dir", "own", cwd=tmp_path, plots=False)
+    assert (ended.code, ended.err) == (0, "")
+    members = LeagueFolder(tmp_path / "L").read_members(3)
+    assert [member.parent for member in members] == [None, "uniform", "r0001"]
+    assert all(member.exploitability is not None for member in members[1:])
+
+
 LARGE = [
     "game=mini_holdem", "game.ranks=3", "game.stack=400", "game.bets=[[1]]", "game.most_raises=1",
     "game.deals=[0,1]", "evaluate=matches", "evaluate.deals=2", "evaluate.most=4", "measure=none",
