@@ -12,7 +12,7 @@ from numpy.random import Generator
 
 from pokerlab.agents.base import DEALT, Line
 from pokerlab.games.base import CHANCE, TERMINAL
-from pokerlab.games.betting import CALL, FOLD, SMALLEST_BET
+from pokerlab.games.betting import CALL, FOLD, ROUNDING, SMALLEST_BET
 from pokerlab.games.holdem import Holdem, HoldemState
 
 
@@ -22,7 +22,7 @@ class Bet:
 
     kind: str
     """``f`` folds, ``c`` checks or calls, ``r`` bets or raises: the ACPC's letters."""
-    chips: int = 0
+    chips: float = 0
     """Of a raise: what the player has then put in in the whole hand, blinds included."""
 
 
@@ -34,25 +34,26 @@ class TranslatedHand:
     """A hand at the table, and the line of a game that stands for it.
 
     Args:
-        game: hold'em from before the flop, its chips those of the table.
+        game: hold'em, its chips those of the table.
         number: of the hand.
         draws: decides between neighbours.
+        chip: of which bets are whole numbers; 0: of none.
     """
 
-    def __init__(self, game: Holdem, number: int, draws: Generator) -> None:
+    def __init__(self, game: Holdem, number: int, draws: Generator, chip: float = 1) -> None:
         root = game.root()
-        self.game, self._draws = game, draws
+        self.game, self._draws, self._chip = game, draws, chip
         self.line: Line[HoldemState] = Line((root,), hand=number)
-        self.put_in = [round(chips) for chips in root.committed]
-        """Chips of each player in the whole hand."""
-        self.stack = round(root.stack)
-        """That each had before blinds."""
-        self.board: tuple[int, ...] = ()
+        self.put_in = [root.pot / 2 + chips for chips in root.committed]
+        """Chips of each player in the whole hand, half of the root's pot among them."""
+        self.stack = root.pot / 2 + root.stack
+        """The most that each can put in."""
+        self.board = root.board
         self.actor = game.actor(root)
         """Who is to act; ``CHANCE`` or ``TERMINAL``."""
         self.is_left = False
         """Whether something happened that the game has no line for."""
-        self._raised_by, self._acted = round(game.big_blind), False
+        self._raised_by, self._acted = game.big_blind, False
 
     @property
     def folded(self) -> bool:
@@ -60,7 +61,7 @@ class TranslatedHand:
         return self.actor == TERMINAL and self.put_in[0] != self.put_in[1]
 
     @property
-    def least_raise(self) -> int | None:
+    def least_raise(self) -> float | None:
         """The least that may be raised to; None: nothing may, for all chips are in."""
         called = max(self.put_in)
         return None if called >= self.stack else min(called + self._raised_by, self.stack)
@@ -82,7 +83,7 @@ class TranslatedHand:
         elif self.put_in[0] < self.stack:  # all chips are in, by our line
             self.is_left = True
         self.board += cards
-        self._acted, self._raised_by = False, round(self.game.big_blind)
+        self._acted, self._raised_by = False, self.game.big_blind
         if self.put_in[0] < self.stack:
             self.actor = 0  # who has not the button
         elif len(self.board) == self.game.boards[-1]:
@@ -125,10 +126,13 @@ class TranslatedHand:
             self._raise(bet.chips)
         self._acted = True
 
-    def _raise(self, chips: int) -> None:
+    def _raise(self, chips: float) -> None:
         called, least = max(self.put_in), self.least_raise
-        if least is None or not least <= chips <= self.stack:
-            raise IllegalMoveError(f"a raise to {chips}: expected {least or 'none'} to {self.stack}")
+        if least is None or not least * ROUNDING <= chips * ROUNDING <= self.stack:
+            allowed = "none" if least is None else f"{least:g} to {self.stack:g}"
+            raise IllegalMoveError(f"a raise to {chips:g}: expected {allowed}")
+        if chips >= self.stack * ROUNDING:
+            chips = self.stack
         self._raised_by = max(chips - called, self._raised_by)
         self.put_in[self.actor] = chips
         self.actor = 1 - self.actor
@@ -145,14 +149,16 @@ class TranslatedHand:
             return Bet("r", self._to_limit(action))
         if action == self.game.all_in:
             return Bet("r", self.stack)
-        wanted = called + round(self._fraction(state, action) * 2 * called)
+        wanted = called + self._fraction(state, action) * 2 * called
+        if self._chip:
+            wanted = round(wanted / self._chip) * self._chip
         return Bet("r", min(max(wanted, least), self.stack))
 
-    def _to_limit(self, action: int) -> int:
+    def _to_limit(self, action: int) -> float:
         """What a raise is to, with fixed limits."""
         state = self.line.state
         after = self.game.next_state(state, action)
-        return round(state.pot / 2 + after.committed[self.game.actor(state)])
+        return state.pot / 2 + after.committed[self.game.actor(state)]
 
     @property
     def _street(self) -> int:
@@ -176,7 +182,7 @@ class TranslatedHand:
         bets = [action for action in legal if action >= SMALLEST_BET]
         if not bets or game.fixed:
             return bets[0] if bets else None
-        if bet.chips >= self.stack and game.all_in in bets:
+        if bet.chips >= self.stack * ROUNDING and game.all_in in bets:
             return game.all_in
         called = max(self.put_in)
         wanted = (bet.chips - called) / (2 * called)

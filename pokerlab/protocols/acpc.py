@@ -101,7 +101,7 @@ class Dealt:
         if hand.actor != position:
             return None
         bet, action = self._choose(position, held)
-        text = f"r{bet.chips}" if bet.kind == "r" and not self.game.fixed else bet.kind
+        text = f"r{bet.chips:.0f}" if bet.kind == "r" and not self.game.fixed else bet.kind
         self._answered = self._read + text, bet, action
         return f"{line}:{text}"
 
@@ -168,7 +168,7 @@ class Dealt:
         else:
             strength = self.game.deck.strengths(np.array([hand.board]))[0]
             sign = int(np.sign(int(strength[held]) - int(strength[shown])))
-        self.results.won.append(sign * stake)
+        self.results.won.append(sign * round(stake))
         self.results.left += hand.is_left
         self._counted = self._number
 

@@ -1,4 +1,4 @@
-"""Random hands, written, against pokerkit that replays them and a parser of the ACPC's lines."""
+"""Random hands, written, against pokerkit that replays them and a parser of the ACPC's lines; read again."""
 
 import re
 from collections import Counter
@@ -13,10 +13,12 @@ import pytest
 from pokerkit import HandHistory
 from pokerkit import State as Replay
 
+from pokerlab.agents.base import DEALT
 from pokerlab.agents.baselines import Uniform
 from pokerlab.errors import UserError
 from pokerlab.evaluation.hand_histories import acpc, phh, write_histories
 from pokerlab.evaluation.matches import PlayedHand, play_match
+from pokerlab.evaluation.recorded_hands import read_text
 from pokerlab.games.base import CHANCE, TERMINAL
 from pokerlab.games.betting import CALL, FOLD, SMALLEST_BET
 from pokerlab.games.holdem import Holdem, HoldemState
@@ -251,3 +253,40 @@ def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=expected):
             phh(game, replace(hands[0], states=(game.root(),)), 1)
     assert not list(tmp_path.iterdir())
+
+
+def actions_of(state: HoldemState) -> list[int]:
+    """With ``DEALT`` between streets."""
+    found: list[int] = []
+    for street, actions in enumerate(state.actions):
+        found += [DEALT] * (street > 0) + list(actions)
+    return found
+
+
+@pytest.mark.parametrize(
+    "game", [game for game in GAMES if len(game.deck.cards) == 52], ids=lambda game: game.name
+)
+def test_what_this_package_writes_is_read_as_it_was_played(game: Holdem) -> None:
+    rng, root = Random(3), game.root()
+    for number in range(10):
+        played = play(game, rng)
+        (hand,) = read_text(phh(game, played, number), ".phh", "hand")
+        assert hand.number == str(number)
+        assert hand.players == played.names
+        spot = next(spot for spot in hand.spots if len(spot.board) == 2 * len(root.board))
+        assert spot.players == played.names
+        assert spot.blinds[1] == pytest.approx(game.big_blind, abs=1e-6)
+        assert spot.hands == tuple(game.deck.hand_name(held) for held in played.hands)
+        line, told = spot.line(game)
+        assert list(line.actions) == actions_of(played.states[-1])
+        assert told == len(spot.moves)
+
+
+def test_logs_of_the_acpc_are_read_with_its_blinds() -> None:
+    game, rng = Holdem("acpc", bets=[[0.5, 1, 2]], most_raises=4), Random(5)
+    hands = [play(game, rng) for _ in range(10)]
+    log = "# a comment\n" + "".join(f"{acpc(game, hand, number)}\n" for number, hand in enumerate(hands))
+    found = list(read_text(log, ".log", "match.log"))
+    assert len(found) == len(hands)
+    for read, played in zip(found, hands, strict=True):
+        assert actions_of(played.states[-1]) == list(read.spots[0].line(game)[0].actions)

@@ -96,8 +96,8 @@ def test_hands_of_any_bets_are_played_as_pokerkit_plays_them(game: Holdem) -> No
         least = hand.least_raise
         if least is None or kind == 0:
             return f"{line}:c"
-        chips = int(draws.integers(least, STACK + 1)) if kind == 1 else min(least + 17 * int(kind), STACK)
-        return f"{line}:r{chips}"
+        chips = draws.integers(int(least), STACK + 1) if kind == 1 else min(least + 17 * int(kind), STACK)
+        return f"{line}:r{chips:.0f}"
 
     won = [dealer.deal(number, (seat.answer, any_bet)) for number in range(80)]
     assert seat.results.won == [one for one, _ in won]
