@@ -26,8 +26,10 @@ from pokerlab.store.disk import writing
 from pokerlab.store.files import now
 from pokerlab.store.process import process_record
 from pokerlab.training.assemble import RunParts
+from pokerlab.training.rank import join
 from pokerlab.training.run import STOPPED, RunFailedError, train
 from pokerlab.training.start import start
+from pokerlab.training.world import started_by_torchrun
 
 
 def check(config: RunConfig) -> None:
@@ -43,6 +45,8 @@ def main(config: RunConfig) -> float | None:
     Returns:
         The last exploitability with search, for sweeps.
     """
+    if (world := started_by_torchrun()) is not None and world.rank:
+        sys.exit(join(world))
     hydra_config = HydraConfig.get()
     began = start(config, hydra_config.runtime.choices.get("experiment"), hydra_config.overrides.task)
     with writing(began.run):

@@ -26,6 +26,7 @@ in proportion to their weights: snapshots of the networks.
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import NamedTuple, TypeAlias, cast
 
@@ -51,6 +52,7 @@ from pokerlab.selfplay.dealt_sampling import DealtSampling
 from pokerlab.selfplay.infostate_examples import InfostateExamples, InfostateSums, Traversals
 from pokerlab.selfplay.public_chance_sampling import PublicChanceSampling, check_deals_are_small
 from pokerlab.selfplay.public_game import PublicGame, list_game
+from pokerlab.selfplay.ranks import gather
 from pokerlab.selfplay.traversing import ADVANTAGES, STRATEGIES, TRAVERSALS, DealtActor, ListedActor
 
 MakeNetwork: TypeAlias = Callable[[Game], LineNetwork]
@@ -248,7 +250,8 @@ class DeepCFRModule(Learner):
             self.networks.remember(self.listed, iteration)
         else:
             snapshots = cast(Snapshots, self.networks.snapshots[other])
-            snapshots.add(self.networks.advantages[other], iteration, self.place.generator())
+            draws = replace(self.place, rank=0).generator()  # all ranks keep the same ones
+            snapshots.add(self.networks.advantages[other], iteration, draws)
 
     def losses(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Of the player's advantage network; and of the average network, as of its latest step.
@@ -256,7 +259,7 @@ class DeepCFRModule(Learner):
         None of what no traversal of the iteration came to."""
         player, losses = self.current_epoch % 2, dict[str, Tensor]()
         if not batch_idx:
-            log_number(self, "nodes_touched", batch[TRAVERSALS].nodes.item())
+            log_number(self, "nodes_touched", sum(gather(batch[TRAVERSALS].nodes.item())))
             if self.from_scratch:
                 self._forget(player)
         if (found := batch.get(ADVANTAGES[player])) is not None:

@@ -39,6 +39,7 @@ from pokerlab.selfplay.examples import Examples
 from pokerlab.selfplay.hands import Ask, Played, play_hands
 from pokerlab.selfplay.place import Place
 from pokerlab.selfplay.public_states import FoundStates, ListedStates, PublicStates, list_states
+from pokerlab.selfplay.ranks import mean
 
 DECISIONS, RESULTS = "decisions", "results"
 """The streams."""
@@ -334,13 +335,14 @@ class PPOModule(Learner):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """At the first batch: what the hands brought."""
         if batch_idx == 0:
-            log_number(self, "won", batch[RESULTS].mean)
+            log_number(self, "won", mean(batch[RESULTS].mean))
 
     def on_train_epoch_end(self) -> None:
         """Moves what follows the policy, and measures this."""
         self.end_iteration(self.current_epoch)
-        for name, value in self.measure(self.actor_critic).items():
-            log_number(self, name, value)
+        if self.trainer.is_global_zero:
+            for name, value in self.measure(self.actor_critic).items():
+                log_number(self, name, value)
 
 
 def _mean(values: Tensor, weights: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import lightning
 import torch
@@ -14,11 +14,20 @@ from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers.logger import Logger
 
-from pokerlab.selfplay.data import SelfPlayData
+from pokerlab.selfplay.data import SelfPlayData, of_all_ranks
+from pokerlab.selfplay.ranks import RankLostError
 from pokerlab.selfplay.replay_on_disk import chunk_files
 from pokerlab.store.checkpoints import FORMAT
 from pokerlab.store.files import write_atomically
 from pokerlab.store.folder import LAST, RunFolder
+
+OtherReplays: TypeAlias = Callable[[int], list[tuple[dict[str, Any], list[str]]]]
+"""What the other ranks' replays were like after so many iterations, and their files that are in use now."""
+
+
+def no_others(iteration: int) -> list[tuple[dict[str, Any], list[str]]]:
+    """Where there is one rank."""
+    return []
 
 
 class RunCheckpointIO(CheckpointIO):
@@ -34,10 +43,18 @@ class RunCheckpointIO(CheckpointIO):
         run: the run's folder.
         data: has the replay.
         game: its name.
+        others: gives the replays of the other ranks.
     """
 
-    def __init__(self, run: RunFolder, data: SelfPlayData, game: str) -> None:
-        self.run, self.data, self.game = run, data, game
+    def __init__(
+        self,
+        run: RunFolder,
+        data: SelfPlayData,
+        game: str,
+        others: OtherReplays = no_others,
+    ) -> None:
+        self.run, self.data, self.game, self._others = run, data, game, others
+        self._needed: set[str] = set()  # by the other ranks
         self._handed: dict[str, tuple[bytes, dict[str, Any]]] = {}
         self._last: tuple[bytes, dict[str, Any]] | None = None
         self._replays: set[str] = set()  # that this process wrote; others may be of a run that went on
@@ -71,22 +88,24 @@ class RunCheckpointIO(CheckpointIO):
 
     def _write(self, path: Path, content: bytes, position: dict[str, Any]) -> None:
         replay = path.parent / f"replay-{position['iteration']:06d}.pt"
+        chunks = list(self.run.replay.glob("*.pt"))  # before others go on to write more
         if replay.name not in self._replays:
-            contents = self.data.replay_contents(position)
+            others = self._others(position["iteration"])
+            self._needed = {name for _, needed in others for name in needed}
+            contents = of_all_ranks([self.data.replay_contents(position), *(each for each, _ in others)])
             write_atomically(replay, lambda file: torch.save(contents, file))
             self._replays.add(replay.name)
         write_atomically(path, content)
         if path.name == LAST:
             self.run.remove_replays(replay.name)
             self._replays = {name for name in self._replays if (path.parent / name).exists()}
-            self._remove_chunks()
+            self._remove_chunks(chunks)
 
-    def _remove_chunks(self) -> None:
+    def _remove_chunks(self, chunks: list[Path]) -> None:
         """Removes the chunks of the replay that neither a checkpoint nor the present window needs."""
-        chunks = list(self.run.replay.glob("*.pt"))
         if not chunks:
             return
-        needed = set(chunk_files(self.data.replay_contents(self.data.state_dict())))
+        needed = self._needed | {*chunk_files(self.data.replay_contents(self.data.state_dict()))}
         for replay in self.run.checkpoints.glob("replay-*.pt"):
             try:
                 needed |= chunk_files(torch.load(replay, map_location="cpu", weights_only=True)).keys()
@@ -188,7 +207,7 @@ class RunCheckpoint(ModelCheckpoint):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
     ) -> None:
         """The run ends early: saves the last finished iteration; a disk that fails now must not hide why."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, RankLostError):
             self._flush(trainer)
 
     def _flush(self, trainer: lightning.Trainer) -> None:

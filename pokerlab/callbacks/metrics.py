@@ -14,6 +14,7 @@ from pokerlab.callbacks.checkpoint import RunCheckpointIO
 from pokerlab.callbacks.cost import CostGuard
 from pokerlab.errors import UserError
 from pokerlab.learning.module import log_number
+from pokerlab.selfplay.ranks import RankLostError, mean
 from pokerlab.store.files import append_line, now, write_json
 from pokerlab.store.folder import LAST, RunFolder
 
@@ -34,7 +35,8 @@ FIELDS = (
 
 
 class IterationNumbers(lightning.Callback):
-    """Logs which iteration this was, what it made, and how long that took, evaluation apart."""
+    """Logs which iteration this was, what it made, and how long that took on average over ranks, evaluation
+    apart."""
 
     def __init__(self) -> None:
         self._started = self._trained = 0.0
@@ -56,8 +58,8 @@ class IterationNumbers(lightning.Callback):
             "examples": data.new_examples,
             "network_updates": trainer.global_step,
             "draws_per_example": data.draws_per_example,
-            "seconds_selfplay": round(data.seconds, 6),
-            "seconds_training": round(self._trained - self._started - data.seconds, 6),
+            "seconds_selfplay": round(mean(data.seconds), 6),
+            "seconds_training": round(mean(self._trained - self._started - data.seconds), 6),
         }
         for name, value in numbers.items():
             log_number(pl_module, name, value)
@@ -188,7 +190,7 @@ class RunState(lightning.Callback):
     ) -> None:
         """The run ends early; a disk that fails now must not hide why."""
         writer = trainer.strategy.checkpoint_io
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, RankLostError):
             if isinstance(writer, RunCheckpointIO):
                 writer.flush()  # first, so that the summary can tell of it
         with contextlib.suppress(OSError, UserError):

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from pokerlab.config.schema import RunConfig
 
+WORLD_SIZE, LAUNCHED_BY_TORCHRUN = "WORLD_SIZE", "TORCHELASTIC_RUN_ID"
+"""Environment variables: how many ranks there are, and whether torchrun has started them."""
 FEW_WORKERS, WORKERS_A_CORE = 32, 8
 """How many self-play processes any machine may have, and others for each of its cores; one takes 200 MB."""
 DEVICES = "expected cpu, or cuda where there is a GPU"
@@ -68,7 +70,48 @@ def check_machine(config: "RunConfig") -> None:
     except UserError as error:
         hint = "; trainer=cpu trains on the CPU" if config.trainer.accelerator == "cuda" else ""
         raise UserError(f"{error}{hint}") from error
-    cores = os.cpu_count() or 1
+    cores, ranks = os.cpu_count() or 1, count_ranks(config)
+    if LAUNCHED_BY_TORCHRUN not in os.environ:
+        _check_devices(config, ranks, cores)
     elsewhere = config.actors.get("address") is not None  # of a cluster
-    if not elsewhere and config.workers > (most := max(FEW_WORKERS, WORKERS_A_CORE * cores)):
-        raise UserError(f"workers may be at most {most} here, with {cores} cores, got {config.workers}")
+    if not elsewhere and config.workers * ranks > (most := max(FEW_WORKERS, WORKERS_A_CORE * cores)):
+        each = f" on each of {ranks} ranks" if ranks > 1 else ""
+        raise UserError(f"workers may be at most {most} here, with {cores} cores, got {config.workers}{each}")
+
+
+def _check_devices(config: "RunConfig", ranks: int, cores: int) -> None:
+    if config.trainer.accelerator == "cuda":
+        import torch
+
+        if ranks > (there := torch.cuda.device_count()):
+            raise UserError(f"trainer.devices={ranks}, but this machine has {there} GPUs")
+    elif ranks > (most := max(FEW_WORKERS, WORKERS_A_CORE * cores)):
+        raise UserError(f"trainer.devices may be at most {most} here, with {cores} cores, got {ranks}")
+
+
+def count_ranks(config: "RunConfig") -> int:
+    """How many processes play and learn together: one a device, or as many as torchrun has started."""
+    if LAUNCHED_BY_TORCHRUN in os.environ:
+        return int(os.environ[WORLD_SIZE])
+    if config.trainer.devices is not None or config.trainer.accelerator != "cuda":
+        return config.trainer.devices or 1
+    return max(getattr(config.launcher, "gpu_count", 0), getattr(config.launcher, "gpus", 0), 1)
+
+
+def check_ranks(config: "RunConfig") -> None:
+    """Whether an iteration can be divided among the ranks.
+
+    Raises:
+        UserError: it cannot, or what was asked for is something else than what there is.
+    """
+    ranks, trainer, launcher = count_ranks(config), config.trainer, config.launcher
+    if trainer.devices not in (None, ranks):
+        raise UserError(f"trainer.devices={trainer.devices}, but torchrun has started {ranks}: leave it out")
+    if ranks > config.trajectories:
+        raise UserError(f"trainer.devices={ranks} is more than trajectories={config.trajectories}")
+    if config.batch_size % ranks:
+        raise UserError(f"batch_size={config.batch_size} must be a multiple of trainer.devices={ranks}")
+    for name in ("gpu_count", "gpus"):
+        paid = getattr(launcher, name, None)
+        if trainer.accelerator == "cuda" and paid and ranks > paid:
+            raise UserError(f"trainer.devices={ranks}, but launcher.{name}={paid}")

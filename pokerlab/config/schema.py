@@ -104,6 +104,9 @@ class TrainerConfig:
     """Where and how precisely a run learns."""
 
     accelerator: str
+    devices: Annotated[int, Range(1, MOST_THREADS)] | None
+    """Ranks; None: as many as the launcher asks for."""
+    strategy: Literal["auto", "ddp"]
     threads: Annotated[int, Range(1, MOST_THREADS)]
     gradient_clip: AtLeast0
     precision: Literal["32-true", "bf16-mixed"]

@@ -17,6 +17,7 @@ KEYS_OF_GROUPS: dict[str, dict[str, Any]] = {
         "matches": {"every": None, "deals": 500},
     },
     "model": {"hand_inputs": False, "belief_weight": 0.0},
+    "trainer": {"devices": None, "strategy": "auto"},
 }
 """Keys of groups that came later."""
 WANDB = "pokerlab.callbacks.wandb_run.WandbRun"

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from pokerlab.learning.schedule import CosineSchedule
 from pokerlab.selfplay.data import Batch
 from pokerlab.selfplay.place import LEARNING, Place
+from pokerlab.selfplay.ranks import gather, means
 
 log = logging.getLogger("pokerlab")
 
@@ -33,7 +34,8 @@ def log_number(module: lightning.LightningModule, name: str, value: float) -> No
 class Learner(lightning.LightningModule):
     """Learns from batches of an algorithm's streams; the algorithm says what :meth:`losses` there are.
 
-    Each iteration logs ``learning_rate`` and every loss by its name, the mean over the iteration's batches.
+    Each iteration logs ``learning_rate`` and every loss by its name, the mean over the iteration's batches
+    on all ranks.
 
     Args:
         iterations: length of the run, for the learning rate's cosine.
@@ -136,23 +138,24 @@ class Learner(lightning.LightningModule):
         losses = torch.stack([torch.stack([*each.values()]) if each else nothing for each in self._losses])
         weights = torch.stack([parameter.detach().isfinite().all() for parameter in self.parameters()])
         finite = torch.cat([losses.isfinite().all(1), weights.all()[None]]).tolist()
-        if not all(finite):
-            self._raise_not_finite(finite, names, losses)
+        wrong = None if all(finite) else self._not_finite(finite, names, losses)
+        mine = dict(zip(names, losses.double().mean(0).tolist(), strict=True))
+        found = gather((wrong, mine))
+        if said := next((wrong for wrong, _ in found if wrong is not None), None):
+            raise NonFiniteLossError(said)
         schedule = self.lr_schedulers()
         assert isinstance(schedule, CosineSchedule)
         log_number(self, "learning_rate", schedule.rate(self.current_epoch))
-        for name, mean in zip(names, losses.double().mean(0).tolist(), strict=True):
+        for name, mean in means([losses for _, losses in found]).items():
             log_number(self, name, mean)
 
-    def _raise_not_finite(self, finite: list[bool], names: list[str], losses: Tensor) -> None:
+    def _not_finite(self, finite: list[bool], names: list[str], losses: Tensor) -> str:
         bad = finite.index(False)
         if bad == len(losses):
-            raise NonFiniteLossError(f"non-finite weights after iteration {self.current_epoch}")
+            return f"non-finite weights after iteration {self.current_epoch}"
         found = zip(names, losses[bad].tolist(), strict=True)
         said = (f"{name.replace('_', ' ')} {value}" for name, value in found)
-        raise NonFiniteLossError(
-            f"non-finite loss in iteration {self.current_epoch}, batch {bad}: {', '.join(said)}"
-        )
+        return f"non-finite loss in iteration {self.current_epoch}, batch {bad}: {', '.join(said)}"
 
     def configure_optimizers(self) -> Any:
         """The optimiser, and its learning rate by iterations."""

@@ -1,8 +1,9 @@
 """Self-play as a Lightning data source: one iteration is one epoch."""
 
 import math
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeAlias
@@ -16,7 +17,8 @@ from pokerlab.ahead import one_ahead
 from pokerlab.selfplay.actors.base import Actors, Reporter
 from pokerlab.selfplay.examples import Examples, SomeExamples
 from pokerlab.selfplay.place import BATCHES, Place
-from pokerlab.selfplay.replay import IterationReplay, MemoryReplay, Replay
+from pokerlab.selfplay.ranks import gather, share
+from pokerlab.selfplay.replay import RANKS, IterationReplay, MemoryReplay, Replay, by_rank
 from pokerlab.selfplay.replay_on_disk import DiskReplay
 from pokerlab.selfplay.reservoir import ReservoirReplay
 from pokerlab.selfplay.sums import SumReplay
@@ -47,23 +49,29 @@ class Stream(Generic[SomeExamples]):
     seed: int = 0
     """Of what a reservoir keeps."""
 
-    def replay(self, newest: float, folder: Path | None, name: str) -> Replay[SomeExamples]:
+    def replay(
+        self, newest: float, folder: Path | None, name: str, rank: int = 0, ranks: int = 1
+    ) -> Replay[SomeExamples]:
         """What keeps them.
 
         Args:
             newest: share of all examples that may be sampled, of the newest.
             folder: where these are kept; None: in memory.
             name: of the stream.
+            rank: of those that share the capacity.
+            ranks: how many do.
         """
         if self.kept == "on_policy":
             return IterationReplay(self.none)
-        if self.kept == "reservoir":
-            return ReservoirReplay(self.none, capacity=self.capacity, seed=self.seed)
-        if self.kept == "summed":
+        if self.kept == "summed":  # of everything, by all
             return SumReplay(self.none, capacity=self.capacity)
+        capacity = max(share(self.capacity, rank, ranks), 1)
+        if self.kept == "reservoir":
+            return ReservoirReplay(self.none, capacity=capacity, seed=self.seed, rank=rank)
         if folder is None:
-            return MemoryReplay(self.none, capacity=self.capacity, newest=newest)
-        return DiskReplay(self.none, folder, name, capacity=self.capacity, newest=newest)
+            return MemoryReplay(self.none, capacity=capacity, newest=newest)
+        named = name if ranks == 1 else f"{name}-{rank}of{ranks}"
+        return DiskReplay(self.none, folder, named, capacity=capacity, newest=newest)
 
 
 def count_updates(updates: int | None, draws_per_example: float, examples: float, batch_size: int) -> int:
@@ -94,6 +102,8 @@ class SelfPlayDataset(IterableDataset[Batch]):
         given_back: of streams that self-play gets examples of, how many for each trajectory.
         device_bytes: the most that what is sampled from may take of a GPU's memory. What takes more is read
             from the host's, a batch ahead.
+        rank: of the ``ranks`` that share trajectories and batches; each plays and draws at places of its own.
+        ranks: how many there are.
     """
 
     def __init__(
@@ -110,6 +120,8 @@ class SelfPlayDataset(IterableDataset[Batch]):
         plan: Callable[[int], None] = lambda updates: None,
         given_back: Mapping[str, float] | None = None,
         device_bytes: float = 0.0,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         if not draws_per_example > 0:
             raise ValueError(f"draws_per_example must be positive, got {draws_per_example}")
@@ -117,13 +129,18 @@ class SelfPlayDataset(IterableDataset[Batch]):
         self.trajectories, self.batch_size, self.seed = trajectories, batch_size, seed
         self._updates, self._draws_per_example = updates, draws_per_example
         self._given_back, self._plan, self._device_bytes = given_back or {}, plan, device_bytes
-        self.rank = 0
+        self.rank = rank
+        self.share = share(trajectories, rank, ranks)
+        """How many of the trajectories are this rank's."""
+        self._batch = share(batch_size, rank, ranks)
+        self.lock = threading.Lock()
+        """Whoever else looks at the replays holds it."""
         self.device = torch.device("cpu")
         """Where is learned."""
         self.iteration = 0
         """How many iterations' trajectories have been played."""
         self.new_examples = 0
-        """Examples of all streams that are learned from that the latest iteration added."""
+        """Examples of all streams that are learned from that the latest iteration added, on all ranks."""
         self.seconds = 0.0
         """What generating them took."""
         self.played = 0.0
@@ -149,29 +166,32 @@ class SelfPlayDataset(IterableDataset[Batch]):
         self.played, self.batches = 0.0, 0
         place = Place(self.seed, self.iteration, self.rank)
         stored = self._give_back()
-        examples = self.actors.generate(self.networks(), self.trajectories, place, *stored)
+        examples = self.actors.generate(self.networks(), self.share, place, *stored)
         if examples.keys() != self.replays.keys():
             raise ValueError(
                 f"the actor gave examples of {', '.join(examples)}, but the streams are "
                 f"{', '.join(self.replays)}"
             )
-        for name, replay in self.replays.items():
-            replay.add(examples[name])
-        new = {
-            name: len(each)
-            for name, each in examples.items()
-            if name not in self._given_back and (len(each) or self.replays[name].always)
-        }
+        with self.lock:
+            for name, replay in self.replays.items():
+                replay.add(examples[name])
+        self.seconds = time.perf_counter() - started
+        learned = [name for name in self.replays if name not in self._given_back]
+        found = gather(
+            {name: (len(examples[name]), self.replays[name].batch(self._batch)) for name in learned}
+        )
+        new = {name: sum(each[name][0] for each in found) for name in learned}
+        new = {name: number for name, number in new.items() if number or self.replays[name].always}
         self.new_examples, (first, of_first) = sum(new.values()), next(iter(new.items()))
-        size = self.replays[first].batch(self.batch_size)
+        size = sum(each[first][1] for each in found)
         self.updates = count_updates(self._updates, self._draws_per_example, of_first, size)
         self._plan(self.updates)
         self.draws_per_example = self.updates * size / of_first if of_first else math.nan
-        self.seconds = time.perf_counter() - started
+        here = [name for name in new if len(examples[name]) or self.replays[name].always]
         draws = Place(self.seed, self.iteration, self.rank, BATCHES).generator()
         self.iteration += 1
         self.played = 1.0
-        for batch in self._draw_batches({name: self.replays[name] for name in new}, draws):
+        for batch in self._draw_batches({name: self.replays[name] for name in here}, draws):
             self.batches += 1
             yield batch
 
@@ -181,16 +201,14 @@ class SelfPlayDataset(IterableDataset[Batch]):
         """The iteration's batches, on the device."""
         on_gpu = self.device.type == "cuda"
         fits = on_gpu and sum(each.bytes_to_sample for each in replays.values()) <= self._device_bytes
-        for each in replays.values():
-            each.keep_on(self.device if fits else None)
+        with self.lock:
+            for each in replays.values():
+                each.keep_on(self.device if fits else None)
         ahead = on_gpu and not fits
 
         assert self.updates is not None
         gathered = (
-            {
-                name: each.gather(each.draw(self.batch_size, draws), pinned=ahead)
-                for name, each in replays.items()
-            }
+            {name: each.gather(each.draw(self._batch, draws), pinned=ahead) for name, each in replays.items()}
             for _ in range(self.updates)
         )
         for packed in one_ahead(gathered) if ahead else gathered:
@@ -203,7 +221,7 @@ class SelfPlayDataset(IterableDataset[Batch]):
         draws = Place(self.seed, self.iteration, self.rank, BATCHES).generator(GIVEN_BACK)
         return [
             {
-                name: self.replays[name].sample(math.ceil(number * self.trajectories), draws)
+                name: self.replays[name].sample(math.ceil(number * self.share), draws)
                 for name, number in self._given_back.items()
                 if self.replays[name].window(self.replays[name].added)
             }
@@ -227,6 +245,8 @@ class SelfPlayData(lightning.LightningDataModule):
         seed: of the run.
         replay_folder: where the replays keep their examples; None: in memory.
         device_bytes: see :class:`SelfPlayDataset`.
+        rank: likewise.
+        ranks: likewise; the capacity of replays is shared as well.
     """
 
     def __init__(
@@ -242,10 +262,14 @@ class SelfPlayData(lightning.LightningDataModule):
         seed: int,
         replay_folder: Path | None = None,
         device_bytes: float = 0.0,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         super().__init__()
-
-        self.replays = {name: stream.replay(newest, replay_folder, name) for name, stream in streams.items()}
+        self.rank, self.ranks = rank, ranks
+        self.replays = {
+            name: stream.replay(newest, replay_folder, name, rank, ranks) for name, stream in streams.items()
+        }
         self.dataset = SelfPlayDataset(
             actors,
             self._networks,
@@ -258,11 +282,13 @@ class SelfPlayData(lightning.LightningDataModule):
             plan=self._plan,
             given_back={name: stream.given_back for name, stream in streams.items() if stream.given_back},
             device_bytes=device_bytes,
+            rank=rank,
+            ranks=ranks,
         )
 
     def _networks(self) -> nn.Module:
         assert self.trainer is not None
-        self.dataset.rank, self.dataset.device = self.trainer.global_rank, self.trainer.strategy.root_device
+        self.dataset.device = self.trainer.strategy.root_device
         return self.trainer.lightning_module.networks  # type: ignore[return-value]
 
     def _plan(self, updates: int) -> None:
@@ -284,14 +310,27 @@ class SelfPlayData(lightning.LightningDataModule):
         self.dataset.iteration = state_dict["iteration"]
 
     def replay_contents(self, position: dict[str, Any]) -> dict[str, Any]:
-        """The replays as they were at ``position``, the latest or the one before it."""
-        return {name: replay.contents(position[f"{name}_added"]) for name, replay in self.replays.items()}
+        """This rank's replays as they were at ``position``, the latest or the one before it."""
+        with self.dataset.lock:
+            return {name: replay.contents(position[f"{name}_added"]) for name, replay in self.replays.items()}
 
     def restore_replay(self, contents: dict[str, Any]) -> None:
-        """Takes over what :meth:`replay_contents` gave."""
+        """Takes over what :meth:`replay_contents` gave on all ranks, see :func:`of_all_ranks`.
+
+        If these were others in number, each takes a share of all.
+        """
         for name, replay in self.replays.items():
-            replay.restore(contents[name])
+            saved = by_rank(contents[name])
+            same = len(saved) == self.ranks
+            replay.restore(saved[self.rank] if same else replay.divide(saved, self.rank, self.ranks))
 
     def teardown(self, stage: str) -> None:
         """Ends the workers."""
         self.dataset.actors.close()
+
+
+def of_all_ranks(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What is saved: the contents of each rank's replays, by streams."""
+    if len(found) == 1:
+        return found[0]
+    return {name: {RANKS: [each[name] for each in found]} for name in found[0]}

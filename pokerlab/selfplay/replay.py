@@ -7,7 +7,7 @@ ring there can hold what is sampled.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from math import prod
 from typing import Any, Generic
 
@@ -15,9 +15,29 @@ import torch
 from torch import Tensor
 
 from pokerlab.selfplay.examples import SomeExamples
+from pokerlab.selfplay.ranks import share
 
 GROWTH = 1.25
 """By how much a ring that is full grows, if it may."""
+RANKS = "ranks"
+"""Under this, saved contents of a stream's replays stand, if it has several: a list."""
+
+
+def by_rank(contents: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The saved contents of a stream's replays."""
+    return list(contents[RANKS]) if RANKS in contents else [dict(contents)]
+
+
+def divide_rows(saved: Sequence[Mapping[str, Any]], rank: int, ranks: int) -> tuple[int, dict[str, Tensor]]:
+    """Of rows that replays have kept, a rank's share, oldest first; and how many it counts as ever added."""
+    names = saved[0]["columns"]
+    every = slice(rank, None, ranks)
+    columns = {name: torch.cat([each["columns"][name][every] for each in saved]) for name in names}
+    rows = [len(next(iter(each["columns"].values()))) for each in saved]
+    age = torch.cat([torch.arange(number, 0, -1)[every] for number in rows])
+    order = age.argsort(descending=True, stable=True)
+    added = sum(share(each["added"], rank, ranks) for each in saved)
+    return max(added, len(order)), {name: column[order] for name, column in columns.items()}
 
 
 class Ring:
@@ -187,6 +207,11 @@ class Replay(ABC, Generic[SomeExamples]):
         Where this one would sample from more examples than were saved, its window starts with those and
         grows as examples are added.
         """
+
+    def divide(self, saved: Sequence[Mapping[str, Any]], rank: int, ranks: int) -> dict[str, Any]:
+        """What to restore as one of ``ranks``, of what another number of them has saved."""
+        added, columns = divide_rows(saved, rank, ranks)
+        return {"added": added, "columns": columns}
 
 
 class MemoryReplay(Replay[SomeExamples]):

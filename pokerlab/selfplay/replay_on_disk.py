@@ -15,7 +15,8 @@ from torch import Tensor
 
 from pokerlab.errors import UserError
 from pokerlab.selfplay.examples import Examples, SomeExamples
-from pokerlab.selfplay.replay import Replay, Ring
+from pokerlab.selfplay.ranks import share
+from pokerlab.selfplay.replay import Replay, Ring, by_rank
 from pokerlab.store.files import write_atomically
 
 
@@ -107,6 +108,13 @@ class DiskReplay(Replay[SomeExamples]):
         window = self.window(added)
         needed = [chunk for chunk in self._chunks if chunk.first < added and chunk.end > added - window]
         return {"added": added, "window": window, "chunks": {chunk.name: len(chunk) for chunk in needed}}
+
+    def divide(self, saved: Sequence[Mapping[str, Any]], rank: int, ranks: int) -> dict[str, Any]:
+        """Every so many of all chunks; ranks have more or less the same number of examples."""
+        chunks = dict([chunk for each in saved for chunk in each["chunks"].items()][rank::ranks])
+        there, window = sum(chunks.values()), sum(share(each["window"], rank, ranks) for each in saved)
+        added = sum(share(each["added"], rank, ranks) for each in saved)
+        return {"added": max(added, there), "window": min(window, there), "chunks": chunks}
 
     def restore(self, contents: Mapping[str, Any]) -> None:
         """Takes over what :meth:`contents` gave, of a replay of any capacity: opens the chunks.
@@ -201,5 +209,8 @@ def open_chunk(path: Path, examples: int) -> dict[str, Tensor]:
 def chunk_files(contents: Mapping[str, Any]) -> dict[str, int]:
     """What saved replays lie in: name of a chunk's file → its examples. Nothing, if they were in memory."""
     return {
-        name: examples for replay in contents.values() for name, examples in replay.get("chunks", {}).items()
+        name: examples
+        for replays in contents.values()
+        for replay in by_rank(replays)
+        for name, examples in replay.get("chunks", {}).items()
     }

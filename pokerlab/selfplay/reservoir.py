@@ -1,6 +1,6 @@
 """A reservoir: a uniform sample of all examples that were ever added (Vitter 1985, algorithm R)."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pokerlab.selfplay.examples import SomeExamples
 from pokerlab.selfplay.place import random_stream
-from pokerlab.selfplay.replay import GROWTH, Replay
+from pokerlab.selfplay.replay import GROWTH, Replay, divide_rows
 
 
 class ReservoirReplay(Replay[SomeExamples]):
@@ -19,13 +19,14 @@ class ReservoirReplay(Replay[SomeExamples]):
         none: no examples, of the kind to keep.
         capacity: the most examples that are kept.
         seed: of which are.
+        rank: of the process that keeps them, where several do.
     """
 
     always = False
 
-    def __init__(self, none: SomeExamples, *, capacity: int, seed: int) -> None:
+    def __init__(self, none: SomeExamples, *, capacity: int, seed: int, rank: int = 0) -> None:
         super().__init__(none, none.columns(), capacity=capacity, newest=1.0)
-        self._seed, self._kept = seed, dict(none.columns())
+        self._seed, self._rank, self._kept = seed, (rank,) if rank else (), dict(none.columns())
         self._replaced: tuple[int, Tensor, dict[str, Tensor]] = (0, torch.empty(0, dtype=torch.int64), {})
         """Before the newest were added: how many had been, and the rows that were then lost."""
 
@@ -36,7 +37,9 @@ class ReservoirReplay(Replay[SomeExamples]):
     def add(self, examples: SomeExamples) -> None:
         before, new = self.window(self.added), len(examples)
         count = torch.arange(self.added, self.added + new)
-        draws = torch.rand(new, generator=random_stream(self._seed, self.added), dtype=torch.float64)
+        draws = torch.rand(
+            new, generator=random_stream(self._seed, self.added, *self._rank), dtype=torch.float64
+        )
         row = torch.where(count < self.capacity, count, (draws * (count + 1)).long().clamp(max=count))
         # of those that would go to one row, the last; those beyond the last row are not kept
         rows, at = np.unique(row.numpy()[::-1], return_index=True)
@@ -75,6 +78,18 @@ class ReservoirReplay(Replay[SomeExamples]):
             for name, column in lost.items():
                 kept[name][rows] = column.cpu()
         return {"added": added, "columns": kept}
+
+    def divide(self, saved: Sequence[Mapping[str, Any]], rank: int, ranks: int) -> dict[str, Any]:
+        added, columns = divide_rows(saved, rank, ranks)
+        rows = len(next(iter(columns.values())))
+        if rows and rows < (
+            wanted := self.window(added)
+        ):  # of ranks some of which had room: some count twice
+            columns = {name: column[torch.arange(wanted) % rows] for name, column in columns.items()}
+        return {
+            "added": added,
+            "columns": {name: column[: self.capacity] for name, column in columns.items()},
+        }
 
     def restore(self, contents: Mapping[str, Any]) -> None:
         self._weights, self.added = None, contents["added"]

@@ -5,7 +5,7 @@ their mean, weighted by their number. So where inputs can be listed, nothing is 
 learned from is one batch.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -66,6 +66,16 @@ class SumReplay(Replay[SomeExamples]):
     def contents(self, added: int) -> dict[str, Any]:
         sums = self._sums if added == self.added else self._before[1]
         return {"added": added, "columns": sums}
+
+    def divide(self, saved: Sequence[Mapping[str, Any]], rank: int, ranks: int) -> dict[str, Any]:
+        """An equal part of all sums."""
+        columns = {
+            name: column
+            if name == KEY
+            else torch.stack([each["columns"][name] for each in saved]).sum(0) / ranks
+            for name, column in saved[0]["columns"].items()
+        }
+        return {"added": sum(each["added"] for each in saved), "columns": columns}
 
     def restore(self, contents: Mapping[str, Any]) -> None:
         self.added, self._sums = contents["added"], dict(contents["columns"])

@@ -16,6 +16,7 @@ from pokerlab.callbacks.exploitability import ExploitabilityEvery
 from pokerlab.callbacks.strength import MatchesEvery, ValueErrorsEvery
 from pokerlab.config.build import build, check, check_enumerable, parameters_of
 from pokerlab.config.fields import convert
+from pokerlab.config.machine import check_ranks, count_ranks
 from pokerlab.config.schema import RunConfig, check_network_size
 from pokerlab.errors import UserError
 from pokerlab.evaluation.held_out import HeldOutSettings
@@ -46,11 +47,14 @@ class RunParts:
 
     def __init__(self, config: RunConfig, run: RunFolder | None = None) -> None:
         self._config, self.run = config, run
+        self.rank = 0
+        """Of the process that it is for: may be set until something is played."""
         self.game: Game = build(config.game, key="game", kind=Game)
         self.solver: Solver = build(config.solver, key="solver", kind=Solver)
         if config.evaluation.every is not None:
             check_enumerable(self.game, f"evaluation.every={config.evaluation.every}")
         check_limits(config)
+        check_ranks(config)
         for name in ("value_network", "policy_network"):
             network, key = getattr(config.model, name), f"model.{name}"
             check(network, key=key, kind=nn.Module, given=(0, "game"))
@@ -172,6 +176,8 @@ class RunParts:
                 seed=config.seed,
                 replay_folder=self.run.replay if self.run is not None and play.replay == "disk" else None,
                 device_bytes=play.device_gb * 1e9,
+                rank=self.rank,
+                ranks=count_ranks(config),
             )
         except (ValueError, TypeError) as error:
             raise _naming(error, config) from error

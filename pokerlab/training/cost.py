@@ -1,5 +1,6 @@
 """What a run costs an hour, from its launcher's config."""
 
+from pokerlab.config.machine import count_ranks
 from pokerlab.config.schema import Launcher, ModalLauncher, RunConfig, SlurmLauncher
 from pokerlab.errors import UserError
 
@@ -22,6 +23,9 @@ def idle_gpu(config: RunConfig) -> list[str]:
             f"workers={config.workers} have nothing to play: beside a GPU, which plays the rest, they play "
             "what starts on the last street (selfplay.starts)"
         ]
+    paid = getattr(launcher, "gpu_count", 0) or getattr(launcher, "gpus", 0)
+    if on_gpu and paid > (used := count_ranks(config)):
+        return [f"trainer.devices={used} leaves {paid - used} of {paid} GPUs idle that are paid for"]
     if not on_gpu and isinstance(launcher, ModalLauncher):
         return [f"trainer.accelerator=cpu leaves the {launcher.gpu} idle that is paid for: add trainer=gpu"]
     if not on_gpu and isinstance(launcher, SlurmLauncher) and launcher.gpus:

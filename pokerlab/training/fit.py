@@ -8,6 +8,7 @@ import torch
 
 from pokerlab.errors import UserError
 from pokerlab.selfplay.data import SelfPlayData
+from pokerlab.selfplay.replay import RANKS, by_rank
 from pokerlab.selfplay.replay_on_disk import chunk_files, open_chunk
 from pokerlab.store.checkpoints import load, load_weights, read_checkpoint
 from pokerlab.store.folder import RunFolder
@@ -41,19 +42,28 @@ def _read(path: Path, columns: Columns | None) -> dict[str, Any]:
         contents = load(replay, mmap=True)
     except UserError as error:
         raise UserError(f"{replay}, the replay of {path.name}, is missing or truncated") from error
-    if not isinstance(contents, dict) or not contents or not all(map(_is_replay, contents.values())):
+    if not isinstance(contents, dict) or not contents or not all(map(_are_replays, contents.values())):
         raise UserError(f"{replay} is not a replay")
     if columns is not None and (
         contents.keys() != columns.keys()
         or any(  # examples of earlier versions have no weights
-            set(contents[name].get("columns", columns[name])) | (columns[name] & {"weight"}) != columns[name]
+            set(each.get("columns", columns[name])) | (columns[name] & {"weight"}) != columns[name]
             for name in columns
+            for each in by_rank(contents[name])
         )
     ):
         raise UserError(f"{replay} is a replay of other examples")
     for name, examples in chunk_files(contents).items():
         open_chunk(RunFolder(path.parent.parent).replay / name, examples)
     return content
+
+
+def _are_replays(contents: Any) -> bool:
+    """Whether it is the replay of a stream, or those of several ranks."""
+    if not isinstance(contents, dict) or not isinstance(contents.get(RANKS, []), list):
+        return False
+    found = by_rank(contents)
+    return bool(found) and all(map(_is_replay, found))
 
 
 def _is_replay(contents: Any) -> bool:

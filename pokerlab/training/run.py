@@ -6,14 +6,11 @@ import os
 import signal
 import sys
 import time
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any
 
 import lightning
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.pytorch.loggers.logger import Logger
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
@@ -26,12 +23,14 @@ from pokerlab.callbacks.guarded_logger import GuardedLogger
 from pokerlab.callbacks.iteration_progress import IterationProgress
 from pokerlab.callbacks.metrics import IterationNumbers, MetricsFile, RunState
 from pokerlab.callbacks.progress import ProgressBar
+from pokerlab.config.machine import count_ranks
 from pokerlab.config.schema import LocalLauncher
 from pokerlab.console import console as output
 from pokerlab.errors import DiskError, UserError, out_of_memory
 from pokerlab.evaluation.plots import plot_run
 from pokerlab.learning.module import NonFiniteLossError
 from pokerlab.selfplay.actors.processes import WorkerDiedError
+from pokerlab.selfplay.ranks import RankLostError
 from pokerlab.store.disk import LogFile, StandardOutput, writing
 from pokerlab.store.folder import RunFolder
 from pokerlab.store.process import process_record
@@ -39,7 +38,10 @@ from pokerlab.store.records import GOING_ON
 from pokerlab.training.assemble import RunParts
 from pokerlab.training.cost import idle_gpu, price_per_hour
 from pokerlab.training.loggers import callbacks, open_loggers
+from pokerlab.training.ranks import Ranks, together
 from pokerlab.training.start import Start
+from pokerlab.training.trainer import fit, make_trainer
+from pokerlab.training.world import AgreeToStop
 
 log = logging.getLogger("pokerlab")
 
@@ -70,7 +72,7 @@ def train(
         The last exploitability with search, NashConv/2 in chips.
 
     Raises:
-        RunFailedError: a loss or a worker failed; the log says how.
+        RunFailedError: a loss, a worker or a rank failed; the log says how.
         DiskError: the run's files cannot be written.
         KeyboardInterrupt: SIGINT, SIGTERM or SIGHUP came; ``last.ckpt`` holds the last finished iteration.
     """
@@ -83,6 +85,11 @@ def train(
             if began.run.read_job().get("state") != "finished":  # else only plots are missing
                 began.run.update_job(state="failed")
         raise
+    except RankLostError as error:
+        log.error("failed: %s", error)
+        with contextlib.suppress(OSError):
+            began.run.update_job(state="failed", reason=str(error))
+        raise RunFailedError from error
     except BaseException as error:  # before training began: later, what watches it has said so
         with contextlib.suppress(OSError, UserError):
             if began.run.read_job().get("state") in GOING_ON:
@@ -131,33 +138,30 @@ def _train(began: Start, saved: Callable[[], None] | None, since: float, *, quie
         run.update_job(state="running", reason=None, **process_record(os.getpid()))
         if config.trainer.compile:
             parts.module.compile_losses()
-        _fit(_trainer(began, parts, watching, [metrics, *loggers]), parts, began, cost)
+        with _with_others(began) as ranks:
+            if ranks is None:
+                trainer = make_trainer(config, run, parts, watching, [metrics, *loggers])
+            else:
+                watching.insert(-1, AgreeToStop())
+                trainer = make_trainer(
+                    config, run, parts, watching, [metrics, *loggers], ranks.world, ranks.replays
+                )
+            _fit(trainer, parts, began, cost, ranks)
         if cost.reason is not None:
             log.info("stopped at launcher.%s; a larger one and resume_from=%s go on", cost.reason, run.path)
         return _report(run, parts, cost, console, loggers)
 
 
-def _trainer(
-    began: Start, parts: RunParts, callbacks: list[lightning.Callback], loggers: list[Logger]
-) -> lightning.Trainer:
-    config = began.config
-    return lightning.Trainer(
-        max_epochs=config.iterations,
-        limit_train_batches=config.updates,
-        log_every_n_steps=config.updates or 50,
-        accelerator=config.trainer.accelerator,
-        devices=1,
-        precision=config.trainer.precision,
-        gradient_clip_val=config.trainer.gradient_clip,
-        callbacks=callbacks,
-        plugins=[
-            RunCheckpointIO(began.run, parts.data, parts.game.name),
-            LightningEnvironment(),  # in a job of Slurm, Lightning would handle its signals
-        ],
-        logger=loggers,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+@contextlib.contextmanager
+def _with_others(began: Start) -> Iterator[Ranks | None]:
+    """The other ranks; None: the run has none."""
+    trainer, ranks = began.config.trainer, count_ranks(began.config)
+    if ranks == 1 and trainer.strategy == "auto":
+        yield None
+        return
+    log.info("%d ranks", ranks)
+    with together(began.run, began.checkpoint, ranks, on_gpus=trainer.accelerator == "cuda") as found:
+        yield found
 
 
 def _cost_guard(began: Start, since: float) -> CostGuard:
@@ -180,24 +184,26 @@ def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
 
-def _fit(trainer: lightning.Trainer, parts: RunParts, began: Start, cost: CostGuard) -> None:
+def _fit(
+    trainer: lightning.Trainer, parts: RunParts, began: Start, cost: CostGuard, ranks: Ranks | None
+) -> None:
     checkpoints = trainer.strategy.checkpoint_io
     assert isinstance(checkpoints, RunCheckpointIO)
+
+    def heard(*_: Any) -> None:
+        if ranks is not None:
+            ranks.raise_if_lost()
+        if ranks is None or ranks.lost is None:
+            interrupt()
+
     before = {
-        number: signal.signal(number, interrupt)
+        number: signal.signal(number, heard)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN  # as under nohup
     }
     try:
-        with warnings.catch_warnings():
-            # one process loads batches on purpose: the data set itself is what works in parallel
-            warnings.filterwarnings("ignore", ".*does not have many workers.*")
-            warnings.filterwarnings("ignore", ".*`IterableDataset` has `__len__` defined.*")
-            warnings.filterwarnings("ignore", ".*exists and is not empty.*")
-            warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated.*")  # Lightning's own use
-            # callbacks may be others than before; what they keep is then lost, and nothing else
-            warnings.filterwarnings("ignore", ".*callbacks used to create the checkpoint.*")
-            trainer.fit(parts.module, datamodule=parts.data, ckpt_path=began.checkpoint, weights_only=True)
+        with contextlib.nullcontext() if ranks is None else ranks.fitting():
+            fit(trainer, parts, began.checkpoint)
     except SystemExit:
         if not trainer.interrupted:
             raise
@@ -206,7 +212,7 @@ def _fit(trainer: lightning.Trainer, parts: RunParts, began: Start, cost: CostGu
             return
         log.info("stopped; continue with resume_from=%s", began.run.path)
         raise KeyboardInterrupt from None
-    except OSError:
+    except (OSError, RankLostError):
         raise  # it is told where the command ends
     except Exception as error:
         reason = out_of_memory(error)

@@ -8,8 +8,9 @@ import multiprocessing
 import os
 import runpy
 import shutil
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing.context import ForkServerContext
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import torch
 from omegaconf import OmegaConf
 
 from benchmarks.compare import differences
@@ -30,6 +32,8 @@ from pokerlab.league.start import make_parts
 from pokerlab.play_acpc import play_acpc
 from pokerlab.solve import solve as solve_command
 from pokerlab.store.folder import RunFolder
+from pokerlab.training import rank, ranks, trainer
+from pokerlab.training.world import World
 
 ROOT = Path(__file__).parents[2]
 TINY = (
@@ -156,6 +160,41 @@ def _processes() -> ForkServerContext:
     return context
 
 
+class ForkedRank:
+    """A rank as :class:`subprocess.Popen` would start it, but in a process that has imported everything.
+
+    In the run's folder it leaves ``rank-<rank>.pt``, the weights that it has in the end.
+    """
+
+    def __init__(self, environment: Mapping[str, str], output: Any) -> None:
+        self._process = _processes().Process(target=_be_a_rank, args=(dict(environment),))
+        self._process.start()
+        self.pid = self._process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("a rank", timeout or 0)
+        return self._process.exitcode
+
+    def kill(self) -> None:
+        self._process.kill()
+
+
+def _be_a_rank(environment: dict[str, str]) -> None:
+    def fit_and_keep(with_trainer: Any, parts: Any, checkpoint: Path | None) -> None:
+        fit(with_trainer, parts, checkpoint)
+        torch.save(parts.module.state_dict(), parts.run.path / f"rank-{parts.rank}.pt")
+
+    fit = trainer.fit
+    setattr(rank, "fit", fit_and_keep)  # noqa: B010
+    os.environ.update(environment)
+    sys.exit(rank.join(World.of(os.environ)))
+
+
 @dataclass(frozen=True)
 class Moment:
     """The ``call``-th call of ``module:attribute`` whose first argument mentions ``mentioned``."""
@@ -190,4 +229,5 @@ def _run_until(moment: Moment, number: int, arguments: tuple[str, ...], cwd: Pat
         return original(*args, **kwargs)
 
     setattr(owner, name, reached)
+    ranks.start_process = ForkedRank  # type: ignore[assignment]
     sys.exit(command("train", *arguments, cwd=cwd, plots=False).code)

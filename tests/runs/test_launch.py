@@ -15,12 +15,13 @@ import modal
 import pytest
 
 from pokerlab.config.command import compose
+from pokerlab.config.machine import count_ranks
 from pokerlab.errors import UserError
 from pokerlab.jobs import command as jobs
 from pokerlab.jobs import modal_client
 from pokerlab.jobs.code_version import code_version
 from pokerlab.store.folder import RunFolder
-from pokerlab.training.cost import price_per_hour
+from pokerlab.training.cost import idle_gpu, price_per_hour
 from runs.fake_modal import FakeModal
 from runs.harness import KUHN, ROOT, command, contents, refusal
 
@@ -331,3 +332,26 @@ def test_what_modal_would_not_take_is_not_sent(
 )
 def test_what_cannot_run_here_is_not_launched(override: str, expected: str, tmp_path: Path) -> None:
     assert refusal("launch", *KUHN, "launcher=local", override, cwd=tmp_path).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "ranks"),
+    [
+        (["launcher=modal", "launcher.gpu_count=2"], 2),
+        (["launcher=slurm", "launcher.gpus=4"], 4),
+        (["launcher=slurm", "launcher.gpus=4", "trainer=cpu"], 1),
+        (["launcher=slurm", "launcher.gpus=4", "trainer.devices=2"], 2),
+        (["launcher=local"], 1),
+    ],
+)
+def test_all_gpus_that_are_paid_for_are_ranks(given: list[str], ranks: int) -> None:
+    config = compose("train", ["experiment=kuhn", "trainer=gpu", *given])
+    assert count_ranks(config) == ranks
+    idle = [note for note in idle_gpu(config) if "GPUs idle" in note]
+    some = "trainer.devices=2 leaves 2 of 4 GPUs idle that are paid for"
+    assert idle == ([some] if "devices" in given[-1] else [])
+
+
+def test_more_ranks_than_gpus_are_refused(here: Path) -> None:
+    given = ("trainer=gpu", "trainer.devices=2", "batch_size=16")
+    assert refusal("launch", *ON_MODAL, *given, cwd=here) == "trainer.devices=2, but launcher.gpu_count=1"

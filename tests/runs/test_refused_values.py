@@ -72,7 +72,7 @@ def test_a_key_of_another_game_is_unknown(tmp_path: Path) -> None:
         (
             "++trainer.thread=1",
             "unknown key 'trainer.thread': did you mean trainer.threads or "
-            "trainer.precision or trainer.gradient_clip?",
+            "trainer.strategy or trainer.precision?",
         ),
         ("+game.depth=1", "unknown key 'game.depth': did you mean game.depth_limit?"),
         ("+iterations=1", "iterations is there already: leave out the +"),

@@ -301,3 +301,19 @@ def test_a_replay_of_one_iteration_gives_each_of_its_examples_before_any_again()
     again = IterationReplay(NONE)
     again.restore(saved_now)
     assert (again.added, again.window(19), len(saved_now["columns"]["values"])) == (19, 0, 0)
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1), (3, 2)])
+def test_other_ranks_have_together_what_ranks_had_oldest_first(before: int, after: int) -> None:
+    each = [filled(7, 5 + rank, capacity=100) for rank in range(before)]
+    contents = [replay.contents(replay.added) for replay in each]
+    shares = [MemoryReplay(NONE, capacity=100) for _ in range(after)]
+    found = []
+    for rank, replay in enumerate(shares):
+        replay.restore(replay.divide(contents, rank, after))
+        rows = saved(replay, replay.added).features[:, 0]
+        assert before > 1 or torch.equal(rows, rows.sort().values)
+        found.append(rows)
+    all_rows = torch.cat([torch.arange(12.0 + rank) for rank in range(before)])
+    assert torch.equal(torch.cat(found).sort().values, all_rows.sort().values)
+    assert sum(replay.added for replay in shares) == sum(replay.added for replay in each)

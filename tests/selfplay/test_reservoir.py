@@ -57,3 +57,18 @@ def test_contents_are_those_of_the_latest_iteration_or_the_one_before(sizes: tup
     assert identical(again.contents(sum(sizes)), both.contents(sum(sizes)))
     draws = [replay.sample(64, torch.Generator().manual_seed(2)) for replay in (both, again)]
     assert torch.equal(draws[0].number, draws[1].number)
+
+
+def test_ranks_of_another_number_divide_what_is_kept() -> None:
+    full, rest = filled(3, 10, 40), filled(4, 10, 6)
+    contents = [full.contents(40), rest.contents(6)]
+    halves = [ReservoirReplay(numbered(0, 0), capacity=8, seed=3, rank=rank) for rank in (0, 1)]
+    for rank, half in enumerate(halves):
+        half.restore(half.divide(contents, rank, 2))
+    kept = [half.contents(half.added)["columns"]["number"] for half in halves]
+    assert torch.cat(kept).sort().values.tolist() == sorted(
+        [*contents[0]["columns"]["number"].tolist(), *range(6)]
+    )
+    one = ReservoirReplay(numbered(0, 0), capacity=20, seed=3)
+    one.restore(one.divide(contents, 0, 1))  # it counts 46 as added, and so on 20 as kept
+    assert len(one.sample(100, torch.Generator().manual_seed(1)).number.unique()) == 14
