@@ -174,8 +174,10 @@ def check(component: Component, *, key: str, kind: type | None = None, given: Se
     except TypeError as error:
         raise UserError(f"{key} ({component['_target_']}): {error}") from error
     for name, hint in _hints(target).items():
-        if name not in values or isinstance(values[name], Mapping):
+        if name not in values or (isinstance(values[name], Mapping) and "_target_" in values[name]):
             continue
+        if get_origin(hint) is Mapping and not isinstance(values[name], Mapping):
+            raise UserError(f"{key}.{name} must be a group of keys, got {values[name]!r}")
         if _is_simple(hint):
             convert(hint, values[name], f"{key}.{name}")
         elif _is_maker(hint) and not (values[name] is None and type(None) in get_args(hint)):

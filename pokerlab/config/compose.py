@@ -217,7 +217,8 @@ def compose_with_hydra(line: CommandLine, overrides: Sequence[str]) -> DictConfi
         OmegaConfBaseException,
         ValueError,
         AssertionError,
-    ) as error:  # the last of profile=null
+        TypeError,
+    ) as error:  # the last of profile=null, and of game=[1,2]
         raise UserError(_explain(line, overrides, error)) from error
 
 
@@ -260,7 +261,8 @@ def _explain(line: CommandLine, overrides: Sequence[str], error: Exception) -> s
     for override in overrides:
         key, _, value = override.lstrip("+").partition("=")
         options = sorted({path.stem for folder in folders for path in (folder / key).glob("*.yaml")})
-        if options and value not in options and not value.startswith("["):
+        is_list = value.startswith("[") and not isinstance(error, TypeError)
+        if options and value not in options and not is_list:
             return f"unknown {key} {value!r}{near(value, options, len(options))}"
     message = str(error)
     if "MissingMandatory" in type(error).__name__:

@@ -95,9 +95,9 @@ class League:
             return False
         last, best = self.population.rounds[-1], self.population.best
         assert best is not None
-        if last["nash_conv"] is None:
+        if (gain := gained(last)) is None:
             known = best["lower_bound"]
-        elif gained(last) < NOTHING:
+        elif gain < NOTHING:
             return True
         else:
             known = best["exploitability"]

@@ -18,6 +18,9 @@ from pokerlab.selfplay.place import Place
 class Measure(ABC):
     """Measures mixtures."""
 
+    needs_weights = True
+    """Whether mixtures must say how often members are picked."""
+
     @abstractmethod
     def measure(self, population: Population, mixture: Mixture, place: Place) -> dict[str, Any]:
         """What a round's line says of its mixture's strength; draws, if at all, at ``place``."""
@@ -28,6 +31,8 @@ class Measure(ABC):
 
 class Exploitability(Measure):
     """Exact best responses: of games whose public tree fits in memory."""
+
+    needs_weights = False
 
     def measure(self, population: Population, mixture: Mixture, place: Place) -> dict[str, Any]:
         return population.strength(mixture)

@@ -248,8 +248,8 @@ def project(vector: Floats, least: float = 0.0) -> Floats:
     number = np.arange(1, len(vector) + 1)
     descending = np.sort(vector)[::-1]
     shift = (1 - np.cumsum(descending) - (len(vector) - number) * least) / number
-    last = np.flatnonzero(descending + shift > least)[-1]
-    return np.maximum(vector + shift[last], least)
+    above = np.flatnonzero(descending + shift > least)  # none: where all must be 1 / number
+    return np.maximum(vector + shift[above[-1] if len(above) else -1], least)
 
 
 # Any number of players, jointly

@@ -20,7 +20,7 @@ from pokerlab.games.many_players import ManyPlayerGame
 from pokerlab.league.folder import Member
 from pokerlab.league.member_runs import WantedRun
 from pokerlab.league.population import Mixture, Population
-from pokerlab.league.training import SELF, Proposal, RunOracle, opponent, seed_of
+from pokerlab.league.training import MIXTURE, PRIORITISED, SELF, Proposal, RunOracle, opponent, seed_of
 from pokerlab.league.where import Where
 from pokerlab.selfplay.place import Place
 from pokerlab.store.folder import RunFolder
@@ -38,7 +38,7 @@ class PopulationBased(RunOracle):
         choices: key → values, one of which is drawn at first; a copy has its model's, since weights fit no
             other.
         agents: how many.
-        share: of them that become copies, and of them that are copied; at most a half.
+        share: of them that become copies, and of them that are copied, if any at least one; at most a half.
         factors: by which a hyperparameter is changed.
         anew: probability that it is drawn anew instead.
         against: whom they are trained against, see :class:`~pokerlab.league.training.Role`.
@@ -72,14 +72,19 @@ class PopulationBased(RunOracle):
             raise ValueError(f"anew must lie between 0 and 1, got {anew}")
         if not factors or any(not factor > 0 for factor in factors):
             raise ValueError(f"factors must be positive, got {list(factors)}")
+        known = SELF, MIXTURE, PRIORITISED, *(f"agent{agent}" for agent in range(agents))
+        if against not in known:
+            raise ValueError(f"against must be one of {', '.join(known)}, got {against!r}")
         for key, values in search.items():
-            if len(values) != 2 or not 0 < values[0] <= values[1]:
-                raise ValueError(f"search.{key} must be the least and the most, above 0: got {list(values)}")
+            is_range = isinstance(values, list | tuple) and len(values) == 2
+            if not is_range or not 0 < values[0] <= values[1]:
+                raise ValueError(f"search.{key} must be the least and the most, above 0: got {values}")
         for key, values in choices.items():
-            if not values:
+            if not isinstance(values, list | tuple) or not values:
                 raise ValueError(f"choices.{key} must be a list of values")
         self._search, self._choices, self._agents = dict(search), dict(choices), agents
-        self._copies, self._factors, self._anew = int(share * agents), tuple(factors), anew
+        self._copies = min(max(int(share * agents), 1), agents // 2) if share else 0
+        self._factors, self._anew = tuple(factors), anew
         self._against = against
 
     def check_game(self, game: Game | ManyPlayerGame) -> None:

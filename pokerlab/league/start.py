@@ -101,11 +101,16 @@ def make_parts(config: LeagueConfig) -> Parts:
         parts.measure.check_game(game)
     _check_start(config, game)
     check_loggers(config.logger, None, here=True)
-    if parts.select.needs_weights and not parts.weigh.picks_members:
-        raise UserError(
-            f"select: {type(parts.select).__name__} keeps members by their weights, and "
-            f"{type(parts.weigh).__name__} mixes actions: expected select=all"
-        )
+    expectations: dict[str, Selection | Measure] = {
+        "select=all": parts.select,
+        "measure=exploitability": parts.measure,
+    }
+    for expected, user in expectations.items():
+        if user.needs_weights and not parts.weigh.picks_members:
+            raise UserError(
+                f"{expected.partition('=')[0]}: {type(user).__name__} needs weights of members, and "
+                f"{type(parts.weigh).__name__} mixes actions: expected {expected}"
+            )
     return parts
 
 
@@ -124,14 +129,14 @@ def _check_start(config: LeagueConfig, game: Game | ManyPlayerGame) -> None:
         UserError: one is not.
     """
     first = names(config.start)
+    if not first or len(set(map(member_name, first))) < len(first):
+        raise UserError(f"start must name members, each once: got [{', '.join(first)}]")
     if has_tables(game):
         if unknown := [name for name in first if name not in FIRST]:
             raise UserError(f"start must be one of {', '.join(FIRST)}, got {unknown[0]!r}")
     elif (folder := _named_folder(config)) is None or not folder.members.exists():
         assert isinstance(game, Game)
         with as_mistakes("start: "):
-            if len(set(map(member_name, first))) < len(first):
-                raise ValueError("it names an agent twice")
             for name in first:
                 find_agent(name, game)
 

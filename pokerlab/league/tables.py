@@ -90,17 +90,17 @@ class TabularPopulation(Population):
         }
 
     def responses(self, mixture: TabularMixture | None, proposed: Sequence[int]) -> dict[str, Any]:
-        """``response_share``: what they win, of what exact best responses win; None: there are none.
+        """``response_share``: what they win, of what exact best responses win; None: one is not known.
 
         Players' values add up to 0, so that what responses win in sum is what they gain in sum.
         """
-        if mixture is None or not proposed:
+        if mixture is None or not proposed or (gain := gained(self.rounds[-1])) is None:
             return {"response_share": None}
         won = 0.0
         for player in range(self.num_players):
             values = self.end_values(player, mixture)
             won += max(float((self.plans[member] * values).sum()) for member in proposed)
-        return {"response_share": won / gained(self.rounds[-1])}
+        return {"response_share": won / gain}
 
     def learned(self, agent: InfostateAgent) -> Floats:
         return self.tabulate(agent)
@@ -201,7 +201,9 @@ def likeliest(game: SequenceGame, strategy: Floats) -> Floats:
     return chosen
 
 
-def gained(line: dict[str, Any]) -> float:
-    """What best responses to a round's mixture gain in sum."""
-    found = line["nash_conv"] if line["correlated_gain"] is None else line["correlated_gain"]
-    return float(found)
+def gained(line: dict[str, Any]) -> float | None:
+    """What best responses to a round's mixture gain in sum; None: it was not measured exactly."""
+    found: float | None = (
+        line["nash_conv"] if line.get("correlated_gain") is None else line["correlated_gain"]
+    )
+    return found

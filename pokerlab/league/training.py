@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pokerlab.config.fields import convert
 from pokerlab.config.schema import RunConfig, check_run_name
 from pokerlab.games.base import Game, is_small
 from pokerlab.games.many_players import ManyPlayerGame
@@ -178,8 +179,12 @@ def _role(name: str, values: Mapping[str, Any]) -> Role:
     check_run_name(name, "roles: the name")
     if name in (MIXTURE, PRIORITISED, SELF, "start", "added"):
         raise ValueError(f"roles.{name}: that name means something else")
-    try:
-        return Role(**values)
-    except TypeError as error:
-        known = ", ".join(Role.__dataclass_fields__)
-        raise ValueError(f"roles.{name} may have {known}: got {', '.join(values)}") from error
+    key, kinds = f"roles.{name}", {"against": str, "start_from": str | None, "greedy": bool}
+    if not isinstance(values, Mapping) or not values.keys() <= {*kinds, "run"}:
+        raise ValueError(f"{key} may have {', '.join(kinds)}, run: got {values}")
+    if not isinstance(values.get("run", {}), Mapping):
+        raise ValueError(f"{key}.run must be a group of keys, got {values['run']!r}")
+    for own, kind in kinds.items():
+        if own in values:
+            convert(kind, values[own], f"{key}.{own}")
+    return Role(**values)

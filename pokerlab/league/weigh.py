@@ -91,6 +91,8 @@ class RegretMatching(_OfMatrix):
     """The average play of regret matching; the arguments are those of the meta-solver."""
 
     def __init__(self, *, iterations: int = 2000, exploration: float = 1e-6) -> None:
+        if not 0 <= exploration <= 1:
+            raise ValueError(f"exploration must lie between 0 and 1, got {exploration}")
         self._iterations, self._exploration = _count(iterations, "iterations"), exploration
 
     def _solve(self, payoffs: Floats) -> list[Floats]:
@@ -103,6 +105,9 @@ class ProjectedReplicator(_OfMatrix):
     """The average of projected replicator dynamics; the arguments are those of the meta-solver."""
 
     def __init__(self, *, iterations: int = 5000, step_size: float = 1e-2, least: float = 1e-6) -> None:
+        for name, size in {"step_size": step_size, "least": least}.items():
+            if not 0 <= size <= 1:
+                raise ValueError(f"{name} must lie between 0 and 1, got {size}")
         self._iterations, self._step_size = _count(iterations, "iterations"), step_size
         self._least = least
 
@@ -117,6 +122,8 @@ class AlphaRank(_OfMatrix):
     """α-rank; the arguments are those of the meta-solver."""
 
     def __init__(self, *, alpha: float = 100.0, population: int = 50) -> None:
+        if not alpha >= 0:
+            raise ValueError(f"alpha must be at least 0, got {alpha}")
         self._alpha, self._population = alpha, _count(population, "population")
 
     def _solve(self, payoffs: Floats) -> Floats:
@@ -159,6 +166,8 @@ class RestrictedGame(Weigh):
         self._rule, self._iterations = update_rule(rule), _count(iterations, "iterations")
         if not 0 < share < 1:
             raise ValueError(f"share must lie between 0 and 1, got {share}")
+        if not precision >= 0:
+            raise ValueError(f"precision must be at least 0, got {precision}")
         self._share, self._precision = share, precision
 
     def mix(self, population: Population, members: Sequence[int]) -> Mixture:

@@ -96,6 +96,14 @@ def test_a_league_goes_on(good: Path, league: Path, tmp_path: Path) -> None:
     assert essence(grown(tmp_path)) == essence(good)
 
 
+@pytest.mark.parametrize("measure", ["none", "lbr"])
+def test_what_is_not_measured_exactly_is_not_told(measure: str, tmp_path: Path) -> None:
+    few = ("measure.deals=2",) if measure == "lbr" else ()
+    league = grown(tmp_path, f"measure={measure}", "rounds=3", *few)
+    rounds = [json.loads(line) for line in (league / "rounds.jsonl").read_text().splitlines()]
+    assert [(line["exploitability"], line["response_share"]) for line in rounds] == [(None, None)] * 3
+
+
 def test_leagues_that_start_in_one_second_have_folders_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,15 +258,36 @@ def said(ended: Ended) -> str:
         ("evaluate=matches evaluate.share=1", "evaluate.share must lie between 0 and 1, got 1"),
         ("evaluate=matches evaluate.seats=both", "evaluate.seats must be one of apart, together, got 'both'"),
         ("experiment=phase2 game=push_fold start=nobody", "start: no run 'nobody' here"),
-        ("experiment=phase2 game=push_fold start=[call,call]", "start: it names an agent twice"),
+        ("experiment=phase2 game=push_fold start=[call,call]", "start must name members, each once: "
+         "got [call, call]"),
         ("experiment=phase2 export=p.json", "export=p.json: hunl is too large for tables of whole policies"),
         ("game=kuhn3 weigh=regret_matching measure=lbr", "measure: a local best response is for two players, "
          "kuhn3 has 3"),
         ("weigh=nush", "unknown weigh 'nush': did you mean nash?"),
         ("rounds=0", "rounds must be an integer of at least 1, got 0"),
         ("weigh=restricted_game weigh.share=2", "weigh.share must lie between 0 and 1, got 2"),
-        ("weigh=restricted_game select=best game=kuhn", "select: Best keeps members by their weights, and "
+        ("weigh=restricted_game select=best game=kuhn", "select: Best needs weights of members, and "
          "RestrictedGame mixes actions: expected select=all"),
+        ("weigh=restricted_game measure=none", "measure: Unmeasured needs weights of members, and "
+         "RestrictedGame mixes actions: expected measure=exploitability"),
+        ("start=[]", "start must name members, each once: got []"),
+        ("start=[uniform,uniform]", "start must name members, each once: got [uniform, uniform]"),
+        ("weigh=alpha_rank weigh.alpha=-1", "weigh.alpha must be at least 0, got -1"),
+        ("weigh=projected_replicator weigh.step_size=2", "weigh.step_size must lie between 0 and 1, got 2"),
+        ("weigh=projected_replicator weigh.least={}", "weigh.least must be a number, got {}"),
+        ("weigh=regret_matching weigh.exploration=2", "weigh.exploration must lie between 0 and 1, got 2"),
+        ("weigh=restricted_game weigh.precision=-1", "weigh.precision must be at least 0, got -1"),
+        ("weigh=[1,2]", "unknown weigh '[1,2]': expected one of alpha_rank, correlated, nash, "),
+        ("propose=training propose.run=abc", "propose.run must be a group of keys, got 'abc'"),
+        ("propose=training propose.roles=null", "propose.roles must be a group of keys, got None"),
+        ("propose=training propose.roles.response.run=abc", "roles.response.run must be a group of keys, "
+         "got 'abc'"),
+        ("propose=training propose.roles.response.greedy=abc", "roles.response.greedy must be true or false, "
+         "got 'abc'"),
+        ("propose=training propose.way={}", "propose.way must be text, got {}"),
+        ("propose=population_based propose.search=abc", "propose.search must be a group of keys, got 'abc'"),
+        ("propose=population_based propose.against=abc", "propose.against must be one of self, mixture, "
+         "prioritised, agent0, agent1, agent2, agent3, agent4, agent5, agent6, agent7, got 'abc'"),
         ("start=best", "start must be one of uniform, response, first, got 'best'"),
         ("experiment=leduc", "unknown key 'iterations'"),
     ],

@@ -103,7 +103,9 @@ def test_without_copies_it_is_a_random_search(
 
 
 def test_hyperparameters_reach_all_that_follows_from_them_and_stay_whole() -> None:
-    config = compose("league", ["propose=population_based_rebel", "game=kuhn", "propose.agents=1"])
+    config = compose(
+        "league", ["propose=population_based_rebel", "game=kuhn", "propose.agents=1", "propose.share=0"]
+    )
     oracle = make_parts(config).propose
     assert isinstance(oracle, PopulationBased)
     run = oracle._with({"selfplay.search_iterations": 321.4, "model.learning_rate": 0.5})
