@@ -26,6 +26,7 @@ from pokerlab.evaluation.policies import WholeGame
 from pokerlab.evaluation.report import contest_tables, read_evaluation
 from pokerlab.games.base import Game
 from pokerlab.games.holdem import Holdem
+from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.spot import Spot
 from pokerlab.training.stored_agents import agent_by_name
 from pokerlab.training.trained import TrainedRun, load_run
@@ -57,6 +58,15 @@ class Run:
         """
         trained = self._trained
         return replace(trained, search_iterations=iterations or trained.search_iterations).agent(way)
+
+    @property
+    def value_network(self) -> LeafEvaluator:
+        """What it has learned of the values of public states: ``leaf`` of :func:`pokerlab.solve`.
+
+        Raises:
+            ValueError: the run's algorithm learns none.
+        """
+        return self._trained.leaf_evaluator
 
     @property
     def metrics(self) -> list[dict[str, Any]]:

@@ -5,8 +5,9 @@
 
 Prints NashConv and exploitability (NashConv/2, chips and % of the root's pot) as they fall. ``json=PATH``
 writes the results and, for each of ``lines``, strategy, equity and EV hand by hand; ``export=PATH`` the
-average strategy for OpenSpiel; ``save=PATH`` the solved spot. Of more than two players (``game=leduc3``) it
-tells what each would gain: there, CFR finds no equilibrium for certain.
+average strategy for OpenSpiel; ``save=PATH`` the solved spot. ``leaf=RUN`` solves the first street alone,
+with a trained network's values of what comes after it. ``boards=N report=PATH`` solves many boards. Of more
+than two players (``game=leduc3``) it tells what each would gain: there, CFR finds no equilibrium for certain.
 """
 
 import sys
@@ -31,20 +32,28 @@ from pokerlab._callable import make_callable
 from pokerlab.config.build import build, check, check_enumerable
 from pokerlab.config.command import as_mistakes, run_command
 from pokerlab.config.machine import output_path, torch_device
-from pokerlab.config.schema import SolveConfig
-from pokerlab.console import console
+from pokerlab.config.schema import SolveConfig, plain
+from pokerlab.console import console, wide_console
 from pokerlab.errors import UserError
 from pokerlab.evaluation.policies import WholeGame
 from pokerlab.games.base import Game
+from pokerlab.games.holdem import Holdem
 from pokerlab.games.many_players import ManyPlayerGame
 from pokerlab.games.parts import openspiel_names
+from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.sequence_game import Strength, information_states, sequence_game
 from pokerlab.search.solver import Solver
 from pokerlab.search.tabular_cfr import TabularCFR
 from pokerlab.spot import MANY_HANDS, Progress, Spot, can_be_solved
 from pokerlab.spot import solve as solve_spot
+from pokerlab.spot.reports import ReportFile, Row, boards_like, means, report, suits_are_alike
 from pokerlab.store.files import write_json
+from pokerlab.training.trained import check_cards, load_run
 
+ABOUT = ("game", "solver", "iterations", "target", "leaf", "lines", "boards")
+"""Settings that a report is of."""
+FLOP = 3
+"""Cards."""
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -57,8 +66,12 @@ def solve(config: SolveConfig) -> None:
         return
     game: Game = build(config.game, key="game", kind=Game)
     lines = list(config.lines)
-    if not can_be_solved(game):
+    leaf = _leaf(config, game)
+    if leaf is None and not can_be_solved(game):
         check_enumerable(game, "solving")
+    if config.boards is not None:
+        _solve_boards(config, game, solver, leaf)
+        return
     if solver.warm_start:
         raise UserError("solver.warm_start needs a policy network: tabular solving has none")
     device = torch_device(config.device)
@@ -97,6 +110,7 @@ def solve(config: SolveConfig) -> None:
             dtype=DTYPES[config.dtype] if config.dtype else None,
             isomorphism=outputs["export"] is None,  # what is exported are all states
             lines=lines,
+            leaf=leaf,
             report=report,
         )
     if spot.progress.iterations not in told:
@@ -115,17 +129,31 @@ def solve(config: SolveConfig) -> None:
     _print(spot, results, table, config.target)
 
 
+def _leaf(config: SolveConfig, game: Game) -> LeafEvaluator | None:
+    """What values public states after the first street."""
+    if config.leaf is None:
+        return None
+    for key in ("export", "target"):
+        if getattr(config, key) is not None:
+            raise UserError(f"{key} needs the whole game solved: leave out leaf, or {key}")
+    run = load_run(config.leaf, torch_device(config.device))
+    check_cards(run.learned, game)
+    with as_mistakes(f"leaf={config.leaf}: "):
+        return run.leaf_evaluator
+
+
 def _results(spot: Spot) -> dict[str, Any]:
     progress = spot.progress
+    unknown = spot.leaves is not None
     return {
         "game": spot.game.name,
         "iterations": progress.iterations,
         "seconds": progress.seconds,
         "iterations_per_second": progress.iterations / progress.seconds,
         "game_value": spot.value,
-        "nash_conv": progress.nash_conv,
-        "exploitability": progress.exploitability,
-        "percent_of_pot": progress.percent_of_pot,
+        "nash_conv": None if unknown else progress.nash_conv,
+        "exploitability": None if unknown else progress.exploitability,
+        "percent_of_pot": None if unknown else progress.percent_of_pot,
         "pot": progress.pot,
         "expected_values": list(spot.expected_values),
         "memory_mb": Process().memory_info().rss / 1e6,
@@ -146,21 +174,102 @@ def _print(spot: Spot, results: dict[str, Any], table: Table, target: float | No
         f"{', isomorphic ones left out' if spot.tree.representative is not None else ''}, {hands}",
         highlight=False,
     )
-    out.print(table)
+    if spot.leaves is None:
+        out.print(table)
     if target is not None and results["percent_of_pot"] > target:
         out.print(f"{target:g} % of the pot was not reached: give it more iterations", highlight=False)
     expected = [f"{chips:.7g}" for chips in spot.expected_values]
     out.print(
         f"game value for the first player {results['game_value']:.7f} chips (net of its part of the pot)\n"
         f"shares of the pot of {results['pot']:g} chips: first player {expected[0]}, second {expected[1]}\n"
-        f"NashConv {results['nash_conv']:.6g} chips\n"
-        f"exploitability (NashConv/2) {results['exploitability']:.6g} chips, "
-        f"{results['percent_of_pot']:.4g} % of the pot, "
-        f"{1000 * results['exploitability'] / spot.game.big_blind:.4g} mbb a hand\n"
+        f"{_strength(spot)}\n"
         f"{results['iterations']:,} iterations in {results['seconds']:.2f} s: "
         f"{results['iterations_per_second']:,.4g} iterations/s, {results['memory_mb']:,.0f} MB of memory",
         highlight=False,
     )
+
+
+def _strength(spot: Spot) -> str:
+    progress = spot.progress
+    if spot.leaves is not None:
+        return "exploitability is not known: a network values what comes after the street"
+    return (
+        f"NashConv {progress.nash_conv:.6g} chips\n"
+        f"exploitability (NashConv/2) {progress.exploitability:.6g} chips, "
+        f"{progress.percent_of_pot:.4g} % of the pot, "
+        f"{1000 * progress.exploitability / spot.game.big_blind:.4g} mbb a hand"
+    )
+
+
+# Many boards
+
+
+def _solve_boards(config: SolveConfig, game: Game, solver: Solver, leaf: LeafEvaluator | None) -> None:
+    """Solves many boards with the same ranges; a report that is there goes on where it ended."""
+    if not isinstance(game, Holdem) or not game.root().board:
+        raise UserError(f"boards are of hold'em from the flop on, and {game.name} is not that")
+    with as_mistakes("boards: "):
+        boards = _boards(config.boards, game)
+        settings = plain(config) | {"game": {k: v for k, v in config.game.items() if k != "board"}}
+        about = {key: settings[key] for key in ABOUT}
+    with as_mistakes():
+        path = output_path(config.report, "report")
+        assert path
+        file = ReportFile(path, about)
+    torch.set_num_threads(config.threads or os.cpu_count() or 1)
+
+    def one(board: str) -> Spot:
+        on_board: Game = build({**config.game, "board": board}, key="game", kind=Game)
+        return solve_spot(
+            on_board, iterations=config.iterations, target=config.target, solver=solver, leaf=leaf,
+            device=torch_device(config.device), dtype=DTYPES[config.dtype] if config.dtype else None,
+            lines=config.lines,
+        )  # fmt: skip
+
+    left = [each for each in boards if each[0] not in file.boards]
+    out, started = console(), time.perf_counter()
+    with out.status(f"{len(left):,} of {len(boards):,} boards to go") as status, as_mistakes():
+        for number, rows in enumerate(report(left, one, config.lines), 1):
+            file.add(rows)
+            rest = (time.perf_counter() - started) / number * (len(left) - number)
+            status.update(f"{len(left) - number:,} of {len(boards):,} boards to go, {rest / 60:.0f} min")
+    _print_report(file.rows)
+    out.print("report:", str(path), highlight=False, soft_wrap=True)
+
+
+def _boards(wanted: str | int | tuple[str, ...] | None, game: Holdem) -> list[tuple[str, float]]:
+    """Names and weights."""
+    cards = len(game.root().board)
+    if isinstance(wanted, tuple):
+        names = [game.deck.board_name(game.deck.read_cards(board)) for board in wanted]
+        if wrong := [name for name in names if len(name) != 2 * cards]:
+            raise ValueError(f"expected {cards} cards, as game={game.name} has, got {wrong[0]}")
+        if not names or len(set(names)) < len(names):
+            raise ValueError("expected different boards")
+        return [(name, 1 / len(names)) for name in names]
+    if not suits_are_alike(game):
+        raise ValueError("suits are not alike in these ranges: list the boards, or give ranges such as AKs")
+    if cards != FLOP:
+        raise ValueError(f"all of {cards} cards are too many: list them")
+    return boards_like(game.deck, cards, None if wanted == "all" else int(wanted or 0))
+
+
+def _print_report(rows: Sequence[Row]) -> None:
+    mean = means(rows)
+    names = list(dict.fromkeys(name for row in mean for name in row if name != "weight"))
+    table = Table(*names)
+    for row in mean:
+        cells = (row.get(name) for name in names)
+        table.add_row(
+            *("" if cell is None else cell if isinstance(cell, str) else f"{cell:.4g}" for cell in cells)
+        )
+    wide_console().print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else f"{value:.4g}"
 
 
 # More than two players
@@ -170,6 +279,8 @@ def _solve_many(config: SolveConfig, solver: Solver, outputs: dict[str, Path | N
     """Runs the command for a game of more than two players."""
     refused = {
         "target": config.target is not None,
+        "leaf": config.leaf is not None,
+        "boards": config.boards is not None,
         "save": config.save is not None,
         "lines": config.lines != ("",),
         "dtype": config.dtype == "float32",

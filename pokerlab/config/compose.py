@@ -24,8 +24,8 @@ from pokerlab.store.files import shipped_path
 
 BASIC = f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}"
 FREE_TEXT = (
-    "resume_from", "start_from", "run", "run_name", "run_dir", "json", "export", "save", "agent",
-    "match.against", "match.histories",
+    "resume_from", "start_from", "run", "run_name", "run_dir", "json", "export", "save", "agent", "leaf",
+    "report", "match.against", "match.histories",
 )  # fmt: skip
 """Keys whose values may hold what Hydra's grammar gives a meaning to: iteration=000100.ckpt, été, 1e5."""
 

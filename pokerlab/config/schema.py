@@ -222,18 +222,28 @@ class SolveConfig:
     solver: Component
     iterations: Count
     target: Above0 | None
+    leaf: Text | None
     device: str
     threads: Annotated[int, Range(1, MOST_THREADS)] | None
     dtype: Literal["float32", "float64"] | None
     json: Text | None
     lines: tuple[str, ...]
+    boards: Literal["all"] | Count | tuple[str, ...] | None
+    report: Text | None
     save: Text | None
     export: Text | None
+
+    def __post_init__(self) -> None:
+        if (self.boards is None) != (self.report is None):
+            raise UserError("boards and report belong together: give both, such as boards=95 report=x.csv")
+        for key in ("json", "save", "export"):
+            if self.boards is not None and getattr(self, key) is not None:
+                raise UserError(f"{key} is of one board: leave out boards, or {key}")
 
     @property
     def outputs(self) -> dict[str, str]:
         """What it writes, by the key that says so."""
-        named = {"json": self.json, "export": self.export, "save": self.save}
+        named = {"json": self.json, "export": self.export, "save": self.save, "report": self.report}
         return {key: path for key, path in named.items() if path is not None}
 
 

@@ -12,7 +12,7 @@ from typing import Generic
 import numpy as np
 import torch
 
-from pokerlab.games.base import CHANCE, TERMINAL, Floats, Game, Ints, State
+from pokerlab.games.base import CHANCE, LEAF, TERMINAL, Floats, Game, Ints, State
 from pokerlab.loops import jit
 from pokerlab.search.backends.base import EdgeRows
 from pokerlab.search.terminals import JoinedOperator, put_in_slots
@@ -27,7 +27,7 @@ LAYOUTS = 256
 
 
 class NodeValues(Generic[State]):
-    """Values of a strategy pair on a tree that is played to the end.
+    """Values of a strategy pair on a tree that is played to the end, or to leaves whose values are known.
 
     States are numbers among all of the tree's. ``reach`` is always ``[2, H]``: the beliefs at the tree's root
     times how often each hand comes to the state by its player's own actions.
@@ -36,15 +36,21 @@ class NodeValues(Generic[State]):
         game: the rules.
         tree: from the game's root.
         edges: ``[E, H]`` the strategies, in the tree's order of edges.
+        leaves: ``[2, L, H]`` counterfactual values of the depth-limit leaves under these strategies, in
+            chips, the chance on the way included; None: the tree has none.
     """
 
-    def __init__(self, game: Game[State], tree: PublicTree[State], edges: EdgeRows) -> None:
-        self._game, self._tree, self._edges = game, tree, edges
+    def __init__(
+        self, game: Game[State], tree: PublicTree[State], edges: EdgeRows, leaves: Floats | None = None
+    ) -> None:
+        self._game, self._tree, self._edges, self._leaves = game, tree, edges, leaves
         self._end = _ends(tree.every.above)
         self._edge = _edges_into(tree.every.kind, tree.every.above)
-        acts, over = tree.every.kind < CHANCE, tree.every.kind == TERMINAL
-        self._decision, self._terminal = (np.concatenate([[0], np.cumsum(of)]) for of in (acts, over))
-        """``[N + 1]`` how many decisions, and terminals, come before each state."""
+        kind = tree.every.kind
+        self._decision, self._terminal, self._leaf = (
+            np.concatenate([[0], np.cumsum(of)]) for of in (kind < CHANCE, kind == TERMINAL, kind == LEAF)
+        )
+        """``[N + 1]`` how many decisions, terminals, and leaves come before each state."""
         self._least = max(len(tree.every.kind) // REMEMBERED, 2)
         self._known: dict[int, Floats] = {}
         self._like = torch.empty(0, dtype=torch.float64)
@@ -131,6 +137,9 @@ class NodeValues(Generic[State]):
         there[:, slot] = torch.as_tensor(at[ends]).transpose(0, 1).flip(0)
         won = operator(there)[:, slot] * torch.as_tensor(tree.payoff[:, terminals])[..., None]
         values[ends] = won.transpose(0, 1).numpy()
+        if self._leaves is not None:
+            leaves = self._leaves[:, int(self._leaf[state]) : int(self._leaf[end])]
+            values[kind == LEAF] = leaves.swapaxes(0, 1)
         last = len(kind)
         for deal in np.flatnonzero((kind == CHANCE) & (tree.every.chance[state:end] == 1))[::-1].tolist():
             _back_up(kind, above, edge, edges, values, deal + 1, last)

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from pokerlab.games.base import Game, State
+from pokerlab.games.base import Floats, Game, State
 from pokerlab.games.parts import symmetry_of
 from pokerlab.games.registry import load_class
 from pokerlab.games.tree_size import too_large
@@ -56,13 +56,19 @@ def open_spot(path: str | Path, game: Game[State] | None = None) -> Spot[State]:
                 raise ValueError(f"{path} is a spot of {name}: give open_spot the game")
             game = _game_of(name, about["arguments"])
         iterations, *numbers = about["progress"]
-        progress = Progress(int(iterations), *(float(number) for number in numbers))
+        progress = Progress(
+            int(iterations), *(np.nan if number is None else float(number) for number in numbers)
+        )
         locks = _read_locks(about.get("locks", {}))
-        isomorphism = bool(about["isomorphism"])
+        isomorphism, depth_limited = bool(about["isomorphism"]), bool(about.get("depth_limited"))
     except ValueError:
         raise
     except _NO_SPOT as error:
         raise ValueError(f"{path} is not a spot") from error
+    if depth_limited:
+        tree = build_tree(game, game.root(), depth_limited=True)
+        leaves = _read_numbers(path, game, "leaves", (2, len(tree.leaves), game.num_hands)).astype(float)
+        return Spot(game, tree, _read_strategy(path, game, tree), progress, leaves=leaves)
     if not can_be_solved(game, isomorphism=isomorphism):
         raise ValueError(f"{path} is of a game that is too large to be solved to the end")
     states = game.count_states(isomorphism=isomorphism)
@@ -108,21 +114,29 @@ def _read_locks(given: Any) -> Given:
 
 
 def _read_strategy(path: str | Path, game: Game, tree: PublicTree) -> EdgeRows:
-    """``[E, H]``; of the right shape before any of it is read."""
-    try:
-        with zipfile.ZipFile(path) as file, file.open("strategy.npy") as member:
-            version = np.lib.format.read_magic(member)
-            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-            shape, _, dtype = read[version](member)
-            if shape != (tree.num_edges, game.num_hands) or dtype.kind != "f":
-                raise IndexError
-        with zipfile.ZipFile(path) as file, file.open("strategy.npy") as member:
-            strategy = np.lib.format.read_array(member, allow_pickle=False)
-    except IndexError as error:
-        raise ValueError(f"{path} is a spot of another game than {game.name}") from error
-    except _NO_SPOT as error:
-        raise ValueError(f"{path} is not a spot, or is truncated") from error
+    """``[E, H]``."""
+    strategy = _read_numbers(path, game, "strategy", (tree.num_edges, game.num_hands))
     total = np.add.reduceat(strategy, tree.first_edge[:-1]) if len(strategy) else strategy
     if not ((strategy >= 0).all() and (np.abs(total - 1) < PRECISION).all()):
         raise ValueError(f"{path} is damaged: it has no distribution over the actions of every hand")
     return cast(EdgeRows, strategy)
+
+
+def _read_numbers(path: str | Path, game: Game, name: str, expected: tuple[int, ...]) -> Floats:
+    """An array of the file; of the right shape before any of it is read."""
+    try:
+        with zipfile.ZipFile(path) as file, file.open(f"{name}.npy") as member:
+            version = np.lib.format.read_magic(member)
+            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+            shape, _, dtype = read[version](member)
+            if shape != expected or dtype.kind != "f":
+                raise IndexError
+        with zipfile.ZipFile(path) as file, file.open(f"{name}.npy") as member:
+            numbers: Floats = np.lib.format.read_array(member, allow_pickle=False)
+    except IndexError as error:
+        raise ValueError(f"{path} is a spot of another game than {game.name}") from error
+    except _NO_SPOT as error:
+        raise ValueError(f"{path} is not a spot, or is truncated") from error
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"{path} is damaged: some of its numbers are none")
+    return numbers

@@ -35,7 +35,7 @@ class Progress:
     seconds: float
     """Of the iterations alone."""
     exploitability: float
-    """Chips: NashConv / 2."""
+    """Chips: NashConv / 2; NaN where a network values what comes after the first street."""
     value: float
     """Player 0's, in chips; what both put in before the root is won or lost too."""
     pot: float
@@ -62,6 +62,8 @@ class Spot(Generic[State]):
         progress: how far it is solved.
         symmetry: by which ``tree`` was made smaller.
         locks: what was given of the strategy, see :func:`pokerlab.solve`.
+        leaves: ``[2, L, H]`` where only the first street was solved, a network's counterfactual values of
+            what comes after it, in chips; None: the tree is played to the end.
     """
 
     def __init__(
@@ -72,8 +74,9 @@ class Spot(Generic[State]):
         progress: Progress,
         symmetry: Symmetry[State] | None = None,
         locks: Given | None = None,
+        leaves: Floats | None = None,
     ) -> None:
-        self.game, self.tree, self.progress = game, tree, progress
+        self.game, self.tree, self.progress, self.leaves = game, tree, progress, leaves
         self.edges, self.symmetry = strategy, symmetry
         """``[E, H]`` the strategy, in the tree's order of edges."""
         self.locks = locks or {}
@@ -101,9 +104,10 @@ class Spot(Generic[State]):
 
     def __repr__(self) -> str:
         progress, (first, second) = self.progress, self.expected_values
+        found = f"exploitability {progress.percent_of_pot:.2g} % of the pot"
         return (
             f"{self.game.name}: {self.tree.num_states:,} public states, {progress.iterations:,} iterations, "
-            f"exploitability {progress.percent_of_pot:.2g} % of the pot, "
+            f"{found if self.leaves is None else 'what comes after the street as a network values it'}, "
             f"EV {first:,.5g} and {second:,.5g} of {progress.pot:,g} chips"
         )
 
@@ -196,6 +200,10 @@ class Spot(Generic[State]):
 
     def _place(self, line: str) -> "_Place[State]":
         moves = names.read_line(self.game, line)
+        if self.leaves is not None and any(move.action is None for move in moves):
+            raise ValueError(
+                f"line {line!r}: only the first street was solved, what comes after it is valued"
+            )
         states = [self.game.root(), *(move.state for move in moves)]
         dealt = next((i for i, move in enumerate(moves, start=1) if move.action is None), len(states))
         there, hands = self._in_tree(states, dealt)
@@ -253,7 +261,7 @@ class Spot(Generic[State]):
 
     @cached_property
     def _node_values(self) -> NodeValues[State]:
-        return NodeValues(self.game, self.tree, self.edges)
+        return NodeValues(self.game, self.tree, self.edges, self.leaves)
 
     def _number(self, place: "_Place[State]") -> int:
         """Which of the tree's states a line ends at."""
@@ -304,13 +312,16 @@ class Spot(Generic[State]):
             "arguments": self.game.arguments,
             "isomorphism": self.symmetry is not None,
             "locks": self.locks,
-            "progress": [getattr(self.progress, name) for name in Progress.__slots__],
+            "progress": [_plain(getattr(self.progress, name)) for name in Progress.__slots__],
+            "depth_limited": self.leaves is not None,
         }
         text = np.array(json.dumps(about, default=_as_json))
-        save = np.savez_compressed if compress else np.savez
+        save: Callable[..., None] = np.savez_compressed if compress else np.savez
+
+        leaves = {} if self.leaves is None else {"leaves": self.leaves.astype(np.float32)}
 
         def write(file: BinaryIO) -> None:
-            save(file, about=text, strategy=np.asarray(self.edges))
+            save(file, about=text, strategy=np.asarray(self.edges), **leaves)
 
         write_atomically(Path(path), write)
 
@@ -327,6 +338,10 @@ class SpotAgent(Memoryless[State]):
 
     def strategies(self, lines: Sequence[Line[State]]) -> torch.Tensor:
         return self._spot.play(lines)
+
+
+def _plain(number: float) -> float | None:
+    return None if np.isnan(number) else number
 
 
 def _as_json(value: Any) -> Any:

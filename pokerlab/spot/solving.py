@@ -1,9 +1,11 @@
 """Solves a game to the end."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 
+import numpy as np
 import torch
 
 from pokerlab.games import names
@@ -12,7 +14,9 @@ from pokerlab.games.parts import symmetry_of
 from pokerlab.games.tree_size import too_large
 from pokerlab.search.best_response import Exploitability
 from pokerlab.search.cfr import CFR
-from pokerlab.search.forest import Forest
+from pokerlab.search.forest import Forest, rows_of
+from pokerlab.search.leaves import LeafEvaluator
+from pokerlab.search.node_values import NodeValues
 from pokerlab.search.solver import Solver
 from pokerlab.search.tree import build_tree
 from pokerlab.spot.locking import Given, read_locks
@@ -41,6 +45,7 @@ def solve(
     isomorphism: bool = True,
     lines: Sequence[str] = (),
     locks: Given | None = None,
+    leaf: LeafEvaluator | None = None,
     report: Callable[[Progress], None] | None = None,
     watch: Callable[[int, float], None] | None = None,
 ) -> Spot[State]:
@@ -58,6 +63,9 @@ def solve(
         locks: strategies that are given at some public states, ``{line: {action: probability}}``, where the
             probability is that of all hands, or ``[H]`` with NaN for those that are free. Best responses
             keep to them too. Suits that are alike are then solved one by one.
+        leaf: values public states after the first street, such as :attr:`pokerlab.api.Run.value_network`:
+            then only that street is solved, however large the game is, and exploitability is not known. None:
+            the game is played to the end.
         report: told whenever exploitability is measured: at 1, 10, 100, … iterations, at the end, and with a
             target in between.
         watch: told iterations and seconds so far, a few times a second; what it raises ends the work.
@@ -65,7 +73,13 @@ def solve(
     Raises:
         ValueError: the game is too large, or an argument has a wrong value.
     """
-    if not can_be_solved(game, isomorphism=isomorphism):
+    if leaf is not None and not has_leaves(game):
+        leaf = None
+    if leaf is not None and target is not None:
+        raise ValueError("target is of exploitability, which is not known with leaf: give iterations")
+    if leaf is not None and locks:
+        raise ValueError("locks are of games that are played to the end: leave out leaf")
+    if leaf is None and not can_be_solved(game, isomorphism=isomorphism):
         raise ValueError(f"{game.name} is too large to be solved to the end")
     if iterations is not None and iterations < 1:
         raise ValueError(f"iterations must be at least 1, got {iterations}")
@@ -77,6 +91,8 @@ def solve(
         names.read_line(game, line)
     dtype = dtype or (torch.float32 if game.num_hands > MANY_HANDS else torch.float64)
     solver = Solver(solver) if isinstance(solver, str) else solver or Solver()
+    if leaf is not None:
+        return _solve_street(game, iterations, solver, leaf, torch.device(device), dtype, watch)
     if locks:
         isomorphism, solver = False, copy(solver)
         solver.storage = "full"
@@ -103,6 +119,38 @@ def solve(
     return Spot(game, tree, cfr.average_edges(), progress, symmetry, locks)
 
 
+def _solve_street(
+    game: Game[State],
+    iterations: int,
+    solver: Solver,
+    leaf: LeafEvaluator,
+    device: torch.device,
+    dtype: torch.dtype,
+    watch: Callable[[int, float], None] | None,
+) -> Spot[State]:
+    """Solves the first street; what comes after it is valued under the average strategy's beliefs."""
+    tree = build_tree(game, game.root(), depth_limited=True)
+    forest = Forest(game, [tree], device=device, dtype=dtype)
+    belief = torch.as_tensor(game.initial_beliefs, device=device).to(dtype)[:, None]
+    with torch.no_grad():
+        solver.start(forest, belief, leaf).run(1)
+        cfr = solver.start(forest, belief, leaf)
+        seconds = _run(cfr, iterations, 0.0, watch)
+        strategy, leaves = cfr.average_strategy(), forest.leaves
+        reach = forest.reach(strategy, belief=belief)
+        there = rows_of(reach, leaves.row) * belief[:, leaves.subgame] * leaves.possible
+        worth = leaf.at(leaves.features, leaves.possible)(forest.beliefs_at(leaves, reach, belief))
+        values = worth * forest.mass(there.flip(0)) * leaves.pot_in_chips
+    edges = cfr.average_edges()
+    counterfactual = values.double().numpy(force=True)
+    root = NodeValues(game, tree, edges, counterfactual)(0, game.initial_beliefs)
+    first, second = game.initial_beliefs * game.possible_hands(tree.root)
+    weight = first * (game.deal @ second)
+    value = float(np.nansum(weight * root[0]) / weight.sum())
+    progress = Progress(iterations, seconds, math.nan, value, game.pot(tree.root))
+    return Spot(game, tree, edges, progress, leaves=counterfactual)
+
+
 def _run(cfr: CFR, until: int, seconds: float, watch: Callable[[int, float], None] | None) -> float:
     """Takes iterations, the earlier ones having taken so many seconds; returns the seconds of all."""
     while cfr.iteration < until:
@@ -116,6 +164,11 @@ def _run(cfr: CFR, until: int, seconds: float, watch: Callable[[int, float], Non
             torch.cuda.synchronize()
         seconds += time.perf_counter() - started
     return seconds
+
+
+def has_leaves(game: Game) -> bool:
+    """Whether something comes after the game's first street."""
+    return len(build_tree(game, game.root(), depth_limited=True).leaves) > 0
 
 
 def can_be_solved(game: Game, *, isomorphism: bool = True) -> bool:

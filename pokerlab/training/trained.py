@@ -10,10 +10,12 @@ import torch
 from pokerlab.agents.base import Agent
 from pokerlab.agents.registry import POLICY_NET, check_way
 from pokerlab.algorithms.base import Algorithm, make_agent
+from pokerlab.algorithms.rebel import ReBeL
 from pokerlab.config.schema import RunConfig
 from pokerlab.config.stored import read_config
 from pokerlab.errors import UserError
 from pokerlab.games.base import Game
+from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.solver import Solver
 from pokerlab.store.folder import LAST, RunFolder, shipped_runs
 from pokerlab.training.assemble import RunParts
@@ -54,6 +56,18 @@ class TrainedRun:
     def game(self) -> Game:
         """The rules at the table."""
         return self.algorithm.game
+
+    @property
+    def leaf_evaluator(self) -> LeafEvaluator:
+        """Values public belief states of its game, and of games with the same cards.
+
+        Raises:
+            ValueError: the algorithm learns no such values.
+        """
+        if not isinstance(self.algorithm, ReBeL):
+            raise ValueError(f"{type(self.algorithm).__name__} learns no values of public belief states")
+        evaluator: LeafEvaluator = self.networks
+        return evaluator
 
     def agent(self, way: str) -> Agent:
         """Plays in one of the ways to play.
@@ -96,7 +110,7 @@ def load_run(
     algorithm, learned = parts.algorithm, parts.algorithm.game
     if rules:
         algorithm = RunParts(replace(config, game={**config.game, **rules})).algorithm
-        _check_rules(learned, algorithm.game)
+        check_cards(learned, algorithm.game)
     return TrainedRun(
         folder,
         checkpoint,
@@ -110,7 +124,7 @@ def load_run(
     )
 
 
-def _check_rules(learned: Game, game: Game) -> None:
+def check_cards(learned: Game, game: Game) -> None:
     """Checks that networks of one game can be asked about another."""
     own, others = dict(learned.rules), dict(game.rules)
     for part in ("deck", "suits", "board cards by street"):
