@@ -56,7 +56,7 @@ def test_rows_tell_what_the_spot_does() -> None:
     assert (row["board"], row["weight"], row["player"], after["player"]) == ("Td9d6hQc2s", 0.25, 0, 1)
     assert (row["ev_0"], row["ev_1"]) == pytest.approx(node.expected_values())
     assert row["ev_0"] == pytest.approx(row["equity_0"] * row["eqr_0"] * 100)
-    assert row["check"] + row["bet 1"] == pytest.approx(1)
+    assert row["check"] + row["bet 1"] + row["all-in"] == pytest.approx(1)
     assert row["bet 1"] == pytest.approx(node.frequencies()["bet 1"])
     mean, _ = means([row, after, *other])
     assert mean["ev_0"] == pytest.approx(0.25 * row["ev_0"] + 0.75 * other[0]["ev_0"])
