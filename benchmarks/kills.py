@@ -1,6 +1,8 @@
 """A run killed again and again, and resumed each time: does it end as an uninterrupted one does?
 
     python -m benchmarks.kills [--rounds 20] [--overrides experiment=kuhn ...]
+    python -m benchmarks.kills --overrides workers=0 trainer.devices=2
+    python -m benchmarks.kills --ray
 
 First trains a small Leduc run with two workers in peace. Then the same run, in a folder of its own, gets
 SIGKILL at random moments:
@@ -10,11 +12,13 @@ SIGKILL at random moments:
 * training: uniform over a few seconds after an iteration was finished.
 * writing: then, as soon as a file that is being written is seen.
 
-Hit is the process group, the trainer, or one worker. Each time the run is resumed from its folder, by
-`pokerlab.train resume_from=` or as a submitted run is started again; if it was killed before its folder was
-made, by the first command. After each kill every file must be readable, no process be left, and a trainer
-that lost a worker must have said which. In the end metrics, weights, optimiser and replay are compared to
-the last bit. Exit code 1 if anything is wrong.
+Hit is the process group, the trainer, one worker, or one rank (`trainer.devices=2`). With `--ray` workers are
+tasks on a cluster of two machines, processes of this one: hit is the trainer, a task's process, or all of the
+second machine, which then comes back; the run has to finish an iteration without it, and then its trainer is
+hit too. Each time the run is resumed from its folder, by `pokerlab.train resume_from=` or as a submitted one;
+if it was killed before its folder was made, by the first command. After each kill every file must be
+readable, no process be left, and a trainer that lost a worker or a rank must have said which. In the end
+metrics, weights, optimiser and replay are compared to the last bit. Exit code 1 if anything is wrong.
 """
 
 import json
@@ -38,6 +42,7 @@ from omegaconf import OmegaConf
 from benchmarks.compare import differences
 from benchmarks.measure import Arguments, Report, positive
 from pokerlab.config.command import check_overrides
+from pokerlab.config.machine import count_ranks
 from pokerlab.config.schema import RunConfig
 from pokerlab.errors import UserError
 from pokerlab.store.files import TEMPORARY
@@ -54,7 +59,8 @@ RUN = (
 
 MOMENTS = {"starting": 1, "training": 2, "writing": 1}
 """How often each is drawn, relative to the others."""
-GROUP, TRAINER, WORKER = "process group", "trainer", "worker"
+GROUP, TRAINER, WORKER, RANK = "process group", "trainer", "worker", "rank"
+TASK, MACHINE = "Ray task", "Ray machine"
 PATIENCE = 30.0
 """Seconds in which the processes of a killed trainer must be gone; a worker that imports does that first."""
 SLOWEST = 600.0
@@ -77,7 +83,7 @@ class Round:
     saved: int | None
     """Iterations that ``last.ckpt`` has."""
     seconds_until_gone: float
-    """Until no process was left."""
+    """Until no process was left; of what the run outlives, until it had finished another iteration."""
     wrong: list[str]
 
 
@@ -147,6 +153,14 @@ class Attempt:
         """Those that play."""
         return [process for process in self.processes() if "spawn_main" in " ".join(_command(process))]
 
+    def ranks(self) -> list[psutil.Process]:
+        """Those that learn with it."""
+        return [each for each in self.processes() if "pokerlab.training.rank" in _command(each)]
+
+    def parts(self, victim: str) -> list[psutil.Process]:
+        """Its processes of a kind."""
+        return self.ranks() if victim == RANK else self.workers()
+
     def end(self) -> int:
         """Its exit code."""
         return self.process.wait(SLOWEST)
@@ -163,11 +177,11 @@ def kill(attempt: Attempt, victim: str) -> str:
     """Sends SIGKILL; says to what."""
     if attempt.over:
         return "nothing"
-    if victim == WORKER:
-        if not (workers := attempt.workers()):
+    if victim in (WORKER, RANK):
+        if not (parts := attempt.parts(victim)):
             return "nothing"
-        workers[-1].kill()
-        return f"{WORKER} {workers[-1].pid}"
+        parts[-1].kill()
+        return f"{victim} {parts[-1].pid}"
     if victim == GROUP:
         os.killpg(attempt.process.pid, signal.SIGKILL)
     else:
@@ -184,8 +198,8 @@ def await_moment(attempt: Attempt, moment: str, seconds: float, victim: str) -> 
         attempt.until(lambda: False, limit=attempt.seconds + seconds)
         if moment == "writing":
             attempt.until(lambda: any(temporaries(attempt.run)))
-    if victim == WORKER:
-        attempt.until(attempt.workers)
+    if victim in (WORKER, RANK):
+        attempt.until(lambda: attempt.parts(victim))
 
 
 def temporaries(run: RunFolder) -> Iterator[Path]:
@@ -246,23 +260,36 @@ def kill_once(
     moment: str,
     seconds: float,
     victim: str,
+    machines: "Machines | None" = None,
 ) -> Round:
     """Starts or resumes the run, kills it, and looks at what is left."""
     attempt = Attempt(command, run, output)
     await_moment(attempt, moment, seconds, victim)
+    outlived = 0.0
+    if machines is not None and victim in (TASK, MACHINE) and (killed := machines.kill(victim)):
+        since = time.perf_counter()
+        attempt.until_an_iteration_is_finished()
+        outlived = time.perf_counter() - since
+        machines.repair()
+    else:
+        killed = ""
     processes = attempt.processes()
-    when, killed = attempt.seconds, kill(attempt, victim)
+    when, last_killed = attempt.seconds, kill(attempt, TRAINER if victim in (TASK, MACHINE) else victim)
+    killed = f"{killed}, then the {last_killed}" if killed else last_killed
     code, since = attempt.end(), time.perf_counter()
     alive = psutil.wait_procs(processes, PATIENCE)[1]
-    gone = time.perf_counter() - since
+    gone = max(time.perf_counter() - since, outlived)
     wrong = [f"still there: {' '.join(_command(process))}" for process in alive]
     told = output.read_text(errors="replace")
     if killed == "nothing":
         wrong += [] if code == 0 else [f"exit code {code}: {told[-500:]}"]
-    elif killed.startswith(WORKER) and code != 0:  # 0: the last iteration was played already
-        if code != 1 or "Traceback" in told or f"(pid {killed.split()[1]}) died" not in told:
-            wrong.append(f"exit code {code} after the death of a worker: {told[-500:]}")
-    elif not killed.startswith(WORKER) and code != -signal.SIGKILL:
+    elif killed.startswith((WORKER, RANK)) and code != 0:  # 0: the last iteration was played already
+        said = "rank 1 " if killed.startswith(RANK) else f"(pid {killed.split()[1]}) "
+        if code != 1 or "Traceback" in told or f"{said}" not in told or " died" not in told:
+            wrong.append(f"exit code {code} after the death of a {victim}: {told[-500:]}")
+    elif "nothing" in killed:  # the run was over before
+        wrong += [] if code == 0 else [f"exit code {code}: {told[-500:]}"]
+    elif not killed.startswith((WORKER, RANK)) and code != -signal.SIGKILL:
         wrong.append(f"exit code {code}: {told[-500:]}")
     last = run.checkpoints / LAST
     return Round(
@@ -276,6 +303,38 @@ def kill_once(
         seconds_until_gone=round(gone, 3),
         wrong=wrong + unreadable(run),
     )
+
+
+class Machines:
+    """A Ray cluster of two machines with a core each, processes of this one."""
+
+    def __init__(self) -> None:
+        from ray.cluster_utils import Cluster
+
+        self._one: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 100_000_000}
+        self._cluster: Any = Cluster(initialize_head=True, head_node_args=self._one)
+        self._second = self._cluster.add_node(**self._one)
+        self.address: str = self._cluster.address
+
+    def kill(self, victim: str) -> str:
+        """Kills a task's process, or the second machine; says which, or nothing if there is none."""
+        if victim == MACHINE:
+            self._cluster.remove_node(self._second, allow_graceful=False)
+            return MACHINE
+        for process in psutil.Process().children(recursive=True):
+            if " ".join(_command(process)).startswith("ray::_play"):
+                process.kill()
+                return f"{TASK} {process.pid}"
+        return ""
+
+    def repair(self) -> None:
+        """The second machine is there again."""
+        if self._second not in self._cluster.worker_nodes:
+            self._second = self._cluster.add_node(**self._one)
+
+    def close(self) -> None:
+        """Ends the cluster."""
+        self._cluster.shutdown()
 
 
 def files(run: RunFolder) -> set[str]:
@@ -323,9 +382,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=positive, default=20, help="how often the run is killed")
     told = "of the run's config, as for pokerlab.train"
     parser.add_argument("--overrides", nargs="*", default=[], metavar="KEY=VALUE", help=told)
+    parser.add_argument("--ray", action="store_true", help="play on a Ray cluster, and hit that as well")
     given = list(sys.argv[1:] if argv is None else argv)
     options = parser.parse_args(given)
-    own = [f"seed={options.seed}", *RUN, *options.overrides]
+    machines = Machines() if options.ray else None
+    on_ray = [] if machines is None else ["actors=ray", f"actors.address={machines.address}"]
+    own = [f"seed={options.seed}", *RUN, *on_ray, *options.overrides]
     overrides = own if any(each.startswith("experiment=") for each in own) else [EXPERIMENT, *own]
     folder, began = Path(tempfile.mkdtemp(prefix="pokerlab-kills-")), time.perf_counter()
     straight, run = RunFolder(folder / "straight"), RunFolder(folder / "killed")
@@ -340,7 +402,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"uninterrupted: {starting:.1f} s to the first iteration, {training:.1f} s of training",
             highlight=False,
         )
-        victims = [GROUP, TRAINER, WORKER] if config.workers else [GROUP, TRAINER]
+        victims = [GROUP, TRAINER]
+        if machines is not None:
+            victims = [TRAINER, TASK, MACHINE]
+        else:
+            victims += [WORKER] if config.workers else []
+            victims += [RANK] if count_ranks(config) > 1 else []
         longest = 2 * training / options.rounds  # so that the last kill comes shortly before the end
         command = first_command(overrides, run)
         for number in range(1, options.rounds + 1):
@@ -348,7 +415,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             seconds = draw.uniform(0, starting if moment == "starting" else longest)
             victim, output = draw.choice(victims), folder / f"round-{number:02d}.txt"
             rounds.append(
-                kill_once(number, command, run, output, moment=moment, seconds=seconds, victim=victim)
+                kill_once(
+                    number,
+                    command,
+                    run,
+                    output,
+                    moment="training" if victim in (TASK, MACHINE) else moment,
+                    seconds=seconds,
+                    victim=victim,
+                    machines=machines,
+                )
             )
             command = next_command(overrides, run, draw)
         last = Attempt(command, run, folder / "last.txt")
@@ -356,6 +432,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         shutil.rmtree(folder)
         parser.error(str(error))
+    finally:
+        if machines is not None:
+            machines.close()
     wrong = wrong or wrong_in_the_end(run, straight, config.iterations)
     wrong = [f"round {each.round}: {what}" for each in rounds for what in each.wrong] + wrong
     elapsed = time.perf_counter() - began

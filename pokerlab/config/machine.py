@@ -73,7 +73,15 @@ def check_machine(config: "RunConfig") -> None:
     cores, ranks = os.cpu_count() or 1, count_ranks(config)
     if LAUNCHED_BY_TORCHRUN not in os.environ:
         _check_devices(config, ranks, cores)
-    elsewhere = config.actors.get("address") is not None  # of a cluster
+    elsewhere = (address := config.actors.get("address")) is not None  # of a cluster
+    if isinstance(address, str) and ":" in address:
+        from pokerlab.selfplay.actors.on_ray import check_answers
+        from pokerlab.selfplay.actors.processes import WorkerDiedError
+
+        try:
+            check_answers(address)
+        except WorkerDiedError as error:
+            raise UserError(str(error)) from error
     if not elsewhere and config.workers * ranks > (most := max(FEW_WORKERS, WORKERS_A_CORE * cores)):
         each = f" on each of {ranks} ranks" if ranks > 1 else ""
         raise UserError(f"workers may be at most {most} here, with {cores} cores, got {config.workers}{each}")

@@ -12,8 +12,9 @@ from typing import Any
 import psutil
 import pytest
 from players import Failing, Play, network, same
-from runs.harness import command
+from runs.harness import command, refusal
 
+from pokerlab.selfplay.actors import on_ray as on_ray_module
 from pokerlab.selfplay.actors.base import Actor
 from pokerlab.selfplay.actors.division import Share
 from pokerlab.selfplay.actors.on_ray import RayTasks, _play
@@ -145,6 +146,18 @@ def test_a_cluster_that_is_not_there_is_a_line() -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(WorkerDiedError, match=rf"no Ray cluster answers at actors.address={address}"):
             RayTasks(Play(), 1, address=address).generate(network(1), 1, Place(1, 1))
+
+
+def test_what_is_no_cluster_is_a_line_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(on_ray_module, "CONNECT", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # Ray would try for minutes
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        said = refusal(
+            "train", "experiment=kuhn", "actors=ray", "workers=1", f"actors.address={address}", cwd=tmp_path
+        )
+    assert said == f"no Ray cluster answers at actors.address={address}: timed out"
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,9 @@ from pokerlab.selfplay.place import Place
 
 CONNECT = 10.0
 """Seconds in which a cluster has to answer."""
+SETTINGS = b"\x04"
+"""The kind of frame that either side of HTTP/2 begins with."""
+GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + SETTINGS + b"\0\0\0\0\0"
 HEARS = 0.5
 """Seconds after which Ray returns from waiting: it does not hear Ctrl-C meanwhile."""
 
@@ -176,7 +179,7 @@ class RayTasks:
         if self.address is None:
             where = {"address": "local", "num_cpus": self.workers, "include_dashboard": False}
         elif ":" in self.address:
-            _check_answers(self.address)
+            check_answers(self.address)
         handler = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(**where, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=False)
@@ -195,12 +198,24 @@ class RayTasks:
         self._connected, self._setup = False, None
 
 
-def _check_answers(address: str) -> None:
+def check_answers(address: str) -> None:
+    """Whether something like a cluster is there: it speaks HTTP/2. Ray itself would try for minutes.
+
+    Args:
+        address: ``host:port``.
+
+    Raises:
+        WorkerDiedError: it does not answer within ten seconds.
+    """
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
-        socket.create_connection((host, int(port)), timeout=CONNECT).close()
-    except (OSError, ValueError) as error:
+        with socket.create_connection((host, int(port)), timeout=CONNECT) as connection:
+            connection.sendall(GREETING)
+            answer = connection.recv(9)
+    except (OSError, ValueError, OverflowError) as error:
         raise WorkerDiedError(f"no Ray cluster answers at actors.address={address}: {error}") from error
+    if answer[3:4] != SETTINGS:
+        raise WorkerDiedError(f"what answers at actors.address={address} is no Ray cluster")
 
 
 _prepared: dict[Any, tuple[Actor, nn.Module]] = {}
