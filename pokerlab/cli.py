@@ -16,9 +16,16 @@ HYDRA_COMMANDS = {
     "play-acpc": "plays an agent against a dealer of the ACPC: HOST PORT agent=AGENT",
 }
 COMMANDS = HYDRA_COMMANDS | {
+    "upi": "answers solvers' text commands on standard input",
     "jobs": "lists, follows, stops, fetches and resumes runs",
     "league": "grows populations, and shows them",
 }
+PLAIN = {
+    "jobs": "pokerlab.jobs.command",
+    "league": "pokerlab.league.command",
+    "upi": "pokerlab.protocols.upi",
+}
+"""Commands that Hydra does not run, and their modules."""
 PRIMARY = {name: name.replace("-", "_") for name in HYDRA_COMMANDS} | {"launch": "train"}
 HELP = f"""usage: pokerlab COMMAND [key=value ...]
 
@@ -40,10 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(version("pokerlab"))
     elif name in ("-sc", "--shell-completion"):
         complete(rest)
-    elif name in ("jobs", "league"):
+    elif name in PLAIN:
         from importlib import import_module
 
-        return int(import_module(f"pokerlab.{name}.command").run(rest) or 0)
+        return int(import_module(PLAIN[name]).run(rest) or 0)
     elif name not in COMMANDS:
         print(f"error: unknown command {name!r}{near(name, list(COMMANDS))}", file=sys.stderr)
         return 2

@@ -10,6 +10,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 from runs.harness import ROOT
 
+from pokerlab.cli import PLAIN
 from pokerlab.config.command import check_overrides
 from pokerlab.config.compose import compose, parse
 from pokerlab.play_acpc import as_overrides
@@ -82,6 +83,8 @@ def test_a_command_can_be_typed(command: list[str]) -> None:
         module, *words = words[1:]
     elif program == "python":
         module, *words = words[0].removesuffix(".py"), *words[1:]
+    elif words == ["upi"]:
+        module, *words = PLAIN["upi"], *words[1:]
     else:
         module, *words = f"pokerlab.{words[0].replace('-', '_')}", *words[1:]
     found = importlib.util.find_spec(module)

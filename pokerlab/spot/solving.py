@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ from pokerlab.search.tree import build_tree
 from pokerlab.spot.locking import Given, read_locks
 from pokerlab.spot.solved import Progress, Spot
 
+Watch: TypeAlias = Callable[[int, float], bool | None]
+"""Of iterations and seconds so far."""
 MANY_HANDS = 64
 """Games with more hands are solved in float32."""
 MOST_ITERATIONS = 100_000
@@ -47,7 +50,7 @@ def solve(
     locks: Given | None = None,
     leaf: LeafEvaluator | None = None,
     report: Callable[[Progress], None] | None = None,
-    watch: Callable[[int, float], None] | None = None,
+    watch: Watch | None = None,
 ) -> Spot[State]:
     """Solves a game by CFR.
 
@@ -68,7 +71,8 @@ def solve(
             the game is played to the end.
         report: told whenever exploitability is measured: at 1, 10, 100, … iterations, at the end, and with a
             target in between.
-        watch: told iterations and seconds so far, a few times a second; what it raises ends the work.
+        watch: told iterations and seconds so far, a few times a second; where it says true, the work ends
+            with what there is, and what it raises gives it up.
 
     Raises:
         ValueError: the game is too large, or an argument has a wrong value.
@@ -111,10 +115,10 @@ def solve(
     cfr, pot, seconds = solver.start(forest, belief, locks=given), game.pot(tree.root), 0.0
     for at in _schedule(iterations, target is not None):
         seconds = _run(cfr, at, seconds, watch)
-        progress = _progress(cfr.exploitability(), at, seconds, pot)
+        progress = _progress(cfr.exploitability(), cfr.iteration, seconds, pot)
         if report:
             report(progress)
-        if target is not None and progress.percent_of_pot <= target:
+        if cfr.iteration < at or (target is not None and progress.percent_of_pot <= target):
             break
     return Spot(game, tree, cfr.average_edges(), progress, symmetry, locks)
 
@@ -126,7 +130,7 @@ def _solve_street(
     leaf: LeafEvaluator,
     device: torch.device,
     dtype: torch.dtype,
-    watch: Callable[[int, float], None] | None,
+    watch: Watch | None,
 ) -> Spot[State]:
     """Solves the first street; what comes after it is valued under the average strategy's beliefs."""
     tree = build_tree(game, game.root(), depth_limited=True)
@@ -147,15 +151,18 @@ def _solve_street(
     first, second = game.initial_beliefs * game.possible_hands(tree.root)
     weight = first * (game.deal @ second)
     value = float(np.nansum(weight * root[0]) / weight.sum())
-    progress = Progress(iterations, seconds, math.nan, value, game.pot(tree.root))
+    progress = Progress(cfr.iteration, seconds, math.nan, value, game.pot(tree.root))
     return Spot(game, tree, edges, progress, leaves=counterfactual)
 
 
-def _run(cfr: CFR, until: int, seconds: float, watch: Callable[[int, float], None] | None) -> float:
-    """Takes iterations, the earlier ones having taken so many seconds; returns the seconds of all."""
+def _run(cfr: CFR, until: int, seconds: float, watch: Watch | None) -> float:
+    """Takes iterations, the earlier ones having taken so many seconds; returns the seconds of all.
+
+    At least one is taken, unless who watches raises something.
+    """
     while cfr.iteration < until:
-        if watch:
-            watch(cfr.iteration, seconds)
+        if watch and watch(cfr.iteration, seconds) and cfr.iteration:
+            break
         rate = cfr.iteration / seconds if seconds else 1
         most = max(int(rate * AT_ONCE), 1) if watch else until
         started = time.perf_counter()
