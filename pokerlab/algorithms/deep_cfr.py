@@ -138,6 +138,8 @@ class DeepCFR:
         )
 
     units = UNITS
+    takes_turns = True
+    """What is played is of the strategies that it averages: it cannot be played ahead."""
 
     @cached_property
     def listed(self) -> PublicGame | None:

@@ -1,9 +1,11 @@
 """Self-play as a Lightning data source: one iteration is one epoch."""
 
+import copy
 import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeAlias
@@ -14,7 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from pokerlab.ahead import one_ahead
-from pokerlab.selfplay.actors.base import Actors, Reporter
+from pokerlab.selfplay.actors.base import Actors, Lagging, Reporter
 from pokerlab.selfplay.examples import Examples, SomeExamples
 from pokerlab.selfplay.place import BATCHES, Place
 from pokerlab.selfplay.ranks import gather, share
@@ -104,6 +106,7 @@ class SelfPlayDataset(IterableDataset[Batch]):
             from the host's, a batch ahead.
         rank: of the ``ranks`` that share trajectories and batches; each plays and draws at places of its own.
         ranks: how many there are.
+        iterations: of the run: nothing is played ahead of the last.
     """
 
     def __init__(
@@ -122,6 +125,7 @@ class SelfPlayDataset(IterableDataset[Batch]):
         device_bytes: float = 0.0,
         rank: int = 0,
         ranks: int = 1,
+        iterations: float = math.inf,
     ) -> None:
         if not draws_per_example > 0:
             raise ValueError(f"draws_per_example must be positive, got {draws_per_example}")
@@ -133,6 +137,12 @@ class SelfPlayDataset(IterableDataset[Batch]):
         self.share = share(trajectories, rank, ranks)
         """How many of the trajectories are this rank's."""
         self._batch = share(batch_size, rank, ranks)
+        self._iterations, self._thread = iterations, ThreadPoolExecutor(1)
+        self._lags = isinstance(actors, Lagging) and bool(actors.staleness)
+        self._ahead: Future[Mapping[str, Examples]] | None = None
+        """The next iteration's examples."""
+        self.older: dict[str, Any] | None = None
+        """The weights that those are played with; None: with the newest, when they are wanted."""
         self.lock = threading.Lock()
         """Whoever else looks at the replays holds it."""
         self.device = torch.device("cpu")
@@ -142,7 +152,7 @@ class SelfPlayDataset(IterableDataset[Batch]):
         self.new_examples = 0
         """Examples of all streams that are learned from that the latest iteration added, on all ranks."""
         self.seconds = 0.0
-        """What generating them took."""
+        """What generating them took; where they are played ahead, waiting for them."""
         self.played = 0.0
         """Share of the present iteration's trajectories that are played."""
         self.batches = 0
@@ -164,9 +174,7 @@ class SelfPlayDataset(IterableDataset[Batch]):
     def __iter__(self) -> Iterator[Batch]:
         started = time.perf_counter()
         self.played, self.batches = 0.0, 0
-        place = Place(self.seed, self.iteration, self.rank)
-        stored = self._give_back()
-        examples = self.actors.generate(self.networks(), self.share, place, *stored)
+        examples = self._played() if self._ahead is None else self._ahead.result()
         if examples.keys() != self.replays.keys():
             raise ValueError(
                 f"the actor gave examples of {', '.join(examples)}, but the streams are "
@@ -175,6 +183,8 @@ class SelfPlayDataset(IterableDataset[Batch]):
         with self.lock:
             for name, replay in self.replays.items():
                 replay.add(examples[name])
+        if self._lags:
+            self._play_ahead()
         self.seconds = time.perf_counter() - started
         learned = [name for name in self.replays if name not in self._given_back]
         found = gather(
@@ -195,6 +205,39 @@ class SelfPlayDataset(IterableDataset[Batch]):
             self.batches += 1
             yield batch
 
+    def _played(self) -> Mapping[str, Examples]:
+        """The iteration's examples, of the weights that it would have been played with ahead."""
+        networks = self.networks()
+        if self.older is not None:  # the process that played ahead is gone
+            networks = copy.deepcopy(networks).cpu()
+            networks.load_state_dict(self.older)
+        elif self._lags:
+            networks = copy.deepcopy(networks).cpu()
+        place = Place(self.seed, self.iteration, self.rank)
+        return self.actors.generate(networks, self.share, place, *self._give_back(self.iteration))
+
+    def _play_ahead(self) -> None:
+        """Begins to play the next iteration, with the weights that this one has before it learns."""
+        networks = copy.deepcopy(self.networks()).cpu()
+        self._ahead, following, self.older = None, self.iteration + 1, networks.state_dict()
+        if following >= self._iterations:
+            return
+        self._ahead = self._thread.submit(
+            self.actors.generate,
+            networks,
+            self.share,
+            Place(self.seed, following, self.rank),
+            *self._give_back(following),
+        )
+
+    def close(self) -> None:
+        """Ends what plays, also ahead."""
+        self.actors.close()
+        if self._ahead is not None:
+            self._ahead.exception()  # that it was ended
+            self._ahead = None
+            self.actors.close()
+
     def _draw_batches(
         self, replays: Mapping[str, Replay[Examples]], draws: torch.Generator
     ) -> Iterator[Batch]:
@@ -214,11 +257,11 @@ class SelfPlayDataset(IterableDataset[Batch]):
         for packed in one_ahead(gathered) if ahead else gathered:
             yield {name: each.unpack(packed[name].to(self.device)) for name, each in replays.items()}
 
-    def _give_back(self) -> list[dict[str, Examples]]:
-        """What self-play gets, if any stream has something for it."""
+    def _give_back(self, iteration: int) -> list[dict[str, Examples]]:
+        """What self-play gets in an iteration, if any stream has something for it."""
         if not self._given_back:
             return []
-        draws = Place(self.seed, self.iteration, self.rank, BATCHES).generator(GIVEN_BACK)
+        draws = Place(self.seed, iteration, self.rank, BATCHES).generator(GIVEN_BACK)
         return [
             {
                 name: self.replays[name].sample(math.ceil(number * self.share), draws)
@@ -247,6 +290,7 @@ class SelfPlayData(lightning.LightningDataModule):
         device_bytes: see :class:`SelfPlayDataset`.
         rank: likewise.
         ranks: likewise; the capacity of replays is shared as well.
+        iterations: likewise.
     """
 
     def __init__(
@@ -264,6 +308,7 @@ class SelfPlayData(lightning.LightningDataModule):
         device_bytes: float = 0.0,
         rank: int = 0,
         ranks: int = 1,
+        iterations: float = math.inf,
     ) -> None:
         super().__init__()
         self.rank, self.ranks = rank, ranks
@@ -284,6 +329,7 @@ class SelfPlayData(lightning.LightningDataModule):
             device_bytes=device_bytes,
             rank=rank,
             ranks=ranks,
+            iterations=iterations,
         )
 
     def _networks(self) -> nn.Module:
@@ -303,11 +349,13 @@ class SelfPlayData(lightning.LightningDataModule):
     def state_dict(self) -> dict[str, Any]:
         """The position; exact at the end of an iteration."""
         added = {f"{name}_added": replay.added for name, replay in self.replays.items()}
-        return {"iteration": self.dataset.iteration, **added}
+        older = {} if self.dataset.older is None else {"older_weights": self.dataset.older}
+        return {"iteration": self.dataset.iteration, **added, **older}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Goes to a position; the replays' contents come from :meth:`restore_replay`."""
         self.dataset.iteration = state_dict["iteration"]
+        self.dataset.older = state_dict.get("older_weights")
 
     def replay_contents(self, position: dict[str, Any]) -> dict[str, Any]:
         """This rank's replays as they were at ``position``, the latest or the one before it."""
@@ -324,9 +372,13 @@ class SelfPlayData(lightning.LightningDataModule):
             same = len(saved) == self.ranks
             replay.restore(saved[self.rank] if same else replay.divide(saved, self.rank, self.ranks))
 
+    def on_exception(self, exception: BaseException) -> None:
+        """Ends the workers, which may be playing ahead."""
+        self.dataset.close()
+
     def teardown(self, stage: str) -> None:
         """Ends the workers."""
-        self.dataset.actors.close()
+        self.dataset.close()
 
 
 def of_all_ranks(found: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from pokerlab.evaluation.held_out import HeldOutSettings
 from pokerlab.evaluation.policies import check_memory
 from pokerlab.games.base import Game
 from pokerlab.search.solver import Solver
-from pokerlab.selfplay.actors.base import Actor, Actors
+from pokerlab.selfplay.actors.base import Actor, Actors, Lagging
 from pokerlab.selfplay.data import SelfPlayData
 from pokerlab.store.folder import RunFolder
 from pokerlab.training.cost import check_limits
@@ -157,6 +157,9 @@ class RunParts:
             made = build(self._config.actors, self.actor, key="actors")
         except (ValueError, TypeError) as error:
             raise _naming(error, self._config) from error
+        if isinstance(made, Lagging) and made.staleness and getattr(self.algorithm, "takes_turns", False):
+            kind = type(self.algorithm).__name__
+            raise UserError(f"actors.staleness={made.staleness}: {kind} plays with the newest networks only")
         found: Actors = _with_methods(made, Actors, "actors")
         return found
 
@@ -178,6 +181,7 @@ class RunParts:
                 device_bytes=play.device_gb * 1e9,
                 rank=self.rank,
                 ranks=count_ranks(config),
+                iterations=config.iterations,
             )
         except (ValueError, TypeError) as error:
             raise _naming(error, config) from error

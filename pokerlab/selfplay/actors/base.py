@@ -55,6 +55,25 @@ class Reporter(Protocol):
 
 
 @runtime_checkable
+class Lagging(Protocol):
+    """Actors elsewhere, which may play the next iteration while this process learns."""
+
+    staleness: int
+    """How many iterations old the weights are that they play with: 0, or 1."""
+
+
+def check_staleness(staleness: int, workers: int) -> int:
+    """Raises a ValueError if actors cannot play ahead."""
+    if staleness not in (0, 1):
+        raise ValueError(
+            f"staleness must be 0 or 1, got {staleness}: actors are busy with one iteration at a time"
+        )
+    if staleness and not workers:
+        raise ValueError("staleness needs workers, for the process that trains has no time to play")
+    return staleness
+
+
+@runtime_checkable
 class Actors(Protocol):
     """Has an actor play: ``Actors(actor, **options)``, in this process or elsewhere.
 

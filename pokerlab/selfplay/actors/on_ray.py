@@ -12,6 +12,7 @@ import pickle
 import signal
 import socket
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from pokerlab.selfplay.actors.base import Actor, Divisible, Report
+from pokerlab.selfplay.actors.base import Actor, Divisible, Report, check_staleness
 from pokerlab.selfplay.actors.division import (
     Share,
     count_for_workers,
@@ -57,6 +58,7 @@ class RayTasks:
             machine.
         retries: how often a task is run again that a process or a machine took with it.
         timeout: seconds in which some task has to end.
+        staleness: see :class:`~pokerlab.selfplay.actors.base.Lagging`.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class RayTasks:
         address: str | None = None,
         retries: int = 5,
         timeout: float = 3600.0,
+        staleness: int = 0,
     ) -> None:
         if importlib.util.find_spec("ray") is None:
             raise ValueError("actors=ray needs Ray: pip install 'pokerlab[ray]'")
@@ -76,6 +79,8 @@ class RayTasks:
             raise ValueError(f"retries must not be negative, got {retries}")
         if not timeout > 0:
             raise ValueError(f"timeout must be positive, got {timeout}")
+        self.staleness = check_staleness(staleness, workers)
+        self._plays, self._closes = threading.Lock(), threading.Event()
         self.actor, self.workers, self.address = actor, workers, address
         self.retries, self.timeout = retries, timeout
         self.report: Report | None = None
@@ -91,6 +96,12 @@ class RayTasks:
             WorkerDiedError: no cluster answers, or a task was lost more often than it is run again.
             Exception: what a task raised.
         """
+        with self._plays:
+            return self._generate(networks, n, place, stored)
+
+    def _generate(
+        self, networks: nn.Module, n: int, place: Place, stored: tuple[Mapping[str, Examples], ...]
+    ) -> Share:
         theirs = count_for_workers(self.actor, networks, n, place.iteration)
         tasks: dict[Any, int] = {}
         found: dict[int, Share] = {}
@@ -136,6 +147,8 @@ class RayTasks:
         ray, waiting, heard = self._ray, list(tasks), time.monotonic()
         while waiting:
             done, waiting = ray.wait(waiting, timeout=HEARS)
+            if self._closes.is_set():
+                raise WorkerDiedError("the run ends")
             if done:
                 heard = time.monotonic()
             elif time.monotonic() > heard + self.timeout:
@@ -193,9 +206,12 @@ class RayTasks:
 
     def close(self) -> None:
         """Leaves the cluster; processes of this machine end."""
-        if self._connected:
-            self._ray.shutdown()
-        self._connected, self._setup = False, None
+        self._closes.set()
+        with self._plays:  # in another thread
+            if self._connected:
+                self._ray.shutdown()
+            self._connected, self._setup = False, None
+        self._closes.clear()
 
 
 def check_answers(address: str) -> None:

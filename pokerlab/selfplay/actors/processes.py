@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pokerlab.selfplay.actors.base import Actor, Divisible, Report, Reporter
+from pokerlab.selfplay.actors.base import Actor, Divisible, Report, Reporter, check_staleness
 from pokerlab.selfplay.actors.division import (
     Share,
     count_for_workers,
@@ -52,11 +52,13 @@ class Processes:
         actor: the algorithm's.
         workers: number of processes, which play on the CPU; 0: this process plays, on the networks'
             device. The result depends on the seed, on this number, and on whether networks are on a GPU.
+        staleness: see :class:`~pokerlab.selfplay.actors.base.Lagging`.
     """
 
-    def __init__(self, actor: Actor, workers: int) -> None:
+    def __init__(self, actor: Actor, workers: int, *, staleness: int = 0) -> None:
         if workers < 0:
             raise ValueError(f"workers must not be negative, got {workers}")
+        self.staleness = check_staleness(staleness, workers)
         self.actor, self.workers = actor, workers
         self.report: Report | None = None
         self._running: list[_Worker] = []
@@ -136,10 +138,11 @@ class Processes:
 
         They hold nothing that would have to be tidied up, so they are killed: nothing can keep them.
         """
-        for worker in self._running:
+        running, self._running = self._running, []
+        for worker in running:
             worker.process.kill()
-        while self._running:
-            self._running.pop().process.join()
+        for worker in running:
+            worker.process.join()
         self._shared = None
 
 
