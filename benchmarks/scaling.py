@@ -13,6 +13,10 @@ trees; and the memory that solver.memory_gb counts for a subgame, an upper bound
   seen before, the median of 100; against walking its states one by one in Python. Compiling is not timed.
 * workers: examples per second of self-play in this process (0), or in others; ``--overrides`` choose the
   run. Starting the processes is not timed.
+* ddp: an iteration by several numbers of ranks (``--ranks``; 0: without DDP), in seconds and processor time.
+* actors: self-play by ``--workers``' largest number of processes and by as many tasks of Ray, in turn, with
+  networks of several widths (``--hidden``).
+* ray: until weights of some sizes are on three machines, which are processes of this one.
 """
 
 import statistics
@@ -26,6 +30,14 @@ import numpy as np
 import torch
 
 from benchmarks.forests import Measured, second_rounds, whole_games
+from benchmarks.machines import (
+    ACTOR_COLUMNS,
+    RANK_COLUMNS,
+    WEIGHT_COLUMNS,
+    actor_rows,
+    rank_rows,
+    weight_rows,
+)
 from benchmarks.measure import (
     Arguments,
     Report,
@@ -227,11 +239,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
     parser = Arguments("benchmarks.scaling", __doc__, repeats=3)
     columns = {**dict.fromkeys(PANELS, COST_COLUMNS), "trees": TREE_COLUMNS, "workers": WORKER_COLUMNS}
-    names = tuple(columns)
-    parser.add_argument("--parts", nargs="+", choices=names, default=list(names))
+    usual = list(columns)
+    columns |= {"ddp": RANK_COLUMNS, "actors": ACTOR_COLUMNS, "ray": WEIGHT_COLUMNS}
+    parser.add_argument("--parts", nargs="+", choices=tuple(columns), default=usual)
     parser.add_argument("--batches", nargs="+", type=positive, default=list(BATCHES))
     parser.add_argument("--hands", nargs="+", type=positive, default=list(HANDS))
     parser.add_argument("--workers", nargs="+", type=natural, default=[0, 1, 2])
+    parser.add_argument("--ranks", nargs="+", type=natural, default=[0, 1, 2])
+    parser.add_argument("--hidden", nargs="+", type=positive, default=[64, 512])
+    parser.add_argument("--megabytes", nargs="+", type=positive, default=[50, 200])
     parser.add_argument("--overrides", nargs="+", default=list(OVERRIDES), help="of self-play's config")
     parser.add_argument("--threads", type=positive, default=1, help="of the solver, in this process")
     parser.add_argument("--seconds", type=duration, default=0.25, help="what a repeat takes, about")
@@ -250,6 +266,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         "nodes": lambda: street_rows(costs, [street(HANDS_OF_TREES, tree) for tree in TREES]),
         "trees": lambda: tree_rows(HANDS[-1], (*TREES, TREE_OF_500), options.seed),
         "workers": lambda: worker_rows(costs, options.workers, options.overrides, options.seed),
+        "ddp": lambda: rank_rows(options.ranks, options.overrides, options.seed),
+        "actors": lambda: actor_rows(
+            options.hidden, max(options.workers), options.overrides, options.repeats, options.seed
+        ),
+        "ray": lambda: weight_rows(options.megabytes, options.repeats),
     }
     parts = {}
     try:

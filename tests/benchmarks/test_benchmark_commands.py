@@ -4,17 +4,30 @@ import json
 import os
 import runpy
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
-from runs.harness import trained
+from runs.harness import ForkedRank, command, trained
 
-from benchmarks import capacity, endgame, holdem, launches, profile, scaling, selfplay, serial, solver
+from benchmarks import (
+    capacity,
+    endgame,
+    holdem,
+    launches,
+    machines,
+    profile,
+    scaling,
+    selfplay,
+    serial,
+    solver,
+)
 from benchmarks.measure import median_rates
 from benchmarks.selfplay import Clock
 from pokerlab.games.holdem import Holdem
+from pokerlab.training import ranks
 
 COMMANDS = {
     "solver": solver.main,
@@ -278,3 +291,23 @@ def test_a_phase_within_another_takes_its_time_from_that() -> None:
         time.pass_by(8)
         clock.time_calls("inner", time.pass_by)(16)
     assert clock.seconds == {"outer": 5, "inner": 18}
+
+
+def test_ranks_are_measured_beside_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spent = iter([1.0, 4.0, 1.0, 7.0])
+
+    def train_here(arguments: Sequence[str], folder: Path) -> float:
+        ended = command("train", *arguments, f"run_dir={folder}", cwd=tmp_path, plots=False)
+        assert (ended.code, ended.err) == (0, "")
+        return next(spent)
+
+    monkeypatch.setattr(machines, "train", train_here)
+    monkeypatch.setattr(ranks, "start_process", ForkedRank)
+    path = tmp_path / "results.json"
+    given = ["--parts", "ddp", "--ranks", "0", "2", "--json", str(path), "--overrides", *KUHN]
+    scaling.main(given)
+    alone, two = json.loads(path.read_text())["parts"]["ddp"]
+    assert (alone["ranks"], two["ranks"]) == (0, 2)
+    assert (alone["processor_seconds"], two["processor_seconds"]) == (1, 2)
+    assert (alone["overhead"], two["overhead"]) == (0, 1)
+    assert alone["updates"] == two["updates"] == 3
