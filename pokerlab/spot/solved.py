@@ -196,6 +196,32 @@ class Spot(Generic[State]):
             strategy=strategy,
         )
 
+    def action_values(self, line: str = "") -> dict[str, Floats]:
+        """``{action: [H]}`` what each is worth to the hands of who acts where a line ends, in chips.
+
+        As EVs there: what a hand takes out of the pot in the end, less what it still puts in, if both play
+        the strategy afterwards; a fold is worth 0. NaN for a hand that meets none of the other's range.
+
+        Args:
+            line: public moves from the root, see :mod:`pokerlab.games.names`.
+
+        Raises:
+            ValueError: the line is not one of this game, or nobody acts where it ends.
+        """
+        place = self._place(line)
+        if place.actor >= CHANCE:
+            raise ValueError(f"line {line!r}: nobody acts there")
+        number = self._number(place)
+        reach = self._reach(place) * self.game.initial_beliefs
+        below = self._node_values.reach_below(number, reach)
+        put_in = self._put_in(place.state)[place.actor]
+        return {
+            name: (self._node_values(child, of) + put_in)[place.actor, place.hands]
+            for name, child, of in zip(
+                place.action_names, self._node_values.children(number), below, strict=True
+            )
+        }
+
     # Where a line ends
 
     def _place(self, line: str) -> "_Place[State]":
