@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pokerlab.config.fields import read
 from pokerlab.errors import UserError, near
 from pokerlab.store.files import (
     TEMPORARY,
@@ -132,7 +133,7 @@ class LeagueFolder:
         """
         found = [_line(self.rounds, number, text) for number, text in self._whole(self.rounds)]
         for number, line in enumerate(found):
-            if line.get("round") != number:
+            if line.get("round") != number or not _is_of_a_round(line):
                 raise UserError(f"{self.rounds} is damaged: line {number + 1} is not of round {number}")
         return found
 
@@ -144,12 +145,15 @@ class LeagueFolder:
         """
         found = []
         for number, text in self._whole(self.members):
+            line = _line(self.members, number, text)
             try:
-                member = Member(**_line(self.members, number, text))
-                if Path(member.name).name != member.name:
-                    raise TypeError(member.name)
-            except TypeError as error:
-                raise UserError(f"{self.members} is damaged: line {number} is not of a member") from error
+                member = read(Member, line)
+            except UserError as error:
+                raise UserError(
+                    f"{self.members} is damaged: line {number} is not of a member: {error}"
+                ) from error
+            if Path(member.name).name != member.name:
+                raise UserError(f"{self.members} is damaged: line {number} is not of a member")
             if member.round < rounds or member.origin in ("start", "added"):
                 found.append(member)
         return found
@@ -166,6 +170,7 @@ class LeagueFolder:
             try:
                 alike = [len(row) for row in line["picks"]] == [len(row) for row in line["payoffs"]]
                 latest = max(map(max, line["picks"]), default=0)
+                sum(map(sum, line["payoffs"]))  # they are numbers
                 if not alike or line.keys() - {"picks", "payoffs", "half_width", "deals", "seats"}:
                     raise ValueError(text)
             except (KeyError, TypeError, ValueError) as error:
@@ -200,13 +205,20 @@ class LeagueFolder:
         append_line(path, json.dumps(line, allow_nan=False))
 
 
+def _is_of_a_round(line: dict[str, Any]) -> bool:
+    """Whether a line has what later rounds, and who looks at them, read of it."""
+    kinds = {"members": int, "kept": list, "weights": dict, "seconds": float, "cpu_seconds": float}
+    is_known = line.keys() >= {"nash_conv", "exploitability"}
+    return is_known and all(isinstance(line.get(key), kind) for key, kind in kinds.items())
+
+
 def _line(path: Path, number: int, text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
         if not isinstance(found, dict):
             raise ValueError("it is no object")
     except ValueError as error:
-        raise UserError(f"{path} is damaged: line {number}: {error}") from error
+        raise UserError(f"{path} is damaged: line {number} is not of a member: {error}") from error
     return found
 
 

@@ -47,6 +47,8 @@ class Population(ABC):
         self._agents: dict[int, Agent] = {}
         self.rounds = folder.read_rounds()
         self.members = folder.read_members(len(self.rounds))
+        if self.rounds and len(self.members) < (told := self.rounds[-1]["members"]):
+            raise UserError(f"{folder.members} is damaged: it has {len(self.members)} of {told} members")
         number = [len(self.members)] * self.num_players
         self._payoffs = np.full((self.num_players, *number), np.nan)
         self._half_width, self._deals = np.full(number, np.nan), np.zeros(number)

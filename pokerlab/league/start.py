@@ -222,7 +222,7 @@ def check_settings(config: LeagueConfig, folder: LeagueFolder) -> None:
     Raises:
         UserError: it would not.
     """
-    stored, wanted = read_yaml(folder.run.config), plain(config)
+    stored, wanted = read_settings(folder), plain(config)
     for key in SETTINGS:
         if stored.get(key) != wanted[key]:
             raise UserError(
@@ -251,7 +251,19 @@ def read_population(folder: LeagueFolder) -> Population:
         UserError: a file is gone or damaged.
     """
     folder.read_manifest()
-    stored = read_yaml(folder.run.config)
+    return open_population(folder, make_game(read_settings(folder)["game"]))
+
+
+def read_settings(folder: LeagueFolder) -> dict[str, Any]:
+    """A league's config.yaml.
+
+    Raises:
+        UserError: it is gone or damaged.
+    """
+    try:
+        stored = read_yaml(folder.run.config)
+    except FileNotFoundError as error:
+        raise UserError(f"{folder.run.config} is gone: the league's own command writes it anew") from error
     if not isinstance(stored, dict) or not isinstance(stored.get("game"), dict):
         raise UserError(f"{folder.run.config} is not the config of a league")
-    return open_population(folder, make_game(stored["game"]))
+    return stored

@@ -354,6 +354,36 @@ def test_a_damaged_line_is_named(league: Path, name: str, capsys: pytest.Capture
     assert said(look(capsys, "matrix", "L")).startswith(f"L/{name}.jsonl is damaged: line 2 ")
 
 
+def test_a_file_that_is_not_what_it_was_is_named(league: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = json.loads((league / "members.jsonl").read_text().splitlines()[0])
+    first_round = (league / "rounds.jsonl").read_text().splitlines()[0]
+    damages = {
+        "members.jsonl": {
+            "": "is damaged: it has 0 of 5 members",
+            json.dumps(first | {"round": None})
+            + "\n": "is damaged: line 1 is not of a member: round must be an integer, got None",
+            json.dumps(first | {"name": "../x"}) + "\n": "is damaged: line 1 is not of a member",
+        },
+        "rounds.jsonl": {
+            first_round.replace('"kept"', '"cept"') + "\n": "is damaged: line 1 is not of round 0"
+        },
+        "results.jsonl": {
+            '{"picks": [[0, 0]], "payoffs": [[0, null]]}\n': "is damaged: line 1 is not of results"
+        },
+        "config.yaml": {"": "is not the config of a league", "[1]": "is not the config of a league"},
+    }
+    for name, expected in damages.items():
+        before = (league / name).read_bytes()
+        for content, message in expected.items():
+            (league / name).write_text(content)
+            assert said(look(capsys, "matrix", "L")) == f"L/{name} {message}"
+            assert refusal("league", *KUHN_LEAGUE, "rounds=6", cwd=league.parent) == f"L/{name} {message}"
+        (league / name).write_bytes(before)
+    (league / "config.yaml").unlink()
+    expected = "L/config.yaml is gone: the league's own command writes it anew"
+    assert said(look(capsys, "tree", "L")) == expected
+
+
 def test_a_member_of_another_game_is_refused(league: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("league", "game=leduc", "rounds=1", "run_dir=M", cwd=league.parent, plots=False).code == 0
     found = said(look(capsys, "add", "L", "policy:M"))
