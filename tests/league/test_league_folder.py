@@ -380,8 +380,8 @@ def test_a_file_that_is_not_what_it_was_is_named(league: Path, capsys: pytest.Ca
             assert refusal("league", *KUHN_LEAGUE, "rounds=6", cwd=league.parent) == f"L/{name} {message}"
         (league / name).write_bytes(before)
     (league / "config.yaml").unlink()
-    expected = "L/config.yaml is gone: the league's own command writes it anew"
-    assert said(look(capsys, "tree", "L")) == expected
+    gone = "L/config.yaml is gone: the league's own command writes it anew"
+    assert said(look(capsys, "tree", "L")) == gone
 
 
 def test_a_member_of_another_game_is_refused(league: Path, capsys: pytest.CaptureFixture[str]) -> None:
