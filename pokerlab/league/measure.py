@@ -57,6 +57,8 @@ class Unmeasured(Measure):
 class LowerBound(Measure):
     """What a local best response wins of a mixture in duplicate matches: exploitability is no less.
 
+    It may be far more: mixtures are ranked by what one weak opponent finds, in a match.
+
     Args:
         deals: of the match.
         from_street: before this street it checks and calls.

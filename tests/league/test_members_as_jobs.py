@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from runs.fake_modal import FakeModal
+from runs.fake_slurm import install
+from runs.harness import ROOT
 
 from league.killing import Killed
 from league.test_training_runs import SMALL, essence, run
@@ -170,3 +172,14 @@ def test_members_on_modal_come_back_with_their_checkpoints(
     assert [sent["run_name"] for sent, _ in server.spawned] == [f"L-{name}" for name in names]
     last = read_checkpoint(league.member(names[-1]) / "checkpoints" / "last.ckpt")
     assert last["pokerlab"]["iteration"] == (2 if what == "weights" else 4)
+
+
+def test_members_are_jobs_of_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{install(tmp_path)}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.chdir(tmp_path)
+    alone = ["propose=training", *SMALL, "rounds=2", "members=jobs", "members.seconds=0.1"]
+    league = run(compose("league", [*alone, "+propose.run.launcher=slurm"]), tmp_path / "L")
+    assert [member.name for member in league.read_members(2)] == ["uniform", "r0001"]
+    job = RunFolder(league.member("r0001")).read_job()
+    assert (job["launcher"], job["call_id"], job["state"]) == ("slurm", "1", "finished")
