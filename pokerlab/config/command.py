@@ -184,7 +184,7 @@ def _refuse_shared_outputs(configs: Sequence[Any]) -> None:
     taken: dict[str, tuple[int, str]] = {}
     for job, config in enumerate(configs):
         for key, path in config.outputs.items():
-            first, other = taken.setdefault(str(Path(path).resolve()), (job, key))
+            first, other = taken.setdefault(os.path.realpath(path), (job, key))  # a loop of links, too
             if first != job:
                 what = (
                     "folder for several runs" if key in ("run_name", "run_dir") else "file for several jobs"

@@ -229,6 +229,8 @@ def play(folder: LeagueFolder, arguments: argparse.Namespace) -> None:
     with as_mistakes():
         if arguments.deals < 2:
             raise ValueError(f"--deals must be at least 2, got {arguments.deals}")
+        if arguments.seed < 0:
+            raise ValueError(f"--seed must be at least 0, got {arguments.seed}")
         game, entrants = line_up(population, arguments.against)
         settings = ContestSettings(deals=arguments.deals, seed=arguments.seed)
         contest = hold_contest(game, entrants, settings)

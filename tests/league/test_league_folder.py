@@ -354,6 +354,14 @@ def test_a_damaged_line_is_named(league: Path, name: str, capsys: pytest.Capture
     assert said(look(capsys, "matrix", "L")).startswith(f"L/{name}.jsonl is damaged: line 2 ")
 
 
+def test_paths_and_seeds_that_cannot_be_are_named(league: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (league.parent / "loop").symlink_to(league.parent / "loop")
+    assert refusal("league", "game=kuhn", "run_dir=loop", cwd=league.parent).startswith(
+        "cannot write run_dir"
+    )
+    assert said(look(capsys, "play", "L", "uniform", "--seed", "-1")) == "--seed must be at least 0, got -1"
+
+
 def test_a_file_that_is_not_what_it_was_is_named(league: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = json.loads((league / "members.jsonl").read_text().splitlines()[0])
     first_round = (league / "rounds.jsonl").read_text().splitlines()[0]
