@@ -1,6 +1,7 @@
 # `make train`: install, train Leduc on this machine's CPU, print its exploitability.
 # `make test`: install, lint, type-check, test.
 # `make quick`: lint and the quick tests, in under a minute.
+# `make test-browser`: the browser app in Chromium (Debian: apt-get install chromium).
 # `make docs`: build the documentation into build/docs.
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: train test pytest quick lint docs dist clean
+.PHONY: train test test-browser pytest quick lint docs dist clean
 
 train: $(INSTALLED)
 	$(BIN)/python -m pokerlab.train experiment=leduc
@@ -18,6 +19,9 @@ test: $(INSTALLED)
 
 pytest: $(INSTALLED)
 	$(BIN)/python -m pytest -n 3 --dist worksteal
+
+test-browser: $(INSTALLED)
+	$(BIN)/python -m pytest -m browser tests/browser
 
 quick: $(INSTALLED)
 	$(BIN)/ruff check .

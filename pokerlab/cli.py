@@ -19,11 +19,13 @@ COMMANDS = HYDRA_COMMANDS | {
     "upi": "answers solvers' text commands on standard input",
     "jobs": "lists, follows, stops, fetches and resumes runs",
     "league": "grows populations, and shows them",
+    "app": "opens the browser app: explore solved spots",
 }
 PLAIN = {
     "jobs": "pokerlab.jobs.command",
     "league": "pokerlab.league.command",
     "upi": "pokerlab.protocols.upi",
+    "app": "pokerlab.app.command",
 }
 """Commands that Hydra does not run, and their modules."""
 PRIMARY = {name: name.replace("-", "_") for name in HYDRA_COMMANDS} | {"launch": "train"}

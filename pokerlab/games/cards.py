@@ -7,7 +7,7 @@ suits. A hand is an index into the deck's pairs of cards.
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain, combinations, combinations_with_replacement, permutations
 
@@ -31,6 +31,24 @@ _HANDS = re.compile(f"([{RANKS}])([{RANKS}])([so]?)", re.IGNORECASE)
 _WEIGHT = re.compile(r"[01]\.?|[01]?\.\d+")
 _WEIGHTED = re.compile(r"\[([\d.]+)\]([^\[\]]*)\[/\1\]")
 EXPECTED = "expected such as QQ+, AKs, ATo+, A5s-A2s, KQo-JTo, AhKd, uniform"
+
+
+def _weighted(name: str, weight: float) -> str:
+    return name if weight == 1 else f"{name}:{weight:g}"
+
+
+def _runs(row: Sequence[tuple[int, int, str]], kinds: Mapping[tuple[int, int, str], float]) -> Iterator[str]:
+    """Items for a row of kinds, from the best down: those side by side with the same weight in one."""
+    at = 0
+    while at < len(row):
+        weight, last = kinds.get(row[at], 0.0), at
+        while last + 1 < len(row) and kinds.get(row[last + 1], 0.0) == weight:
+            last += 1
+        if weight > 0:
+            best, worst = (RANKS[high] + RANKS[low] + suited for high, low, suited in (row[at], row[last]))
+            item = best if at == last else f"{worst}+" if at == 0 else f"{best}-{worst}"
+            yield _weighted(item, weight)
+        at = last + 1
 
 
 class Deck:
@@ -167,6 +185,42 @@ class Deck:
                 raise ValueError(f"the weight in {item!r} must be a number from 0 to 1")
             weights[self._hands_in(hands)] = float(weight or 1)
         return weights
+
+    def write_range(self, weights: Floats) -> str:
+        """The text that :meth:`read_range` reads as these weights, ``[H]`` from 0 to 1, to three digits.
+
+        Kinds of hands that lie side by side with the same weight stand together, such as ``88-55``; where
+        combinations of a kind differ, each is named.
+        """
+        rounded = np.round(np.asarray(weights, dtype=float), 3)
+        if (rounded == 1).all():
+            return "uniform"
+        kinds: dict[tuple[int, int, str], float] = {}
+        single: list[str] = []
+        for (high, low, suited), hands in self._kinds.items():
+            found = rounded[hands]
+            if (found == found[0]).all():
+                kinds[high, low, suited] = float(found[0])
+            else:
+                single += [_weighted(self.hand_name(h), float(rounded[h])) for h in hands if rounded[h] > 0]
+        rows = [[(rank, rank, "") for rank in range(self.ranks - 1, -1, -1)]]
+        for suited in "so":
+            rows += [
+                [(high, low, suited) for low in range(high - 1, -1, -1)]
+                for high in range(self.ranks - 1, 0, -1)
+            ]
+        items = [item for row in rows for item in _runs(row, kinds)]
+        return ",".join([*items, *single])
+
+    @cached_property
+    def _kinds(self) -> dict[tuple[int, int, str], list[int]]:
+        """The hands of each kind: (higher rank, lower rank, ``s``, ``o`` or nothing for pairs)."""
+        kinds: dict[tuple[int, int, str], list[int]] = {}
+        for hand, (low, high) in enumerate(self.hands.tolist()):
+            ranks = high // self.suits, low // self.suits
+            suited = "" if ranks[0] == ranks[1] else "so"[high % self.suits != low % self.suits]
+            kinds.setdefault((*ranks, suited), []).append(hand)
+        return kinds
 
     def _hands_in(self, item: str) -> Ints:
         text = item.replace("10", "T")

@@ -1,0 +1,1 @@
+"""Explore: set up a spot of hold'em, solve it, walk its tree."""

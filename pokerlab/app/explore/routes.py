@@ -1,0 +1,159 @@
+"""What the page asks of Explore."""
+
+import hashlib
+import json
+import secrets
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from pokerlab.app.context import Context, MistakeError, json_object, json_text, read_object
+from pokerlab.app.jobs import Job
+
+UPLOADS = ("/api/explore/open",)
+SECONDS = 60.0
+"""That the desk may take for one answer."""
+QUICK = 20.0
+
+
+class Explore:
+    """The area's requests.
+
+    Args:
+        context: what areas share.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context, self._desk, self._jobs, self._files = (
+            context,
+            context.desk,
+            context.jobs,
+            context.files,
+        )
+
+    # Before solving
+
+    async def check(self, request: Request) -> Response:
+        """How large a spot is, and whether it can be solved here."""
+        return json_object(await self._desk.call("explore.check", await read_object(request), seconds=QUICK))
+
+    async def read_range(self, request: Request) -> Response:
+        """A range in text → its weights, or weights → the text."""
+        return json_object(
+            await self._desk.call("explore.convert_range", await read_object(request), seconds=QUICK)
+        )
+
+    async def solve(self, request: Request) -> Response:
+        """Queues a spot. The same spot is solved once: its id is made of what it is."""
+        setup = await read_object(request)
+        spot = hashlib.sha256(json.dumps(setup, sort_keys=True).encode()).hexdigest()[:20]
+        if self._files.find(spot) is None:
+            self._jobs.forget(spot)
+        for removed in self._files.make_room():
+            self._jobs.forget(removed)
+        job = self._jobs.submit(Job(spot, "explore.solve", (setup, str(self._files.path(spot)))))
+        return json_object(self._describe(job))
+
+    def _describe(self, job: Job) -> dict[str, Any]:
+        return {
+            "id": job.id, "state": job.state, "error": job.error, "position": self._jobs.position(job),
+            "progress": job.progress,
+        }  # fmt: skip
+
+    def _job(self, request: Request) -> Job:
+        job = self._jobs.get(request.path_params["spot"])
+        if job is None:
+            raise MistakeError("this spot is not known here (any more): solve it again", 404)
+        return job
+
+    async def follow(self, request: Request) -> Response:
+        """How far a spot is."""
+        return json_object(self._describe(self._job(request)))
+
+    async def cancel(self, request: Request) -> Response:
+        """Ends solving."""
+        job = self._job(request)
+        await self._jobs.cancel(job)
+        return json_object(self._describe(job))
+
+    # After solving
+
+    def _path(self, request: Request) -> str:
+        path = self._files.find(request.path_params["spot"])
+        if path is None:
+            raise MistakeError("this spot is not known here (any more): solve it again", 404)
+        return str(path)
+
+    async def node(self, request: Request) -> Response:
+        """Both players' hands where a line ends."""
+        line = request.query_params.get("line", "")
+        return json_text(await self._desk.call("explore.node", self._path(request), line, seconds=SECONDS))
+
+    async def runouts(self, request: Request) -> Response:
+        """What every next card does."""
+        line = request.query_params.get("line", "")
+        return json_text(await self._desk.call("explore.runouts", self._path(request), line, seconds=SECONDS))
+
+    async def export(self, request: Request) -> Response:
+        """A node as CSV or JSON, to be saved."""
+        query = request.query_params
+        form = query.get("format", "csv")
+        text = await self._desk.call(
+            "explore.export", self._path(request), query.get("line", ""), form, seconds=SECONDS
+        )
+        kind = "text/csv; charset=utf-8" if form == "csv" else "application/json"
+        return Response(text, media_type=kind, headers=_saved_as(f"node.{form}"))
+
+    # Files
+
+    async def save(self, request: Request) -> Response:
+        """The solved spot as a file for ``pokerlab.open_spot``."""
+        path = self._path(request)
+        packed = await self._desk.call("explore.pack", path, seconds=SECONDS)
+        return FileResponse(packed, media_type="application/octet-stream", headers=_saved_as("solved.spot"))
+
+    async def open(self, request: Request) -> Response:
+        """Takes in the file of a solved spot."""
+        digest, upload = hashlib.sha256(), self._files.path(f"upload{secrets.token_hex(8)}")
+        try:
+            with upload.open("wb") as file:
+                async for chunk in request.stream():
+                    digest.update(chunk)
+                    file.write(chunk)
+        except BaseException:
+            upload.unlink(missing_ok=True)
+            raise
+        spot = digest.hexdigest()[:20]
+        path = self._files.path(spot)
+        upload.replace(path)
+        try:
+            setup = await self._desk.call("explore.describe", str(path), seconds=SECONDS)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        self._jobs.take_in(Job(spot, "explore.solve", (), state="done", progress=setup.pop("progress")))
+        return json_object({"id": spot, "setup": setup})
+
+
+def _saved_as(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+
+
+def routes(context: Context) -> list[Route]:
+    """The area's routes."""
+    area, at = Explore(context), "/api/explore"
+    spot = f"{at}/spots/{{spot:str}}"
+    return [
+        Route(f"{at}/check", area.check, methods=["POST"]),
+        Route(f"{at}/range", area.read_range, methods=["POST"]),
+        Route(f"{at}/solve", area.solve, methods=["POST"]),
+        Route(f"{at}/open", area.open, methods=["POST"]),
+        Route(spot, area.follow),
+        Route(f"{spot}/cancel", area.cancel, methods=["POST"]),
+        Route(f"{spot}/node", area.node),
+        Route(f"{spot}/runouts", area.runouts),
+        Route(f"{spot}/export", area.export),
+        Route(f"{spot}/file", area.save),
+    ]

@@ -1,0 +1,49 @@
+"""What the solver runs for Explore."""
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pokerlab.app.explore.setup import measure, read_game, read_locks, read_target
+from pokerlab.app.workers import Teller
+from pokerlab.spot import Progress
+from pokerlab.spot import solve as solve_spot
+
+
+def warm_up() -> None:
+    """Compiles what solving takes, or fetches it from the disk."""
+    torch.set_num_threads(os.cpu_count() or 1)
+    setup = {"board": "2c2d2h3c", "pot": 2, "stack": 2, "ranges": ["AA,66", "KK,77"]}
+    solve_spot(read_game(setup), iterations=2)
+    solve_spot(read_game(setup | {"board": "2c2d2h3c4s"}), iterations=2)
+
+
+def solve(tell: Teller, setup: Mapping[str, Any], path: str) -> None:
+    """Solves a spot, and writes it to a file."""
+    begun, game, target = time.perf_counter(), read_game(setup), read_target(setup)
+    if refused := measure(setup)["refused"]:
+        raise ValueError(f"this spot has {refused}")
+    tell(phase="building", target=target)
+    curve: list[tuple[int, float]] = []
+
+    def report(progress: Progress) -> None:
+        curve.append((progress.iterations, progress.percent_of_pot))
+        tell(
+            phase="solving", iterations=progress.iterations, percent=progress.percent_of_pot, curve=curve,
+            seconds=time.perf_counter() - begun, exploitability=progress.exploitability,
+        )  # fmt: skip
+
+    spot = solve_spot(
+        game,
+        target=target,
+        locks=read_locks(game, setup) or None,
+        report=report,
+        watch=lambda iterations, _: tell(iterations=iterations, seconds=time.perf_counter() - begun),
+    )
+    tell(phase="saving")
+    spot.save(Path(path), compress=False)
+    tell(phase="solved", seconds=time.perf_counter() - begun)

@@ -1,0 +1,314 @@
+"""The app as people use it, in Chromium: every flow begins at its own server."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+pytestmark = pytest.mark.browser
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+PATIENCE = 180_000
+"""Milliseconds: loops may have to be compiled, and the machine may be busy."""
+RIVER = ("T of diamonds", "9 of diamonds", "6 of hearts", "Q of clubs", "2 of spades")
+TURN = "#/explore?board=Td9d6hQc"
+LONG = "#/explore?board=Td9d6hQc&oop=uniform&ip=uniform&target=0.00001"
+PICTURES = Path(os.environ["PICTURES"]) if "PICTURES" in os.environ else None
+"""A folder, if screenshots are wanted: those in docs are made so."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        yield found
+        found.close()
+
+
+class Server:
+    """The command, with nothing but what a user has."""
+
+    def __init__(self) -> None:
+        begun = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "pokerlab", "app", "--no-browser", "--port", "0"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout
+        found = re.search(r"http://\S+", self.process.stdout.readline())
+        assert found
+        self.address, self.seconds = found[0], time.monotonic() - begun
+
+    def solver(self) -> psutil.Process:
+        """The process that solves: the one that has computed most."""
+        children = psutil.Process(self.process.pid).children()
+        spawned = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        return max(spawned, key=lambda child: sum(child.cpu_times()[:2]))
+
+    def stop(self) -> None:
+        """As Ctrl-C does."""
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(20) == 0
+        assert self.process.stdout
+        self.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    found = Server()
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    """Fails on an error on the page, and on a request to any other host."""
+    context = browser.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True)
+    found = context.new_page()
+    wrong: list[str] = []
+    context.on("weberror", lambda error: wrong.append(str(error.error)))
+    context.on("request", lambda request: wrong.append(request.url) if foreign(request.url, server) else None)
+    found.set_default_timeout(PATIENCE)
+    yield found
+    context.close()
+    assert wrong == []
+
+
+def foreign(url: str, server: Server) -> bool:
+    return not url.startswith((server.address, "data:", "blob:"))
+
+
+def picture(page: Page, name: str) -> None:
+    if PICTURES:
+        page.screenshot(path=PICTURES / f"{name}.png")
+
+
+def ready_to_solve(page: Page) -> None:
+    expect(page.locator(".size")).to_contain_text("public states", timeout=PATIENCE)
+
+
+def solved(page: Page) -> None:
+    expect(page.locator(".results")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(".progress strong")).to_have_text("Solved", timeout=PATIENCE)
+    expect(page.locator(".results")).not_to_have_class(re.compile("busy"), timeout=PATIENCE)
+
+
+def test_the_page_is_there_at_once(server: Server, page: Page) -> None:
+    page.goto(server.address)
+    page.goto("about:blank")
+    begun = time.monotonic()
+    page.goto(server.address)
+    page.locator(".picker").wait_for()
+    seconds = time.monotonic() - begun
+    print(f"ready after {server.seconds:.2f} s, page load {seconds:.2f} s")
+    assert page.title() == "pokerlab"
+
+
+def test_a_river_from_empty_to_solved_takes_six_clicks(server: Server, page: Page) -> None:
+    page.goto(server.address)
+    ready_to_solve_after(page)
+    for card in RIVER:
+        page.get_by_role("button", name=card).click()
+    ready_to_solve(page)
+    begun = time.monotonic()
+    page.locator("#solve").click()
+    solved(page)
+    print(f"river: {time.monotonic() - begun:.2f} s and {len(RIVER) + 1} clicks")
+    picture(page, "app-river")
+    page.locator(".step.here .step-option").nth(1).click()
+    expect(page.locator(".step.here .step-head")).to_have_text("IP")
+    assert "line=bet" in page.url
+    page.locator("[data-view=ev]").click()
+    expect(page.locator("[data-view=ev]")).to_have_attribute("aria-pressed", "true")
+    redraw = float(page.evaluate("document.documentElement.dataset.redraw"))
+    print(f"grid redraw: {redraw:.1f} ms")
+    page.locator(".filters .chip").first.click()
+    expect(page.locator(".filters .chip").first).to_have_attribute("aria-pressed", "true")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+    assert Path(download.value.path()).read_text().startswith("player,hand,weight,equity,ev,eqr,")
+
+
+def ready_to_solve_after(page: Page) -> None:
+    """The first answer of the desk: it has started."""
+    expect(page.locator(".size")).to_contain_text("Choose a board")
+
+
+def test_nodes_are_switched_quickly(server: Server, page: Page) -> None:
+    page.goto(f"{server.address}{TURN}")
+    ready_to_solve(page)
+    begun = time.monotonic()
+    page.locator("#solve").click()
+    solved(page)
+    print(f"turn: {time.monotonic() - begun:.2f} s")
+    took = page.evaluate(
+        """async () => {
+            const took = [];
+            for (let n = 0; n < 10; n += 1) {
+                const options = document.querySelectorAll(".step.here .step-option");
+                const target = n % 2 ? document.querySelector(".step .step-head.quiet") : options[0];
+                const before = location.hash, begun = performance.now();
+                target.click();
+                const busy = () => document.querySelector(".results").classList.contains("busy");
+                while (busy() || location.hash === before)
+                    await new Promise((resolve) => setTimeout(resolve, 1));
+                took.push(performance.now() - begun);
+            }
+            return took;
+        }"""
+    )
+    print("switching nodes:", ", ".join(f"{of:.0f}" for of in took), "ms")
+    page.goto(page.url.split("&line=")[0] + "&line=check+check")
+    rows = page.locator(".runouts tbody tr")
+    expect(rows).to_have_count(48, timeout=PATIENCE)
+    picture(page, "app-turn")
+    rows.first.get_by_role("button").click()
+    expect(page.locator(".board-step .card")).to_have_count(5)
+
+
+def test_two_hundred_quick_clicks(server: Server, page: Page) -> None:
+    page.goto(f"{server.address}#/explore?board=Td9d6hQc2s")
+    ready_to_solve(page)
+    page.locator("#solve").click()
+    solved(page)
+    page.evaluate(
+        """async () => {
+            for (let n = 0; n < 200; n += 1) {
+                const all = [...document.querySelectorAll(".results button:not(#lock):not(#pin)")];
+                all[(n * 7919) % all.length].click();
+                await new Promise((resolve) => setTimeout(resolve, 5));
+            }
+        }"""
+    )
+    expect(page.locator(".results")).not_to_have_class(re.compile("busy"))
+    expect(page.locator(".banner")).to_be_hidden()
+    assert page.locator(".results .grid .cell").count() >= 169
+
+
+def test_a_reload_in_the_middle_of_a_solve_and_a_second_tab(server: Server, page: Page) -> None:
+    page.goto(f"{server.address}{LONG}")
+    ready_to_solve(page)
+    page.locator("#solve").click()
+    expect(page.locator(".progress")).to_contain_text("iterations", timeout=PATIENCE)
+    page.reload()
+    expect(page.locator(".progress")).to_contain_text("iterations", timeout=PATIENCE)
+    other = page.context.new_page()
+    other.goto(page.url)
+    expect(other.locator(".progress")).to_contain_text("iterations", timeout=PATIENCE)
+    other.locator("#cancel").click()
+    for tab in (other, page):
+        expect(tab.locator(".progress")).to_be_hidden(timeout=PATIENCE)
+
+
+def test_a_killed_solver_is_told_and_solving_again_works(server: Server, page: Page) -> None:
+    page.goto(f"{server.address}{LONG}&pot=101")
+    ready_to_solve(page)
+    page.locator("#solve").click()
+    expect(page.locator(".progress")).to_contain_text("iterations", timeout=PATIENCE)
+    server.solver().kill()
+    expect(page.locator(".banner")).to_contain_text("ended unexpectedly", timeout=PATIENCE)
+    page.locator("input[name=target]").fill("5")
+    ready_to_solve(page)
+    page.locator("#solve").click()
+    solved(page)
+
+
+def test_what_is_locked_stays(server: Server, page: Page) -> None:
+    page.goto(
+        f"{server.address}#/explore?board=2c2d2hKsQd&oop=KcKd,4s3s&ip=AcAd&stack=100&r0=100/100&target=0.1"
+    )
+    ready_to_solve(page)
+    page.locator("#solve").click()
+    solved(page)
+    page.locator(".step.here .step-option", has_text="All-in").click()
+    page.locator("#lock").click()
+    page.locator("dialog input[name=fold]").fill("0")
+    page.locator("dialog input[name=call]").fill("100")
+    page.locator("#lock-solve").click()
+    expect(page.locator("#lock")).to_have_text("Locked: change…", timeout=PATIENCE)
+    page.locator(".step .step-head.quiet").first.click()
+    expect(page.locator(".both tbody tr").first).to_contain_text(re.compile(r"99\.\d|100\.\d"))
+
+
+def test_saved_opened_and_refused(server: Server, page: Page, tmp_path: Path) -> None:
+    page.goto(f"{server.address}#/explore?board=Td9d6hQc2s&pot=150")
+    ready_to_solve(page)
+    page.locator("#solve").click()
+    solved(page)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Save").click()
+    saved = tmp_path / "solved.spot"
+    download.value.save_as(saved)
+    page.goto(f"{server.address}#/explore")
+    page.reload()
+    page.set_input_files("#file", saved)
+    solved(page)
+    assert page.locator("input[name=pot]").input_value() == "150"
+    broken = tmp_path / "broken.spot"
+    broken.write_bytes(saved.read_bytes()[:1000])
+    page.set_input_files("#file", broken)
+    expect(page.locator(".banner")).to_have_text("this file is not a spot")
+
+
+def test_markup_is_text(server: Server, page: Page) -> None:
+    markup = "%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E"
+    page.goto(
+        f"{server.address}#/explore?board=Td9d6h&oop={markup}&line={markup}&pin={markup}&locks={markup}"
+    )
+    expect(page.locator(".size")).to_contain_text(re.compile("<img ?src=x"), timeout=PATIENCE)
+    assert page.locator("img").count() == 0
+
+
+def test_the_keyboard_is_enough(server: Server, page: Page) -> None:
+    page.goto(f"{server.address}#/explore?board=Td9d6hQc2s")
+    ready_to_solve(page)
+    page.locator("#solve").press("Enter")
+    solved(page)
+    first = page.locator(".results .grid .cell").first
+    first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator(".results .grid .cell[aria-selected=true]")).to_have_count(1)
+    page.locator("body").click(position={"x": 1, "y": 1})
+    page.keyboard.press("1")
+    expect(page.locator(".step.here .step-head")).to_have_text("IP")
+    page.keyboard.press("Backspace")
+    expect(page.locator(".step.here .step-head")).to_have_text("OOP")
+
+
+def test_a_range_is_painted(server: Server, page: Page) -> None:
+    page.goto(f"{server.address}#/explore?board=Td9d6hQc2s")
+    ready_to_solve(page)
+    page.get_by_role("button", name="Edit the range of Out of position").click()
+    page.get_by_role("button", name="Clear", exact=True).click()
+    page.locator("dialog .cell").first.click()
+    expect(page.locator("dialog textarea")).to_have_value("AA")
+    page.get_by_role("button", name="Use this range").click()
+    expect(page.locator("input[name=oop]")).to_have_value("AA")
+    expect(page.locator(".size")).to_contain_text("6 against")
+
+
+@pytest.mark.parametrize(("width", "dark"), [(390, False), (820, True)])
+def test_narrow_and_dark(server: Server, page: Page, width: int, dark: bool) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.emulate_media(color_scheme="dark" if dark else "light")
+    page.goto(f"{server.address}#/explore?board=Td9d6hQc2s")
+    ready_to_solve(page)
+    page.locator("#solve").click()
+    solved(page)
+    sizes: Any = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert sizes[0] <= sizes[1]
+    picture(page, f"app-{'dark' if dark else 'phone'}")
