@@ -338,8 +338,9 @@ class Machines:
 
 
 def files(run: RunFolder) -> set[str]:
-    """Every file of a run's folder."""
-    return {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
+    """Every file of a run's folder, but for what tells of an iteration that took long."""
+    found = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
+    return found - {run.progress.name}
 
 
 def wrong_in_the_end(run: RunFolder, straight: RunFolder, iterations: int) -> list[str]:

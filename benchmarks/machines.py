@@ -47,14 +47,17 @@ def train(arguments: Sequence[str], folder: Path) -> float:
 
 
 def rank_rows(ranks: Sequence[int], overrides: Sequence[str], seed: int) -> list[dict[str, Any]]:
-    """A run by several numbers of ranks; 0: without DDP.
+    """A run by several numbers of ranks, each with the share that one process has alone; 0: without DDP.
 
     Processor time an iteration is what a run of four takes longer than one of one: starting and compiling
     drop out. It grows with what ranks tell each other, but not while they wait for each other.
     """
     rows: list[dict[str, Any]] = []
+    (config,) = check_overrides("train", overrides)
     for number in ranks:
-        given = [*overrides, f"seed={seed}", "evaluation.every=null", f"trainer.devices={number or 1}"]
+        times = number or 1
+        given = [*overrides, f"seed={seed}", "evaluation.every=null", f"trainer.devices={times}"]
+        given += [f"trajectories={config.trajectories * times}", f"batch_size={config.batch_size * times}"]
         given += [f"trainer.strategy={'ddp' if number else 'auto'}"]
         with tempfile.TemporaryDirectory() as folder:
             short = train([*given, "iterations=1"], Path(folder) / "short")
@@ -66,7 +69,7 @@ def rank_rows(ranks: Sequence[int], overrides: Sequence[str], seed: int) -> list
             for name in ("seconds_selfplay", "seconds_training", "examples")
         )
         updates = (lines[-1]["network_updates"] - lines[0]["network_updates"]) / (ITERATIONS - 1)
-        processor = (long - short) / ITERATIONS
+        processor = (long - short) / ITERATIONS / times
         rows.append(
             {
                 "ranks": number,
@@ -76,7 +79,6 @@ def rank_rows(ranks: Sequence[int], overrides: Sequence[str], seed: int) -> list
                 "processor_seconds": processor,
                 "examples": examples,
                 "updates": updates,
-                "processor_milliseconds_an_example": 1e3 * processor / examples,
                 "overhead": processor / rows[0]["processor_seconds"] - 1 if rows else 0.0,
             }
         )
@@ -177,10 +179,9 @@ RANK_COLUMNS = {
     "examples_per_second": "examples/s",
     "updates_per_second": "updates/s",
     "seconds": "s/iteration",
-    "processor_seconds": "processor s/iteration",
-    "processor_milliseconds_an_example": "ms/example",
+    "processor_seconds": "processor s of a rank",
     "examples": "examples",
-    "overhead": "more processor time than the first",
+    "overhead": "more than the first",
 }
 ACTOR_COLUMNS = {
     "hidden": "hidden",

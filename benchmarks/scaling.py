@@ -13,7 +13,8 @@ trees; and the memory that solver.memory_gb counts for a subgame, an upper bound
   seen before, the median of 100; against walking its states one by one in Python. Compiling is not timed.
 * workers: examples per second of self-play in this process (0), or in others; ``--overrides`` choose the
   run. Starting the processes is not timed.
-* ddp: an iteration by several numbers of ranks (``--ranks``; 0: without DDP), in seconds and processor time.
+* ddp: an iteration by several numbers of ranks (``--ranks``; 0: without DDP), each with the trajectories and
+  the batch that one process has alone: seconds, and processor time of a rank.
 * actors: self-play by ``--workers``' largest number of processes and by as many tasks of Ray, in turn, with
   networks of several widths (``--hidden``).
 * ray: until weights of some sizes are on three machines, which are processes of this one.

@@ -61,6 +61,10 @@ def executor(launcher: SlurmLauncher, folder: Path) -> Any:
         raise UserError(
             "there is no srun here: launch on a machine of the cluster, or with launcher=local"
         ) from error
+    if shutil.which("sbatch") is None:
+        raise UserError(
+            "there is no sbatch here: launch on a machine that may submit jobs, or with launcher=local"
+        )
     named = {name: getattr(launcher, name) for name in ("partition", "account", "qos", "constraint")}
     try:
         found.update_parameters(

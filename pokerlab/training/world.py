@@ -135,7 +135,10 @@ class _Strategy(DDPStrategy):
 
     def __init__(self, world: World) -> None:
         super().__init__(
-            cluster_environment=_Environment(world), find_unused_parameters=True, broadcast_buffers=False
+            cluster_environment=_Environment(world),
+            find_unused_parameters=True,
+            gradient_as_bucket_view=True,
+            broadcast_buffers=False,
         )
 
     def _configure_launcher(self) -> None:

@@ -184,8 +184,14 @@ class ForkedRank:
         self._process.kill()
 
 
+FAILS = "FAILS"
+"""With this in its environment, a rank fails instead of training."""
+
+
 def _be_a_rank(environment: dict[str, str]) -> None:
     def fit_and_keep(with_trainer: Any, parts: Any, checkpoint: Path | None) -> None:
+        if FAILS in os.environ:
+            raise ValueError("no such hand")
         fit(with_trainer, parts, checkpoint)
         torch.save(parts.module.state_dict(), parts.run.path / f"rank-{parts.rank}.pt")
 

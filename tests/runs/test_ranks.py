@@ -19,6 +19,7 @@ from pokerlab.training import ranks
 from pokerlab.training.assemble import RunParts
 from pokerlab.training.restore import restore
 from runs.harness import (
+    FAILS,
     KUHN,
     ForkedRank,
     Moment,
@@ -126,6 +127,22 @@ def test_a_rank_that_is_killed_is_named_and_the_run_resumes_to_the_same_numbers(
     assert (run.read_job()["state"], run.read_job()["reason"]) == ("failed", why)
     assert command("train", "resume_from=run", cwd=tmp_path, plots=False).code == 0
     assert_same_run(run, straight)
+
+
+def test_what_a_rank_raises_ends_the_run_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = list[ForkedRank]()
+
+    def start(environment: Mapping[str, str], output: Any) -> ForkedRank:
+        started.append(ForkedRank({**environment, FAILS: "1"}, output))
+        return started[-1]
+
+    monkeypatch.setattr(ranks, "start_process", start)
+    ended = command("train", *TWO, "run_name=run", cwd=tmp_path, plots=False)
+    assert (ended.code, ended.err) == (1, "")
+    run = RunFolder(tmp_path / "outputs/run")
+    said = f"failed: rank 1 (pid {started[0].pid}) failed: ValueError: no such hand\n"
+    assert run.log.read_text().endswith(said)
+    assert run.read_job()["state"] == "failed"
 
 
 @pytest.mark.parametrize(

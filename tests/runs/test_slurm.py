@@ -118,6 +118,14 @@ def test_without_slurm_a_line_says_so(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+def test_where_no_job_can_be_submitted_a_line_says_so(cluster: Path, tmp_path: Path) -> None:
+    next(tmp_path.rglob("sbatch")).unlink()
+    ended = command("launch", *SLURM, cwd=cluster)
+    assert ended.code == 2
+    assert ended.err.startswith("error: there is no sbatch here: launch on a machine that may submit jobs")
+    assert not (cluster / "outputs").exists()
+
+
 def test_logging_goes_on_when_submitit_is_imported() -> None:
     code = "import logging; h = logging.FileHandler('/dev/null'); logging.getLogger().addHandler(h);"
     code += "from pokerlab.jobs.slurm import submitit; submitit(); print(h.stream.closed)"
