@@ -3,7 +3,7 @@
 An area's ``routes`` module has ``routes(context)`` and, if it takes files, ``UPLOADS``. ``desk`` and
 ``solver`` name the modules whose functions the processes run for it, if there are any.
 ``context.desk.call("area.name", …)`` answers at once; a :class:`~pokerlab.app.jobs.Job` of ``area.name`` goes
-into the queue.
+into the queue. ``own`` is the module of a process of the area's own, ``context.own["area"]``.
 """
 
 from dataclasses import dataclass
@@ -21,6 +21,8 @@ class Area:
     routes: str
     desk: str | None = None
     solver: str | None = None
+    own: str | None = None
+    """Of a process of its own, which is started when it is first asked."""
 
     def make_routes(self, context: Context) -> list[Any]:
         """The area's routes."""
@@ -40,4 +42,5 @@ AREAS = (
         desk="pokerlab.app.explore.desk",
         solver="pokerlab.app.explore.solver",
     ),
+    Area("play", routes="pokerlab.app.play.routes", own="pokerlab.app.play.player"),
 )

@@ -68,6 +68,8 @@ class Context:
     desk: Worker
     jobs: Jobs
     files: Files
+    own: dict[str, Worker]
+    """By area, of those that have a process of their own."""
 
 
 async def read_object(request: Request) -> dict[str, Any]:

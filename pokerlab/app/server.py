@@ -54,7 +54,8 @@ def make_app(token: str | None = None) -> Starlette:
     """
     desk = Worker("desk", {area.name: area.desk for area in AREAS if area.desk})
     solver = Worker("solver", {area.name: area.solver for area in AREAS if area.solver}, long=True)
-    context = Context(desk, Jobs(solver), Files())
+    own = {area.name: Worker(area.name, {area.name: area.own}) for area in AREAS if area.own}
+    context = Context(desk, Jobs(solver), Files(), own)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -65,8 +66,8 @@ def make_app(token: str | None = None) -> Starlette:
             yield
         finally:
             working.cancel()
-            desk.stop()
-            solver.stop()
+            for worker in app.state.workers:
+                worker.stop()
             context.files.close()
 
     uploads = [path for area in AREAS for path in area.uploads]
@@ -80,7 +81,7 @@ def make_app(token: str | None = None) -> Starlette:
         exception_handlers={MistakeError: _mistake, RefusedError: _mistake, WorkerDiedError: _died},
         lifespan=lifespan,
     )
-    app.state.workers = (desk, solver)
+    app.state.workers = (desk, solver, *own.values())
     return app
 
 

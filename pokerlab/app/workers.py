@@ -124,6 +124,8 @@ class Worker:
             CancelledError: it was cancelled.
             WorkerDiedError: the process ended.
         """
+        if self._process is None:
+            self.start()
         await self._ready.wait()
         number, future = next(self._numbers), asyncio.get_running_loop().create_future()
         self._calls[number] = future, progress

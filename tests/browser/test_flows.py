@@ -312,3 +312,30 @@ def test_narrow_and_dark(server: Server, page: Page, width: int, dark: bool) -> 
     sizes: Any = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert sizes[0] <= sizes[1]
     picture(page, f"app-{'dark' if dark else 'phone'}")
+
+
+def test_twenty_hands_of_leduc_tell_what_was_lost(server: Server, page: Page) -> None:
+    page.goto(f"{server.address}#/play")
+    page.get_by_role("combobox", name="Opponent").select_option("run:leduc")
+    page.get_by_role("combobox", name="How it plays").select_option("policy_net")
+    page.get_by_role("button", name="Deal").click()
+    for number in range(20):
+        expect(page.get_by_role("heading", name=f"Hand {number + 1}", exact=True)).to_be_visible()
+        following = page.get_by_role("button", name="Next hand")
+        moves = page.get_by_role("group", name="Your move").get_by_role("button")
+        while True:
+            following.or_(moves.first).first.wait_for()
+            if following.is_visible():
+                break
+            before = page.locator(".moves li").count()
+            moves.filter(has_text=re.compile("check|call")).click()
+            expect(page.locator(".moves li")).not_to_have_count(before)
+        page.get_by_text("your decisions lost").wait_for()
+        if number < 19:
+            page.keyboard.press("Enter")
+    session = page.get_by_role("region", name="The session")
+    expect(session).to_contain_text("20")
+    expect(session).to_contain_text("lost by decisions")
+    picture(page, "app-play")
+    page.reload()
+    expect(page.get_by_role("heading", name="Hand 20", exact=True)).to_be_visible()

@@ -2,7 +2,10 @@
 
 import { h, fill } from "./dom.js";
 
-const AREAS = { explore: { label: "Explore", load: () => import("./explore/page.js") } };
+const AREAS = {
+  explore: { label: "Explore", load: () => import("./explore/page.js") },
+  play: { label: "Play", load: () => import("./play/page.js") },
+};
 
 const theme = localStorage.getItem("pokerlab.theme");
 if (theme) document.documentElement.dataset.theme = theme;
