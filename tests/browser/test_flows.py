@@ -52,10 +52,10 @@ class Server:
         self.address, self.seconds = found[0], time.monotonic() - begun
 
     def solver(self) -> psutil.Process:
-        """The process that solves: the one that has computed most."""
+        """The process that solves: the one that was started last."""
         children = psutil.Process(self.process.pid).children()
         spawned = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
-        return max(spawned, key=lambda child: sum(child.cpu_times()[:2]))
+        return max(spawned, key=lambda child: child.create_time())
 
     def stop(self) -> None:
         """As Ctrl-C does."""
