@@ -59,7 +59,7 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 def solve(config: SolveConfig) -> None:
     """Runs the command."""
-    outputs = {name: output_path(getattr(config, name), name) for name in ("json", "export", "save")}
+    outputs = {name: output_path(getattr(config, name), name) for name in ("json", "export", "save", "report")}
     solver: Solver = build(config.solver, key="solver", kind=Solver)
     if issubclass(check(config.game, key="game"), ManyPlayerGame):
         _solve_many(config, solver, outputs)
@@ -70,7 +70,7 @@ def solve(config: SolveConfig) -> None:
     if leaf is None and not can_be_solved(game):
         check_enumerable(game, "solving")
     if config.boards is not None:
-        _solve_boards(config, game, solver, leaf)
+        _solve_boards(config, game, solver, leaf, outputs["report"])
         return
     if solver.warm_start:
         raise UserError("solver.warm_start needs a policy network: tabular solving has none")
@@ -204,7 +204,9 @@ def _strength(spot: Spot) -> str:
 # Many boards
 
 
-def _solve_boards(config: SolveConfig, game: Game, solver: Solver, leaf: LeafEvaluator | None) -> None:
+def _solve_boards(
+    config: SolveConfig, game: Game, solver: Solver, leaf: LeafEvaluator | None, path: Path | None
+) -> None:
     """Solves many boards with the same ranges; a report that is there goes on where it ended."""
     if not isinstance(game, Holdem) or not game.root().board:
         raise UserError(f"boards are of hold'em from the flop on, and {game.name} is not that")
@@ -213,7 +215,6 @@ def _solve_boards(config: SolveConfig, game: Game, solver: Solver, leaf: LeafEva
         settings = plain(config) | {"game": {k: v for k, v in config.game.items() if k != "board"}}
         about = {key: settings[key] for key in ABOUT}
     with as_mistakes():
-        path = output_path(config.report, "report")
         assert path
         file = ReportFile(path, about)
     torch.set_num_threads(config.threads or os.cpu_count() or 1)
