@@ -59,7 +59,8 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 def solve(config: SolveConfig) -> None:
     """Runs the command."""
-    outputs = {name: output_path(getattr(config, name), name) for name in ("json", "export", "save", "report")}
+    written = ("json", "export", "save", "report")
+    outputs = {name: output_path(getattr(config, name), name) for name in written}
     solver: Solver = build(config.solver, key="solver", kind=Solver)
     if issubclass(check(config.game, key="game"), ManyPlayerGame):
         _solve_many(config, solver, outputs)
