@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 from starlette.testclient import TestClient
 
@@ -212,23 +211,6 @@ def test_solving_is_cancelled_and_the_queue_goes_on(client: TestClient) -> None:
         client.post(f"/api/explore/spots/{spot}/cancel", json={})
         assert wait(client, spot, ("cancelled",))["error"] == ""
     solve(client, RIVER | {"pot": 102})
-
-
-def test_a_killed_solver_is_told_and_started_again(client: TestClient) -> None:
-    spot = ask(client, "solve", LONG | {"pot": 103})["id"]
-    wait(client, spot, ("running",))
-    solvers = [child for child in psutil.Process().children(recursive=True) if is_solver(child)]
-    assert solvers
-    for child in solvers:
-        child.kill()
-    assert "ended unexpectedly" in wait(client, spot, ("failed",))["error"]
-    solve(client, RIVER | {"pot": 104})
-
-
-def is_solver(process: psutil.Process) -> bool:
-    """Of the two processes, the one that solves is started last."""
-    spawned = [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
-    return process == max(spawned, key=lambda child: child.create_time())
 
 
 def test_answers_are_small_json(client: TestClient) -> None:

@@ -14,7 +14,7 @@ from pokerlab.store.folder import shipped_runs
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NAMES = ("evaluation", "explore_a_spot", "holdem", "league")
-SECONDS = 120
+SECONDS = 240
 """That a notebook may take: many times what it needs."""
 
 
