@@ -213,6 +213,18 @@ def test_solving_is_cancelled_and_the_queue_goes_on(client: TestClient) -> None:
     solve(client, RIVER | {"pot": 102})
 
 
+def test_a_killed_solver_is_told_and_started_again(client: TestClient) -> None:
+    spot = ask(client, "solve", LONG | {"pot": 103})["id"]
+    while (
+        "iterations" not in wait(client, spot, ("running",))["progress"]
+    ):  # a new process goes on before that
+        time.sleep(0.05)
+    _, solver, *_ = client.app.state.workers  # type: ignore[attr-defined]
+    solver.kill()
+    assert "ended unexpectedly" in wait(client, spot, ("failed",))["error"]
+    solve(client, RIVER | {"pot": 104})
+
+
 def test_answers_are_small_json(client: TestClient) -> None:
     found = client.get(f"/api/explore/spots/{solve(client, RIVER)}/node")
     assert json.loads(found.text)["line"] == ""
