@@ -12,7 +12,6 @@ from rich.jupyter import JupyterMixin
 
 from pokerlab.agents.base import Agent, read_line
 from pokerlab.algorithms.base import units_of
-from pokerlab.algorithms.rebel import ReBeL
 from pokerlab.evaluation import calibration as calibrations
 from pokerlab.evaluation import range_grids, strategy_tables
 from pokerlab.evaluation.contest import Contest, ContestSettings, hold_contest
@@ -92,9 +91,7 @@ class Run:
         Raises:
             ValueError: the run's algorithm learns no values of public belief states.
         """
-        trained, algorithm = self._trained, self._trained.algorithm
-        if not isinstance(algorithm, ReBeL):
-            raise ValueError(f"{type(algorithm).__name__} learns no values of public belief states")
+        trained, algorithm = self._trained, self._trained.rebel()
         found = calibrations.calibration(
             self.game,
             trained.solver,

@@ -11,7 +11,6 @@ out (:mod:`pokerlab.evaluation.aivat`, of which the agent's strategy alone is kn
 decisions is held against what the agent's own solve says that every action was worth.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, cast
@@ -37,8 +36,10 @@ from pokerlab.spot import Progress, Spot, solve
 
 ITERATIONS = 200
 """Of CFR, where a street is solved to review what was done on it."""
-LEAST_WEIGHT = 1e-6
-"""Of the most that a range has of any hand: less is left out of a street that is solved."""
+DIGITS = 6
+"""Of the weights of a street's ranges, whose most is 1."""
+STREETS = 8
+"""That are kept solved, the latest ones."""
 
 
 class Hand(Generic[State]):
@@ -268,7 +269,7 @@ class Table(Generic[State]):
             street = self._street(above)
             if street is None:
                 return None
-            self._streets = {**dict(list(self._streets.items())[-8:]), key: street}
+            self._streets = {**dict(list(self._streets.items())[1 - STREETS :]), key: street}
         spot = self._streets[key]
         after: Line[Any] = Line((spot.game.root(),))
         for action in line.actions[dealt:]:
@@ -293,7 +294,7 @@ class Table(Generic[State]):
         game, state = self.game, line.state
         assert isinstance(game, Holdem)
         assert isinstance(state, HoldemState)
-        ranges = [_range_text(game, of) for of in weights]
+        ranges = [game.deck.write_range(of / of.max(), DIGITS) for of in weights]
         if self._leaf is None and len(state.board) < game.boards[-1]:
             return None
         start = {"board": game.deck.board_name(state.board), "pot": state.pot, "stack": state.stack}
@@ -337,9 +338,3 @@ class Table(Generic[State]):
             return value_function(None, self.game, self.agent, known=False)
         except ValueError:
             return None
-
-
-def _range_text(game: Holdem, weights: Floats) -> str:
-    most = weights.max()
-    kept: Sequence[int] = (weights > LEAST_WEIGHT * most).nonzero()[0].tolist()
-    return ",".join(f"{game.deck.hand_name(hand)}:{weights[hand] / most:.6f}" for hand in kept)

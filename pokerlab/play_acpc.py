@@ -15,7 +15,7 @@ if __name__ == "__main__":  # before anything that takes a while: Ctrl-C is quie
     sys.exit(run_command_of("play_acpc", sys.argv[1:]))
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -81,11 +81,13 @@ def _results(config: PlayAcpcConfig, game: Game, results: Results) -> dict[str, 
 def _agent(config: PlayAcpcConfig) -> tuple[Game, Agent]:
     """The agent, and the game that it plays."""
     own = own_agents()
-    find_run = partial(
-        load_run,
-        device=torch_device(config.device),
-        solver=build(config.solver, key="solver", kind=Solver) if config.solver else None,
-        search_iterations=config.search_iterations,
+    find_run = cache(  # for its game, and for its agent
+        partial(
+            load_run,
+            device=torch_device(config.device),
+            solver=build(config.solver, key="solver", kind=Solver) if config.solver else None,
+            search_iterations=config.search_iterations,
+        )
     )
     run = None if config.agent in own else name_of_run(config.agent, POLICY_NET)
     if config.game is not None:

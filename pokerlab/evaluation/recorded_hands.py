@@ -52,16 +52,15 @@ class RecordedSpot:
     """What they did, and the cards that came: a raise is to so many chips since the spot began, half of its
     pot included."""
 
-    def game(self, make: Callable[..., Holdem] = Holdem, **rules: Any) -> Holdem:
+    def game(self, **rules: Any) -> Holdem:
         """The endgame, or the whole game.
 
         Args:
-            make: the class.
-            rules: what else it takes, such as ``bets`` and ``ranges``.
+            rules: of :class:`~pokerlab.games.holdem.Holdem`, such as ``bets`` and ``ranges``.
         """
         name = self.street if self.board else "hunl"
         start = {"board": self.board, "pot": self.pot, "stack": self.stack, "blinds": self.blinds}
-        return make(name, **{**start, **rules})
+        return Holdem(name, **{**start, **rules})
 
     def line(self, game: Holdem, seed: int = 1) -> tuple[Line[HoldemState], int]:
         """The line of a game that stands for what was done, and how many moves of the hand it tells.

@@ -34,7 +34,7 @@ EXPECTED = "expected such as QQ+, AKs, ATo+, A5s-A2s, KQo-JTo, AhKd, uniform"
 
 
 def _weighted(name: str, weight: float) -> str:
-    return name if weight == 1 else f"{name}:{weight:g}"
+    return name if weight == 1 else f"{name}:{np.format_float_positional(weight, trim='-')}"
 
 
 def _runs(row: Sequence[tuple[int, int, str]], kinds: Mapping[tuple[int, int, str], float]) -> Iterator[str]:
@@ -186,13 +186,13 @@ class Deck:
             weights[self._hands_in(hands)] = float(weight or 1)
         return weights
 
-    def write_range(self, weights: Floats) -> str:
-        """The text that :meth:`read_range` reads as these weights, ``[H]`` from 0 to 1, to three digits.
+    def write_range(self, weights: Floats, digits: int = 3) -> str:
+        """The text that :meth:`read_range` reads as these weights, ``[H]`` from 0 to 1, to so many digits.
 
         Kinds of hands that lie side by side with the same weight stand together, such as ``88-55``; where
         combinations of a kind differ, each is named.
         """
-        rounded = np.round(np.asarray(weights, dtype=float), 3)
+        rounded = np.round(np.asarray(weights, dtype=float), digits)
         if (rounded == 1).all():
             return "uniform"
         kinds: dict[tuple[int, int, str], float] = {}

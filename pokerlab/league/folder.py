@@ -239,6 +239,11 @@ def best_round(rounds: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
     return min(rounds, key=rank, default=None)
 
 
+def local_leagues() -> list[str]:
+    """The names of those that are here."""
+    return [path.parent.name for path in sorted(OUTPUTS.glob(f"*/{LEAGUE}"))]
+
+
 def find_league(name: str) -> LeagueFolder:
     """A league by its name or folder.
 
@@ -248,5 +253,5 @@ def find_league(name: str) -> LeagueFolder:
     for path in (OUTPUTS / name, Path(name)):
         if LeagueFolder(path).holds_a_league:
             return LeagueFolder(path)
-    known = [path.parent.name for path in sorted(OUTPUTS.glob(f"*/{LEAGUE}"))]
+    known = local_leagues()
     raise UserError(f"no league {name!r} here{near(name, known)}")

@@ -33,6 +33,8 @@ STREETS = {3: "flop", 4: "turn", 5: "river"}
 NO_EFFECT = ("set_always_recalc", "set_info_freq", "set_isomorphism", "set_recalc_accuracy")
 """Commands of scripts that there is nothing to do for."""
 MOST_STEPS = 10**6
+DIGITS = 6
+"""Of the weights of ranges."""
 
 
 class UpiError(ValueError):
@@ -157,7 +159,7 @@ class Engine:
         self._idle()
         if not self._board:
             raise UpiError("set_board comes first")
-        ranges = [_range_text(self._deck, weights) for weights in self._ranges]
+        ranges = ["uniform" if of is None else self._deck.write_range(of, DIGITS) for of in self._ranges]
         pot = sum(self._pot)
         game = Holdem(
             STREETS[len(self._board) // 2], board=self._board, pot=pot, stack=self._stack, bets=self._bets,
@@ -402,12 +404,6 @@ def _chips(chips: float) -> str:
 
 def _numbers(values: Floats) -> str:
     return " ".join("nan" if math.isnan(value) else f"{value:.6g}" for value in values.tolist())
-
-
-def _range_text(deck: Deck, weights: Floats | None) -> str:
-    if weights is None:
-        return "uniform"
-    return ",".join(f"{deck.hand_name(hand)}:{weights[hand]:.6f}" for hand in weights.nonzero()[0].tolist())
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -139,9 +139,7 @@ class Spot(Generic[State]):
         Raises:
             ValueError: the line is not one of this game, or nobody acts where it ends.
         """
-        place = self._place(line)
-        if place.actor >= CHANCE:
-            raise ValueError(f"line {line!r}: nobody acts there")
+        place = self._decision(line)
         possible = self.game.possible_hands(place.state)
         chances = self.edges[self._edges(place.there)][:, place.hands] * possible
         return dict(zip(place.action_names, chances.astype(np.float64), strict=True))
@@ -208,9 +206,7 @@ class Spot(Generic[State]):
         Raises:
             ValueError: the line is not one of this game, or nobody acts where it ends.
         """
-        place = self._place(line)
-        if place.actor >= CHANCE:
-            raise ValueError(f"line {line!r}: nobody acts there")
+        place = self._decision(line)
         number = self._number(place)
         reach = self._reach(place) * self.game.initial_beliefs
         below = self._node_values.reach_below(number, reach)
@@ -223,6 +219,12 @@ class Spot(Generic[State]):
         }
 
     # Where a line ends
+
+    def _decision(self, line: str) -> "_Place[State]":
+        place = self._place(line)
+        if place.actor >= CHANCE:
+            raise ValueError(f"line {line!r}: nobody acts there")
+        return place
 
     def _place(self, line: str) -> "_Place[State]":
         moves = names.read_line(self.game, line)

@@ -19,7 +19,7 @@ from pokerlab.search.forest import Forest, rows_of
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.node_values import NodeValues
 from pokerlab.search.solver import Solver
-from pokerlab.search.tree import build_tree
+from pokerlab.search.tree import PublicTree, build_tree
 from pokerlab.spot.locking import Given, read_locks
 from pokerlab.spot.solved import Progress, Spot
 
@@ -77,8 +77,9 @@ def solve(
     Raises:
         ValueError: the game is too large, or an argument has a wrong value.
     """
-    if leaf is not None and not has_leaves(game):
-        leaf = None
+    street = None if leaf is None else build_tree(game, game.root(), depth_limited=True)
+    if street is not None and not len(street.leaves):  # nothing comes after it
+        leaf = street = None
     if leaf is not None and target is not None:
         raise ValueError("target is of exploitability, which is not known with leaf: give iterations")
     if leaf is not None and locks:
@@ -95,8 +96,8 @@ def solve(
         names.read_line(game, line)
     dtype = dtype or (torch.float32 if game.num_hands > MANY_HANDS else torch.float64)
     solver = Solver(solver) if isinstance(solver, str) else solver or Solver()
-    if leaf is not None:
-        return _solve_street(game, iterations, solver, leaf, torch.device(device), dtype, watch)
+    if leaf is not None and street is not None:
+        return _solve_street(game, street, iterations, solver, leaf, torch.device(device), dtype, watch)
     if locks:
         isomorphism, solver = False, copy(solver)
         solver.storage = "full"
@@ -125,6 +126,7 @@ def solve(
 
 def _solve_street(
     game: Game[State],
+    tree: PublicTree[State],
     iterations: int,
     solver: Solver,
     leaf: LeafEvaluator,
@@ -133,7 +135,6 @@ def _solve_street(
     watch: Watch | None,
 ) -> Spot[State]:
     """Solves the first street; what comes after it is valued under the average strategy's beliefs."""
-    tree = build_tree(game, game.root(), depth_limited=True)
     forest = Forest(game, [tree], device=device, dtype=dtype)
     belief = torch.as_tensor(game.initial_beliefs, device=device).to(dtype)[:, None]
     with torch.no_grad():
@@ -171,11 +172,6 @@ def _run(cfr: CFR, until: int, seconds: float, watch: Watch | None) -> float:
             torch.cuda.synchronize()
         seconds += time.perf_counter() - started
     return seconds
-
-
-def has_leaves(game: Game) -> bool:
-    """Whether something comes after the game's first street."""
-    return len(build_tree(game, game.root(), depth_limited=True).leaves) > 0
 
 
 def can_be_solved(game: Game, *, isomorphism: bool = True) -> bool:

@@ -64,10 +64,19 @@ class TrainedRun:
         Raises:
             ValueError: the algorithm learns no such values.
         """
-        if not isinstance(self.algorithm, ReBeL):
-            raise ValueError(f"{type(self.algorithm).__name__} learns no values of public belief states")
+        self.rebel()
         evaluator: LeafEvaluator = self.networks
         return evaluator
+
+    def rebel(self) -> ReBeL:
+        """The algorithm, if it is the one that learns values of public belief states.
+
+        Raises:
+            ValueError: it is another.
+        """
+        if not isinstance(self.algorithm, ReBeL):
+            raise ValueError(f"{type(self.algorithm).__name__} learns no values of public belief states")
+        return self.algorithm
 
     def agent(self, way: str) -> Agent:
         """Plays in one of the ways to play.

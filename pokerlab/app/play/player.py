@@ -20,9 +20,10 @@ from pokerlab.evaluation.lineup import name_of_run
 from pokerlab.games import names
 from pokerlab.games.base import Game
 from pokerlab.games.holdem import Holdem, HoldemState
+from pokerlab.league.folder import local_leagues
 from pokerlab.league.view import open_league
 from pokerlab.play import Hand, Review, Table
-from pokerlab.store.folder import OUTPUTS, RunFolder, shipped_runs
+from pokerlab.store.folder import RunFolder, local_runs, shipped_runs
 from pokerlab.training.stored_agents import agent_by_name
 from pokerlab.training.trained import load_run
 
@@ -53,21 +54,13 @@ _SESSIONS: OrderedDict[str, _Session] = OrderedDict()
 def choices() -> dict[str, Any]:
     """Whom one can play."""
     runs = [{"name": name, "game": _game_of(folder)} for name, folder in sorted(_runs().items())]
-    return {"runs": runs, "leagues": sorted(_leagues()), "agents": list(BASELINES), "games": list(GAMES)}
+    return {"runs": runs, "leagues": local_leagues(), "agents": list(BASELINES), "games": list(GAMES)}
 
 
 def _runs() -> dict[str, RunFolder]:
     """Those that are here, and those of the package."""
-    here = [run for run in _folders() if not run.holds_a_league and any(run.checkpoints.glob("*.ckpt"))]
+    here = [run for run in local_runs() if any(run.checkpoints.glob("*.ckpt"))]
     return {**shipped_runs(), **{run.path.name: run for run in here}}
-
-
-def _leagues() -> list[str]:
-    return [run.path.name for run in _folders() if run.holds_a_league]
-
-
-def _folders() -> list[RunFolder]:
-    return [RunFolder(path.parent) for path in OUTPUTS.glob("*/config.yaml")]
 
 
 def _game_of(folder: RunFolder) -> str:
@@ -92,7 +85,7 @@ def _make(setup: Mapping[str, Any]) -> Table:
     if type(seed) is not int or not 0 <= seed < 2**31:
         raise ValueError("seed must be a whole number from 0 on")
     if agent.startswith(LEAGUE):
-        if (name := agent.removeprefix(LEAGUE)) not in _leagues():
+        if (name := agent.removeprefix(LEAGUE)) not in local_leagues():
             raise ValueError(f"no league {name!r} here")
         league = open_league(name)
         if not isinstance(league.game, Game):
