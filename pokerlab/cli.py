@@ -19,7 +19,7 @@ COMMANDS = HYDRA_COMMANDS | {
     "upi": "answers solvers' text commands on standard input",
     "jobs": "lists, follows, stops, fetches and resumes runs",
     "league": "grows populations, and shows them",
-    "app": "opens the browser app: explore solved spots",
+    "app": "opens the browser app: explore solved spots, play agents",
 }
 PLAIN = {
     "jobs": "pokerlab.jobs.command",

@@ -89,13 +89,12 @@ def _agent(config: PlayAcpcConfig) -> tuple[Game, Agent]:
             search_iterations=config.search_iterations,
         )
     )
-    run = None if config.agent in own else name_of_run(config.agent, POLICY_NET)
-    if config.game is not None:
-        game: Game = build(config.game, key="game", kind=Game)
-    elif run is not None:
-        with as_mistakes(f"agent={config.agent}: "):
+    game: Game | None = build(config.game, key="game", kind=Game) if config.game is not None else None
+    with as_mistakes(f"agent={config.agent}: "):
+        run = None if config.agent in own else name_of_run(config.agent, POLICY_NET)
+        if game is None and run is not None:
             game = find_run(run[0]).game
-    else:
+    if game is None:
         raise UserError(f"agent={config.agent} is no run: give the game too, such as game=hunl")
     with as_mistakes(f"agent={config.agent}: "):
         return game, Lineup(game, find_run, POLICY_NET, own, agent_by_name).entrant(config.agent).agent

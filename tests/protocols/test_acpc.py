@@ -226,6 +226,7 @@ def test_a_match_over_a_socket_ends_when_the_dealer_hangs_up(game: Holdem) -> No
         (["localhost", "1", "agent=call"], "agent=call is no run: give the game too, such as game=hunl"),
         (["localhost", "1", "agent=call", "game=leduc"], "the ACPC deals hold'em, and leduc is not that"),
         (["localhost", "1", "agent=call", "game=river"], "river is not what the ACPC deals"),
+        (["localhost", "1", "agent=leduc:search"], "agent=leduc:search: way: 'search' is now called"),
         (["localhost", "1", "agent=cal"], "no run 'cal' here"),
         (["localhost", "agent=call"], "Missing mandatory value: port"),
         (["localhost", "x", "agent=call"], "port must be an integer of at least 1, got 'x'"),
