@@ -98,29 +98,43 @@ class RecordedHand:
 
 
 def read_hands(
-    path: Path, *, blinds: tuple[int, int] = (50, 100), stack: int = 20_000
+    path: Path,
+    *,
+    name: str | None = None,
+    first: int = 0,
+    blinds: tuple[int, int] = (50, 100),
+    stack: int = 20_000,
 ) -> Iterator[RecordedHand]:
     """Reads a file of hands.
 
     Args:
         path: ``….phh``, ``….phhs``, ``….log`` or ``….txt``.
+        name: what the file is called, where its path does not say it.
+        first: so many hands are passed over unread.
         blinds: of an ACPC log, which does not tell them.
         stack: the same.
 
     Raises:
         UserError: it cannot be read, or pokerkit is not installed; names the hand.
     """
+    name = name or str(path)
     if (size := path.stat().st_size) > MOST_BYTES:
-        raise UserError(f"{path} has {size / 2**20:.0f} MiB: expected at most {MOST_BYTES / 2**20:.0f}")
+        raise UserError(f"{name} has {size / 2**20:.0f} MiB: expected at most {MOST_BYTES / 2**20:.0f}")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is no text: {error.reason} at byte {error.start}") from error
-    return read_text(text, path.suffix, str(path), blinds=blinds, stack=stack)
+        raise UserError(f"{name} is no text: {error.reason} at byte {error.start}") from error
+    return read_text(text, Path(name).suffix, name, first=first, blinds=blinds, stack=stack)
 
 
 def read_text(
-    text: str, ending: str, name: str, *, blinds: tuple[int, int] = (50, 100), stack: int = 20_000
+    text: str,
+    ending: str,
+    name: str,
+    *,
+    first: int = 0,
+    blinds: tuple[int, int] = (50, 100),
+    stack: int = 20_000,
 ) -> Iterator[RecordedHand]:
     """Reads hands from the content of a file.
 
@@ -128,7 +142,8 @@ def read_text(
         text: what is in it.
         ending: of its name, such as ``.phh``.
         name: what errors call it.
-        blinds: see :func:`read_hands`.
+        first: see :func:`read_hands`.
+        blinds: see there.
         stack: see there.
 
     Raises:
@@ -161,7 +176,7 @@ def read_text(
     found = re.findall(pattern, text)
     if not found:
         raise UserError(f"{name} has no hand of the form that …{ending} has")
-    for number, one in enumerate(found, 1):
+    for number, one in enumerate(found[first:], first + 1):
         try:
             # pokerkit prints and warns on its way to an error
             with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings(action="ignore"):

@@ -340,3 +340,62 @@ def test_twenty_hands_of_leduc_tell_what_was_lost(server: Server, page: Page) ->
     picture(page, "app-play")
     page.reload()
     expect(page.get_by_role("heading", name="Hand 20", exact=True)).to_be_visible()
+
+
+HAND = """PokerStars Hand #12: Hold'em No Limit ($1/$2 USD) - 2020/02/02 10:11:12 ET
+Table 'Aludra' 2-max Seat #1 is the button
+Seat 1: Ann ($200 in chips)
+Seat 2: <img src=x> ($150 in chips)
+Ann: posts small blind $1
+<img src=x>: posts big blind $2
+*** HOLE CARDS ***
+Dealt to Ann [Ah Kd]
+Ann: raises $4 to $6
+<img src=x>: calls $4
+*** FLOP *** [Td 9d 6h]
+<img src=x>: checks
+Ann: bets $5
+<img src=x>: calls $5
+*** TURN *** [Td 9d 6h] [2c]
+<img src=x>: checks
+Ann: checks
+*** RIVER *** [Td 9d 6h 2c] [As]
+<img src=x>: bets $13
+Ann: calls $13
+*** SHOW DOWN ***
+<img src=x>: shows [Tc Th] (three of a kind, Tens)
+Ann: mucks hand
+<img src=x> collected $48 from pot
+"""
+
+
+def test_a_recorded_hand_is_walked(server: Server, page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "hands.txt"
+    path.write_text(HAND.replace("Ann: bets $5", "Ann: sings"))
+    page.goto(f"{server.address}#/explore")
+    ready_to_solve_after(page)
+    page.set_input_files("#file", path)
+    expect(page.locator(".banner")).to_contain_text("hands.txt: hand 1 cannot be read", timeout=PATIENCE)
+    path.write_text(HAND * 2)
+    page.set_input_files("#file", path)
+    expect(page.get_by_role("list", name="Hands").get_by_role("listitem")).to_have_count(2, timeout=PATIENCE)
+    picture(page, "app-hands")
+    row = page.get_by_role("group", name="From the river")
+    row.get_by_role("button", name="call").click()
+    expect(page.locator(".about")).to_contain_text("<img src=x> (OOP) held TcTh", timeout=PATIENCE)
+    ready_to_solve(page)
+    assert page.locator("input[name=r0]").input_value() == "50,59.0909,100/100"
+    page.locator("#solve").click()
+    solved(page)
+    expect(page.locator(".step.here .step-head")).to_have_text("IP")
+    expect(page.locator(".step-option", has_text="Bet 13").locator(".played")).to_be_visible()
+    expect(page.locator(".step.here .step-option", has_text="Call").locator(".played")).to_be_visible()
+    picture(page, "app-walked")
+    page.reload()
+    solved(page)
+    expect(page.locator(".about")).to_contain_text("Hand 12")
+    large = tmp_path / "large.phhs"
+    with large.open("wb") as file:
+        file.truncate(2**30)
+    page.set_input_files("#file", large)
+    expect(page.locator(".banner")).to_contain_text("expected hands of at most 64 MB")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pokerlab.app.explore import setup as setups
+from pokerlab.app.explore.hands import hands, walk
 from pokerlab.games import names
 from pokerlab.games.base import CHANCE
 from pokerlab.games.cards import Deck
@@ -18,6 +19,10 @@ from pokerlab.games.hand_kinds import DRAWS, MADE, draws, made_hands
 from pokerlab.games.holdem import Holdem, HoldemState
 from pokerlab.spot import Node, Spot, open_spot
 
+__all__ = [
+    "check", "convert_range", "describe", "export", "hands", "node", "pack", "runouts", "walk", "warm_up",
+]  # fmt: skip
+"""What the page asks for, by these names."""
 OPEN = 4
 """Spots that are kept open, the latest ones."""
 DIGITS = 5

@@ -12,10 +12,11 @@ from starlette.routing import Route
 from pokerlab.app.context import Context, MistakeError, json_object, json_text, read_object
 from pokerlab.app.jobs import Job
 
-UPLOADS = ("/api/explore/open",)
+UPLOADS = ("/api/explore/open", "/api/explore/hands")
 SECONDS = 60.0
 """That the desk may take for one answer."""
 QUICK = 20.0
+MOST_DIGITS = 9
 
 
 class Explore:
@@ -81,9 +82,14 @@ class Explore:
     # After solving
 
     def _path(self, request: Request) -> str:
-        path = self._files.find(request.path_params["spot"])
+        return self._path_of(
+            request.path_params["spot"], "this spot is not known here (any more): solve it again"
+        )
+
+    def _path_of(self, name: str, gone: str = "this file is not known here (any more): open it again") -> str:
+        path = self._files.find(name)
         if path is None:
-            raise MistakeError("this spot is not known here (any more): solve it again", 404)
+            raise MistakeError(gone, 404)
         return str(path)
 
     async def node(self, request: Request) -> Response:
@@ -116,6 +122,18 @@ class Explore:
 
     async def open(self, request: Request) -> Response:
         """Takes in the file of a solved spot."""
+        spot = await self._take_in(request)
+        path = self._files.path(spot)
+        try:
+            setup = await self._desk.call("explore.describe", str(path), seconds=SECONDS)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        self._jobs.take_in(Job(spot, "explore.solve", (), state="done", progress=setup.pop("progress")))
+        return json_object({"id": spot, "setup": setup})
+
+    async def _take_in(self, request: Request) -> str:
+        """Writes a request's body to a file, and returns its name: what is in it decides."""
         digest, upload = hashlib.sha256(), self._files.path(f"upload{secrets.token_hex(8)}")
         try:
             with upload.open("wb") as file:
@@ -125,16 +143,43 @@ class Explore:
         except BaseException:
             upload.unlink(missing_ok=True)
             raise
-        spot = digest.hexdigest()[:20]
-        path = self._files.path(spot)
-        upload.replace(path)
+        name = digest.hexdigest()[:20]
+        upload.replace(self._files.path(name))
+        return name
+
+    # Recorded hands
+
+    async def take_hands(self, request: Request) -> Response:
+        """Takes in a file of hands, and tells the first."""
+        file = await self._take_in(request)
         try:
-            setup = await self._desk.call("explore.describe", str(path), seconds=SECONDS)
+            found = await self._hands(request, file)
         except BaseException:
-            path.unlink(missing_ok=True)
+            self._files.path(file).unlink(missing_ok=True)
             raise
-        self._jobs.take_in(Job(spot, "explore.solve", (), state="done", progress=setup.pop("progress")))
-        return json_object({"id": spot, "setup": setup})
+        return json_object({"id": file, **found})
+
+    async def hands(self, request: Request) -> Response:
+        """More hands of a file."""
+        return json_object(await self._hands(request, request.path_params["file"]))
+
+    async def _hands(self, request: Request, file: str) -> dict[str, Any]:
+        first, name = request.query_params.get("first", "0"), request.query_params.get("name", "")
+        if not first.isdecimal() or len(first) > MOST_DIGITS:
+            raise MistakeError(f"first must be the number of a hand, got {first!r}")
+        found: dict[str, Any] = await self._desk.call(
+            "explore.hands", self._path_of(file), name, int(first), seconds=SECONDS
+        )
+        return found
+
+    async def walk(self, request: Request) -> Response:
+        """A decision of a hand as a spot."""
+        given = await read_object(request)
+        name, chosen, setup = given.get("name"), given.get("chosen"), given.get("setup")
+        if not isinstance(name, str) or not isinstance(chosen, dict) or not isinstance(setup, dict):
+            raise MistakeError("expected name, chosen and setup")
+        path = self._path_of(request.path_params["file"])
+        return json_object(await self._desk.call("explore.walk", path, name, chosen, setup, seconds=SECONDS))
 
 
 def _saved_as(name: str) -> dict[str, str]:
@@ -150,6 +195,9 @@ def routes(context: Context) -> list[Route]:
         Route(f"{at}/range", area.read_range, methods=["POST"]),
         Route(f"{at}/solve", area.solve, methods=["POST"]),
         Route(f"{at}/open", area.open, methods=["POST"]),
+        Route(f"{at}/hands", area.take_hands, methods=["POST"]),
+        Route(f"{at}/hands/{{file:str}}", area.hands),
+        Route(f"{at}/hands/{{file:str}}/walk", area.walk, methods=["POST"]),
         Route(spot, area.follow),
         Route(f"{spot}/cancel", area.cancel, methods=["POST"]),
         Route(f"{spot}/node", area.node),

@@ -7,6 +7,7 @@ import { readAddress, writeAddress, toSetup, fromSetup, sameSpot, locksOf } from
 import { Setup } from "./setup.js";
 import { Grid, colours } from "./grid.js";
 import { Tree } from "./tree.js";
+import { HAND_FILE, MOST_HANDS, chooseDecision } from "./walk.js";
 import { VIEWS, HandTable, Filters, select, cells, sum } from "./hands.js";
 
 const API = "/api/explore", MOST_FILE = 256 * 2 ** 20;
@@ -17,6 +18,7 @@ class Page {
     this.state = readAddress();
     this.nodes = new Map();
     this.cell = null;
+    this.playedOn = this.state.board;
     this.setup = new Setup(this.state, {
       changed: () => this.changed(), solve: () => this.solve(), open: (file) => this.open(file),
     });
@@ -40,14 +42,22 @@ class Page {
           h("div", { class: "row spread" }, this.players, this.views), this.sums,
           h("div", { class: "grids" }, this.grid.element, this.compared), this.filters.element, this.tools),
         h("div", { class: "panel" }, this.runouts, this.table.element)));
+    this.about = h("p", { class: "panel about", hidden: true });
     this.empty = h("section", { class: "panel empty-page" }, h("h1", {}, "Explore a spot"),
       h("p", {}, "Choose a board, both ranges and the bets, then press Solve. A river takes a second, a turn several."),
       h("p", { class: "muted" }, "Everything is computed on this machine. The address holds the whole spot: copy it to come back, or to share it."));
-    fill(main, h("div", { class: "explore" }, h("aside", {}, this.setup.element), h("div", { class: "stage" }, this.trouble, this.progress, this.empty, this.results)));
+    fill(main, h("div", { class: "explore" }, h("aside", {}, this.setup.element), h("div", { class: "stage" }, this.trouble, this.about, this.progress, this.empty, this.results)));
     addEventListener("popstate", () => this.comeBack());
     addEventListener("hashchange", () => this.comeBack());
     addEventListener("keydown", (event) => this.key(event));
+    this.showAbout();
     if (this.state.id) this.follow(this.state.id);
+  }
+
+  showAbout() {
+    const { about } = this.state;
+    this.about.hidden = !about;
+    this.about.textContent = about;
   }
 
   say(error) {
@@ -61,11 +71,15 @@ class Page {
     if (!location.hash.startsWith("#/explore") && location.hash) return;
     const other = !sameSpot(this.state, next), spot = next.id !== this.state.id;
     Object.assign(this.state, next);
+    this.playedOn = this.state.board;
     if (other) this.setup.show();
+    this.showAbout();
     if (spot || !this.node) { if (this.state.id) this.follow(this.state.id); } else if (this.state.id) this.load();
   }
 
   changed() {
+    if (this.state.played && this.state.board !== this.playedOn) Object.assign(this.state, { played: "", about: "" });
+    this.showAbout();
     this.setup.button.textContent = this.state.id && this.solved && !sameSpot(this.state, this.solved) ? "Solve again" : "Solve";
     writeAddress(this.state);
   }
@@ -76,7 +90,7 @@ class Page {
     try {
       const job = await post(`${API}/solve`, toSetup(this.state));
       this.state.id = job.id;
-      if (!this.keepLine) this.state.line = "";
+      if (!this.keepLine && !this.state.played) this.state.line = "";
       this.keepLine = false;
       writeAddress(this.state, { push: true });
       await this.follow(job.id, job);
@@ -132,14 +146,31 @@ class Page {
 
   async open(file) {
     this.say(null);
-    if (file.size > MOST_FILE) { this.say(new Error(`${file.name} has ${number(file.size / 2 ** 20, 0)} MB: expected a solved spot of at most 256 MB`)); return; }
+    const hands = HAND_FILE.test(file.name), most = hands ? MOST_HANDS : MOST_FILE;
+    if (file.size > most) { this.say(new Error(`${file.name} has ${number(file.size / 2 ** 20, 0)} MB: expected ${hands ? "hands" : "a solved spot"} of at most ${most / 2 ** 20} MB`)); return; }
     try {
+      if (hands) { await chooseDecision(file, () => toSetup({ ...this.state, locks: "" }), (found) => this.walk(found)); return; }
       const found = await upload(`${API}/open`, file);
       Object.assign(this.state, fromSetup(found.setup), { id: found.id, line: "", pin: "", locks: "" });
       this.setup.show();
       writeAddress(this.state, { push: true });
       await this.follow(found.id);
     } catch (error) { this.say(error); }
+  }
+
+  // A decision of a recorded hand: the form is filled, and solving leads to it.
+  walk({ setup, line, played, about }) {
+    const { oop, ip } = this.state;
+    Object.assign(this.state, fromSetup(setup), { oop, ip, id: "", line, played, about, pin: "", locks: "" });
+    this.playedOn = this.state.board;
+    this.following = null;
+    this.node = null;
+    this.results.hidden = this.progress.hidden = true;
+    this.empty.hidden = false;
+    this.setup.show();
+    this.showAbout();
+    writeAddress(this.state, { push: true });
+    announce(about);
   }
 
   // Nodes
@@ -169,10 +200,14 @@ class Page {
       this.node = node; this.pinned = pin;
       this.empty.hidden = true; this.results.hidden = false;
       if (this.lastBoard !== node.board.join()) { this.filters.made.clear(); this.filters.draws.clear(); this.lastBoard = node.board.join(); }
-      this.tree.show(node);
+      this.tree.show(node, this.state.played);
       this.draw();
       this.showRunouts(number_);
-    } catch (error) { if (number_ === this.loading) this.say(error); } finally { if (number_ === this.loading) this.results.classList.remove("busy"); }
+    } catch (error) {
+      if (number_ !== this.loading) return;
+      this.say(error);
+      if (line && !this.node) { this.state.line = ""; await this.load(); this.say(error); }
+    } finally { if (number_ === this.loading) this.results.classList.remove("busy"); }
   }
 
   get player() {

@@ -18,7 +18,7 @@ export class Setup {
     this.size = h("p", { class: "size", role: "status" });
     this.button = h("button", { type: "button", class: "primary big", id: "solve", onclick: solve }, "Solve");
     this.locks = h("div", { class: "locks" });
-    const file = h("input", { type: "file", class: "sr-only", "aria-label": "Open a solved spot", id: "file" });
+    const file = h("input", { type: "file", class: "sr-only", "aria-label": "Open a solved spot, or recorded hands", id: "file" });
     file.addEventListener("change", () => { if (file.files[0]) open(file.files[0]); file.value = ""; });
     this.element = h("section", { class: "setup panel", "aria-label": "Spot" },
       this.board(),
@@ -27,7 +27,8 @@ export class Setup {
       this.bets(), this.locks,
       h("div", { class: "solve-row" }, this.field("target", "Exploitability, % of the pot"), this.button),
       this.size,
-      h("div", { class: "row" }, h("button", { type: "button", class: "quiet", onclick: () => file.click() }, "Open a solved spot…"), file));
+      h("div", { class: "row" }, h("button", { type: "button", class: "quiet", onclick: () => file.click() }, "Open a solved spot, or hands…"), file,
+        h("span", { class: "muted" }, ".phh, .phhs, ACPC's .log, PokerStars' .txt")));
     this.check = later(() => this.count(), 200);
     this.show();
   }

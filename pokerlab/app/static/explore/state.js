@@ -6,7 +6,7 @@ export const DEFAULTS = {
   ip: "JJ-22,AJs-A2s,K8s+,Q9s+,J8s+,T8s+,97s+,86s+,75s+,65s,ATo+,KJo+,QJo",
   pot: "100", stack: "300", least: "1", target: "0.5", raises: "", donk: "",
   f0: "50/100", t0: "50,100/100", r0: "50,100/100", f1: "", t1: "", r1: "",
-  locks: "", id: "", line: "", pin: "", player: "", view: "strategy", made: "", draws: "",
+  locks: "", id: "", line: "", pin: "", player: "", view: "strategy", played: "", about: "",
 };
 const SPOT = ["board", "oop", "ip", "pot", "stack", "least", "target", "raises", "donk", "f0", "t0", "r0", "f1", "t1", "r1", "locks"];
 
@@ -58,7 +58,7 @@ export function fromSetup(setup) {
   const found = {
     board: setup.board, oop: setup.ranges[0], ip: setup.ranges[1], pot: String(setup.pot), stack: String(setup.stack),
     least: String(setup.least_bet), raises: setup.most_raises === undefined ? "" : String(setup.most_raises),
-    donk: setup.donk_bets ? text(setup.donk_bets) || "none" : "",
+    donk: setup.donk_bets ? text(setup.donk_bets) || "none" : "", f1: "", t1: "", r1: "", played: "", about: "",
   };
   for (const [player, given] of [[0, setup.bets], [1, setup.ip_bets]]) {
     if (!given) continue;

@@ -7,13 +7,19 @@ import { colours } from "./grid.js";
 const PLAYERS = ["OOP", "IP"];
 const card = (name) => h("span", { class: `card flat suit-${name[1]}` }, name[0], h("span", { "aria-hidden": "true" }, SYMBOLS[name[1]]));
 
+// Lines may be written with bars or without.
+const words = (line) => line.replaceAll("|", " ").split(" ").filter(Boolean).join(" ");
+const leadsTo = (line, played) => played && `${words(played)} `.startsWith(`${words(line)} `);
+
 export class Tree {
   constructor(go) {
     this.go = go;
     this.element = h("nav", { class: "tree", "aria-label": "Line of play" });
   }
 
-  show(node) {
+  // played: the line of a recorded hand, which is marked.
+  show(node, played) {
+    this.played = played;
     const steps = node.path.map((step) => {
       const colour = colours(step.options);
       return h("div", { class: "step" },
@@ -25,7 +31,8 @@ export class Tree {
     const here = h("div", { class: "step here", "aria-current": "step" },
       h("span", { class: "step-head" }, node.actor === 2 ? "Deal" : node.actor === 3 ? "End" : PLAYERS[node.actor]),
       node.actor === 2 ? h("div", { class: "deal" }, node.options.map((option) => {
-        const button = h("button", { type: "button", class: `card suit-${option.word[1]}`, "aria-label": `Deal ${option.word}`, onclick: () => this.go(option.line) },
+        const was = leadsTo(option.line, played);
+        const button = h("button", { type: "button", class: `card suit-${option.word[1]}${was ? " played" : ""}`, "aria-label": `Deal ${option.word}${was ? ", as played" : ""}`, onclick: () => this.go(option.line) },
           option.word[0], h("span", { "aria-hidden": "true" }, SYMBOLS[option.word[1]]));
         button.style.gridColumn = String(13 - RANKS.indexOf(option.word[0]));
         button.style.gridRow = String(1 + "shdc".indexOf(option.word[1]));
@@ -42,7 +49,7 @@ export class Tree {
     const swatch = h("span", { class: "swatch", "aria-hidden": "true" });
     swatch.style.background = colour;
     return h("button", { type: "button", class: taken ? "step-option taken" : "step-option", "data-line": option.line, onclick: () => this.go(option.line) },
-      swatch, h("span", {}, option.label, option.size ? h("span", { class: "muted" }, ` ${number(100 * option.size, 0)} %`) : ""),
+      swatch, leadsTo(option.line, this.played) ? h("span", { class: "played", title: "as played", role: "img", "aria-label": "as played" }, "★") : "", h("span", {}, option.label, option.size ? h("span", { class: "muted" }, ` ${number(100 * option.size, 0)} %`) : ""),
       frequency === null || frequency === undefined ? "" : h("span", { class: "share" }, percent(frequency)));
   }
 }
