@@ -29,7 +29,7 @@ from psutil import Process
 from rich.table import Table
 
 from pokerlab._callable import make_callable
-from pokerlab.config.build import build, check, check_enumerable
+from pokerlab.config.build import build, check, check_cards, check_enumerable
 from pokerlab.config.command import as_mistakes, run_command
 from pokerlab.config.machine import output_path, torch_device
 from pokerlab.config.schema import SolveConfig, plain
@@ -48,7 +48,7 @@ from pokerlab.spot import MANY_HANDS, Progress, Spot, can_be_solved
 from pokerlab.spot import solve as solve_spot
 from pokerlab.spot.reports import ReportFile, Row, boards_like, means, report, suits_are_alike
 from pokerlab.store.files import write_json
-from pokerlab.training.trained import check_cards, load_run
+from pokerlab.training.trained import load_run
 
 ABOUT = ("game", "solver", "iterations", "target", "leaf", "lines", "boards")
 """Settings that a report is of."""

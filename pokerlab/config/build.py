@@ -250,3 +250,11 @@ def check_enumerable(game: "Game", wanted: str) -> None:
             f"{game.name} is too large to be enumerated, which {wanted} needs: expected a river, a turn, "
             "or a game of few cards"
         )
+
+
+def check_cards(learned: "Game", game: "Game") -> None:
+    """Checks that networks of one game can be asked about another."""
+    own, others = dict(learned.rules), dict(game.rules)
+    for part in ("deck", "suits", "board cards by street"):
+        if own.get(part) != others.get(part):
+            raise UserError(f"networks know other cards: {part}: {others.get(part)}, not {own.get(part)}")

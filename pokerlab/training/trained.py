@@ -11,9 +11,9 @@ from pokerlab.agents.base import Agent
 from pokerlab.agents.registry import POLICY_NET, check_way
 from pokerlab.algorithms.base import Algorithm, make_agent
 from pokerlab.algorithms.rebel import ReBeL
+from pokerlab.config.build import check_cards
 from pokerlab.config.schema import RunConfig
 from pokerlab.config.stored import read_config
-from pokerlab.errors import UserError
 from pokerlab.games.base import Game
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.solver import Solver
@@ -131,11 +131,3 @@ def load_run(
         search_iterations or config.evaluation.search_iterations,
         learned,
     )
-
-
-def check_cards(learned: Game, game: Game) -> None:
-    """Checks that networks of one game can be asked about another."""
-    own, others = dict(learned.rules), dict(game.rules)
-    for part in ("deck", "suits", "board cards by street"):
-        if own.get(part) != others.get(part):
-            raise UserError(f"networks know other cards: {part}: {others.get(part)}, not {own.get(part)}")

@@ -229,3 +229,48 @@ def test_answers_are_small_json(client: TestClient) -> None:
     found = client.get(f"/api/explore/spots/{solve(client, RIVER)}/node")
     assert json.loads(found.text)["line"] == ""
     assert len(found.content) < 20_000
+
+
+FLOP = RIVER | {"board": "Td9d6h", "ranges": ["QQ,AKs", "JJ,KQs"], "leaf": "hunl-laptop", "iterations": 3}
+
+
+def test_a_network_values_what_comes_after_the_flop(client: TestClient, tmp_path: Path) -> None:
+    assert client.get("/api/explore/networks").json() == ["hunl-laptop"]
+    assert ask(client, "check", FLOP)["states"] < 50
+    spot = solve(client, FLOP)
+    progress = client.get(f"/api/explore/spots/{spot}").json()["progress"]
+    assert (progress["iterations"], progress["target"], "percent" in progress) == (3, None, False)
+    end = node(client, spot, "check check")
+    assert (end["actor"], end["valued"], end["options"]) == (2, True, [])
+    assert sum(end["ev"]) == pytest.approx(100, rel=0.02)
+    assert not node(client, spot)["valued"]
+    for query in ("runouts?line=check+check", "node?line=check+check+2s"):
+        answer = client.get(f"/api/explore/spots/{spot}/{query}")
+        assert (answer.status_code, "only the first street was solved" in answer.text) == (400, True)
+    content = client.get(f"/api/explore/spots/{spot}/file").content
+    opened = client.post("/api/explore/open", content=content)
+    assert opened.status_code == 200, opened.text
+    assert node(client, opened.json()["id"], "check check") == end
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"leaf": "leduc"}, "leaf=leduc: networks know other cards: deck"),
+        ({"leaf": "fhp"}, "leaf=fhp: networks know other cards: board cards by street"),
+        ({"leaf": "<b>"}, "leaf: no run '<b>' here: expected one of hunl-laptop"),
+        ({"leaf": ["hunl-laptop"]}, "leaf: no run ['hunl-laptop'] here"),
+        ({"leaf": "../trained/leduc"}, "leaf: no run"),
+        ({"iterations": 0}, "iterations must be a whole number from 1"),
+        ({"iterations": "many"}, "iterations must be a whole number from 1"),
+        ({"board": "Td9d6h2c2s"}, "nothing comes after a river"),
+        (
+            {"locks": [{"line": "", "strategy": {"check": 1}}]},
+            "locks are of games that are played to the end",
+        ),
+    ],
+)
+def test_networks_of_other_games_are_refused(client: TestClient, changes: Any, message: str) -> None:
+    assert message in ask(client, "check", FLOP | changes, 400)["error"]
+    spot = ask(client, "solve", FLOP | changes)["id"]
+    assert message in wait(client, spot, ("failed",))["error"]

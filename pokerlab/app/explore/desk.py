@@ -12,6 +12,7 @@ import numpy as np
 
 from pokerlab.app.explore import setup as setups
 from pokerlab.app.explore.hands import hands, walk
+from pokerlab.app.explore.networks import networks
 from pokerlab.games import names
 from pokerlab.games.base import CHANCE
 from pokerlab.games.cards import Deck
@@ -20,7 +21,8 @@ from pokerlab.games.holdem import Holdem, HoldemState
 from pokerlab.spot import Node, Spot, open_spot
 
 __all__ = [
-    "check", "convert_range", "describe", "export", "hands", "node", "pack", "runouts", "walk", "warm_up",
+    "check", "convert_range", "describe", "export", "hands", "networks", "node", "pack", "runouts", "walk",
+    "warm_up",
 ]  # fmt: skip
 """What the page asks for, by these names."""
 OPEN = 4
@@ -72,9 +74,11 @@ def describe(path: str) -> dict[str, Any]:
     progress = spot.progress
     return setups.describe(spot) | {
         "progress": {
-            "phase": "solved", "iterations": progress.iterations, "percent": progress.percent_of_pot,
-            "seconds": progress.seconds, "exploitability": progress.exploitability,
-            "curve": [(progress.iterations, progress.percent_of_pot)],
+            "phase": "solved", "iterations": progress.iterations, "seconds": progress.seconds,
+            **({} if spot.leaves is not None else {
+                "percent": progress.percent_of_pot, "exploitability": progress.exploitability,
+                "curve": [(progress.iterations, progress.percent_of_pot)],
+            }),
         }
     }  # fmt: skip
 
@@ -92,8 +96,10 @@ def pack(path: str) -> str:
 
 def node(path: str, line: str) -> bytes:
     """A node as JSON."""
-    found = spot_at(path).node(line)
+    spot = spot_at(path)
+    found = spot.node(line)
     assert isinstance(found.game, Holdem)
+    valued = spot.leaves is not None and found.actor == CHANCE
     equities = found.equities()
     told = {
         "line": found.line,
@@ -102,13 +108,14 @@ def node(path: str, line: str) -> bytes:
         "pot": found.pot,
         "stacks": _stacks(found.state),
         "path": _path(found),
-        "options": _options(found.game, found.state, found.line),
+        "options": [] if valued else _options(found.game, found.state, found.line),
+        "valued": valued,
         "players": [_player(found, player) for player in (0, 1)],
         "ev": _plain(found.expected_values()),
         "equity": None if equities is None else _plain(equities),
         "frequencies": _plain(list(found.frequencies().values())),
         "strategy": [_plain(of[found.held[found.actor]]) for of in found.strategy],
-        "locked": found.line in spot_at(path).locks,
+        "locked": found.line in spot.locks,
         **_kinds(tuple(found.state.board)),
     }
     return json.dumps(told, separators=(",", ":")).encode()

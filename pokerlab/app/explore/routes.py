@@ -46,6 +46,10 @@ class Explore:
             await self._desk.call("explore.convert_range", await read_object(request), seconds=QUICK)
         )
 
+    async def networks(self, request: Request) -> Response:
+        """Runs whose values can stand at the end of a street."""
+        return json_object(await self._desk.call("explore.networks", seconds=SECONDS))
+
     async def solve(self, request: Request) -> Response:
         """Queues a spot. The same spot is solved once: its id is made of what it is."""
         setup = await read_object(request)
@@ -193,6 +197,7 @@ def routes(context: Context) -> list[Route]:
     return [
         Route(f"{at}/check", area.check, methods=["POST"]),
         Route(f"{at}/range", area.read_range, methods=["POST"]),
+        Route(f"{at}/networks", area.networks),
         Route(f"{at}/solve", area.solve, methods=["POST"]),
         Route(f"{at}/open", area.open, methods=["POST"]),
         Route(f"{at}/hands", area.take_hands, methods=["POST"]),

@@ -6,19 +6,23 @@ from typing import Any
 import numpy as np
 import torch
 
+from pokerlab.app.explore.networks import check_network
 from pokerlab.games import names
 from pokerlab.games.base import CHANCE, Floats
 from pokerlab.games.holdem import Holdem
-from pokerlab.games.tree_size import too_large
+from pokerlab.games.tree_size import ARRAYS, too_large
 from pokerlab.search.solver import Solver
+from pokerlab.search.tree import build_tree
 from pokerlab.spot import Spot, can_be_solved
 
 STREETS = {3: "flop", 4: "turn", 5: "river"}
 KEYS = {
     "board", "pot", "stack", "least_bet", "ranges", "bets", "ip_bets", "donk_bets", "most_raises", "target",
-    "locks",
+    "locks", "leaf", "iterations",
 }  # fmt: skip
 MOST_TARGET = 100.0
+ITERATIONS, MOST_ITERATIONS = 200, 100_000
+"""With a network's values."""
 DTYPE = torch.float32
 """What games of many hands are solved in."""
 
@@ -61,6 +65,27 @@ def read_target(setup: Mapping[str, Any]) -> float:
     return float(target)
 
 
+def read_leaf(game: Holdem, setup: Mapping[str, Any]) -> tuple[str, int] | None:
+    """The run whose network values what comes after the street, and iterations; None: all is played.
+
+    Raises:
+        ValueError: it learned something else, or nothing comes after the street.
+    """
+    name, iterations = setup.get("leaf"), setup.get("iterations", ITERATIONS)
+    if name is None:
+        return None
+    if type(iterations) is not int or not 1 <= iterations <= MOST_ITERATIONS:
+        raise ValueError(
+            f"iterations must be a whole number from 1 to {MOST_ITERATIONS:,}, got {iterations!r}"
+        )
+    check_network(name)
+    if setup.get("locks"):
+        raise ValueError("locks are of games that are played to the end: leave out leaf, or the locks")
+    if len(game.root().board) == max(STREETS):
+        raise ValueError("leaf: nothing comes after a river: leave it out")
+    return str(name), iterations
+
+
 def read_locks(game: Holdem, setup: Mapping[str, Any]) -> dict[str, dict[str, Floats]]:
     """``{line: {action: [H] probability}}``, NaN for hands that are free.
 
@@ -98,15 +123,28 @@ def measure(setup: Mapping[str, Any]) -> dict[str, Any]:
     game = read_game(setup)
     read_target(setup)
     locks = read_locks(game, setup)
+    if read_leaf(game, setup):
+        return _measure_street(game)
     states = game.count_states(isomorphism=not locks)
     solver = Solver(storage="full" if locks else "auto")
     a_state = solver.bytes_a_state(game, DTYPE, torch.device("cpu"))
     refused = too_large(states, game.num_hands, bytes_a_state=a_state, free=True)
     if refused is None and not can_be_solved(game, isomorphism=not locks):
         refused = f"about {states:,.4g} public states: more than can be built here"
+    return _told(game, states, states * a_state, refused)
+
+
+def _measure_street(game: Holdem) -> dict[str, Any]:
+    """The same for the street alone."""
+    states = build_tree(game, game.root(), depth_limited=True).num_states
+    needed = states * game.num_hands * ARRAYS * DTYPE.itemsize
+    return _told(game, states, needed, too_large(states, game.num_hands, free=True))
+
+
+def _told(game: Holdem, states: float, needed: float, refused: str | None) -> dict[str, Any]:
     held = (game.initial_beliefs > 0) & game.possible_hands(game.root())
     return {
-        "states": states, "bytes": states * a_state, "hands": held.sum(1).tolist(), "refused": refused,
+        "states": states, "bytes": needed, "hands": held.sum(1).tolist(), "refused": refused,
         "street": game.name,
     }  # fmt: skip
 

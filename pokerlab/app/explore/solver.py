@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
-from pokerlab.app.explore.setup import measure, read_game, read_locks, read_target
+from pokerlab.app.explore.setup import measure, read_game, read_leaf, read_locks, read_target
 from pokerlab.app.workers import Teller
+from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.spot import Progress
 from pokerlab.spot import solve as solve_spot
 
@@ -27,7 +28,8 @@ def solve(tell: Teller, setup: Mapping[str, Any], path: str) -> None:
     begun, game, target = time.perf_counter(), read_game(setup), read_target(setup)
     if refused := measure(setup)["refused"]:
         raise ValueError(f"this spot has {refused}")
-    tell(phase="building", target=target)
+    leaf = read_leaf(game, setup)
+    tell(phase="building", target=None if leaf else target, most=leaf and leaf[1])
     curve: list[tuple[int, float]] = []
 
     def report(progress: Progress) -> None:
@@ -39,11 +41,20 @@ def solve(tell: Teller, setup: Mapping[str, Any], path: str) -> None:
 
     spot = solve_spot(
         game,
-        target=target,
+        target=None if leaf else target,
+        iterations=leaf and leaf[1],
+        leaf=leaf and _evaluator(leaf[0]),
         locks=read_locks(game, setup) or None,
         report=report,
         watch=lambda iterations, _: tell(iterations=iterations, seconds=time.perf_counter() - begun),
     )
     tell(phase="saving")
     spot.save(Path(path), compress=False)
-    tell(phase="solved", seconds=time.perf_counter() - begun)
+    tell(phase="solved", seconds=time.perf_counter() - begun, iterations=spot.progress.iterations)
+
+
+def _evaluator(name: str) -> LeafEvaluator:
+    """A run's values of public states."""
+    from pokerlab.training.trained import load_run  # takes seconds, and few spots need it
+
+    return load_run(name, torch.device("cpu")).leaf_evaluator

@@ -128,15 +128,15 @@ class Page {
     await this.load();
     this.setup.element.classList.add("done");
     if (innerWidth <= 1000) this.progress.scrollIntoView({ block: "start" });
-    announce(`Solved to ${number(job.progress.percent)} % of the pot`);
+    announce(job.progress.percent === undefined ? "Solved" : `Solved to ${number(job.progress.percent)} % of the pot`);
   }
 
   showProgress(job) {
-    const { percent: now, iterations = 0, seconds, curve = [], target, phase } = job.progress, over = job.state === "done";
+    const { percent: now, iterations = 0, seconds, curve = [], target, most, phase } = job.progress, over = job.state === "done";
     this.progress.hidden = false;
     const words = job.state === "queued" ? (job.position ? `Waiting: ${job.position} before this` : "Starting")
       : over ? "Solved" : phase === "saving" ? "Saving" : phase === "solving" || iterations ? "Solving" : "Preparing (the first time on a machine, loops are compiled)";
-    const first = curve[0]?.[1] ?? now, share = over ? 1 : !now || !target ? 0 : Math.min(Math.max(Math.log(first / now) / Math.log(first / target), 0), 1);
+    const first = curve[0]?.[1] ?? now, share = over ? 1 : most ? iterations / most : !now || !target ? 0 : Math.min(Math.max(Math.log(first / now) / Math.log(first / target), 0), 1);
     const bar = h("progress", { max: 1, value: share, "aria-label": "Progress of solving" });
     fill(this.progress, h("div", { class: "row spread" }, h("strong", {}, words),
       h("span", { class: "muted" }, iterations ? `${number(iterations, 0)} iterations` : "", seconds ? `, ${number(seconds, 1)} s` : "", now ? `, exploitability ${number(now, 3)} % of the pot` : ""),
@@ -271,7 +271,7 @@ class Page {
 
   async showRunouts(number_) {
     fill(this.runouts);
-    if (this.node.actor !== 2) return;
+    if (this.node.actor !== 2 || this.node.valued) return;
     fill(this.runouts, h("p", { class: "muted" }, "Every next card…"));
     try {
       const found = await get(`${API}/spots/${this.state.id}/runouts?line=${encodeURIComponent(this.state.line)}`);

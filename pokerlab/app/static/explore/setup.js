@@ -1,11 +1,11 @@
 // The form of a spot: board, ranges, chips, bets; counted while it is filled in.
 
 import { h, fill, later, bytes, number } from "../dom.js";
-import { post } from "../api.js";
+import { get, post } from "../api.js";
 import { CARDS, RANKS, SUITS, SYMBOLS, SUIT_NAMES, readBoard } from "../cards.js";
 import { Grid } from "./grid.js";
 import { cellsOf, editRange, readRange } from "./ranges.js";
-import { STREETS, toSetup, locksOf } from "./state.js";
+import { STREETS, toSetup, locksOf, usesNetwork } from "./state.js";
 
 const EXAMPLES = { "Random flop": 3, "Random turn": 4, "Random river": 5 };
 
@@ -25,7 +25,8 @@ export class Setup {
       h("div", { class: "two" }, this.range(0), this.range(1)),
       h("div", { class: "three" }, this.field("pot", "Pot"), this.field("stack", "Stacks"), this.field("least", "Least bet")),
       this.bets(), this.locks,
-      h("div", { class: "solve-row" }, this.field("target", "Exploitability, % of the pot"), this.button),
+      this.leaf(),
+      h("div", { class: "solve-row" }, this.target = this.field("target", "Exploitability, % of the pot"), this.iterations = this.field("iterations", "Iterations"), this.button),
       this.size,
       h("div", { class: "row" }, h("button", { type: "button", class: "quiet", onclick: () => file.click() }, "Open a solved spot, or hands…"), file,
         h("span", { class: "muted" }, ".phh, .phhs, ACPC's .log, PokerStars' .txt")));
@@ -38,6 +39,24 @@ export class Setup {
     input.addEventListener("input", () => { this.state[key] = input.value; this.changed(); });
     this.fields[key] = input;
     return h("label", { class: "field" }, h("span", {}, label), input);
+  }
+
+  // What comes after the street: played to the end, or valued by a network.
+  leaf() {
+    const select = h("select", { name: "leaf" });
+    select.addEventListener("change", () => { this.state.leaf = select.value; this.changed(); });
+    this.fields.leaf = select;
+    this.options([]);
+    get("/api/explore/networks").then((runs) => this.options(runs)).catch(() => {});
+    this.later = h("label", { class: "field" }, h("span", {}, "What comes after the street"), select);
+    return this.later;
+  }
+
+  options(runs) {
+    const { leaf } = this.state;
+    fill(this.fields.leaf, h("option", { value: "" }, "played to the end, exactly"),
+      [...new Set(leaf ? [...runs, leaf] : runs)].map((name) => h("option", { value: name }, `valued by ${name}`)));
+    this.fields.leaf.value = leaf;
   }
 
   board() {
@@ -101,6 +120,7 @@ export class Setup {
 
   // The fields show the state, after it was changed elsewhere.
   show() {
+    if (![...this.fields.leaf.options].some(({ value }) => value === this.state.leaf)) this.fields.leaf.append(h("option", { value: this.state.leaf }, `valued by ${this.state.leaf}`));
     for (const [key, input] of Object.entries(this.fields)) if (input.value !== this.state[key]) input.value = this.state[key];
     this.count();
   }
@@ -109,6 +129,8 @@ export class Setup {
     const cards = readBoard(this.state.board);
     this.cards.forEach((button, card) => button.setAttribute("aria-pressed", String(cards.includes(card))));
     this.streets.forEach((street, at) => { street.hidden = cards.length > at + 3; });
+    const network = usesNetwork(this.state);
+    this.later.hidden = cards.length === 5; this.target.hidden = network; this.iterations.hidden = !network;
     const locks = locksOf(this.state);
     fill(this.locks, locks.length ? [h("h3", {}, "Locked"), locks.map((lock, at) => h("p", { class: "row spread" },
       h("span", {}, `${lock.line || "start"}: ${lock.hands || "all hands"}`),

@@ -1,14 +1,16 @@
 // What the address of the page says: the spot, where in its tree one stands, and what is shown.
 
+import { readBoard } from "../cards.js";
+
 export const STREETS = ["flop", "turn", "river"];
 export const DEFAULTS = {
   board: "", oop: "QQ-22,AQs-A2s,K9s+,Q9s+,J9s+,T9s,98s,87s,76s,AJo+,KQo",
   ip: "JJ-22,AJs-A2s,K8s+,Q9s+,J8s+,T8s+,97s+,86s+,75s+,65s,ATo+,KJo+,QJo",
-  pot: "100", stack: "300", least: "1", target: "0.5", raises: "", donk: "",
+  pot: "100", stack: "300", least: "1", target: "0.5", leaf: "", iterations: "200", raises: "", donk: "",
   f0: "50/100", t0: "50,100/100", r0: "50,100/100", f1: "", t1: "", r1: "",
   locks: "", id: "", line: "", pin: "", player: "", view: "strategy", played: "", about: "",
 };
-const SPOT = ["board", "oop", "ip", "pot", "stack", "least", "target", "raises", "donk", "f0", "t0", "r0", "f1", "t1", "r1", "locks"];
+const SPOT = ["board", "oop", "ip", "pot", "stack", "least", "target", "leaf", "iterations", "raises", "donk", "f0", "t0", "r0", "f1", "t1", "r1", "locks"];
 
 export function readAddress() {
   const given = new URLSearchParams(location.hash.split("?").slice(1).join("?"));
@@ -38,6 +40,9 @@ const street = (text) => { const [bets, raises = ""] = text.split("/"); return [
 
 export function locksOf(state) { try { return JSON.parse(state.locks || "[]"); } catch { return []; } }
 
+// On the river there is nothing left to be valued.
+export const usesNetwork = (state) => state.leaf !== "" && readBoard(state.board).length < 5;
+
 // What the server is asked to solve.
 export function toSetup(state) {
   const bets = (player) => STREETS.map((name) => street(state[name[0] + player] || state[`${name[0]}0`]));
@@ -48,6 +53,7 @@ export function toSetup(state) {
   if (STREETS.some((name) => state[`${name[0]}1`])) { const second = bets(1); setup.ip_bets = [second[0], ...second]; }
   if (state.donk.trim()) setup.donk_bets = state.donk.trim().toLowerCase() === "none" ? [] : sizes(state.donk);
   if (state.raises.trim()) setup.most_raises = readNumber(state.raises);
+  if (usesNetwork(state)) Object.assign(setup, { leaf: state.leaf, iterations: readNumber(state.iterations) });
   if (state.locks) setup.locks = locksOf(state);
   return setup;
 }
@@ -58,7 +64,7 @@ export function fromSetup(setup) {
   const found = {
     board: setup.board, oop: setup.ranges[0], ip: setup.ranges[1], pot: String(setup.pot), stack: String(setup.stack),
     least: String(setup.least_bet), raises: setup.most_raises === undefined ? "" : String(setup.most_raises),
-    donk: setup.donk_bets ? text(setup.donk_bets) || "none" : "", f1: "", t1: "", r1: "", played: "", about: "",
+    donk: setup.donk_bets ? text(setup.donk_bets) || "none" : "", f1: "", t1: "", r1: "", leaf: "", played: "", about: "",
   };
   for (const [player, given] of [[0, setup.bets], [1, setup.ip_bets]]) {
     if (!given) continue;

@@ -30,7 +30,7 @@ export class Tree {
     const colour = colours(node.options);
     const here = h("div", { class: "step here", "aria-current": "step" },
       h("span", { class: "step-head" }, node.actor === 2 ? "Deal" : node.actor === 3 ? "End" : PLAYERS[node.actor]),
-      node.actor === 2 ? h("div", { class: "deal" }, node.options.map((option) => {
+      node.valued ? h("span", { class: "muted" }, "A network values what comes") : node.actor === 2 ? h("div", { class: "deal" }, node.options.map((option) => {
         const was = leadsTo(option.line, played);
         const button = h("button", { type: "button", class: `card suit-${option.word[1]}${was ? " played" : ""}`, "aria-label": `Deal ${option.word}${was ? ", as played" : ""}`, onclick: () => this.go(option.line) },
           option.word[0], h("span", { "aria-hidden": "true" }, SYMBOLS[option.word[1]]));
