@@ -46,14 +46,12 @@ from pokerlab.search.solver import Solver
 from pokerlab.search.tabular_cfr import TabularCFR
 from pokerlab.spot import MANY_HANDS, Progress, Spot, can_be_solved
 from pokerlab.spot import solve as solve_spot
-from pokerlab.spot.reports import ReportFile, Row, boards_like, means, report, suits_are_alike
+from pokerlab.spot.reports import ReportFile, Row, means, read_boards, report
 from pokerlab.store.files import write_json
 from pokerlab.training.trained import load_run
 
 ABOUT = ("game", "solver", "iterations", "target", "leaf", "lines", "boards")
 """Settings that a report is of."""
-FLOP = 3
-"""Cards."""
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -212,7 +210,7 @@ def _solve_boards(
     if not isinstance(game, Holdem) or not game.root().board:
         raise UserError(f"boards are of hold'em from the flop on, and {game.name} is not that")
     with as_mistakes("boards: "):
-        boards = _boards(config.boards, game)
+        boards = read_boards(config.boards, game)
         settings = plain(config) | {"game": {k: v for k, v in config.game.items() if k != "board"}}
         about = {key: settings[key] for key in ABOUT}
     with as_mistakes():
@@ -237,23 +235,6 @@ def _solve_boards(
             status.update(f"{len(left) - number:,} of {len(boards):,} boards to go, {rest / 60:.0f} min")
     _print_report(file.rows)
     out.print("report:", str(path), highlight=False, soft_wrap=True)
-
-
-def _boards(wanted: str | int | tuple[str, ...] | None, game: Holdem) -> list[tuple[str, float]]:
-    """Names and weights."""
-    cards = len(game.root().board)
-    if isinstance(wanted, tuple):
-        names = [game.deck.board_name(game.deck.read_cards(board)) for board in wanted]
-        if wrong := [name for name in names if len(name) != 2 * cards]:
-            raise ValueError(f"expected {cards} cards, as game={game.name} has, got {wrong[0]}")
-        if not names or len(set(names)) < len(names):
-            raise ValueError("expected different boards")
-        return [(name, 1 / len(names)) for name in names]
-    if not suits_are_alike(game):
-        raise ValueError("suits are not alike in these ranges: list the boards, or give ranges such as AKs")
-    if cards != FLOP:
-        raise ValueError(f"all of {cards} cards are too many: list them")
-    return boards_like(game.deck, cards, None if wanted == "all" else int(wanted or 0))
 
 
 def _print_report(rows: Sequence[Row]) -> None:

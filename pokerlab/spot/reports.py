@@ -24,6 +24,8 @@ FIRST = (
     "equity_0", "equity_1", "ev_0", "ev_1", "eqr_0", "eqr_1",
 )  # fmt: skip
 """The columns that every report has."""
+FLOP = 3
+"""Cards."""
 
 
 def boards_like(deck: Deck, cards: int, number: int | None = None) -> list[tuple[str, float]]:
@@ -50,24 +52,49 @@ def boards_like(deck: Deck, cards: int, number: int | None = None) -> list[tuple
     return [(names[board], share / number) for board, share in zip(chosen, times.tolist(), strict=True)]
 
 
+def read_boards(wanted: str | int | Sequence[str] | None, game: Holdem) -> list[tuple[str, float]]:
+    """The boards that a user asks for, and their weights.
+
+    Args:
+        wanted: ``all`` flops, so many of them, or a list.
+        game: on one of them.
+
+    Raises:
+        ValueError: there are no such boards, or one does not stand for others with these ranges.
+    """
+    cards = len(game.root().board)
+    if isinstance(wanted, Sequence) and not isinstance(wanted, str):
+        names = [game.deck.board_name(game.deck.read_cards(board)) for board in wanted]
+        if wrong := [name for name in names if len(name) != 2 * cards]:
+            raise ValueError(f"expected {cards} cards, as game={game.name} has, got {wrong[0]}")
+        if not names or len({frozenset(game.deck.read_cards(name)) for name in names}) < len(names):
+            raise ValueError("expected different boards")
+        return [(name, 1 / len(names)) for name in names]
+    if not suits_are_alike(game):
+        raise ValueError("suits are not alike in these ranges: list the boards, or give ranges such as AKs")
+    if cards != FLOP:
+        raise ValueError(f"all of {cards} cards are too many: list them")
+    return boards_like(game.deck, cards, None if wanted == "all" else int(wanted or 0))
+
+
 def report(
     boards: Iterable[tuple[str, float]],
-    solve: Callable[[str], Spot],
+    solve: Callable[[str], Spot | None],
     lines: Sequence[str] = ("",),
 ) -> Iterator[list[Row]]:
     """Solves board after board.
 
     Args:
         boards: names and weights.
-        solve: a board's spot.
+        solve: a board's spot; None: none of the hands can meet there.
         lines: where what is played is told.
 
     Yields:
         A row for each line, board by board.
     """
     for board, weight in boards:
-        spot = solve(board)
-        yield [_row(spot, spot.node(line), board, weight) for line in lines]
+        if (spot := solve(board)) is not None:
+            yield [_row(spot, spot.node(line), board, weight) for line in lines]
 
 
 def _row(spot: Spot, node: Node, board: str, weight: float) -> Row:

@@ -274,3 +274,85 @@ def test_networks_of_other_games_are_refused(client: TestClient, changes: Any, m
     assert message in ask(client, "check", FLOP | changes, 400)["error"]
     spot = ask(client, "solve", FLOP | changes)["id"]
     assert message in wait(client, spot, ("failed",))["error"]
+
+
+REPORT: dict[str, Any] = {
+    "setup": {key: of for key, of in FLOP.items() if key not in ("board", "target")},
+    "boards": ["Td9d6h", "As7d2c", "QdQhQs"],
+    "lines": ["", "check"],
+}
+
+
+def rows_of(client: TestClient, report: str, first: int = 0) -> Any:
+    return client.get(f"/api/explore/spots/{report}/rows", params={"first": first}).json()
+
+
+def test_a_report_of_many_flops(client: TestClient) -> None:
+    setup = REPORT["setup"] | {"ranges": ["QQ", "JJ,KQs"]}
+    told = ask(client, "report", REPORT | {"setup": setup})
+    assert told["boards"] == 3
+    progress = wait(client, told["id"])["progress"]
+    assert (progress["done"], progress["total"], progress["skipped"]) == (3, 3, 1)  # three queens are out
+    found = rows_of(client, told["id"])
+    assert [(row["board"], row["line"]) for row in found["rows"]] == [
+        (board, line) for board in ("Td9d6h", "As7d2c") for line in ("", "check")
+    ]
+    row = found["rows"][0]
+    assert row["check"] + row["all-in"] == pytest.approx(1, abs=1e-6)
+    assert found["means"][0]["ev_0"] == pytest.approx(
+        sum(row["ev_0"] for row in found["rows"] if not row["line"]) / 2
+    )
+    assert len(rows_of(client, told["id"], 3)["rows"]) == 1
+    exported = client.get(f"/api/explore/spots/{told['id']}/report")
+    assert exported.text.splitlines()[1].startswith("board,weight,line,player,iterations")
+    assert ask(client, "report", REPORT | {"setup": setup})["state"] == "done"
+
+
+def test_a_report_is_cancelled_and_goes_on(client: TestClient) -> None:
+    wanted = REPORT | {"boards": 60, "setup": REPORT["setup"] | {"iterations": 40}}
+    report = ask(client, "report", wanted)["id"]
+    while not rows_of(client, report)["rows"]:
+        wait(client, report, ("running",))
+        time.sleep(0.05)
+    client.post(f"/api/explore/spots/{report}/cancel", json={})
+    wait(client, report, ("cancelled",))
+    before = rows_of(client, report)["rows"]
+    assert 0 < len(before) < 120
+    assert client.post(f"/api/explore/spots/{report}/again", json={}).json()["id"] == report
+    while len(rows_of(client, report)["rows"]) <= len(before):
+        wait(client, report, ("running",))
+        time.sleep(0.05)
+    assert rows_of(client, report)["rows"][: len(before)] == before
+    client.post(f"/api/explore/spots/{report}/cancel", json={})
+    wait(client, report, ("cancelled",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"boards": "some"}, "boards must be all, how many, or a list of flops, got 'some'"),
+        ({"boards": 0}, "boards must be all"),
+        ({"boards": []}, "boards must be all"),
+        ({"boards": ["Td9d"]}, "expected 3 cards"),
+        ({"boards": ["Td9d6h", "6hTd9d"]}, "expected different boards"),
+        ({"boards": ["<b>"]}, "is no card"),
+        ({"lines": ["raise"]}, "line 'raise'"),
+        ({"lines": ["check check 2s"]}, "only the flop's betting is the same on all flops"),
+        ({"lines": []}, "lines must be a list"),
+        ({"lines": [""] * 11}, "lines must be at most 10, got 11"),
+        ({"setup": []}, "setup must be what the form says"),
+        ({"setup": REPORT["setup"] | {"locks": [{"line": ""}]}}, "locks are of one board"),
+        ({"setup": REPORT["setup"] | {"ranges": ["AhKh", "QQ"]}, "boards": 5}, "suits are not alike"),
+        ({"setup": REPORT["setup"] | {"ranges": ["", "QQ"]}, "boards": "all"}, "'' is no range"),
+        ({"setup": REPORT["setup"] | {"leaf": "leduc"}}, "networks know other cards"),
+        ({"setup": {**HUGE, "board": ""}}, "each of these spots has about"),
+    ],
+)
+def test_reports_that_cannot_be_made(client: TestClient, changes: Any, message: str) -> None:
+    assert message in ask(client, "report", REPORT | changes, 400)["error"]
+
+
+def test_a_spot_is_no_report(client: TestClient) -> None:
+    spot = solve(client, RIVER)
+    assert rows_of(client, spot) == {"rows": [], "means": []}
+    assert client.get(f"/api/explore/spots/{spot}/report").status_code == 404

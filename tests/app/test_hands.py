@@ -164,6 +164,6 @@ def test_wrong_requests(client: TestClient) -> None:
     assert "expected name" in walk(client, file, "hand.phh", [], status=400)["error"]
     assert "not known here" in walk(client, "0123", "hand.phh", good, status=404)["error"]
     wrong = client.get(f"/api/explore/hands/{file}", params={"name": "hand.phh", "first": "x"})
-    assert (wrong.status_code, "number of a hand" in wrong.text) == (400, True)
+    assert (wrong.status_code, "whole number" in wrong.text) == (400, True)
     large = client.post("/api/explore/hands", content=b"", headers={"Content-Length": str(2**30)})
     assert large.status_code == 413

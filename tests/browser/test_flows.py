@@ -399,3 +399,42 @@ def test_a_recorded_hand_is_walked(server: Server, page: Page, tmp_path: Path) -
         file.truncate(2**30)
     page.set_input_files("#file", large)
     expect(page.locator(".banner")).to_contain_text("expected hands of at most 64 MB")
+
+
+def test_a_report_of_many_flops_is_sorted_cancelled_and_survives_a_reload(server: Server, page: Page) -> None:
+    page.goto(f"{server.address}#/explore?leaf=hunl-laptop&iterations=20&stack=900")
+    ready_to_solve_after(page)
+    page.locator("#report").click()
+    page.locator("input[name=lines]").fill("start; raise")
+    page.locator("#begin-report").click()
+    expect(page.locator("dialog .error")).to_contain_text("line 'raise'", timeout=PATIENCE)
+    page.locator("input[name=lines]").fill("start; check")
+    page.locator("#begin-report").click()
+    rows = page.locator(".report tbody tr")
+    expect(rows.nth(2)).to_be_visible(timeout=PATIENCE)
+    page.reload()
+    expect(rows.nth(3)).to_be_visible(timeout=PATIENCE)
+    page.locator("#cancel-report").click()
+    expect(page.locator(".report")).to_contain_text("Cancelled", timeout=PATIENCE)
+    page.get_by_role("button", name="EV OOP").click()
+    picture(page, "app-report")
+    shown = rows.locator("td:nth-last-child(4)").all_inner_texts()[1:]
+    values = [float(text.replace(",", "")) for text in shown]
+    assert len(values) >= 2
+    assert values == sorted(values, reverse=True)
+    with page.expect_download() as download:
+        page.locator(".report").get_by_role("link", name="CSV").click()
+    assert Path(download.value.path()).read_text().splitlines()[1].startswith("board,weight,line,")
+    page.get_by_role("button", name="Go on").click()
+    expect(page.locator("#cancel-report")).to_be_visible(timeout=PATIENCE)
+    page.locator("#cancel-report").click()
+    expect(page.locator(".report")).to_contain_text("Cancelled", timeout=PATIENCE)
+    rows.nth(1).get_by_role("button").click()
+    solved(page)
+    page.locator(".step.here .step-option", has_text="Check").click()
+    expect(page.locator(".step.here .step-head")).to_have_text("IP")
+    page.locator(".step.here .step-option", has_text="Check").click()
+    expect(page.locator(".step.here")).to_contain_text("A network values what comes")
+    picture(page, "app-valued")
+    page.get_by_role("button", name="Close the report").click()
+    expect(page.locator(".report")).to_be_hidden()

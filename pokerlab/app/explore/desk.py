@@ -13,6 +13,7 @@ import numpy as np
 from pokerlab.app.explore import setup as setups
 from pokerlab.app.explore.hands import hands, walk
 from pokerlab.app.explore.networks import networks
+from pokerlab.app.explore.reports import check_report, report_rows
 from pokerlab.games import names
 from pokerlab.games.base import CHANCE
 from pokerlab.games.cards import Deck
@@ -21,7 +22,8 @@ from pokerlab.games.holdem import Holdem, HoldemState
 from pokerlab.spot import Node, Spot, open_spot
 
 __all__ = [
-    "check", "convert_range", "describe", "export", "hands", "networks", "node", "pack", "runouts", "walk",
+    "check", "check_report", "convert_range", "describe", "export", "hands", "networks", "node", "pack",
+    "report_rows", "runouts", "walk",
     "warm_up",
 ]  # fmt: skip
 """What the page asks for, by these names."""

@@ -61,6 +61,33 @@ class Explore:
         job = self._jobs.submit(Job(spot, "explore.solve", (setup, str(self._files.path(spot)))))
         return json_object(self._describe(job))
 
+    async def report(self, request: Request) -> Response:
+        """Queues a report of many flops; the same one goes on where it ended."""
+        wanted = await read_object(request)
+        size = await self._desk.call("explore.check_report", wanted, seconds=SECONDS)
+        if size["refused"]:
+            raise MistakeError(f"each of these spots has {size['refused']}")
+        name = hashlib.sha256(json.dumps(["report", wanted], sort_keys=True).encode()).hexdigest()[:20]
+        if self._files.find(name) is None:
+            self._jobs.forget(name)
+        job = self._jobs.submit(Job(name, "explore.report", (wanted, str(self._files.path(name)))))
+        return json_object({**self._describe(job), "boards": size["boards"]})
+
+    async def report_rows(self, request: Request) -> Response:
+        """What there is of a report."""
+        job, first = self._job(request), self._first(request)
+        if job.function != "explore.report" or self._files.find(job.id) is None:
+            return json_object({"rows": [], "means": []})
+        wanted, path = job.arguments
+        return json_text(await self._desk.call("explore.report_rows", path, wanted, first, seconds=SECONDS))
+
+    async def report_file(self, request: Request) -> Response:
+        """A report as CSV, as far as it is."""
+        job = self._job(request)
+        if job.function != "explore.report" or self._files.find(job.id) is None:
+            raise MistakeError("there is nothing of this report yet", 404)
+        return FileResponse(job.arguments[1], media_type="text/csv", headers=_saved_as("report.csv"))
+
     def _describe(self, job: Job) -> dict[str, Any]:
         return {
             "id": job.id, "state": job.state, "error": job.error, "position": self._jobs.position(job),
@@ -82,6 +109,11 @@ class Explore:
         job = self._job(request)
         await self._jobs.cancel(job)
         return json_object(self._describe(job))
+
+    async def again(self, request: Request) -> Response:
+        """Queues once more what was cancelled or has failed; a report goes on where it ended."""
+        job = self._job(request)
+        return json_object(self._describe(self._jobs.submit(Job(job.id, job.function, job.arguments))))
 
     # After solving
 
@@ -168,13 +200,18 @@ class Explore:
         return json_object(await self._hands(request, request.path_params["file"]))
 
     async def _hands(self, request: Request, file: str) -> dict[str, Any]:
-        first, name = request.query_params.get("first", "0"), request.query_params.get("name", "")
-        if not first.isdecimal() or len(first) > MOST_DIGITS:
-            raise MistakeError(f"first must be the number of a hand, got {first!r}")
         found: dict[str, Any] = await self._desk.call(
-            "explore.hands", self._path_of(file), name, int(first), seconds=SECONDS
-        )
+            "explore.hands", self._path_of(file), request.query_params.get("name", ""), self._first(request),
+            seconds=SECONDS,
+        )  # fmt: skip
         return found
+
+    def _first(self, request: Request) -> int:
+        """Of what there is, the first that is asked for."""
+        first = request.query_params.get("first", "0")
+        if not first.isdecimal() or len(first) > MOST_DIGITS:
+            raise MistakeError(f"first must be a whole number from 0 on, got {first!r}")
+        return int(first)
 
     async def walk(self, request: Request) -> Response:
         """A decision of a hand as a spot."""
@@ -199,12 +236,16 @@ def routes(context: Context) -> list[Route]:
         Route(f"{at}/range", area.read_range, methods=["POST"]),
         Route(f"{at}/networks", area.networks),
         Route(f"{at}/solve", area.solve, methods=["POST"]),
+        Route(f"{at}/report", area.report, methods=["POST"]),
+        Route(f"{spot}/rows", area.report_rows),
+        Route(f"{spot}/report", area.report_file),
         Route(f"{at}/open", area.open, methods=["POST"]),
         Route(f"{at}/hands", area.take_hands, methods=["POST"]),
         Route(f"{at}/hands/{{file:str}}", area.hands),
         Route(f"{at}/hands/{{file:str}}/walk", area.walk, methods=["POST"]),
         Route(spot, area.follow),
         Route(f"{spot}/cancel", area.cancel, methods=["POST"]),
+        Route(f"{spot}/again", area.again, methods=["POST"]),
         Route(f"{spot}/node", area.node),
         Route(f"{spot}/runouts", area.runouts),
         Route(f"{spot}/export", area.export),

@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 
+from pokerlab.app.explore.reports import boards_of, check_report, lines_of, open_report, setup_of
 from pokerlab.app.explore.setup import measure, read_game, read_leaf, read_locks, read_target
 from pokerlab.app.workers import Teller
 from pokerlab.search.leaves import LeafEvaluator
-from pokerlab.spot import Progress
+from pokerlab.spot import Progress, Spot
 from pokerlab.spot import solve as solve_spot
+from pokerlab.spot.reports import report as write_report
 
 
 def warm_up() -> None:
@@ -51,6 +53,37 @@ def solve(tell: Teller, setup: Mapping[str, Any], path: str) -> None:
     tell(phase="saving")
     spot.save(Path(path), compress=False)
     tell(phase="solved", seconds=time.perf_counter() - begun, iterations=spot.progress.iterations)
+
+
+def report(tell: Teller, wanted: Mapping[str, Any], path: str) -> None:
+    """Solves flop after flop into a report, which goes on where it ended."""
+    if refused := check_report(wanted)["refused"]:
+        raise ValueError(f"each of these spots has {refused}")
+    setup, (boards, game), file = setup_of(wanted), boards_of(wanted), open_report(path, wanted)
+    lines, leaf, target = lines_of(wanted, game), read_leaf(game, setup), read_target(setup)
+    evaluator = leaf and _evaluator(leaf[0])
+    left = [each for each in boards if each[0] not in file.boards]
+    before, begun, skipped = len(boards) - len(left), time.perf_counter(), list[str]()
+
+    def solve_on(board: str) -> Spot | None:
+        try:
+            on_board = read_game({**setup, "board": board})
+        except ValueError as error:
+            skipped.append(f"{board}: {error}")
+            return None
+        return solve_spot(
+            on_board, target=None if leaf else target, iterations=leaf and leaf[1], leaf=evaluator,
+            watch=lambda iterations, _: tell(board=board, seconds=time.perf_counter() - begun),
+        )  # fmt: skip
+
+    tell(phase="solving", total=len(boards), done=before, before=before, skipped=0)
+    for rows in write_report(left, solve_on, lines):
+        file.add(rows)
+        done = len(file.boards) + len(skipped)
+        tell(done=done, skipped=len(skipped), seconds=time.perf_counter() - begun)
+    if not file.rows:
+        raise ValueError(skipped[0])
+    tell(phase="solved", done=len(boards), skipped=len(skipped))
 
 
 def _evaluator(name: str) -> LeafEvaluator:

@@ -8,6 +8,7 @@ import { Setup } from "./setup.js";
 import { Grid, colours } from "./grid.js";
 import { Tree } from "./tree.js";
 import { HAND_FILE, MOST_HANDS, chooseDecision } from "./walk.js";
+import { Report, askForReport } from "./report.js";
 import { VIEWS, HandTable, Filters, select, cells, sum } from "./hands.js";
 
 const API = "/api/explore", MOST_FILE = 256 * 2 ** 20;
@@ -21,7 +22,9 @@ class Page {
     this.playedOn = this.state.board;
     this.setup = new Setup(this.state, {
       changed: () => this.changed(), solve: () => this.solve(), open: (file) => this.open(file),
+      report: () => askForReport(toSetup({ ...this.state, board: "" }), (id) => { this.state.report = id; writeAddress(this.state, { push: true }); this.report.follow(id); }),
     });
+    this.report = new Report({ say: (error) => this.say(error), open: (board) => this.openFlop(board), close: () => { this.state.report = ""; writeAddress(this.state); this.report.follow(""); } });
     this.trouble = h("p", { class: "error banner", role: "alert", hidden: true });
     this.progress = h("section", { class: "panel progress", "aria-label": "Progress", hidden: true });
     this.tree = new Tree((line) => this.go(line));
@@ -46,12 +49,22 @@ class Page {
     this.empty = h("section", { class: "panel empty-page" }, h("h1", {}, "Explore a spot"),
       h("p", {}, "Choose a board, both ranges and the bets, then press Solve. A river takes a second, a turn several."),
       h("p", { class: "muted" }, "Everything is computed on this machine. The address holds the whole spot: copy it to come back, or to share it."));
-    fill(main, h("div", { class: "explore" }, h("aside", {}, this.setup.element), h("div", { class: "stage" }, this.trouble, this.about, this.progress, this.empty, this.results)));
+    fill(main, h("div", { class: "explore" }, h("aside", {}, this.setup.element), h("div", { class: "stage" }, this.trouble, this.about, this.progress, this.report.element, this.empty, this.results)));
     addEventListener("popstate", () => this.comeBack());
     addEventListener("hashchange", () => this.comeBack());
     addEventListener("keydown", (event) => this.key(event));
     this.showAbout();
+    if (this.state.report) this.report.follow(this.state.report);
     if (this.state.id) this.follow(this.state.id);
+  }
+
+  // A flop of the report, with the form's ranges and bets.
+  openFlop(board) {
+    this.state.board = board;
+    this.setup.show();
+    this.changed();
+    this.solve();
+    announce(`Solving ${board}`);
   }
 
   showAbout() {
@@ -72,6 +85,7 @@ class Page {
     const other = !sameSpot(this.state, next), spot = next.id !== this.state.id;
     Object.assign(this.state, next);
     this.playedOn = this.state.board;
+    this.report.follow(this.state.report);
     if (other) this.setup.show();
     this.showAbout();
     if (spot || !this.node) { if (this.state.id) this.follow(this.state.id); } else if (this.state.id) this.load();

@@ -11,7 +11,7 @@ const EXAMPLES = { "Random flop": 3, "Random turn": 4, "Random river": 5 };
 
 export class Setup {
   // state: the page's; changed(): something of the spot was; solve(): is wanted.
-  constructor(state, { changed, solve, open }) {
+  constructor(state, { changed, solve, open, report }) {
     this.state = state;
     this.changed = () => { changed(); this.check(); };
     this.fields = {};
@@ -28,7 +28,8 @@ export class Setup {
       this.leaf(),
       h("div", { class: "solve-row" }, this.target = this.field("target", "Exploitability, % of the pot"), this.iterations = this.field("iterations", "Iterations"), this.button),
       this.size,
-      h("div", { class: "row" }, h("button", { type: "button", class: "quiet", onclick: () => file.click() }, "Open a solved spot, or hands…"), file,
+      h("div", { class: "row" }, h("button", { type: "button", class: "quiet", id: "report", onclick: report }, "Report of many flops…"),
+        h("button", { type: "button", class: "quiet", onclick: () => file.click() }, "Open a solved spot, or hands…"), file,
         h("span", { class: "muted" }, ".phh, .phhs, ACPC's .log, PokerStars' .txt")));
     this.check = later(() => this.count(), 200);
     this.show();

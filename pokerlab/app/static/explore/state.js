@@ -8,7 +8,7 @@ export const DEFAULTS = {
   ip: "JJ-22,AJs-A2s,K8s+,Q9s+,J8s+,T8s+,97s+,86s+,75s+,65s,ATo+,KJo+,QJo",
   pot: "100", stack: "300", least: "1", target: "0.5", leaf: "", iterations: "200", raises: "", donk: "",
   f0: "50/100", t0: "50,100/100", r0: "50,100/100", f1: "", t1: "", r1: "",
-  locks: "", id: "", line: "", pin: "", player: "", view: "strategy", played: "", about: "",
+  locks: "", id: "", line: "", pin: "", player: "", view: "strategy", played: "", about: "", report: "",
 };
 const SPOT = ["board", "oop", "ip", "pot", "stack", "least", "target", "leaf", "iterations", "raises", "donk", "f0", "t0", "r0", "f1", "t1", "r1", "locks"];
 
