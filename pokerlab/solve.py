@@ -48,7 +48,6 @@ from pokerlab.spot import MANY_HANDS, Progress, Spot, can_be_solved
 from pokerlab.spot import solve as solve_spot
 from pokerlab.spot.reports import ReportFile, Row, means, read_boards, report
 from pokerlab.store.files import write_json
-from pokerlab.training.trained import load_run
 
 ABOUT = ("game", "solver", "iterations", "target", "leaf", "lines", "boards")
 """Settings that a report is of."""
@@ -135,6 +134,8 @@ def _leaf(config: SolveConfig, game: Game) -> LeafEvaluator | None:
     for key in ("export", "target"):
         if getattr(config, key) is not None:
             raise UserError(f"{key} needs the whole game solved: leave out leaf, or {key}")
+    from pokerlab.training.trained import load_run  # Lightning, which takes seconds to import
+
     run = load_run(config.leaf, torch_device(config.device))
     check_cards(run.learned, game)
     with as_mistakes(f"leaf={config.leaf}: "):

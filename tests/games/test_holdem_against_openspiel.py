@@ -41,11 +41,11 @@ def fixed_limit(most_raises: int, deals: tuple[int, ...], ranks: int, suits: int
 
 
 SMALL = {
-    "one card": tiny(7, (0, 1)),
+    "one card": tiny(7, (0, 1), ranks=3),
     "two cards at once": tiny(5, (0, 2)),
     "deep": tiny(20, (0, 1), ranks=3),
     "small blind always first": Holdem(
-        "tiny", stack=7, blinds=(1, 2), small_blind=0, bets=[[1]], ranks=4, suits=2, deals=(0, 1)
+        "tiny", stack=7, blinds=(1, 2), small_blind=0, bets=[[1]], ranks=3, suits=2, deals=(0, 1)
     ),
     "limit": fixed_limit(3, (0, 1), ranks=3),
     "limit, three cards at once": fixed_limit(1, (0, 3), ranks=7, suits=1),

@@ -2,12 +2,15 @@
 
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from nbclient.util import run_sync
+from nbformat.v4 import new_code_cell, new_notebook
 
 from pokerlab.evaluation.report import read_evaluation
 from pokerlab.store.folder import shipped_runs
@@ -30,24 +33,49 @@ def cells(notebook: Any) -> list[Any]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def run(name: str, **constants: int) -> tuple[str, int]:
-    """Executes a notebook, some of its constants changed: what it printed, and how many pictures it showed.
-
-    Fails if a cell raises, or anything is written to stderr, as warnings are.
-    """
-    notebook, started = read(name), time.perf_counter()
-    first = cells(notebook)[0]
-    for constant, value in constants.items():
-        first.source, found = re.subn(
-            rf"^{constant} = \d+", f"{constant} = {value}", first.source, flags=re.M
-        )
-        assert found == 1
-    NotebookClient(
+def execute(notebook: Any, kernel: Any = None) -> Any:
+    """Executes a notebook: in a kernel, or a new one; returns that."""
+    client = NotebookClient(
         notebook,
         timeout=SECONDS,
         kernel_name="python3",
         resources={"metadata": {"path": str(NOTEBOOKS)}},
-    ).execute()
+        **({} if kernel is None else {"km": kernel}),
+    )
+    try:
+        client.execute(cleanup_kc=False)
+    finally:
+        if client.kc is not None:
+            client.kc.stop_channels()
+    return client.km
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One for all, for imports take seconds; it neither reads nor writes what the user has of Jupyter."""
+    place = tmp_path_factory.mktemp("profile")
+    with pytest.MonkeyPatch.context() as patch:
+        for folder in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
+            patch.setenv(folder, str(place / folder.lower()))
+        started = execute(new_notebook())  # type: ignore[no-untyped-call]
+        yield started
+        run_sync(started.shutdown_kernel)(now=True)
+
+
+def run(kernel: Any, name: str, **constants: int) -> tuple[str, int]:
+    """Executes a notebook, some of its constants changed: what it printed, and how many pictures it showed.
+
+    Fails if a cell raises, or anything is written to stderr, as warnings are.
+    """
+    execute(new_notebook(cells=[new_code_cell("%reset -f")]), kernel)  # type: ignore[no-untyped-call]
+    notebook, started = read(name), time.perf_counter()
+    first = cells(notebook)[0]
+    for constant, value in constants.items():
+        first.source, found = re.subn(
+            rf"^{constant} = [\d_]+", f"{constant} = {value}", first.source, flags=re.M
+        )
+        assert found == 1
+    execute(notebook, kernel)
     assert time.perf_counter() - started < SECONDS
     outputs = [output for cell in cells(notebook) for output in cell.outputs]
     assert [output.text for output in outputs if output.get("name") == "stderr"] == []
@@ -56,13 +84,6 @@ def run(name: str, **constants: int) -> tuple[str, int]:
     text += [data["text/plain"] for data in shown if "image/png" not in data]
     assert not any("<Figure" in each for each in text)
     return "\n".join(text), sum("image/png" in data for data in shown)
-
-
-@pytest.fixture(autouse=True)
-def _own_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kernels neither read nor write what the user has of IPython and Jupyter."""
-    for folder in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
-        monkeypatch.setenv(folder, str(tmp_path / folder.lower()))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -79,8 +100,8 @@ def test_all_notebooks_are_here() -> None:
     assert sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb")) == sorted(NAMES)
 
 
-def test_the_evaluation_agrees_with_the_command() -> None:
-    text, pictures = run("evaluation")
+def test_the_evaluation_agrees_with_the_command(kernel: Any) -> None:
+    text, pictures = run(kernel, "evaluation", DEALS=500)
     assert pictures == 5
     compared = re.findall(r"(\w+): ([\d.]+) here, ([\d.]+) in evaluation.json", text)
     # rounding errors grow along iterations: another machine's search is not quite the one that was stored
@@ -104,8 +125,8 @@ def test_the_evaluation_leaves_the_run_as_it_was() -> None:
     assert not example.plots.exists()
 
 
-def test_a_spot_is_solved() -> None:
-    text, pictures = run("explore_a_spot")
+def test_a_spot_is_solved(kernel: Any) -> None:
+    text, pictures = run(kernel, "explore_a_spot")
     assert pictures == 8
     found = re.findall(r"(\w+): ([\d,]+) public .* exploitability ([\d.e-]+) % of the pot, (EV .*)", text)
     river, turn = found
@@ -118,8 +139,8 @@ def test_a_spot_is_solved() -> None:
     assert re.search(r"a bluff of 6,700 into 6,600 needs 50.4% folds", text)
 
 
-def test_the_holdem_agent_is_shown() -> None:
-    text, pictures = run("holdem", ITERATIONS=10, DEALS=2)
+def test_the_holdem_agent_is_shown(kernel: Any) -> None:
+    text, pictures = run(kernel, "holdem", ITERATIONS=10, DEALS=2)
     assert pictures == 5
     assert "hunl-laptop: hunl, 60 iterations of training" in text
     matches = read_evaluation(shipped_runs()["hunl-laptop"].evaluation)["matches"]
@@ -128,8 +149,8 @@ def test_the_holdem_agent_is_shown() -> None:
         assert f"{' against '.join(match['agents'])}, {match['deals']} deals: {match['mbb']:,.0f} ±" in text
 
 
-def test_a_league_is_grown() -> None:
-    text, pictures = run("league", ROUNDS=20, HANDS=200, DEALS=50)
+def test_a_league_is_grown(kernel: Any) -> None:
+    text, pictures = run(kernel, "league", ROUNDS=20, HANDS=200, DEALS=50)
     assert pictures == 5
     psro, xdo = re.search(r"exploitability: ([\d.]+) after 20 rounds of PSRO, ([\d.]+) after", text).groups()  # type: ignore[union-attr]
     assert 0 < float(xdo) < 0.001 < float(psro) < 3

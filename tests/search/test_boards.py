@@ -25,11 +25,11 @@ from pokerlab.search.solver import Solver
 from pokerlab.search.tree import build_tree
 
 
-def endgame(board: str, stack: float, **options: Any) -> Holdem:
-    """Of 20 cards, 190 hands."""
+def endgame(board: str, stack: float, ranks: int = 5, **options: Any) -> Holdem:
+    """Of 20 cards, 190 hands, or of 16 and 120."""
     bets: list[list[float]] = [[0.5, 1], [1]]
     return Holdem(
-        "endgame", board=board, pot=20, stack=stack, blinds=(1, 2), bets=bets, ranks=5, suits=4, **options
+        "endgame", board=board, pot=20, stack=stack, blinds=(1, 2), bets=bets, ranks=ranks, suits=4, **options
     )
 
 
@@ -43,9 +43,9 @@ GAMES = {
     "turn": endgame("2c3d4h6c", 50, isomorphism=False),
     "turn_with_ranges": endgame("2c3d4h6c", 50, ranges=["66,55,65,54s", "55,44:0.5,63,6s5s:0.2,42"]),
     "turn_with_alike_suits": endgame("2c3c4c5c", 50),
-    "flop": endgame("2c3d4h", 15, isomorphism=False),
+    "flop": endgame("2c3d4h", 15, ranks=4, isomorphism=False),
     "flop_with_alike_suits": endgame("2c3c4c", 15),
-    "donk_bets": endgame("2c3d4h", 15, donk_bets=[0.33]),
+    "donk_bets": endgame("2c3d4h", 15, ranks=4, donk_bets=[0.33]),
 }
 RULES_TO_COMPARE = [RULES[name] for name in ("cfr", "linear_cfr", "dcfr")]
 
