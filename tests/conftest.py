@@ -49,3 +49,11 @@ def _interrupts() -> None:
     of tests."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture
+def _forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Self-play's processes come from one that has imported everything: each would take seconds."""
+    from runs.harness import forkserver
+
+    monkeypatch.setattr("pokerlab.selfplay.actors.processes._SPAWN", forkserver())

@@ -3,15 +3,13 @@
 import itertools
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pyspiel
 import pytest
 from open_spiel.python.policy import TabularPolicy
-from runs.harness import KUHN, LEDUC, command, contents, refusal, trained
+from runs.harness import KUHN, LEDUC, Alone, command, contents, refusal, trained
 
 from pokerlab.spot import Spot, open_spot
 from pokerlab.store.folder import RunFolder
@@ -366,18 +364,18 @@ def test_evaluate_needs_a_checkpoint_that_can_be_read(place: Path, tmp_path: Pat
 def test_a_mistake_is_the_only_line_of_a_process(
     name: str, argument: str, expected: str, tmp_path: Path
 ) -> None:
-    process = [sys.executable, "-m", f"pokerlab.{name}", argument]
-    ended = subprocess.run(process, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith(f"error: {expected}")
-    assert ended.stderr.count("\n") == 1
-    assert contents(tmp_path) == {}
+    (tmp_path / "here").mkdir()
+    ended = Alone("-m", f"pokerlab.{name}", argument, cwd=tmp_path / "here", output=tmp_path).end()
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith(f"error: {expected}")
+    assert ended.err.count("\n") == 1
+    assert contents(tmp_path / "here") == {}
 
 
-def test_a_sweep_makes_one_run_each(tmp_path: Path) -> None:
-    sweep = [sys.executable, "-m", "pokerlab.train", "-m", *KUHN, "iterations=2", "seed=1,2"]
-    ended = subprocess.run(sweep, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stderr) == (0, "")
+def test_a_sweep_makes_one_run_each(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    sweep = ("-m", "pokerlab.train", "-m", *KUHN, "iterations=2", "seed=1,2")
+    ended = Alone(*sweep, cwd=tmp_path, output=tmp_path_factory.mktemp("printed")).end()
+    assert (ended.code, ended.err) == (0, "")
     assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
     runs = [RunFolder(path) for path in sorted((tmp_path / "outputs").glob("kuhn-*"))]
     assert len(runs) == 2

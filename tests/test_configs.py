@@ -39,6 +39,7 @@ IN_A_WORKER = ("leduc", "phase1")
 OPTIONS = [f"{group}={path.stem}" for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 
 
+@pytest.mark.usefixtures("_forked")
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_trains(experiment: str, tmp_path: Path) -> None:
     small = [f"experiment={experiment}", "trainer=cpu", "launcher=local", "profile=tiny"]

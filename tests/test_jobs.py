@@ -17,7 +17,7 @@ import modal
 import pytest
 from runs import fake_modal
 from runs.fake_modal import FakeModal
-from runs.harness import KUHN, ROOT, assert_same_run, command, contents, copy, trained
+from runs.harness import KUHN, ROOT, Alone, assert_same_run, command, contents, copy, trained
 
 from pokerlab.errors import UserError
 from pokerlab.jobs import command as jobs
@@ -307,12 +307,9 @@ def test_one_broken_run_does_not_hide_the_others(run: RunFolder, here: Path, say
 
 def alone(*arguments: str, here: Path) -> str:
     """A command of its own process, which the run outlives."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=here, env=environment, check=False, capture_output=True, text=True
-    )
-    assert (done.returncode, done.stderr) == (0, ""), done
-    return done.stdout
+    done = Alone(*arguments, cwd=here, output=here.parent).end()
+    assert (done.code, done.err) == (0, ""), done
+    return done.out
 
 
 def launched(here: Path, *overrides: str) -> RunFolder:

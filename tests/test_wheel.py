@@ -112,46 +112,31 @@ def test_games_are_made_by_name_in_a_program(installed: Installed) -> None:
     assert "'hunl', 'kuhn'" in installed.python("-c", script)
 
 
-def test_every_command_works_from_an_empty_folder(installed: Installed) -> None:
-    train = ("train", "experiment=leduc", *TINY, "run_name=leduc")
-    solve = ("solve", "game=river", "game.board=Td9d6hQc2s", "game.ranges=[QQ,AK]", "iterations=2", TENSORS)
-    _, _, evaluated, told, _, listed = installed.each(
-        train,
-        solve,
-        ("evaluate", "run=leduc", "search_iterations=2"),
-        ("launch", "experiment=kuhn", *TINY, "launcher=local", "run_name=kuhn"),
-        ("jobs", "wait", "kuhn"),
-        ("jobs", "list"),
-    )
-    assert "search_average" in evaluated
-    assert told.startswith("run      kuhn")
-    assert {"leduc", "kuhn"} <= set(listed.replace("│", " ").split())
-
-
-def test_ones_own_game_experiment_and_agent(installed: Installed) -> None:
+@pytest.mark.timeout(600)
+def test_every_command_and_classes_of_ones_own_work_from_an_empty_folder(installed: Installed) -> None:
     own = ("--config-dir", str(EXAMPLES))
-    *_, evaluated = installed.each(
+    river = ("game=river", "game.board=Td9d6hQc2s", "game.ranges=[QQ,AK]", "iterations=2", TENSORS)
+    imitation = ("experiment=kuhn", "algorithm=imitation", *TINY, "run_name=imitation", "launcher=local")
+    printed = installed.each(
+        ("train", "experiment=leduc", *TINY, "run_name=leduc"),
+        ("solve", *river),
+        ("evaluate", "run=leduc", "search_iterations=2"),
+        ("launch", *own, *imitation),
         ("solve", *own, "game=von_neumann", "iterations=2", TENSORS),
         ("train", *own, "experiment=von_neumann", *TINY, "run_name=own"),
         ("evaluate", *own, "run=own", "match.against=maniac", "match.hands=2"),
-    )
-    assert "maniac" in evaluated
-
-
-@pytest.mark.timeout(600)
-def test_ones_own_algorithm(installed: Installed) -> None:
-    own = ("--config-dir", str(EXAMPLES))
-    run = ("experiment=kuhn", "algorithm=imitation", *TINY, "run_name=imitation")
-    told, *_, evaluated = installed.each(
-        ("launch", *own, *run, "launcher=local"),
         ("jobs", "wait", "imitation"),
+        ("jobs", "list"),
         ("jobs", "resume", "imitation", *own, "iterations=3"),
         ("jobs", "wait", "imitation"),
         ("evaluate", *own, "run=imitation"),
     )
-    assert told.startswith("run      imitation")
+    assert "search_average" in printed[2]
+    assert printed[3].startswith("run      imitation")
+    assert "maniac" in printed[6]
+    assert {"leduc", "imitation"} <= set(printed[8].replace("│", " ").split())
     assert len(RunFolder(installed.here / "outputs/imitation").read_metrics()) == 3
-    assert "policy_net" in evaluated
+    assert "policy_net" in printed[11]
 
 
 DAMAGED = """

@@ -10,10 +10,13 @@ import runpy
 import shutil
 import subprocess
 import sys
+import tempfile
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing.context import ForkServerContext
+from multiprocessing.forkserver import ensure_running
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -153,11 +156,50 @@ def assert_same_run(run: RunFolder, straight: RunFolder) -> None:
 
 
 @cache
-def _processes() -> ForkServerContext:
+def forkserver() -> ForkServerContext:
     """Makes processes that have imported everything already."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["pokerlab.evaluate", "pokerlab.solve"])
+    ensure_running()  # whoever starts the first process may have blocked signals
     return context
+
+
+class Alone:
+    """A command in a process of its own, which has imported everything already: that takes seconds.
+
+    Args:
+        arguments: of Python: a script or ``-m`` and a module, and theirs.
+        cwd: where.
+        output: a folder for what it prints.
+    """
+
+    def __init__(self, *arguments: str, cwd: Path, output: Path) -> None:
+        self._output = Path(tempfile.mkdtemp(dir=output))
+        given = (arguments, cwd, dict(os.environ), self._output)
+        self._process = forkserver().Process(target=_be_alone, args=given)
+        self._process.start()
+        self.pid = self._process.pid
+
+    def end(self) -> Ended:
+        """How it ends."""
+        self._process.join()
+        return Ended(self._process.exitcode, *((self._output / name).read_text() for name in ("out", "err")))
+
+
+def _be_alone(arguments: tuple[str, ...], cwd: Path, environment: dict[str, str], output: Path) -> None:
+    for number, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(output / name, os.O_WRONLY | os.O_CREAT), number)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment)
+    warnings.filterwarnings("ignore", "'.*' found in sys.modules", RuntimeWarning)  # the module, imported
+    first, *rest = arguments
+    if first == "-m":
+        sys.argv = [*rest]
+        runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = [*arguments]
+        runpy.run_path(first, run_name="__main__")
 
 
 class ForkedRank:
@@ -167,7 +209,7 @@ class ForkedRank:
     """
 
     def __init__(self, environment: Mapping[str, str], output: Any) -> None:
-        self._process = _processes().Process(target=_be_a_rank, args=(dict(environment),))
+        self._process = forkserver().Process(target=_be_a_rank, args=(dict(environment),))
         self._process.start()
         self.pid = self._process.pid
 
@@ -212,7 +254,7 @@ class Moment:
 
 def interrupted(moment: Moment, number: int, *arguments: str, cwd: Path) -> int | None:
     """The exit code of a training process that gets a signal at ``moment``."""
-    process = _processes().Process(target=_run_until, args=(moment, number, arguments, cwd))
+    process = forkserver().Process(target=_run_until, args=(moment, number, arguments, cwd))
     process.start()
     process.join()
     return process.exitcode

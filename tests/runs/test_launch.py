@@ -4,8 +4,6 @@ import json
 import os
 import re
 import socket
-import subprocess
-import sys
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -23,24 +21,20 @@ from pokerlab.jobs.code_version import code_version
 from pokerlab.store.folder import RunFolder
 from pokerlab.training.cost import idle_gpu, price_per_hour
 from runs.fake_modal import FakeModal
-from runs.harness import KUHN, ROOT, command, contents, refusal
+from runs.harness import KUHN, ROOT, Alone, Ended, command, contents, refusal
 
 ON_MODAL = (*KUHN, "launcher=modal")
 
 
-def launch(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, ROOT / "launch_modal.py", *arguments],
-        cwd=cwd,
-        env={k: v for k, v in os.environ.items() if not k.startswith("MODAL_")} | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def launch(*arguments: str, cwd: Path, output: Path) -> Ended:
+    return Alone(str(ROOT / "launch_modal.py"), *arguments, cwd=cwd, output=output).end()
 
 
-def test_a_run_launched_here_goes_on_alone_and_finishes(tmp_path: Path) -> None:
-    launched = launch(*KUHN, "updates=600", "launcher=local", "run_name=run", cwd=tmp_path)
+def test_a_run_launched_here_goes_on_alone_and_finishes(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    output = tmp_path_factory.mktemp("printed")
+    launched = launch(*KUHN, "updates=600", "launcher=local", "run_name=run", cwd=tmp_path, output=output)
     run = RunFolder(tmp_path / "outputs/run")
     job = run.read_job()
     pid = job["pid"]
@@ -48,8 +42,8 @@ def test_a_run_launched_here_goes_on_alone_and_finishes(tmp_path: Path) -> None:
     assert job["state"] in ("submitted", "running")
     assert (job["experiment"], job["launcher"], job["call_id"]) == ("kuhn", "local", None)
     assert job["host"] == os.uname().nodename
-    assert (launched.returncode, launched.stderr) == (0, "")
-    lines = [line.split(maxsplit=1) for line in launched.stdout.splitlines()]
+    assert (launched.code, launched.err) == (0, "")
+    lines = [line.split(maxsplit=1) for line in launched.out.splitlines()]
     assert [word for word, _ in lines] == ["run", "follow", "status", "stop", "resume", "results"]
     told = dict(lines)
     assert told["run"] == f"run (process {pid})"
@@ -64,12 +58,17 @@ def test_a_run_launched_here_goes_on_alone_and_finishes(tmp_path: Path) -> None:
     assert "iteration 6" in run.output.read_text()
 
 
-def test_without_credentials_both_remedies_are_named(tmp_path: Path) -> None:
+def test_without_credentials_both_remedies_are_named(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "modal.toml").touch()
+    for name in [each for each in os.environ if each.startswith("MODAL_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("MODAL_CONFIG_PATH", str(tmp_path / "modal.toml"))
     before = contents(tmp_path)
-    refused = launch(*ON_MODAL, cwd=tmp_path, MODAL_CONFIG_PATH=str(tmp_path / "modal.toml"))
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr == (
+    refused = launch(*ON_MODAL, cwd=tmp_path, output=tmp_path_factory.mktemp("printed"))
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == (
         "error: no Modal credentials here: sign in with `modal token new`, "
         "or run on this machine with launcher=local\n"
     )

@@ -18,6 +18,7 @@ from pokerlab.store.lock import RunLock
 from runs.harness import (
     KUHN,
     ROOT,
+    Alone,
     Moment,
     assert_same_run,
     command,
@@ -107,18 +108,10 @@ def test_of_two_that_start_at_once_one_gets_the_folder(tmp_path: Path) -> None:
 
 
 def test_two_resumes_at_once_train_once(run: RunFolder, tmp_path: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     arguments = ["-m", "pokerlab.train", "resume_from=run", "iterations=30", "evaluation.every=null"]
-    both = [
-        subprocess.Popen(
-            [sys.executable, *arguments], cwd=tmp_path, env=environment, text=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        )
-        for _ in range(2)
-    ]  # fmt: skip
-    ended = [(process.communicate()[1], process.returncode) for process in both]
-    for err, code in ended:  # on a slow machine the second one may come when all is done
-        assert code == (2 if "is running as process" in err else 0), err
+    both = [Alone(*arguments, cwd=tmp_path, output=tmp_path) for _ in range(2)]
+    for ended in [each.end() for each in both]:  # the second one may come when all is done
+        assert ended.code == (2 if "is running as process" in ended.err else 0), ended.err
     assert [line["iteration"] for line in run.read_metrics()] == list(range(30))
 
 

@@ -79,7 +79,7 @@ def test_mistakes(command_name: str, arguments: list[str], expected: str, tmp_pa
     assert refusal(command_name, *arguments, cwd=tmp_path).startswith(expected)
 
 
-SMALL = ("experiment=leduc", "profile=tiny", "launcher=local")
+SMALL = ("experiment=leduc", "profile=tiny", "launcher=local", "workers=0")
 
 
 @pytest.fixture(scope="module")

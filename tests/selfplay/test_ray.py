@@ -89,6 +89,7 @@ def on_ray(machines: TwoMachines) -> Iterator[Any]:
         each.close()
 
 
+@pytest.mark.usefixtures("_forked")
 def test_examples_are_those_of_processes_whoever_is_lost(
     machines: TwoMachines, on_ray: Any, tmp_path: Path
 ) -> None:

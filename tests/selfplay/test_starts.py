@@ -215,6 +215,7 @@ def test_nothing_is_learned_from_what_is_stored() -> None:
     assert data.dataset.updates == -(-4 * data.replays["values"].added // 8)
 
 
+@pytest.mark.usefixtures("_forked")
 def test_processes_share_what_is_stored(tmp_path: Path) -> None:
     """The same as their shares played one by one here."""
     actor = rebel().actor()

@@ -168,6 +168,7 @@ def test_a_worker_that_dies_while_starting_is_named_at_once(monkeypatch: pytest.
     pool.close()
 
 
+@pytest.mark.usefixtures("_forked")
 def test_a_worker_that_dies_at_play_is_named_and_the_others_end(tmp_path: Path) -> None:
     pool = Processes(Stuck(tmp_path), workers=2)
     processes: list[int] = []
@@ -186,6 +187,7 @@ def test_a_worker_that_dies_at_play_is_named_and_the_others_end(tmp_path: Path) 
     pool.close()
 
 
+@pytest.mark.usefixtures("_forked")
 def test_a_worker_that_dies_idle_is_named_and_the_next_iteration_starts_new_ones() -> None:
     pool = Processes(Play(), workers=2)
     pool.generate(network(0), 2, Place(0, 0))
@@ -202,12 +204,14 @@ def test_a_worker_that_dies_idle_is_named_and_the_next_iteration_starts_new_ones
     pool.close()
 
 
+@pytest.mark.usefixtures("_forked")
 def test_a_worker_that_exits_is_named_with_its_exit_code() -> None:
     pool = Processes(Failing(partial(sys.exit, 3)), workers=1)
     with pytest.raises(WorkerDiedError, match=r"^self-play worker 0 \(pid \d+\) died .*: exit code 3$"):
         pool.generate(network(0), 1, Place(0, 0))
 
 
+@pytest.mark.usefixtures("_forked")
 @pytest.mark.parametrize(
     ("failure", "kind", "message"),
     [
@@ -233,12 +237,14 @@ def test_what_a_worker_raises_is_raised_in_the_trainer_with_both_tracebacks(
     assert not pids(pool)
 
 
+@pytest.mark.usefixtures("_forked")
 def test_a_worker_computes_with_one_thread() -> None:
     pool = Processes(Failing(threads), workers=1)
     with pytest.raises(RuntimeError, match=r"^1 thread\n"):
         pool.generate(network(0), 1, Place(0, 0))
 
 
+@pytest.mark.usefixtures("_forked")
 def test_an_interrupted_iteration_ends_at_once_and_none_of_it_reaches_the_next(tmp_path: Path) -> None:
     pool = Processes(Stuck(tmp_path), workers=2)
     pool.generate(network(0), 2, Place(0, 0))
@@ -274,7 +280,7 @@ def on_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pokerlab.selfplay.actors.division.is_on_gpu", lambda networks: True)
 
 
-@pytest.mark.usefixtures("on_gpu")
+@pytest.mark.usefixtures("on_gpu", "_forked")
 def test_beside_a_gpu_workers_play_what_starts_on_the_last_street() -> None:
     """And this process the rest; all of them from what is stored."""
     algorithm, place = on_streets(root=0.5, flop=0.25, turn=0.25), Place(5, 2)
@@ -307,7 +313,7 @@ def test_a_gpu_plays_everything_where_nothing_starts_on_the_last_street(starts: 
     assert not pids(pool)
 
 
-@pytest.mark.usefixtures("on_gpu")
+@pytest.mark.usefixtures("on_gpu", "_forked")
 def test_a_worker_that_dies_while_the_trainer_plays_is_named_at_once(tmp_path: Path) -> None:
     pool = Processes(Halves(tmp_path), workers=1)
     told: list[float] = []
@@ -328,6 +334,7 @@ def test_a_worker_that_dies_while_the_trainer_plays_is_named_at_once(tmp_path: P
     assert not pids(pool)
 
 
+@pytest.mark.usefixtures("_forked")
 def test_a_pool_leaves_nothing_behind() -> None:
     def held() -> tuple[int, int]:
         return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
@@ -354,11 +361,11 @@ TRAINER = """
 import sys
 from pathlib import Path
 from players import Place, Processes, Stuck, network, pids
-pool = Processes(Stuck(Path(sys.argv[1])), workers=2)
-pool.generate(network(0), 2, Place(0, 0))
+pool = Processes(Stuck(Path(sys.argv[1])), workers=1)
+pool.generate(network(0), 1, Place(0, 0))
 print(*pids(pool), flush=True)
 if sys.argv[2] == "busy":
-    pool.generate(network(0), 3, Place(0, 1))
+    pool.generate(network(0), 2, Place(0, 1))
 sys.stdin.read()
 """
 
@@ -380,7 +387,7 @@ def test_a_trainer_that_ends_without_closing_leaves_no_workers(
         assert trainer.stderr is not None
         try:
             processes = [int(pid) for pid in trainer.stdout.readline().split()]
-            assert len(processes) == 2
+            assert len(processes) == 1
             assert doing == "idle" or until(lambda: list(tmp_path.iterdir()))
             with at_most(5):
                 trainer.send_signal(number)
