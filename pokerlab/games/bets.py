@@ -11,6 +11,8 @@ from pokerlab.games.betting import ROUNDING, Betting, Sizes, enumerate_betting
 
 MOST_POTS = 10
 """A size above this is a percentage by mistake."""
+MOST_TIMES = 1000
+"""Of the pot, of thresholds of all-ins."""
 
 Bets: TypeAlias = Sequence[Sequence[float]]
 """Sizes for the first bet of a street, for the first raise, …; the last for all that follow."""
@@ -37,6 +39,9 @@ def read_bets(
     donk_bets: Sequence[float] | None,
     streets: int,
     most_raises: int,
+    *,
+    force_all_in: float = 0.0,
+    add_all_in: float | None = None,
 ) -> tuple[Street, ...]:
     """What is offered on each street; the fractions are the same on all of them.
 
@@ -47,10 +52,18 @@ def read_bets(
             None: as otherwise.
         streets: how many there are.
         most_raises: on a street.
+        force_all_in: see :class:`Holdem`.
+        add_all_in: see there.
 
     Raises:
         ValueError: they are not lists of fractions of the pot.
     """
+    for name, size in (
+        ("force_all_in", force_all_in),
+        ("add_all_in", 0 if add_all_in is None else add_all_in),
+    ):
+        if not is_number(size) or not 0 <= size <= MOST_TIMES:
+            raise ValueError(f"{name} must be a fraction of the pot from 0 to {MOST_TIMES}, got {size!r}")
     players = [_by_street(bets, "bets", streets)]
     players.append(players[0] if ip_bets is None else _by_street(ip_bets, "ip_bets", streets))
     leads = None if donk_bets is None else _fractions(donk_bets, "donk_bets", donk_bets)
@@ -68,7 +81,10 @@ def read_bets(
         ])  # fmt: skip
         while len(offered[0]) > 1 and (offered[:, -1] == offered[:, -2]).all():
             offered = offered[:, :-1]
-        plain = donk = Sizes(np.array(fractions), offered, most_raises)
+        plain = donk = Sizes(
+            np.array(fractions), offered, most_raises, force_all_in=float(force_all_in),
+            add_all_in=np.inf if add_all_in is None else float(add_all_in),
+        )  # fmt: skip
         if leads is not None:
             offered = np.concatenate([offered, offered[:, -1:]], 1)  # its first row is now of its own
             offered[0, 0] = row(leads, all_in=bool(leads))

@@ -6,6 +6,7 @@ that both are all-in at the same number, the *limit*; facing an all-in, one can 
 
 Actions are indices: ``FOLD``, ``CALL`` (or check), one for each bet size, then all-in. A size that the
 limit or the least raise does not allow is left out, one that reaches the limit too: all-in stands for it.
+All-in can be left out where it is many times the pot, and can stand for sizes that leave little behind.
 
 With fixed limits a bet or raise is by so many chips, and nobody is ever all-in: stacks cover all bets.
 """
@@ -74,6 +75,11 @@ class Sizes(NamedTuple):
     """Whether sizes are chips."""
     push_fold: bool = False
     """Whether one can check or call nothing but an all-in."""
+    force_all_in: float = 0.0
+    """A size that leaves no more than this behind, as a fraction of the pot after a call, is all-in."""
+    add_all_in: float = np.inf
+    """All-in is offered where it is no more than so many times the pot after calling, and where a size comes
+    to it."""
 
     @classmethod
     def all_the_time(cls, fractions: Sequence[float], most_raises: int) -> "Sizes":
@@ -137,6 +143,8 @@ def _put_in(
     most_raises: int,
     fixed: bool,
     push_fold: bool,
+    force_all_in: float,
+    add_all_in: float,
 ) -> float:
     """What the player has put in on the street after the action; −1 if it is not an option."""
     called, least_raise = max(own, other), max(big_blind, abs(own - other))
@@ -146,16 +154,30 @@ def _put_in(
         return own if own < called else -1.0
     if raises >= most_raises or called >= limit:
         return -1.0
-    size = action - SMALLEST_BET
-    if not offered[player, min(raises, offered.shape[1] - 1), size]:
+    size, row = action - SMALLEST_BET, min(raises, offered.shape[1] - 1)
+    if not offered[player, row, size]:
         return -1.0
-    if size == len(fractions):
-        return limit
     if fixed:
         return called + fractions[size]
-    by = fractions[size] * (pot + 2 * called)
-    allowed = by > 0 and by >= least_raise * ROUNDING
-    return called + by if allowed and called + by < limit * ROUNDING else -1.0
+    after_call = pot + 2 * called
+    if size < len(fractions):
+        by = fractions[size] * after_call
+        allowed = by > 0 and by >= least_raise * ROUNDING
+        return called + by if allowed and not _is_all_in(by, called, pot, limit, force_all_in) else -1.0
+    if add_all_in == np.inf or (limit - called) * ROUNDING <= add_all_in * after_call:
+        return limit
+    for other in range(len(fractions)):
+        by = max(fractions[other] * after_call, least_raise)
+        if offered[player, row, other] and _is_all_in(by, called, pot, limit, force_all_in):
+            return limit
+    return -1.0
+
+
+@jit
+def _is_all_in(by: float, called: float, pot: float, limit: float, force_all_in: float) -> bool:
+    """Whether a raise by so many chips is all-in: it reaches the limit, or leaves too little behind."""
+    behind = limit - called - by
+    return called + by >= limit * ROUNDING or behind * ROUNDING <= force_all_in * (pot + 2 * (called + by))
 
 
 @jit
@@ -173,6 +195,8 @@ def _enumerate(
     most_raises: int,
     fixed: bool,
     push_fold: bool,
+    force_all_in: float,
+    add_all_in: float,
 ) -> tuple[Ints, Floats]:
     """``[4, N]`` above, action, player, raises; ``[2, N]`` committed."""
     all_in = SMALLEST_BET + len(fractions)
@@ -188,7 +212,7 @@ def _enumerate(
         for action in range(all_in, -1, -1):  # the last to be put there is the first to be taken
             put_in = _put_in(
                 action, player, pot, own, other, limit, raises, big_blind, fractions, offered, most_raises,
-                fixed, push_fold,
+                fixed, push_fold, force_all_in, add_all_in,
             )  # fmt: skip
             if put_in < 0:
                 continue

@@ -11,7 +11,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from pokerlab.app.server import make_app
+from pokerlab.games.holdem import Holdem
 from pokerlab.spot import open_spot
+from pokerlab.spot import solve as solve_spot
 
 RIVER: dict[str, Any] = {
     "board": "2c2d2hKsQd", "pot": 100, "stack": 100, "least_bet": 1, "ranges": ["KcKd,4s3s", "AcAd"],
@@ -92,7 +94,7 @@ def test_a_spot_is_counted(client: TestClient) -> None:
         ({"locks": "all"}, "locks must be a list"),
         ({"locks": [{"line": "check check", "strategy": {"call": 1}}]}, "nobody acts there"),
         ({"locks": [{"line": "all-in", "strategy": {"raise": 1}}]}, "'raise' is no action there"),
-        ({"rake": 5}, "unknown 'rake': expected bets, board"),
+        ({"rake": 5}, "unknown 'rake': expected add_all_in, bets, board"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_in_one_line(client: TestClient, changes: Any, message: str) -> None:
@@ -168,6 +170,46 @@ def test_locked_calls_are_never_bluffed(client: TestClient) -> None:
     spot = solve(client, RIVER | {"locks": [lock], "target": 0.1})
     assert node(client, spot)["ev"][0] == pytest.approx(100, abs=0.5)  # the nuts win 200, air gives up
     assert node(client, spot, "all-in")["locked"]
+
+
+def test_an_opened_file_tells_its_locks(client: TestClient, tmp_path: Path) -> None:
+    locks = [
+        {"line": "all-in", "hands": "", "strategy": {"fold": 0.25, "call": 0.75}},
+        {"line": "", "hands": "4s3s", "strategy": {"check": 1.0, "all-in": 0.0}},
+    ]
+    setup = RIVER | {"locks": locks, "target": 1, "force_all_in": 0.2, "add_all_in": 3}
+    spot = solve(client, setup)
+    content = client.get(f"/api/explore/spots/{spot}/file").content
+    opened = client.post("/api/explore/open", content=content).json()["setup"]
+    assert opened["locks"] == locks
+    assert (opened["force_all_in"], opened["add_all_in"]) == (0.2, 3)
+    assert ask(client, "check", opened)["refused"] is None
+    wide = solve_spot(
+        Holdem("river", board="2c2d2hKsQd", pot=100, stack=100, blinds=(1, 1), bets=[[1]]),
+        iterations=1,
+        locks={"all-in": {"fold": np.linspace(0, 1, 1326), "call": 1 - np.linspace(0, 1, 1326)}},
+    )
+    wide.save(tmp_path / "wide.spot")
+    told = client.post("/api/explore/open", content=(tmp_path / "wide.spot").read_bytes()).json()["setup"]
+    assert told["locks"] == [{"line": "all-in", "file": True}]
+    assert "only the file has it" in ask(client, "check", told, 400)["error"]
+
+
+def test_the_smaller_of_two_stacks_is_played(client: TestClient) -> None:
+    spot = solve(client, RIVER | {"stack": [150, 100]})
+    assert node(client, spot)["stacks"] == [100, 100]
+    for wrong in ([100], [1, 2, 3], [0, 100], [100, "all"], [100, -1], [True, 5], [1e13, 5]):
+        assert (
+            "stack must be one number of chips"
+            in ask(client, "check", RIVER | {"stack": wrong}, 400)["error"]
+        )
+
+
+def test_all_in_is_offered_up_to_a_threshold(client: TestClient) -> None:
+    setup = RIVER | {"stack": 400, "add_all_in": 2}
+    labels = [option["label"] for option in node(client, solve(client, setup))["options"]]
+    assert labels == ["Check", "Bet 100"]
+    assert "add_all_in must be" in ask(client, "check", RIVER | {"add_all_in": "all"}, 400)["error"]
 
 
 def test_what_is_saved_opens_as_the_same(client: TestClient, tmp_path: Path) -> None:

@@ -226,11 +226,12 @@ def test_a_killed_solver_is_told_and_solving_again_works(server: Server, page: P
     solved(page)
 
 
-def test_what_is_locked_stays(server: Server, page: Page) -> None:
+def test_what_is_locked_stays(server: Server, page: Page, tmp_path: Path) -> None:
     page.goto(
-        f"{server.address}#/explore?board=2c2d2hKsQd&oop=KcKd,4s3s&ip=AcAd&stack=100&r0=100/100&target=0.1"
+        f"{server.address}#/explore?board=2c2d2hKsQd&oop=KcKd,4s3s&ip=AcAd&stack=100/150&r0=100/100&target=0.1"
     )
     ready_to_solve(page)
+    expect(page.locator(".size")).to_contain_text("50 of IP never in play")
     page.locator("#solve").click()
     solved(page)
     page.locator(".step.here .step-option", has_text="All-in").click()
@@ -241,6 +242,13 @@ def test_what_is_locked_stays(server: Server, page: Page) -> None:
     expect(page.locator("#lock")).to_have_text("Locked: change…", timeout=PATIENCE)
     page.locator(".step .step-head.quiet").first.click()
     expect(page.locator(".both tbody tr").first).to_contain_text(re.compile(r"99\.\d|100\.\d"))
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Save").click()
+    download.value.save_as(tmp_path / "locked.spot")
+    page.goto(f"{server.address}#/explore")
+    page.reload()
+    page.set_input_files("#file", tmp_path / "locked.spot")
+    expect(page.locator(".locks")).to_contain_text("all-in: all hands")
 
 
 def test_saved_opened_and_refused(server: Server, page: Page, tmp_path: Path) -> None:

@@ -42,6 +42,53 @@ def test_sizes_by_player_can_be_given_street_by_street() -> None:
     assert options(game, "check") == ["check", "bet 2", "all-in"]
 
 
+def test_thresholds_of_all_ins_are_those_of_postflop_solver() -> None:
+    """The example of its documentation: 60 %, 216 and all-in into 200, raises to 2.5 times the bet."""
+    bets = [[0.6, 1.08, 4.5], [180 / 440]]
+    game = spot(bets=bets, add_all_in=1.5, force_all_in=0.15)
+    assert options(game, "") == ["check", "bet 0.6", "bet 1.08", "all-in"]
+    assert options(game, "bet 0.6") == ["fold", "call", "raise 0.409091"]
+    assert options(spot(bets=bets), "bet 0.6") == ["fold", "call", "raise 0.409091", "all-in"]
+    assert dict(game.rules)["all-ins"] == (0.15, 1.5)
+
+
+def test_all_in_is_left_out_where_it_is_many_times_the_pot() -> None:
+    game = spot(bets=[[0.5], [1]], add_all_in=2)
+    assert options(game, "") == ["check", "bet 0.5"]  # 900 into 200
+    assert options(game, "bet 0.5") == ["fold", "call", "raise 1", "all-in"]  # 800 more into 400
+    assert "all-in" in options(spot(bets=[[0.5], [1]], add_all_in=0), "bet 0.5 raise 1")  # a size comes to it
+    assert options(spot(bets=[[5], [1]], add_all_in=0), "") == ["check", "all-in"]
+
+
+def test_a_size_that_leaves_little_behind_is_all_in() -> None:
+    """Of 900, 600 leave 300 behind a pot of 1,400 after a call."""
+    assert options(spot(bets=[[3]], force_all_in=0.21), "") == ["check", "bet 3", "all-in"]
+    assert options(spot(bets=[[3]], force_all_in=0.22), "") == ["check", "all-in"]
+    assert options(spot(bets=[[3]], force_all_in=0.22, add_all_in=0), "") == ["check", "all-in"]
+    assert options(spot(bets=[[3]], force_all_in=0.21, add_all_in=0), "") == ["check", "bet 3"]
+
+
+@pytest.mark.parametrize("thresholds", [{"force_all_in": 0.3}, {"add_all_in": 1}, {"add_all_in": 0}])
+def test_trees_with_thresholds_are_as_state_by_state(thresholds: dict[str, float]) -> None:
+    game = spot(bets=[[0.5, 1], [1]], most_raises=3, **thresholds)
+    unfolded = unfold(game, game.root(), depth_limited=False)
+    walked = walk(game, game.root(), depth_limited=False)
+    assert list(unfolded.states) == list(walked.states)
+    assert game.count_states() == len(walked.states)
+    assert len(walked.states) < (spot(bets=[[0.5, 1], [1]], most_raises=3).count_states() or 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("force_all_in", -1), ("force_all_in", None), ("add_all_in", "pot"), ("add_all_in", 2000)],
+)
+def test_wrong_thresholds(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be a fraction of the pot from 0 to 1000, got"):
+        spot(**{name: value})
+    with pytest.raises(ValueError, match="leave out bets"):
+        Holdem("p", stack=1000, push_fold=True, add_all_in=1)
+
+
 DONK = {"board": "Td9d6hQc", "bets": [[0.5], [1]]}
 PLAIN_LINES = ["check check 2s", "bet 0.5 call 2s", "check bet 0.5 raise 1 call 2s"]
 """Nobody bet on the turn, or player 0 was the last to."""

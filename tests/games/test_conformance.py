@@ -32,6 +32,16 @@ def test_every_game_conforms(name: str) -> None:
         Holdem("small", stack=12, blinds=(1, 2), bets=[[1]], ranks=4, suits=2, deals=(0, 1, 1)),
         Holdem("push_fold", stack=500, push_fold=True, ranks=4, suits=2, deals=(0, 1, 1)),
         Holdem("flop", board="2c3d4h", pot=4, stack=12, blinds=(1, 2), ranks=4, bets=[[1]], donk_bets=[0.5]),
+        Holdem(
+            "river",
+            board="2c3d4h5c2d",
+            pot=4,
+            stack=30,
+            blinds=(1, 2),
+            ranks=4,
+            add_all_in=1,
+            force_all_in=0.2,
+        ),
     ],
     ids=lambda game: game.name,
 )

@@ -9,7 +9,9 @@ import torch
 from pokerlab.app.explore.networks import check_network
 from pokerlab.games import names
 from pokerlab.games.base import CHANCE, Floats
+from pokerlab.games.bets import is_number
 from pokerlab.games.holdem import Holdem
+from pokerlab.games.holdem.arguments import MOST_CHIPS
 from pokerlab.games.tree_size import ARRAYS, too_large
 from pokerlab.search.solver import Solver
 from pokerlab.search.tree import build_tree
@@ -18,9 +20,11 @@ from pokerlab.spot import Spot, can_be_solved
 STREETS = {3: "flop", 4: "turn", 5: "river"}
 KEYS = {
     "board", "pot", "stack", "least_bet", "ranges", "bets", "ip_bets", "donk_bets", "most_raises", "target",
-    "locks", "leaf", "iterations",
+    "locks", "leaf", "iterations", "force_all_in", "add_all_in",
 }  # fmt: skip
 MOST_TARGET = 100.0
+MOST_KINDS, DIGITS = 12, 6
+"""Different strategies of a node's lock that the page tells of; decimals of their probabilities."""
 ITERATIONS, MOST_ITERATIONS = 200, 100_000
 """With a network's values."""
 DTYPE = torch.float32
@@ -47,14 +51,25 @@ def read_game(setup: Mapping[str, Any]) -> Holdem:
         STREETS.get(cards, "board"),
         board=board,
         pot=setup.get("pot", 0),
-        stack=setup.get("stack", 0),
+        stack=_effective(setup.get("stack", 0)),
         blinds=(least, least),
         ranges=setup.get("ranges", ("uniform", "uniform")),
         bets=setup.get("bets") or ((0.5, 1),),
         ip_bets=setup.get("ip_bets"),
         donk_bets=setup.get("donk_bets"),
         most_raises=setup.get("most_raises"),
+        force_all_in=setup.get("force_all_in", 0),
+        add_all_in=setup.get("add_all_in"),
     )
+
+
+def _effective(stack: Any) -> Any:
+    """The smaller of two stacks: what the other has beyond it is never in play."""
+    if not isinstance(stack, list):
+        return stack
+    if len(stack) != 2 or not all(is_number(chips) and 0 < chips <= MOST_CHIPS for chips in stack):
+        raise ValueError(f"stack must be one number of chips, or one of each player, got {stack!r}")
+    return min(stack)
 
 
 def read_target(setup: Mapping[str, Any]) -> float:
@@ -98,6 +113,10 @@ def read_locks(game: Holdem, setup: Mapping[str, Any]) -> dict[str, dict[str, Fl
         raise ValueError("locks must be a list of lines, hands and strategies")
     for lock in given:
         line, strategy = str(lock.get("line", "")), lock.get("strategy")
+        if lock.get("file"):
+            raise ValueError(
+                f"lock at {line!r}: only the file has it, hand by hand: take it away to solve again"
+            )
         if not isinstance(strategy, Mapping) or not strategy:
             raise ValueError(f"lock at {line!r}: expected how often each action is played")
         hands = game.deck.read_range(str(lock.get("hands") or "uniform")) > 0
@@ -165,7 +184,28 @@ def describe(spot: Spot) -> dict[str, Any]:
         "stack": game.root().stack,
         "least_bet": game.big_blind,
         "ranges": [str(text) for text in arguments.get("ranges", ("uniform", "uniform"))],
-        "locks": [{"line": line, "file": True} for line in spot.locks],
+        "locks": [lock for line, given in spot.locks.items() for lock in _describe_lock(game, line, given)],
     }
-    kept = ("bets", "ip_bets", "donk_bets", "most_raises")
+    kept = ("bets", "ip_bets", "donk_bets", "most_raises", "force_all_in", "add_all_in")
     return shown | {key: arguments[key] for key in kept if arguments.get(key) is not None}
+
+
+def _describe_lock(game: Holdem, line: str, given: Mapping[str, float | Floats]) -> list[dict[str, Any]]:
+    """A lock as :func:`read_locks` takes it: hands that do the same together.
+
+    If those are many, it is one that only the file has.
+    """
+    state = [game.root(), *(move.state for move in names.read_line(game, line))][-1]
+    legal = [names.action_name(game, state, action) for action in game.actions(state)]
+    held = (game.initial_beliefs[game.actor(state)] > 0) & game.possible_hands(state)
+    strategy = np.array([np.broadcast_to(given.get(name, 0.0), held.shape) for name in legal]).round(DIGITS)
+    locked = held & ~np.isnan(strategy).any(0)
+    kinds = np.unique(strategy[:, locked], axis=1).T
+    if len(kinds) > MOST_KINDS:
+        return [{"line": line, "file": True}]
+    found = []
+    for kind in kinds:
+        hands = locked & (strategy == kind[:, None]).all(0)
+        text = "" if (hands == held).all() else game.deck.write_range(hands.astype(float))
+        found.append({"line": line, "hands": text, "strategy": dict(zip(legal, kind.tolist(), strict=True))})
+    return found

@@ -33,10 +33,14 @@ class Holdem(HoldemStreets, HoldemHandInputs, HoldemSymmetry, HoldemStarts, Hold
             as in games of more than two.
         bets: sizes as fractions of the pot after calling: a list for the first bet of a street, one for the
             first raise, …; the last for all that follow. Or such lists street by street, the last for all
-            that follow. Going all-in is always one more.
+            that follow. Going all-in is one more.
         ip_bets: the same for player 1, who is in position after the flop; None: as player 0's.
         donk_bets: sizes of player 0's first bet on a street where it leads into player 1, the last to bet or
             raise on the street before, besides all-in; none: it checks there; None: as otherwise.
+        force_all_in: a bet or raise that leaves no more than this behind, as a fraction of the pot after a
+            call, is all-in instead; 0: one that leaves nothing.
+        add_all_in: all-in is offered where it is no more than so many times the pot after calling, and where
+            a size comes to it; None: wherever one may raise.
         limit: chips of a bet or raise, street by street: fixed-limit hold'em. Then there are no other sizes
             and no all-ins: the stack must cover all bets. None: no limit.
         push_fold: whether one folds or goes all-in, before the flop.

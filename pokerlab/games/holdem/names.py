@@ -45,6 +45,7 @@ class HoldemNames(HoldemRules):
         Those are the pot and all-in.
         """
         plain = self.sizes.tolist() == [1] and self._most_raises == UNLIMITED
+        plain = plain and self._thresholds == (0, np.inf)
         plain = self.fixed or (plain and all(of.offered.all() for street in self._bets for of in street))
         if self._root.board or self._root.pot or not plain or (self._beliefs != self._beliefs[0, 0]).any():
             return None

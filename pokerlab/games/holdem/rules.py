@@ -58,6 +58,8 @@ class HoldemRules(Game[HoldemState]):
         bets: BetsByStreet = BETS,
         ip_bets: BetsByStreet | None = None,
         donk_bets: Sequence[float] | None = None,
+        force_all_in: float = 0.0,
+        add_all_in: float | None = None,
         limit: Sequence[float] | None = None,
         push_fold: bool = False,
         most_raises: int | None = None,
@@ -86,12 +88,16 @@ class HoldemRules(Game[HoldemState]):
             raise ValueError(f"most_raises must be null or an integer of at least 0, got {most_raises!r}")
         self._most_raises = UNLIMITED if most_raises is None else most_raises
         no_bets = bets is BETS and ip_bets is None and donk_bets is None and not jitter
+        no_bets = no_bets and force_all_in == 0 and add_all_in is None
         if push_fold:
             self._bets = self._read_push_fold(no_bets and limit is None and most_raises is None)
         elif limit is not None:
             self._bets = self._read_limit(limit, no_bets)
         else:
-            self._bets = read_bets(bets, ip_bets, donk_bets, len(self.boards), self._most_raises)
+            self._bets = read_bets(
+                bets, ip_bets, donk_bets, len(self.boards), self._most_raises,
+                force_all_in=force_all_in, add_all_in=add_all_in,
+            )  # fmt: skip
         if not is_number(jitter) or not 0 <= jitter < 1:
             raise ValueError(f"jitter must be a fraction of the pot from 0 to below 1, got {jitter!r}")
         if most_deals is not None and (type(most_deals) is not int or most_deals < 1):
@@ -110,7 +116,10 @@ class HoldemRules(Game[HoldemState]):
     def _read_limit(self, limit: Sequence[float], no_bets: bool) -> tuple[Street, ...]:
         """What fixed limits offer, if that is all there is, and stacks cover it."""
         if not no_bets:
-            raise ValueError("limit fixes bets in chips: leave out bets, ip_bets, donk_bets and jitter")
+            raise ValueError(
+                "limit fixes bets in chips: leave out bets, ip_bets, donk_bets, force_all_in, add_all_in and "
+                "jitter"
+            )
         streets = read_limit(limit, self.big_blind, len(self.boards), self._most_raises)
         if self._most_raises == UNLIMITED:
             raise ValueError("limit needs most_raises: how many bets and raises there may be on a street")
@@ -128,7 +137,7 @@ class HoldemRules(Game[HoldemState]):
         if not nothing_else:
             raise ValueError(
                 "push_fold leaves nothing to bet but all chips: leave out bets, ip_bets, donk_bets, limit, "
-                "most_raises and jitter"
+                "force_all_in, add_all_in, most_raises and jitter"
             )
         if self._root.board or self._root.pot:
             raise ValueError("push_fold starts before the flop, with blinds: leave out board and pot")
@@ -195,8 +204,15 @@ class HoldemRules(Game[HoldemState]):
             ("big blind", self.big_blind),
             ("bets and raises a street", "any number" if most_raises == UNLIMITED else most_raises),
             *bets,
+            *([("all-ins", thresholds)] if (thresholds := self._thresholds) != (0, np.inf) else []),
             *([("checks and calls", "of all-ins alone")] if self.push_fold else []),
         )
+
+    @property
+    def _thresholds(self) -> tuple[float, float]:
+        """Of all-ins: what forces them, and up to where they are added."""
+        plain = self._bets[0].plain
+        return plain.force_all_in, plain.add_all_in
 
     def root(self) -> HoldemState:
         return self._root

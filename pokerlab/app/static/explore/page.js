@@ -165,7 +165,7 @@ class Page {
     try {
       if (hands) { await chooseDecision(file, () => toSetup({ ...this.state, locks: "" }), (found) => this.walk(found)); return; }
       const found = await upload(`${API}/open`, file);
-      Object.assign(this.state, fromSetup(found.setup), { id: found.id, line: "", pin: "", locks: "" });
+      Object.assign(this.state, fromSetup(found.setup), { id: found.id, line: "", pin: "" });
       this.setup.show();
       writeAddress(this.state, { push: true });
       await this.follow(found.id);
@@ -175,7 +175,7 @@ class Page {
   // A decision of a recorded hand: the form is filled, and solving leads to it.
   walk({ setup, line, played, about }) {
     const { oop, ip } = this.state;
-    Object.assign(this.state, fromSetup(setup), { oop, ip, id: "", line, played, about, pin: "", locks: "" });
+    Object.assign(this.state, fromSetup(setup), { oop, ip, id: "", line, played, about, pin: "" });
     this.playedOn = this.state.board;
     this.following = null;
     this.node = null;
@@ -214,7 +214,7 @@ class Page {
       this.node = node; this.pinned = pin;
       this.empty.hidden = true; this.results.hidden = false;
       if (this.lastBoard !== node.board.join()) { this.filters.made.clear(); this.filters.draws.clear(); this.lastBoard = node.board.join(); }
-      this.tree.show(node, this.state.played);
+      this.tree.show(node, this.state);
       this.draw();
       this.showRunouts(number_);
     } catch (error) {

@@ -4,6 +4,7 @@ import { h, fill, later, bytes, number } from "../dom.js";
 import { get, post } from "../api.js";
 import { CARDS, RANKS, SUITS, SYMBOLS, SUIT_NAMES, readBoard } from "../cards.js";
 import { Grid } from "./grid.js";
+import { beyond } from "./tree.js";
 import { cellsOf, editRange, readRange } from "./ranges.js";
 import { STREETS, toSetup, locksOf, usesNetwork } from "./state.js";
 
@@ -23,7 +24,7 @@ export class Setup {
     this.element = h("section", { class: "setup panel", "aria-label": "Spot" },
       this.board(),
       h("div", { class: "two" }, this.range(0), this.range(1)),
-      h("div", { class: "three" }, this.field("pot", "Pot"), this.field("stack", "Stacks"), this.field("least", "Least bet")),
+      h("div", { class: "three" }, this.field("pot", "Pot"), this.field("stack", "Stacks, or OOP/IP", "300, or 300/450"), this.field("least", "Least bet")),
       this.bets(), this.locks,
       this.leaf(),
       h("div", { class: "solve-row" }, this.target = this.field("target", "Exploitability, % of the pot"), this.iterations = this.field("iterations", "Iterations"), this.button),
@@ -116,7 +117,7 @@ export class Setup {
     return h("details", { class: "bets", open: true }, h("summary", {}, "Bets ", h("span", { class: "muted" }, "in % of the pot: bets / raises")),
       this.streets,
       h("div", { class: "two" }, this.field("donk", "Bets into the aggressor", "as otherwise; none"), this.field("raises", "Bets and raises a street", "any number")),
-      h("p", { class: "muted" }, "All-in is always possible."));
+      h("div", { class: "two" }, this.field("force", "All-in if it leaves, % of the pot", "0"), this.field("add", "All-in up to, % of the pot", "any size")));
   }
 
   // The fields show the state, after it was changed elsewhere.
@@ -134,7 +135,7 @@ export class Setup {
     this.later.hidden = cards.length === 5; this.target.hidden = network; this.iterations.hidden = !network;
     const locks = locksOf(this.state);
     fill(this.locks, locks.length ? [h("h3", {}, "Locked"), locks.map((lock, at) => h("p", { class: "row spread" },
-      h("span", {}, `${lock.line || "start"}: ${lock.hands || "all hands"}`),
+      h("span", {}, `${lock.line || "start"}: ${lock.file ? "hand by hand, in the file alone" : lock.hands || "all hands"}`),
       h("button", { type: "button", class: "quiet", "aria-label": `Unlock ${lock.line || "start"}`, onclick: () => {
         this.state.locks = locks.length > 1 ? JSON.stringify(locks.filter((_, other) => other !== at)) : ""; this.changed();
       } }, "✕")))] : []);
@@ -153,7 +154,7 @@ export class Setup {
       if (number_ !== this.counting) return;
       this.size.className = found.refused ? "size error" : "size";
       this.size.textContent = found.refused ? `Too large: ${found.refused}`
-        : `${number(found.states, 0)} public states, ${found.hands[0]} against ${found.hands[1]} hands, about ${bytes(found.bytes)}`;
+        : `${number(found.states, 0)} public states, ${found.hands[0]} against ${found.hands[1]} hands, about ${bytes(found.bytes)}${beyond(this.state.stack) && `; ${beyond(this.state.stack)}`}`;
       this.button.disabled = Boolean(found.refused);
     } catch (error) {
       if (number_ !== this.counting) return;

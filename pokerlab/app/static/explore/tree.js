@@ -3,6 +3,7 @@
 import { h, fill, percent, number } from "../dom.js";
 import { RANKS, SYMBOLS } from "../cards.js";
 import { colours } from "./grid.js";
+import { stacks } from "./state.js";
 
 const PLAYERS = ["OOP", "IP"];
 const card = (name) => h("span", { class: `card flat suit-${name[1]}` }, name[0], h("span", { "aria-hidden": "true" }, SYMBOLS[name[1]]));
@@ -11,14 +12,21 @@ const card = (name) => h("span", { class: `card flat suit-${name[1]}` }, name[0]
 const words = (line) => line.replaceAll("|", " ").split(" ").filter(Boolean).join(" ");
 const leadsTo = (line, played) => played && `${words(played)} `.startsWith(`${words(line)} `);
 
+// What one has beyond the other's stack.
+export function beyond(stack) {
+  const [first, second] = [stacks(stack)].flat();
+  if (!(first !== second && Number.isFinite(first) && Number.isFinite(second))) return "";
+  return `${number(Math.abs(first - second), 0)} of ${PLAYERS[first > second ? 0 : 1]} never in play`;
+}
+
 export class Tree {
   constructor(go) {
     this.go = go;
     this.element = h("nav", { class: "tree", "aria-label": "Line of play" });
   }
 
-  // played: the line of a recorded hand, which is marked.
-  show(node, played) {
+  // played: the line of a recorded hand, which is marked; stack: what the form says.
+  show(node, { played, stack }) {
     this.played = played;
     const steps = node.path.map((step) => {
       const colour = colours(step.options);
@@ -41,7 +49,8 @@ export class Tree {
         : node.actor === 3 ? h("span", { class: "muted" }, "The hand is over")
           : node.options.map((option, at) => this.option(option, colour[at], node.frequencies[at], false)));
     fill(this.element, h("div", { class: "step board-step" }, h("span", { class: "step-head" }, `Pot ${number(node.pot, node.pot % 1 ? 2 : 0)}`),
-      h("span", { class: "cards" }, node.board.map(card)), h("span", { class: "muted" }, `Stack ${number(Math.min(...node.stacks), 0)}`)), steps, here);
+      h("span", { class: "cards" }, node.board.map(card)), h("span", { class: "muted" }, `Stack ${number(Math.min(...node.stacks), 0)}`),
+      h("span", { class: "muted" }, beyond(stack))), steps, here);
     here.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
