@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -288,16 +286,14 @@ def resume(setting: Setting, seconds: float) -> Iterator[Row]:
             "iterations_when_killed": len(run.read_metrics()),
         }  # fmt: skip
         began = time.perf_counter()
-        resumed = subprocess.run(
-            [sys.executable, "-m", "pokerlab.train", f"resume_from={run.path}"],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=max(until - began, 1), check=False,
-        )  # fmt: skip
-        row["exit_code"], row["seconds_resumed"] = resumed.returncode, time.perf_counter() - began
+        resumed = Attempt(["pokerlab.train", f"resume_from={run.path}"], run, Path(temporary) / "second")
+        resumed.until(lambda: False, limit=max(until - began, 1))
+        resumed.process.kill()
+        row["exit_code"], row["seconds_resumed"] = resumed.end(), time.perf_counter() - began
         row["iterations"] = [line["iteration"] for line in run.read_metrics()]
         row["losses"] = [line["value_loss"] for line in run.read_metrics()]
         row["state"] = run.read_summary().get("state")
         row["right"] = bool(row["iterations"] == list(range(4)) and row["state"] == "finished")
         if not row["right"]:
-            row["output"] = (attempt.output.read_text() + resumed.stdout + resumed.stderr)[-3000:]
+            row["output"] = (attempt.output.read_text() + resumed.output.read_text())[-3000:]
         yield row

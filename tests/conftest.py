@@ -2,13 +2,20 @@
 
 import os
 import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import settings
 
 os.environ["NUMBA_ENABLE_CUDASIM"] = "1"  # before numba is imported: kernels for a GPU run in its simulator
+from numba.core.dispatcher import Dispatcher
 
 settings.register_profile("pokerlab", deadline=None, max_examples=20, derandomize=True)
 settings.load_profile("pokerlab")
@@ -26,6 +33,19 @@ SLOW = (
     "test_without_numba", "test_worker_pool",
 )  # fmt: skip
 """but for these."""
+
+
+def pytest_configure() -> None:
+    """Of pytest's workers that need the same loop, one compiles it; the others then find it on disk."""
+    if run := os.environ.get("PYTEST_XDIST_TESTRUNUID"):
+        lock = FileLock(Path(tempfile.gettempdir()) / f"pokerlab-{run}.lock")
+        compile_alone = Dispatcher.compile
+
+        def compile_in_turn(self: Any, signature: Any) -> Any:
+            with lock:
+                return compile_alone(self, signature)
+
+        setattr(Dispatcher, "compile", compile_in_turn)  # noqa: B010
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,3 +77,23 @@ def _forked(monkeypatch: pytest.MonkeyPatch) -> None:
     from runs.harness import forkserver
 
     monkeypatch.setattr("pokerlab.selfplay.actors.processes._SPAWN", forkserver())
+
+
+@pytest.fixture
+def _forked_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Likewise the runs that benchmarks kill and resume."""
+    from runs.harness import ForkedSession
+
+    popen = SimpleNamespace(Popen=ForkedSession, DEVNULL=subprocess.DEVNULL)
+    monkeypatch.setattr("benchmarks.kills.subprocess", popen)
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[Any]:
+    """One app for all tests: its processes take seconds to start."""
+    from starlette.testclient import TestClient
+
+    from pokerlab.app.server import make_app
+
+    with TestClient(make_app(), base_url="http://127.0.0.1") as found:
+        yield found

@@ -117,7 +117,7 @@ def state_of(call: str) -> str | None:
         return None
     logging.getLogger("submitit").setLevel(logging.ERROR)  # it warns where there is no sacct
     state = str(watcher.get_state(call, mode="force")).partition(" ")[0].upper()
-    return None if state == "UNKNOWN" else state
+    return None if state in ("", "UNKNOWN") else state
 
 
 def is_pending(call: str) -> bool | None:

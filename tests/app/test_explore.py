@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from pokerlab.app.server import make_app
 from pokerlab.games.holdem import Holdem
 from pokerlab.spot import open_spot
 from pokerlab.spot import solve as solve_spot
@@ -28,12 +26,6 @@ TURN = RIVER | {
 HUGE = RIVER | {
     "board": "Td9d6h", "stack": 5000, "ranges": ["uniform"] * 2, "bets": [[0.5, 1], [0.5, 1]],
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[TestClient]:
-    with TestClient(make_app(), base_url="http://127.0.0.1") as found:
-        yield found
 
 
 def ask(client: TestClient, what: str, setup: Any, status: int = 200) -> Any:

@@ -1,13 +1,10 @@
 """Recorded hands on the page: what is listed, what becomes a spot, and what is refused."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-
-from pokerlab.app.server import make_app
 
 PHH = """variant = 'NT'
 antes = [0, 0]
@@ -41,12 +38,6 @@ SETUP = {
     "bets": [[[0.5], [1]]] * 4,
     "target": 1, "locks": [{"line": "gone"}],
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[TestClient]:
-    with TestClient(make_app(), base_url="http://127.0.0.1") as found:
-        yield found
 
 
 def take(client: TestClient, text: str | bytes, name: str, status: int = 200) -> Any:

@@ -1,20 +1,10 @@
 """Play as the page asks for it: hands, reviews, a process that dies, what is refused."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import psutil
 import pytest
 from pokerkit import HandHistory
 from starlette.testclient import TestClient
-
-from pokerlab.app.server import make_app
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[TestClient]:
-    with TestClient(make_app(), base_url="http://127.0.0.1") as found:
-        yield found
 
 
 def post(client: TestClient, path: str, body: Any = None, status: int = 200) -> Any:
@@ -46,9 +36,8 @@ def test_hands_are_played_reviewed_and_added_up_and_a_dead_process_loses_none(cl
         assert all(decision["lost"] >= 0 for decision in review["decisions"])
         assert review["totals"]["hands"] == number + 1
         if number == 1:
-            busiest = max(psutil.Process().children(), key=lambda child: sum(child.cpu_times()[:2]))
-            busiest.kill()
-            busiest.wait(10)
+            (player,) = [each for each in client.app.state.workers if each.name == "play"]  # type: ignore[attr-defined]
+            player.kill()
             again = client.get(f"/api/play/sessions/{session}")
             if again.status_code == 503:
                 again = client.get(f"/api/play/sessions/{session}")

@@ -75,6 +75,7 @@ def test_learning_is_timed_with_the_replay_in_either_place(found: dict[str, Any]
     assert places == [("memory", "separate"), ("device", "separate"), ("device", "fused")]
 
 
+@pytest.mark.usefixtures("_forked_attempts")
 def test_a_run_that_is_killed_goes_on_to_its_end(tmp_path: Path) -> None:
     path = tmp_path / "gpu.json"
     gpu.main([*ON_CPU, "--parts", "resume", "--json", str(path)])

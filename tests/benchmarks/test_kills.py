@@ -21,6 +21,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     return trained(*KUHN, "checkpoint_every=2", "run", cwd=tmp_path_factory.mktemp("run"))
 
 
+@pytest.mark.usefixtures("_forked_attempts")
 def test_a_run_that_is_killed_and_resumed_is_the_same(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     assert kills.main(["--rounds", "2", "--seed", "3", "--json", str(path), "--overrides", *RUN]) == 0

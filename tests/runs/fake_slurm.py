@@ -17,16 +17,17 @@ sbatch)
   cp "$1" "$jobs/$n/script"
   echo PENDING > "$jobs/$n/state"
   SLURM_JOB_ID=$n SLURM_PROCID=0 setsid bash -c '
+    say() { echo "$1" > "$0/.state"; mv "$0/.state" "$0/state"; }  # whole at any moment
     while :; do
-      echo RUNNING > "$0/state"
+      say RUNNING
       bash "$0/script"
       ended=$?
       [ -e "$0/requeue" ] || break
       rm "$0/requeue"
-      echo PENDING > "$0/state"
+      say PENDING
     done
-    if [ -e "$0/cancelled" ]; then echo "CANCELLED by 0" > "$0/state"
-    elif [ $ended = 0 ]; then echo COMPLETED > "$0/state"; else echo FAILED > "$0/state"; fi
+    if [ -e "$0/cancelled" ]; then say "CANCELLED by 0"
+    elif [ $ended = 0 ]; then say COMPLETED; else say FAILED; fi
   ' "$jobs/$n" > /dev/null 2>&1 < /dev/null &
   echo "Submitted batch job $n"
   ;;

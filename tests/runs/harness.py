@@ -11,8 +11,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing.context import ForkServerContext
@@ -164,8 +165,35 @@ def forkserver() -> ForkServerContext:
     return context
 
 
-class Alone:
-    """A command in a process of its own, which has imported everything already: that takes seconds.
+class Forked:
+    """A process as :class:`subprocess.Popen` would start it, but one that has imported everything already.
+
+    Args:
+        target: what it does.
+        arguments: of that.
+    """
+
+    def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
+        self._process = forkserver().Process(target=target, args=arguments)
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid: int = self._process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("a process", timeout or 0)
+        return self._process.exitcode
+
+    def kill(self) -> None:
+        self._process.kill()
+
+
+class Alone(Forked):
+    """A command in a process of its own.
 
     Args:
         arguments: of Python: a script or ``-m`` and a module, and theirs.
@@ -174,21 +202,18 @@ class Alone:
     """
 
     def __init__(self, *arguments: str, cwd: Path, output: Path) -> None:
-        self._output = Path(tempfile.mkdtemp(dir=output))
-        given = (arguments, cwd, dict(os.environ), self._output)
-        self._process = forkserver().Process(target=_be_alone, args=given)
-        self._process.start()
-        self.pid = self._process.pid
+        folder = Path(tempfile.mkdtemp(dir=output))
+        self._printed = folder / "out", folder / "err"
+        super().__init__(_be_alone, arguments, cwd, dict(os.environ), *self._printed)
 
     def end(self) -> Ended:
         """How it ends."""
-        self._process.join()
-        return Ended(self._process.exitcode, *((self._output / name).read_text() for name in ("out", "err")))
+        return Ended(self.wait(), *(path.read_text() for path in self._printed))
 
 
-def _be_alone(arguments: tuple[str, ...], cwd: Path, environment: dict[str, str], output: Path) -> None:
-    for number, name in ((1, "out"), (2, "err")):
-        os.dup2(os.open(output / name, os.O_WRONLY | os.O_CREAT), number)
+def _be_alone(arguments: Sequence[str], cwd: Path, environment: dict[str, str], out: Path, err: Path) -> None:
+    for number, path in ((1, out), (2, err)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
@@ -202,28 +227,28 @@ def _be_alone(arguments: tuple[str, ...], cwd: Path, environment: dict[str, str]
         runpy.run_path(first, run_name="__main__")
 
 
-class ForkedRank:
+class ForkedSession(Forked):
+    """A command of Python in a session of its own, as ``benchmarks.kills`` starts it."""
+
+    def __init__(self, command: Sequence[str], *, stdout: Any, **_: Any) -> None:
+        super().__init__(_be_a_session, command[1:], Path.cwd(), dict(os.environ), Path(stdout.name))
+        while self.poll() is None and os.getpgid(self.pid) != self.pid:
+            time.sleep(0.001)
+
+
+def _be_a_session(arguments: Sequence[str], cwd: Path, environment: dict[str, str], output: Path) -> None:
+    os.setsid()
+    _be_alone(arguments, cwd, environment, output, output)
+
+
+class ForkedRank(Forked):
     """A rank as :class:`subprocess.Popen` would start it, but in a process that has imported everything.
 
     In the run's folder it leaves ``rank-<rank>.pt``, the weights that it has in the end.
     """
 
     def __init__(self, environment: Mapping[str, str], output: Any) -> None:
-        self._process = forkserver().Process(target=_be_a_rank, args=(dict(environment),))
-        self._process.start()
-        self.pid = self._process.pid
-
-    def poll(self) -> int | None:
-        return self._process.exitcode
-
-    def wait(self, timeout: float | None = None) -> int:
-        self._process.join(timeout)
-        if self._process.exitcode is None:
-            raise subprocess.TimeoutExpired("a rank", timeout or 0)
-        return self._process.exitcode
-
-    def kill(self) -> None:
-        self._process.kill()
+        super().__init__(_be_a_rank, dict(environment))
 
 
 FAILS = "FAILS"
