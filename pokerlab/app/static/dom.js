@@ -21,10 +21,13 @@ export function announce(text) {
   document.getElementById("announce").textContent = text;
 }
 
+// Made once: toLocaleString makes one for every number.
+const FORMATS = Array.from({ length: 7 }, (_, digits) => new Intl.NumberFormat("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+
 export function number(value, digits = 2) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return "∞";
-  return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return FORMATS[digits].format(value);
 }
 
 export const percent = (value, digits = 1) => (value === null || value === undefined || Number.isNaN(value) ? "–" : `${number(100 * value, digits)} %`);

@@ -68,6 +68,7 @@ export function handText(hand) {
   return h("span", { class: "hand" }, [0, 2].map((at) => h("span", { class: `suit-${name[at + 1]}` }, name[at], SYMBOLS[name[at + 1]])));
 }
 
+const AT_ONCE = 50; // rows; more come when they are scrolled to
 const COLUMNS = [["weight", "Weight"], ["equity", "Equity"], ["ev", "EV"], ["eqr", "EQR"]];
 
 export class HandTable {
@@ -75,8 +76,9 @@ export class HandTable {
     this.order = ["ev", -1];
     this.head = h("tr", {});
     this.body = h("tbody", {});
-    this.more = h("p", { class: "muted" });
+    this.more = h("button", { type: "button", class: "quiet", onclick: () => this.add() });
     this.element = h("div", { class: "table-box", tabindex: 0, role: "region", "aria-label": "Hands one by one" }, h("table", {}, h("thead", {}, this.head), this.body), this.more);
+    this.element.addEventListener("scroll", () => { if (this.element.scrollTop + 2 * this.element.clientHeight > this.element.scrollHeight) this.add(); });
   }
 
   show(node, player, rows, cell, heading) {
@@ -95,8 +97,18 @@ export class HandTable {
         return bar;
       }),
       h("td", {}, kind ? number(row.weight, 1) : number(100 * row.weight, 0)), h("td", {}, percent(row.equity)), h("td", {}, number(row.ev)), h("td", {}, percent(row.eqr, 0)));
-    fill(this.body, line("All", sum(listed, node.pot), "total"), listed.slice(0, 250).map((row) => line(handText(row.hand), row, "")));
-    this.more.textContent = listed.length > 250 ? `and ${listed.length - 250} more: choose a cell or a filter` : "";
+    fill(this.body, line("All", sum(listed, node.pot), "total"));
+    this.left = listed;
+    this.line = (row) => line(handText(row.hand), row, "");
+    this.element.scrollTop = 0;
+    this.add();
+  }
+
+  add() {
+    this.body.append(...this.left.slice(0, AT_ONCE).map(this.line));
+    this.left = this.left.slice(AT_ONCE);
+    this.more.hidden = !this.left.length;
+    this.more.textContent = `${this.left.length} more`;
   }
 }
 

@@ -12,7 +12,7 @@ import { Report, askForReport } from "./report.js";
 import { VIEWS, HandTable, Filters, select, cells, sum } from "./hands.js";
 
 const API = "/api/explore", MOST_FILE = 256 * 2 ** 20;
-const PLAYERS = ["OOP", "IP"];
+const PLAYERS = ["OOP", "IP"], SOON = 150; // ms of an answer: what may follow is then asked for ahead
 
 class Page {
   constructor(main) {
@@ -198,6 +198,14 @@ class Page {
     return this.nodes.get(key);
   }
 
+  async fetchAhead(id, node, number_) {
+    for (const { line } of node.options) {
+      await new Promise((resolve) => { setTimeout(resolve); });
+      if (number_ !== this.loading) return;
+      await this.fetchNode(id, line).catch(() => {});
+    }
+  }
+
   go(line) {
     this.state.line = line;
     writeAddress(this.state, { push: true });
@@ -208,7 +216,7 @@ class Page {
     const { id, line } = this.state, number_ = (this.loading = (this.loading || 0) + 1);
     this.results.classList.add("busy");
     try {
-      const node = await this.fetchNode(id, line);
+      const asked = performance.now(), node = await this.fetchNode(id, line), took = performance.now() - asked;
       const pin = this.state.pin ? await this.fetchNode(...this.state.pin.split("|", 2).map(decodeURIComponent)).catch(() => null) : null;
       if (number_ !== this.loading) return;
       this.node = node; this.pinned = pin;
@@ -217,6 +225,7 @@ class Page {
       this.tree.show(node, this.state);
       this.draw();
       this.showRunouts(number_);
+      if (took < SOON && node.actor < 2) this.fetchAhead(id, node, number_);
     } catch (error) {
       if (number_ !== this.loading) return;
       this.say(error);
