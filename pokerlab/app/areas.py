@@ -43,4 +43,5 @@ AREAS = (
         solver="pokerlab.app.explore.solver",
     ),
     Area("play", routes="pokerlab.app.play.routes", own="pokerlab.app.play.player"),
+    Area("runs", routes="pokerlab.app.runs.routes", own="pokerlab.app.runs.watcher"),
 )

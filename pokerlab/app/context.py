@@ -70,6 +70,8 @@ class Context:
     files: Files
     own: dict[str, Worker]
     """By area, of those that have a process of their own."""
+    may_command: bool = True
+    """Whether the page may start and stop runs."""
 
 
 async def read_object(request: Request) -> dict[str, Any]:

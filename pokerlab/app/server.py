@@ -46,16 +46,17 @@ async def _died(request: Request, error: Exception) -> Response:
     return json_object({"error": DIED}, 503)
 
 
-def make_app(token: str | None = None) -> Starlette:
+def make_app(token: str | None = None, *, may_command: bool = True) -> Starlette:
     """The app.
 
     Args:
         token: that requests have to know; None: only this machine can reach it.
+        may_command: whether the page may start, stop and resume runs.
     """
     desk = Worker("desk", {area.name: area.desk for area in AREAS if area.desk})
     solver = Worker("solver", {area.name: area.solver for area in AREAS if area.solver}, long=True)
     own = {area.name: Worker(area.name, {area.name: area.own}) for area in AREAS if area.own}
-    context = Context(desk, Jobs(solver), Files(), own)
+    context = Context(desk, Jobs(solver), Files(), own, may_command)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -130,11 +130,15 @@ def _check_experiment(line: CommandLine) -> None:
     names = [each.partition("=")[2] for each in line.overrides if each.startswith("experiment=")]
     for folder, name in product(_folders(line), names):
         path = folder / "experiment" / f"{name}.yaml"
-        if line.primary == "train" and path.is_file():
-            content = path.read_text(encoding="utf-8", errors="replace")
-            keys = re.findall(r"(?m)^(?:  - override /)?(\w+):", content)
-            if not {"rounds", "propose"}.isdisjoint(keys):
-                raise UserError(f"experiment={name} is a population's: pokerlab league run experiment={name}")
+        if line.primary == "train" and path.is_file() and is_of_a_population(path):
+            raise UserError(f"experiment={name} is a population's: pokerlab league run experiment={name}")
+
+
+def is_of_a_population(path: Path) -> bool:
+    """Whether an experiment's file is one of ``pokerlab league run``."""
+    content = path.read_text(encoding="utf-8", errors="replace")
+    keys = re.findall(r"(?m)^(?:  - override /)?(\w+):", content)
+    return not {"rounds", "propose"}.isdisjoint(keys)
 
 
 def jobs_of(line: CommandLine) -> list[DictConfig]:

@@ -10,22 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from pokerlab.evaluation.published import PUBLISHED
 from pokerlab.store.files import write_atomically
 from pokerlab.store.status import Status
-
-PUBLISHED = {
-    "leduc": {
-        "Deep CFR, 4,945 iterations": 0.081,
-        "DREAM": 0.06,
-        "NFSP, 3e8 nodes": 0.057,
-        "value net + search, 1,000 iterations": 0.047,
-    },
-    "liars_dice_1x4f": {"ReBeL, CFR-D": 0.017, "ReBeL, fictitious play": 0.041},
-    "liars_dice_1x5f": {"ReBeL, CFR-D": 0.015, "ReBeL, fictitious play": 0.020},
-    "liars_dice_1x6f": {"ReBeL, CFR-D": 0.024, "ReBeL, fictitious play": 0.040},
-    "liars_dice_2x3f": {"ReBeL, CFR-D": 0.017, "ReBeL, fictitious play": 0.020},
-}
-"""Exploitability (NashConv/2, chips) of published neural agents; sources in docs/published.md."""
 
 MATCHES = {
     "lbr": "local best response, won from the agent",

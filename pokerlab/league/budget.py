@@ -3,11 +3,11 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from pokerlab.config.schema import RunConfig
 from pokerlab.league.folder import LeagueFolder
-from pokerlab.league.member_runs import run_of
 from pokerlab.store.folder import RunFolder
 
 
@@ -85,6 +85,11 @@ class Budget:
 NO_LIMITS = Budget()
 LAUNCHERS = {"hours": "max_hours", "usd": "max_cost_usd"}
 """What a run's launcher calls its own limits."""
+
+
+def run_of(config: RunConfig) -> RunFolder:
+    """The folder of a run that has its place, as :func:`pokerlab.league.member_runs.place_run` gives it."""
+    return RunFolder(Path(str(config.run_dir)))
 
 
 def _of_run(run: RunFolder) -> dict[str, float]:

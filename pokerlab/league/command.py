@@ -1,10 +1,11 @@
 """Grows populations, and looks at them.
 
     pokerlab league run experiment=phase2_leduc [rounds=N] [run_dir=DIR] [json=PATH]
+    pokerlab league resume LEAGUE [rounds=N] [budget.usd=N]
     pokerlab league status | matrix | tree | play | add | stop LEAGUE
 
-``run`` takes Hydra's overrides; a league that is there goes on until it has so many rounds. LEAGUE is its
-name or its folder.
+``run`` takes Hydra's overrides; a league that is there goes on until it has so many rounds, as it does with
+``resume``, which has it all from the league's folder. LEAGUE is its name or its folder.
 """
 
 import argparse
@@ -63,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--deals", type=int, default=10_000, metavar="N", help="of each match")
     one.add_argument("--seed", type=int, default=1)
     one.add_argument("--json", action="store_true", help="for scripts")
+    add("resume", resume).add_argument("overrides", nargs="*", metavar="key=value", help="what may change")
     one = add("stop", stop)
     one.add_argument("--seconds", type=float, default=60.0, metavar="S", help="to wait at most")
     return whole
@@ -84,6 +86,35 @@ def grow(config: Any) -> None:
     """``run``: grows a league until it has so many rounds."""
     from hydra.core.hydra_config import HydraConfig
 
+    _grow(config, HydraConfig.get().runtime.choices.get("experiment"))
+
+
+def resume(folder: LeagueFolder, arguments: argparse.Namespace) -> None:
+    """``resume``: goes on with a league until it has so many rounds."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    from pokerlab.config.command import ending_in_one_line, look_for_modules
+    from pokerlab.config.schema import read_config
+    from pokerlab.league.start import read_settings
+
+    if stray := [each for each in arguments.overrides if "=" not in each]:
+        raise UserError(f"{stray[0]!r} is not an override: expected key=value")
+    look_for_modules(None)
+    stored = OmegaConf.create(read_settings(folder))
+    with ending_in_one_line():
+        try:
+            changed = OmegaConf.from_dotlist(arguments.overrides)
+            values: Any = OmegaConf.to_container(OmegaConf.merge(stored, changed), resolve=True)
+        except OmegaConfBaseException as error:
+            raise UserError(f"cannot read the command line: {error}") from error
+        if moved := {"run_name", "run_dir"} & {str(key) for key in changed}:
+            raise UserError(f"{folder.path.name} goes on where it is: leave out {moved.pop()}")
+        config = read_config("league", values | {"run_name": None, "run_dir": str(folder.path)})
+        _grow(config, folder.run.read_job().get("experiment"))
+
+
+def _grow(config: Any, experiment: str | None) -> None:
     from pokerlab.agents.stored_policy import check_tabular
     from pokerlab.config.command import as_mistakes
     from pokerlab.config.machine import output_path
@@ -105,7 +136,6 @@ def grow(config: Any) -> None:
         with as_mistakes(f"export={config.export}: "):
             check_tabular(parts.game)
             openspiel_names(parts.game)
-    experiment = HydraConfig.get().runtime.choices.get("experiment")
     folder, lock = open_folder(config, experiment)
     with writing(folder.run), as_mistakes(), _Signals(parts.propose.trains_runs) as asked:
         league = open_league(config, parts, folder)

@@ -13,9 +13,9 @@ from pokerlab.config.stored import read_config, write_config
 from pokerlab.errors import UserError
 from pokerlab.jobs.launch import check, launch
 from pokerlab.jobs.places import is_alive
-from pokerlab.league.budget import Budget, BudgetSpentError
+from pokerlab.league.budget import Budget, BudgetSpentError, run_of
 from pokerlab.league.folder import LeagueFolder
-from pokerlab.league.member_runs import is_finished, run_of
+from pokerlab.league.member_runs import is_finished
 from pokerlab.league.volume import fetch, look, send
 from pokerlab.league.where import Where
 from pokerlab.training.start import refuse_if_running

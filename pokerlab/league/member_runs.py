@@ -121,11 +121,6 @@ def _essence(config: RunConfig) -> dict[str, Any]:
     return found
 
 
-def run_of(config: RunConfig) -> RunFolder:
-    """The folder of a run that has its place, as :func:`place_run` gives it."""
-    return RunFolder(Path(str(config.run_dir)))
-
-
 def is_finished(run: RunFolder, config: RunConfig) -> bool:
     """Whether a member's run has done all of its iterations."""
     done = run.read_summary().get("latest_iteration")

@@ -1,6 +1,6 @@
 """Pictures of a league, into its folder's ``plots/``."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from pokerlab.evaluation import plots as pictures
 from pokerlab.evaluation.match_matrix import plot_matrix
 from pokerlab.evaluation.plots import CURVES, PAPERS, tidy
+from pokerlab.evaluation.published import LEAGUES
 from pokerlab.league.population import Population
 from pokerlab.league.show import heaviest
 
@@ -19,18 +20,6 @@ WITH_NUMBERS = 12
 """Members of which the matrix has room for numbers."""
 IN_COLOUR = 12
 """Members that weights have a colour for: the others are drawn together."""
-
-PUBLISHED: Mapping[str, Mapping[str, tuple[tuple[float, float, float | None], ...]]] = {
-    "leduc": {
-        "psro_v2 (OpenSpiel)": ((20, 0.82, 22), (50, 0.34, 113), (60, 0.317, 207)),
-        "tabular PSRO (XDO's authors)": ((186, 0.088, None),),
-        "XDO (its authors)": ((16, 0.00096, None),),
-        "PSRO with PPO (psrolab)": ((20, 0.80, 65 * 60),),
-    },
-    "kuhn": {"psro_v2 (OpenSpiel)": ((20, 0.0055, 35),)},
-    "kuhn3": {"psro_v2 (OpenSpiel)": ((9, 0.0897 / 3, 39),)},
-}
-"""Rounds, exploitability (NashConv / players, chips) and seconds of others; see docs/league.md."""
 
 
 def plot_league(population: Population) -> list[Path]:
@@ -73,7 +62,7 @@ def _draw_exploitability(population: Population) -> Figure:
             )
         axes.plot(places, values, color=CURVES[0], linewidth=1, label="this league")
         axes.plot(places, np.maximum(least, 1e-7), color=CURVES[1], linewidth=2, label="its best so far")
-        for (name, points), marker in zip(PUBLISHED.get(game.name, {}).items(), "os^D", strict=False):
+        for (name, points), marker in zip(LEAGUES.get(game.name, {}).items(), "os^D", strict=False):
             known = [(point[0] if key == "round" else point[2], point[1]) for point in points]
             known = [point for point in known if point[0] is not None]
             if known:

@@ -14,6 +14,7 @@ from pokerlab.games.base import Floats, Game, Ints
 from pokerlab.games.many_players import ManyPlayerGame
 from pokerlab.league.folder import LeagueFolder, Member, best_round
 from pokerlab.league.opponents import StoredOpponent
+from pokerlab.league.payoffs import Payoffs
 from pokerlab.store.files import now
 from pokerlab.store.folder import RunFolder
 
@@ -49,12 +50,9 @@ class Population(ABC):
         self.members = folder.read_members(len(self.rounds))
         if self.rounds and len(self.members) < (told := self.rounds[-1]["members"]):
             raise UserError(f"{folder.members} is damaged: it has {len(self.members)} of {told} members")
-        number = [len(self.members)] * self.num_players
-        self._payoffs = np.full((self.num_players, *number), np.nan)
-        self._half_width, self._deals = np.full(number, np.nan), np.zeros(number)
-        self._together = False
+        self._known = Payoffs(self.num_players, len(self.members))
         for line in folder.read_results(len(self.members)):
-            self._note(**line)
+            self._known.note(**line)
 
     @property
     def num_players(self) -> int:
@@ -90,10 +88,7 @@ class Population(ABC):
         self._keep(member, policy)
         self.folder.append(self.folder.members, asdict(member))
         self.members.append(member)
-        wider = [(0, 1)] * self.num_players
-        self._payoffs = np.pad(self._payoffs, [(0, 0), *wider], constant_values=np.nan)
-        self._half_width = np.pad(self._half_width, wider, constant_values=np.nan)
-        self._deals = np.pad(self._deals, wider)
+        self._known.add_member()
 
     @abstractmethod
     def _keep(self, member: Member, policy: Any) -> None:
@@ -104,7 +99,7 @@ class Population(ABC):
     def payoffs(self, members: Sequence[int]) -> Floats:
         """``[n, m, …, m]`` what each player wins when players pick from ``members``; NaN where unknown."""
         players = range(self.num_players)
-        found: Floats = self._payoffs[np.ix_(players, *[members for _ in players])]
+        found: Floats = self._known.payoffs[np.ix_(players, *[members for _ in players])]
         return found
 
     def missing(self, members: Sequence[int]) -> Ints:
@@ -124,55 +119,23 @@ class Population(ABC):
         """
         line = {"picks": picks.tolist(), "payoffs": payoffs.tolist(), **how}
         self.folder.append(self.folder.results, line)
-        self._note(**line)
-
-    def _note(
-        self,
-        picks: Any,
-        payoffs: Any,
-        half_width: Sequence[float] = (),
-        deals: float = np.inf,
-        seats: str = "apart",
-    ) -> None:
-        """Takes in results: exact ones replace what was played, matches add up."""
-        self._together |= seats == "together"
-        at, new = tuple(np.array(picks).T), np.array(payoffs).T
-        everyone = (slice(None), *at)
-        if deals < np.inf:
-            before = self._deals[at]
-            share = deals / (before + deals)  # 0 where it is known exactly
-            widths = np.where(before > 0, self._half_width[at] * (1 - share), 0)
-            new = np.where(before > 0, self._payoffs[everyone] * (1 - share), 0) + share * new
-            self._half_width[at] = np.hypot(widths, share * np.array(half_width))
-            self._deals[at] = before + deals
-        else:
-            self._half_width[at], self._deals[at] = 0.0, np.inf
-        self._payoffs[everyone] = new
+        self._known.note(**line)
 
     def deals(self, picks: Sequence[int]) -> float:
         """How many deals were played by members so picked; infinity: what they win is known exactly."""
-        return float(self._deals[tuple(picks)])
+        return float(self._known.deals[tuple(picks)])
 
     def half_width(self, picks: Sequence[int]) -> float:
         """Of the 95 % interval of what they win, in chips; NaN: nothing is known."""
-        return float(self._half_width[tuple(picks)])
+        return float(self._known.half_width[tuple(picks)])
 
     def payoff(self, picks: Sequence[int]) -> float:
         """What the first player wins when players pick so, in chips; NaN: nothing is known."""
-        return float(self._payoffs[(0, *picks)])
+        return float(self._known.payoffs[(0, *picks)])
 
     def head_to_head(self) -> tuple[Floats, Floats]:
-        """``[M, M]`` what the row's member wins against the column's in all other seats: the mean of seats.
-
-        And half the width of the 95 % intervals, seats taken as independent unless they were played together;
-        0 where it is known exactly. NaN where nothing is known.
-        """
-        number, players = len(self.members), self.num_players
-        own, other = np.indices((number, number))
-        seats = [tuple(own if p == player else other for p in range(players)) for player in range(players)]
-        won = sum((self._payoffs[(player, *seat)] for player, seat in enumerate(seats)), np.zeros(own.shape))
-        squares = sum((self._half_width[seat] ** 2 for seat in seats), np.zeros(own.shape))
-        return won / players, np.sqrt(squares / players if self._together else squares / players**2)
+        """Who wins what of whom, see :meth:`pokerlab.league.payoffs.Payoffs.head_to_head`."""
+        return self._known.head_to_head()
 
     # Agents
 

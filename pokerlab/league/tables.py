@@ -185,7 +185,7 @@ class TabularPopulation(Population):
         if mixture.joint is None:
             return None
         met = mixture.joint > 0
-        own = (mixture.joint[met] * self._payoffs[:, met]).sum(1)
+        own = (mixture.joint[met] * self._known.payoffs[:, met]).sum(1)
         best = [
             self.game.best_response(player, self.end_values(player, mixture))[0]
             for player in range(self.game.num_players)

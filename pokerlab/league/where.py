@@ -7,9 +7,9 @@ from pokerlab.config.machine import check_machine
 from pokerlab.config.schema import RunConfig
 from pokerlab.config.stored import write_config
 from pokerlab.errors import UserError
-from pokerlab.league.budget import Budget, BudgetSpentError
+from pokerlab.league.budget import Budget, BudgetSpentError, run_of
 from pokerlab.league.folder import LeagueFolder
-from pokerlab.league.member_runs import is_finished, run_of
+from pokerlab.league.member_runs import is_finished
 from pokerlab.store.folder import RunFolder
 from pokerlab.training.cost import price_per_hour
 from pokerlab.training.run import RunFailedError, train

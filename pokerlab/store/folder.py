@@ -7,7 +7,7 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -265,21 +265,36 @@ class RunFolder:
         """
         return [line for _, line in self._metrics(last)]
 
+    def salvage_metrics(self) -> tuple[list[dict[str, Any]], str | None]:
+        """All lines that can be read, and what is wrong with the first that cannot, if there is one.
+
+        Raises:
+            UserError: the file cannot be read.
+        """
+        parsed = list(self._parse_metrics(None))
+        damage = next((line for _, line in parsed if isinstance(line, str)), None)
+        return [line for _, line in parsed if not isinstance(line, str)], damage
+
     def _metrics(self, last: int | None) -> list[tuple[str, dict[str, Any]]]:
         """Each line as it stands, and as it is read."""
+        found = []
+        for text, line in self._parse_metrics(last):
+            if isinstance(line, str):
+                raise UserError(line)
+            found.append((text, line))
+        return found
+
+    def _parse_metrics(self, last: int | None) -> Iterator[tuple[str, dict[str, Any] | str]]:
+        """Each line as it stands, and as it is read; or what is wrong with it."""
         lines = read_lines(self.metrics, None if last is None else last + 1)
         whole = [line for line in lines if line.endswith("\n")]
-        found = []
         for i, line in enumerate(whole if last is None else whole[-last:]):
             try:
-                found.append((line, parse_line(line)))
+                yield line, parse_line(line)
             except ValueError as error:
                 where = f"line {i + 1}" if last is None else f"the line {line.strip()[:40]!r}"
-                raise UserError(
-                    f"{self.metrics} cannot be read: {where}: {error}; remove it from the file: "
-                    "the run goes on without"
-                ) from error
-        return found
+                wrong = f"{self.metrics} cannot be read: {where}: {error}; remove it from the file: "
+                yield line, f"{wrong}the run goes on without"
 
     @property
     def newest_log(self) -> Path:

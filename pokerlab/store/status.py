@@ -101,7 +101,7 @@ def read_status(run: RunFolder, alive: bool | None, *, name: str, lines: int = 0
     """
     job, summary, metrics = run.read_job(), run.read_summary(), run.read_metrics(last=EVALUATED)
     strength, metrics = metrics, metrics[-RECENT - 1 :]
-    state = true_state(job.get("state"), alive)
+    state = true_state(job.get("state") or summary.get("state"), alive)
     last = metrics[-1] if metrics else {}
     latest = last.get("iteration", summary.get("latest_iteration"))
     finished = 0 if latest is None else latest + 1
@@ -118,7 +118,8 @@ def read_status(run: RunFolder, alive: bool | None, *, name: str, lines: int = 0
         sweep=job.get("sweep"),
         overrides=job.get("overrides") or [],
         state=state,
-        reason=job.get("reason") or ("its process is gone" if state != job.get("state") else None),
+        reason=job.get("reason")
+        or ("its process is gone" if state == "failed" != job.get("state") else None),
         alive=alive,
         iterations=finished,
         progress=progress.get("text") if running and progress.get("iteration") == finished else None,

@@ -1,7 +1,9 @@
 """The app as people use it, in Chromium: every flow begins at its own server."""
 
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +16,9 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from pokerlab.store.files import shipped_path
+from pokerlab.store.process import process_record
+
 pytestmark = pytest.mark.browser
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -21,6 +26,7 @@ FLAGS = (
 )  # fmt: skip
 PATIENCE = 180_000
 """Milliseconds: loops may have to be compiled, and the machine may be busy."""
+expect.set_options(timeout=PATIENCE)
 RIVER = ("T of diamonds", "9 of diamonds", "6 of hearts", "Q of clubs", "2 of spades")
 TURN = "#/explore?board=Td9d6hQc"
 LONG = "#/explore?board=Td9d6hQc&oop=uniform&ip=uniform&target=0.00001"
@@ -37,14 +43,19 @@ def browser() -> Iterator[Browser]:
 
 
 class Server:
-    """The command, with nothing but what a user has."""
+    """The command, with nothing but what a user has.
 
-    def __init__(self) -> None:
+    Args:
+        folder: where it is started.
+    """
+
+    def __init__(self, folder: Path) -> None:
         begun = time.monotonic()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "pokerlab", "app", "--no-browser", "--port", "0"],
             stdout=subprocess.PIPE,
             text=True,
+            cwd=folder,
         )
         assert self.process.stdout
         found = re.search(r"http://\S+", self.process.stdout.readline())
@@ -67,8 +78,17 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    found = Server()
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run, as a user has one."""
+    found = tmp_path_factory.mktemp("app")
+    left_out = shutil.ignore_patterns("*.ckpt")
+    shutil.copytree(shipped_path("trained") / "leduc", found / "outputs/leduc-first", ignore=left_out)
+    return found
+
+
+@pytest.fixture(scope="module")
+def server(place: Path) -> Iterator[Server]:
+    found = Server(place)
     yield found
     found.stop()
 
@@ -269,6 +289,79 @@ def test_saved_opened_and_refused(server: Server, page: Page, tmp_path: Path) ->
     broken.write_bytes(saved.read_bytes()[:1000])
     page.set_input_files("#file", broken)
     expect(page.locator(".banner")).to_have_text("this file is not a spot")
+
+
+def test_a_run_is_watched_while_it_goes_on(server: Server, page: Page, place: Path) -> None:
+    run = place / "outputs/going-on"
+    shutil.copytree(place / "outputs/leduc-first", run)
+    lines = (run / "training_metrics.jsonl").read_text().splitlines(keepends=True)
+    (run / "training_metrics.jsonl").write_text("".join(lines[:40]))
+    (run / "job.json").write_text(json.dumps({"state": "running"} | process_record(os.getpid())))
+    page.goto(f"{server.address}#/runs")
+    expect(page.get_by_role("region", name="Agents of the package")).to_contain_text("hunl-laptop")
+    row = page.get_by_role("row").filter(has_text="going-on")
+    expect(row).to_contain_text("running")
+    row.get_by_role("link").click()
+    chart = page.get_by_role("region", name="Exploitability")
+    expect(chart).to_contain_text("DREAM: 0.06")
+    chart.locator("svg[tabindex]").focus()
+    page.keyboard.press("End")
+    expect(chart.locator(".told")).to_contain_text("iteration 40: ")
+    picture(page, "app-runs")
+    chart.get_by_text("As a table").click()
+    expect(chart.locator("tbody tr").first).to_contain_text("40")
+    with (run / "training_metrics.jsonl").open("a") as metrics:  # the last one is still being written
+        metrics.write("".join(lines[40:]) + '{"iterat')
+    expect(chart.locator("tbody tr").first).to_contain_text("60")
+    expect(chart.locator(".told")).to_contain_text("iteration 40: ")  # where the reader was
+    page.get_by_role("button", name="Metrics").click()
+    assert "view=metrics" in page.url
+    expect(page.get_by_role("region", name="Metrics").locator("tbody tr").first).to_contain_text("59")
+    page.reload()
+    expect(page.get_by_role("region", name="Metrics").locator("tbody tr").first).to_contain_text("59")
+    page.get_by_role("button", name="Log").click()
+    (run / "training.log").write_text("a line with <b>markup</b>\n")
+    expect(page.locator(".log")).to_have_text("a line with <b>markup</b>")
+    with (run / "training_metrics.jsonl").open("a") as metrics:
+        metrics.write("\n")
+    expect(page.locator(".banner:visible")).to_contain_text("line 61: ")
+    shutil.rmtree(run)
+    expect(page.locator(".banner").first).to_contain_text("no run 'going-on' here (any more)")
+    page.get_by_role("link", name="All runs").click()
+    expect(page.get_by_role("row").filter(has_text="leduc-first")).to_contain_text("finished")
+    expect(page.locator(".banner")).to_be_hidden()
+
+
+def test_what_cannot_be_started_is_told_as_the_command_does(server: Server, page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{server.address}#/runs")
+    page.get_by_role("combobox", name="Experiment").select_option("leduc")
+    page.get_by_role("textbox", name="Settings").fill("iteratons=20")
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_role("alert").filter(has_text="iteratons")).to_contain_text(
+        "unknown key 'iteratons': did you mean iterations"
+    )
+    sizes: Any = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert sizes[0] <= sizes[1]
+
+
+def test_a_league_is_grown_and_drawn(server: Server, page: Page) -> None:
+    page.goto(f"{server.address}#/runs")
+    page.get_by_role("combobox", name="Experiment").select_option("phase2_leduc")
+    page.get_by_role("textbox", name="Settings").fill("rounds=6 run_name=population")
+    page.get_by_role("button", name="Start").click()
+    page.get_by_role("link", name="population").first.click()
+    expect(page.locator(".glance")).to_contain_text("6, ")
+    page.get_by_role("button", name="Payoffs").click()
+    matrix = page.get_by_role("region", name="Payoffs")
+    expect(matrix.locator("rect.pay")).to_have_count(36)
+    matrix.locator("svg[tabindex]").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(matrix.locator(".told")).to_have_text(re.compile(r"uniform against r0001: -[\d.]+"))
+    picture(page, "app-league")
+    page.get_by_role("button", name="Lineage").click()
+    expect(page.get_by_role("region", name="Lineage").locator("circle.member")).to_have_count(6)
 
 
 def test_markup_is_text(server: Server, page: Page) -> None:

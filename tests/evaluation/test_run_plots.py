@@ -12,7 +12,8 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from pokerlab.algorithms.rebel import ReBeL
-from pokerlab.evaluation.plots import NETWORK, PUBLISHED, SEARCH, draw_run, plot_run
+from pokerlab.evaluation.plots import NETWORK, SEARCH, draw_run, plot_run
+from pokerlab.evaluation.published import PUBLISHED
 
 EXPLOITABILITY = ["exploitability.png", "exploitability_seconds.png"]
 

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +96,39 @@ def test_a_league_goes_on(good: Path, league: Path, tmp_path: Path) -> None:
     grown(tmp_path, "rounds=2")
     grown(tmp_path, "rounds=2")
     assert essence(grown(tmp_path)) == essence(good)
+
+
+def test_resume_has_it_all_from_the_folder(
+    good: Path,
+    league: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pokerlab.league.growing.plot_league", lambda _: [])
+    shutil.rmtree(league)
+    grown(tmp_path, "rounds=2")
+    ended = look(capsys, "resume", "L", "rounds=5")
+    assert (ended.code, "5 rounds, " in ended.out) == (0, True)
+    assert essence(league) == essence(good)
+    refused = {
+        "rounds=x": "rounds must be an integer",
+        "rouns=9": "unknown key 'rouns': did you mean rounds?",
+        "seed=2": "L holds a league with another seed: 1, not 2",
+        "run_dir=M": "L goes on where it is: leave out run_dir",
+    }
+    for override, expected in refused.items():
+        with pytest.raises(SystemExit, match="2"):
+            look(capsys, "resume", "L", override)
+        assert capsys.readouterr().err.startswith(f"error: {expected}")
+    assert look(capsys, "resume", "L", "9").err == "error: '9' is not an override: expected key=value\n"
+    assert essence(league) == essence(good)
+    assert not (tmp_path / "M").exists()
+
+
+def test_looking_at_leagues_is_quick() -> None:
+    looks = "import sys, pokerlab.league.status, pokerlab.league.payoffs; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", looks], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("measure", ["none", "lbr"])

@@ -5,6 +5,7 @@ import { h, fill } from "./dom.js";
 const AREAS = {
   explore: { label: "Explore", load: () => import("./explore/page.js") },
   play: { label: "Play", load: () => import("./play/page.js") },
+  runs: { label: "Runs and leagues", load: () => import("./runs/page.js") },
 };
 
 const theme = localStorage.getItem("pokerlab.theme");
