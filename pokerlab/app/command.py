@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
         "--host", default=LOOPBACK, help=f"address to listen on; {LOOPBACK}, this machine only"
     )
     found.add_argument("--no-browser", action="store_true", help="only print the address")
+    found.add_argument("--modal", action="store_true", help="deploy it on Modal, to look at the runs there")
     return found
 
 
@@ -83,6 +84,11 @@ def main(arguments: "Sequence[str]") -> int:
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(f"{', '.join(missing)} is missing: pip install 'pokerlab[app]'")
+    if given.modal:
+        from pokerlab.app.on_modal import deploy
+
+        say(deploy())
+        return 0
     from pokerlab.app.server import serve
 
     listening = listen(given.host, given.port)

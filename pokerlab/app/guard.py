@@ -102,7 +102,8 @@ class Guard:
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if hmac.compare_digest(given.encode(), self._token.encode()):
             answer = RedirectResponse(scope["path"], status_code=303)
-            answer.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
+            secure = scope["scheme"] == "https"
+            answer.set_cookie(COOKIE, self._token, httponly=True, samesite="strict", secure=secure)
             return answer
         try:
             cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)

@@ -28,18 +28,19 @@ NOT_SHIPPED = ~FilePatternMatcher("**/*.yaml")
 """What lies in conf/ and is none of ours."""
 
 
-def needed() -> list[str]:
-    """What pokerlab requires on a GPU."""
+def needed(extra: str = "gpu") -> list[str]:
+    """What pokerlab requires with an extra: on a GPU, or for the app."""
     every = [requirement.partition(";") for requirement in requires("pokerlab") or ()]
-    return [name.strip() for name, _, when in every if "extra ==" not in when or 'extra == "gpu"' in when]
+    wanted = f'extra == "{extra}"'
+    return [name.strip() for name, _, when in every if "extra ==" not in when or wanted in when]
 
 
-def image() -> modal.Image:
-    """Python, the pinned dependencies, the package and conf/."""
+def image(extra: str = "gpu") -> modal.Image:
+    """Python, the pinned dependencies, those of an extra among them, the package and conf/."""
     return (
         modal.Image.debian_slim(python_version="3.11")
         .add_local_file(shipped_path("constraints.txt"), "/constraints.txt", copy=True)
-        .pip_install(*needed(), extra_options="-c /constraints.txt")
+        .pip_install(*needed(extra), extra_options="-c /constraints.txt")
         .add_local_python_source("pokerlab")
         .add_local_dir(shipped_path("conf"), "/root/conf", ignore=NOT_SHIPPED)
     )

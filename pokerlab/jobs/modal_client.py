@@ -25,8 +25,13 @@ SMALL = ("config.yaml", "job.json", "summary.json", "training_metrics.jsonl", "t
 
 
 @contextmanager
-def modal_errors(doing: str) -> Iterator[None]:
-    """Turns Modal's errors into a :class:`UserError` of one line."""
+def modal_errors(doing: str, instead: str = "run on this machine with launcher=local") -> Iterator[None]:
+    """Turns Modal's errors into a :class:`UserError` of one line.
+
+    Args:
+        doing: what Modal was to do.
+        instead: what can be done without an account.
+    """
     try:
         yield
     except modal.exception.AuthError as error:
@@ -35,10 +40,7 @@ def modal_errors(doing: str) -> Iterator[None]:
             raise UserError(
                 f"Modal rejects this token: make another with `modal token new` ({said})"
             ) from error
-        raise UserError(
-            "no Modal credentials here: sign in with `modal token new`, "
-            "or run on this machine with launcher=local"
-        ) from error
+        raise UserError(f"no Modal credentials here: sign in with `modal token new`, or {instead}") from error
     except modal.exception.Error as error:
         raise UserError(f"Modal did not {doing}: {' '.join(str(error).split())}") from error
 

@@ -39,8 +39,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         results = {"picks": [[0, 0], [0, 1], [1, 0], [1, 1]], "payoffs": [[0, 0], [-2, 2], [4, -4], [1, -1]]}
         members = [{"name": "uniform", "round": 0, "origin": "start"},
                    {"name": "r0001", "round": 1, "origin": "best_response", "parent": "uniform"}]  # fmt: skip
-        files = {"league.json": [{"league": 1, "game": "leduc"}], "rounds.jsonl": rounds,
-                 "results.jsonl": [results], "members.jsonl": members}  # fmt: skip
+        files: dict[str, list[Any]] = {
+            "league.json": [{"league": 1, "game": "leduc"}],
+            "rounds.jsonl": rounds,
+            "results.jsonl": [results],
+            "members.jsonl": members,
+        }
         for name, lines in files.items():
             (league / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
         yield here
