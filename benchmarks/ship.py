@@ -16,7 +16,7 @@ import torch
 import yaml
 
 from pokerlab.errors import UserError
-from pokerlab.store.checkpoints import read_checkpoint
+from pokerlab.store.checkpoints import LEARNED, read_checkpoint
 from pokerlab.store.files import shipped_path, write_atomically
 from pokerlab.store.folder import LAST, RunFolder
 from pokerlab.training.restore import find_checkpoint
@@ -33,7 +33,7 @@ def ship(wanted: str, name: str) -> Path:
     """
     run, checkpoint = find_checkpoint(wanted)
     content = read_checkpoint(checkpoint)
-    weights = content["state_dict"]
+    weights = {key: each for key, each in content["state_dict"].items() if not key.startswith(LEARNED)}
     if _megabytes(weights) > MOST_MB:
         weights = {key: each.half() if each.is_floating_point() else each for key, each in weights.items()}
     if (size := _megabytes(weights)) > MOST_MB:

@@ -19,9 +19,10 @@ import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from pokerlab.agents.policy_net import PolicyNetworkAgent
@@ -77,6 +78,8 @@ class ReBeL:
             it; otherwise a network that needs it computes it at every step.
         belief_weight: share of the value loss in which hands count as often as they are held; in the rest
             they count alike.
+        ema_decay: what plays is a moving average of the weights, of which each step keeps this share; 0:
+            the newest weights.
     """
 
     def __init__(
@@ -107,6 +110,7 @@ class ReBeL:
         relabel: bool = True,
         hand_inputs: bool = False,
         belief_weight: float = 0.0,
+        ema_decay: float = 0.0,
     ) -> None:
         network_features(game)  # whatever lacks them cannot be learned
         self.game, self.solver, self.search_iterations = game, solver, search_iterations
@@ -132,6 +136,7 @@ class ReBeL:
             value_loss=value_loss,
             huber_delta=huber_delta,
             belief_weight=belief_weight,
+            ema_decay=ema_decay,
             policy_weight=policy_weight,
             iterations=iterations,
             seed=seed,
@@ -237,6 +242,7 @@ class ReBeLModule(Learner):
         value_loss: ``mse`` or ``huber``.
         huber_delta: where Huber turns linear, in pots.
         belief_weight: see :class:`ReBeL`.
+        ema_decay: see :class:`ReBeL`.
         policy_weight: weight of the policy loss beside the value loss.
         learning: see :class:`~pokerlab.learning.module.Learner`.
     """
@@ -250,6 +256,7 @@ class ReBeLModule(Learner):
         value_loss: str = "mse",
         huber_delta: float = 1.0,
         belief_weight: float = 0.0,
+        ema_decay: float = 0.0,
         policy_weight: float = 1.0,
         **learning: object,
     ) -> None:
@@ -262,10 +269,17 @@ class ReBeLModule(Learner):
             raise ValueError(f"policy_weight must not be negative, got {policy_weight}")
         if not 0 <= belief_weight <= 1:
             raise ValueError(f"belief_weight must lie between 0 and 1, got {belief_weight}")
-        self.belief_weight = belief_weight
+        if not 0 <= ema_decay < 1:
+            raise ValueError(f"ema_decay must be at least 0 and less than 1, got {ema_decay}")
+        self.belief_weight, self.ema_decay = belief_weight, ema_decay
         of_kind(LeafNetwork, value_network=value_network)
         of_kind(StrategyNetwork, policy_network=policy_network)
         self.value_network, self.policy_network = value_network, policy_network
+        if ema_decay:
+            both = {"value_network": value_network, "policy_network": policy_network}
+            self.learned = copy.deepcopy(nn.ModuleDict(both))
+            for network in both.values():
+                network.requires_grad_(False)
         self.value_loss, self.huber_delta, self.relabelling = value_loss, huber_delta, relabelling
 
     @property
@@ -288,7 +302,7 @@ class ReBeLModule(Learner):
 
     def value_error(self, examples: ValueExamples) -> Tensor:
         """The value loss: mean over hands, possible ones alike and by belief, in pots (squared)."""
-        predicted = self.value_network(examples.features, examples.beliefs, examples.hand_inputs)
+        predicted = self._learns("value_network")(examples.features, examples.beliefs, examples.hand_inputs)
         if self.value_loss == "mse":
             errors = (predicted - examples.values).square()
         else:
@@ -304,9 +318,25 @@ class ReBeLModule(Learner):
 
     def policy_error(self, examples: PolicyExamples) -> Tensor:
         """The policy loss: KL(target ‖ prediction) in nats, mean over possible hands."""
-        log_policy = self.policy_network(
+        log_policy = self._learns("policy_network")(
             examples.features, examples.beliefs, examples.legal, examples.hand_inputs
         )
         target = examples.strategy
         divergence = (torch.xlogy(target, target) - target * log_policy).sum(1)
         return (divergence * examples.possible).sum() / examples.possible.sum()
+
+    def _learns(self, name: str) -> nn.Module:
+        """The network that steps change."""
+        of: nn.Module = self.learned if self.ema_decay else self
+        return of.get_submodule(name)
+
+    @torch.no_grad()
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Averages weights; see :class:`Learner`."""
+        if self.ema_decay:
+            steps = self.trainer.global_step  # at first, what they began with must not linger
+            share = max(1 - self.ema_decay, 9 / (steps + 9))
+            for name, network in self.learned.items():
+                averaged = self.get_submodule(name)
+                torch._foreach_lerp_(list(averaged.parameters()), list(network.parameters()), share)
+        super().on_train_batch_end(outputs, batch, batch_idx)

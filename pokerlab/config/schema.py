@@ -50,6 +50,7 @@ class ModelConfig:
     relabel: bool
     hand_inputs: bool
     belief_weight: Annotated[float, Range(0, 1)]
+    ema_decay: Annotated[float, Range(0, 0.99999)]
 
 
 @dataclass(frozen=True, slots=True)

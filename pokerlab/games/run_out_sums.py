@@ -12,6 +12,7 @@ import numpy as np
 
 from pokerlab.games.base import Floats, Ints
 from pokerlab.games.cards import Deck
+from pokerlab.games.hand_order import order_by_strength
 from pokerlab.games.ranks import run_outs
 from pokerlab.games.run_outs import counts_below, num_run_outs
 from pokerlab.loops import jit
@@ -57,8 +58,26 @@ def _win_in_order(
     deck: Deck, board: tuple[int, ...], cards: int, order: np.ndarray, ends: np.ndarray, theirs: Floats
 ) -> Floats:
     won = np.zeros(theirs.shape)
-    _add_outcomes(order, ends, deck.hands, len(deck.cards), theirs.astype(np.float64), won)
+    _add_outcomes(order, ends, cards, deck.hands, len(deck.cards), theirs.astype(np.float64), won)
     won /= num_run_outs(deck, board, cards)
+    return won
+
+
+def win_showdowns(deck: Deck, order: Ints, ends: Ints, cards: int, theirs: Floats) -> Floats:
+    """What each hand wins less what it loses on complete boards whose order of hands is known.
+
+    Args:
+        deck: with ``H`` hands.
+        order: ``[U, H]`` of :func:`~pokerlab.games.hand_order.order_by_strength`, blocked hands first.
+        ends: ``[U, H]`` of the same.
+        cards: how many are on a board.
+        theirs: ``[U, K, H]`` the other's mass.
+
+    Returns:
+        ``[U, K, H]`` float64; 0 for hands that the board blocks.
+    """
+    won = np.zeros(theirs.shape)
+    _add_showdowns(order, ends, cards, deck.hands, len(deck.cards), theirs, won)
     return won
 
 
@@ -116,55 +135,39 @@ def _order_run_outs(deck: Deck, board: tuple[int, ...], cards: int) -> tuple[np.
 
 
 def _order_boards(deck: Deck, boards: Ints) -> tuple[np.ndarray, np.ndarray]:
-    strengths = deck.strengths(boards)
-    order, ends = np.empty(strengths.shape, np.int16), np.full(strengths.shape, -1, np.int16)
-    _order_hands(strengths, order, ends)
-    return order, ends
-
-
-@jit
-def _order_hands(strengths: np.ndarray, order: np.ndarray, ends: np.ndarray) -> None:
-    """From ``[B, H]`` strengths the ``order`` of hands that are possible, weakest first, and where the tie
-    group of each place ``ends``; −1 behind the last."""
-    hands = strengths.shape[1]
-    first = np.zeros(strengths.max() + 2, np.int64)
-    for board in range(strengths.shape[0]):
-        strength = strengths[board]
-        first[:] = 0
-        for hand in range(hands):
-            if strength[hand] >= 0:
-                first[strength[hand] + 1] += 1
-        for value in range(1, first.shape[0]):
-            first[value] += first[value - 1]
-        for hand in range(hands):
-            if strength[hand] >= 0:
-                order[board, first[strength[hand]]] = hand
-                first[strength[hand]] += 1
-        for place in range(first[-1]):  # by now, where strengths begin is where they end
-            ends[board, place] = first[strength[order[board, place]]]
+    order, ends = order_by_strength(deck.strengths(boards))
+    return order.astype(np.int16), ends.astype(np.int16)
 
 
 @jit
 def _add_outcomes(
-    order: np.ndarray, ends: np.ndarray, hands: np.ndarray, cards: int, theirs: np.ndarray, won: np.ndarray
+    order: np.ndarray,
+    ends: np.ndarray,
+    dealt: int,
+    hands: np.ndarray,
+    cards: int,
+    theirs: np.ndarray,
+    won: np.ndarray,
 ) -> None:
-    """Adds mass beaten less mass that beats to ``won`` ``[K, H]``, board by board of ``[B, H]`` orders."""
+    """Adds mass beaten less mass that beats to ``won`` ``[K, H]``, board by board of ``[B, H]`` orders.
+
+    A board has ``dealt`` cards of the deck's ``cards``: the hands that it blocks come first.
+    """
     of_card = np.empty((2, cards))  # of all hands that are possible; of those that are weaker
+    number, rest = order.shape[1], cards - dealt
+    first = number - rest * (rest - 1) // 2
     for board in range(order.shape[0]):
-        possible = 0
-        while possible < order.shape[1] and ends[board, possible] >= 0:
-            possible += 1
         for k in range(theirs.shape[0]):
             mass = theirs[k]
             of_card[:] = 0
             every, weaker = 0.0, 0.0
-            for place in range(possible):
+            for place in range(first, number):
                 hand = order[board, place]
                 every += mass[hand]
                 of_card[0, hands[hand, 0]] += mass[hand]
                 of_card[0, hands[hand, 1]] += mass[hand]
-            begin = 0
-            while begin < possible:
+            begin = first
+            while begin < number:
                 end = ends[board, begin]
                 for place in range(begin, end):
                     hand = order[board, place]
@@ -182,3 +185,19 @@ def _add_outcomes(
                         every - weaker - (of_card[0, a] - of_card[1, a]) - (of_card[0, b] - of_card[1, b])
                     )
                 begin = end
+
+
+@jit
+def _add_showdowns(
+    order: np.ndarray,
+    ends: np.ndarray,
+    dealt: int,
+    hands: np.ndarray,
+    cards: int,
+    theirs: np.ndarray,
+    won: np.ndarray,
+) -> None:
+    """:func:`_add_outcomes` of ``[U, K, H]``, each on a complete board of its own."""
+    for board in range(order.shape[0]):
+        here = slice(board, board + 1)
+        _add_outcomes(order[here], ends[here], dealt, hands, cards, theirs[board], won[board])

@@ -16,12 +16,12 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pokerlab.games.base import Bools, Ints, PayoffOperator
 from pokerlab.games.cards import Deck
 from pokerlab.games.dense_payoffs import DensePayoffs, dense_bytes
+from pokerlab.games.hand_order import order_by_strength
 from pokerlab.games.payoff_tables import RUN_OUT, SHOWDOWN, Floats, PayoffTables
 from pokerlab.games.run_outs import num_run_outs, run_out_wins
 from pokerlab.loops import NUMBA
@@ -177,13 +177,3 @@ def _list_hands(
         end = ends[row, there] - blocked[row] if shown[row] else ends[row, :0]
         payoff_loops.list_hands(order[row, there], end, cards, members[row], list_at[row], partial[row])
     return cards, members, list_at, partial
-
-
-def order_by_strength(strength: NDArray[Any]) -> tuple[Ints, Ints]:
-    """Of ``[..., n]`` strengths: the order, weakest first, and where the tie group of each place ends."""
-    order = strength.argsort(-1, kind="stable")
-    ascending = np.take_along_axis(strength, order, -1)
-    last = np.ones_like(ascending, dtype=bool)
-    last[..., :-1] = ascending[..., 1:] != ascending[..., :-1]
-    ends = np.where(last, np.arange(1, strength.shape[-1] + 1), strength.shape[-1])
-    return order, np.minimum.accumulate(ends[..., ::-1], -1)[..., ::-1]

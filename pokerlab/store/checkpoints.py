@@ -10,6 +10,8 @@ from torch import nn
 from pokerlab.errors import UserError
 
 FORMAT = 1
+LEARNED = "learned."
+"""What weights are called that learning changes, where those that play are their moving average."""
 
 
 def load(path: Path, *, mmap: bool = False) -> Any:
@@ -53,6 +55,7 @@ def load_weights(module: nn.Module, weights: Mapping[str, Any], path: Path) -> N
         UserError: they are of other networks, or not all numbers; names the first that is wrong.
     """
     expected = module.state_dict()
+    weights = _with_learned(weights, expected)
     for name in (*expected, *weights):
         if name not in weights:
             raise UserError(f"{path} does not fit the run's networks: {name} is missing")
@@ -67,3 +70,16 @@ def load_weights(module: nn.Module, weights: Mapping[str, Any], path: Path) -> N
         if not found.isfinite().all():
             raise UserError(f"{path} is damaged: {name} has values that are not finite numbers")
     module.load_state_dict(weights)
+
+
+def _with_learned(weights: Mapping[str, Any], expected: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Weights with those that learning goes on from, where a module keeps them beside their moving average.
+
+    Runs without an average, and shipped ones, have none: learning goes on from those that play.
+    """
+    played = {name: each for name, each in weights.items() if not name.startswith(LEARNED)}
+    wanted = [name for name in expected if name.startswith(LEARNED)]
+    if not wanted or len(weights) > len(played):
+        return weights if wanted else played
+    learned = {name: played.get(name.removeprefix(LEARNED)) for name in wanted}
+    return played | {name: each for name, each in learned.items() if each is not None}

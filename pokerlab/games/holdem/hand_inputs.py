@@ -18,14 +18,14 @@ from pokerlab import cuda
 from pokerlab.games.base import Floats, Ints, PayoffOperator
 from pokerlab.games.cards import BLOCKED
 from pokerlab.games.dense_payoffs import DensePayoffs
+from pokerlab.games.hand_order import order_by_strength
 from pokerlab.games.holdem.features import HoldemFeatures
 from pokerlab.games.parts import RankedBoards
 from pokerlab.games.payoff_tables import RUN_OUT, SHOWDOWN
 from pokerlab.games.ranks import rank_hands, share_beaten
 from pokerlab.games.run_out_kernels import MOST_TO_COME, win_in_kernel
-from pokerlab.games.run_out_sums import sum_outcomes
-from pokerlab.games.showdown import order_by_strength
-from pokerlab.loops import NUMBA
+from pokerlab.games.run_out_sums import sum_outcomes, win_showdowns
+from pokerlab.loops import NUMBA, jit
 
 AT_ONCE = 256
 """Boards that are ranked at once."""
@@ -159,7 +159,9 @@ class HandInputsAt:
         number = {board: i for i, board in enumerate(different)}
         self.board_of = np.array([number[board] for board in boards], dtype=np.int64)
         ranks = game.rank_boards(different)
-        order, begin, end = _order(ranks[:, 0])
+        order, ends = order_by_strength(ranks[:, 0])
+        begin, end = np.empty((2, *order.shape), np.int64)
+        _find_ties(order, ends, begin, end)
         self.ranked = RankedBoards(order, begin, end, ranks[:, 0] >= 0, ranks[:, 1])
         # a board's rows, padded with its first
         times = np.bincount(self.board_of, minlength=len(different))
@@ -172,8 +174,10 @@ class HandInputsAt:
         self.slot = torch.as_tensor(self.board_of * rows.shape[1] + place, device=like.device)
         self.mass: PayoffOperator = game.mass_operator(like)
         self.again = again
-        self._game, self._boards, self._like = game, different, like
+        self._game, self._boards, self._like, self._ends = game, different, like, ends
         self._check_down = game.check_downs(different, like) if again else None
+        complete = all(len(board) == game.complete for board in different)
+        self._shown = NUMBA and like.device.type == "cpu" and complete
 
     def __call__(self, beliefs: Tensor) -> Tensor:
         order, begin, end, possible, potential, uniform = self._places
@@ -216,17 +220,22 @@ class HandInputsAt:
         by_board = theirs.transpose(0, 1).flatten(1, 2)  # [U, p k, H]
         if self._check_down is not None:
             won = self._check_down(by_board)
+        elif self._shown and by_board.shape[1] <= MOST_SUMMED:
+            deck, cards = self._game.deck, self._game.complete
+            shown = win_showdowns(deck, self.ranked.order, self._ends, cards, by_board.numpy())
+            won = torch.as_tensor(shown).to(by_board) * self.weight
         else:
             won = self._game.check_downs_once(self._boards, by_board[None])[0]
         return won.unflatten(1, (len(theirs), -1)).transpose(0, 1)
 
 
-def _order(rank: np.ndarray) -> tuple[Ints, Ints, Ints]:
-    """Of ``[U, H]`` ranks: the order, lowest first; where the tie group of each hand begins, and ends."""
-    order, ends = order_by_strength(rank)
-    first = np.diff(ends, axis=1, prepend=0) > 0
-    begins = np.maximum.accumulate(np.where(first, np.arange(rank.shape[1]), 0), 1)
-    begin, end = np.empty_like(order), np.empty_like(order)
-    np.put_along_axis(begin, order, begins, 1)
-    np.put_along_axis(end, order, ends, 1)
-    return order, begin, end
+@jit
+def _find_ties(order: Ints, ends: Ints, begin: Ints, end: Ints) -> None:
+    """Sets where in ``[U, H]`` orders the tie group of each hand begins, and ends."""
+    for board in range(order.shape[0]):
+        first = 0
+        for place in range(order.shape[1]):
+            last, hand = ends[board, place], order[board, place]
+            begin[board, hand], end[board, hand] = first, last
+            if place + 1 == last:
+                first = last
