@@ -19,7 +19,7 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_a_run_is_shipped_and_found_by_name(
     most: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trained(*KUHN, "a", cwd=tmp_path)
+    trained(*KUHN, "model.ema_decay=0.9", "a", cwd=tmp_path)
     config = tmp_path / "outputs" / "a" / "config.yaml"
     config.write_text(config.read_text().replace("resume_from: null", "resume_from: a"))
     monkeypatch.chdir(tmp_path)

@@ -195,6 +195,26 @@ def test_the_learning_rate_starts_where_it_is_told_and_may_stay(
     assert record.rates == expected
 
 
+def test_what_plays_is_the_moving_average_of_what_is_learned() -> None:
+    """Over the first steps, of nearly the last ten; later, as the decay says."""
+    batch, plain, ours = played(), module(), module(ema_decay=0.8)
+    trails: list[list[Tensor]] = []
+
+    class Keep(lightning.Callback):
+        def on_train_batch_end(self, trainer: Any, pl_module: Any, *_: Any) -> None:
+            trails.append([each.detach().clone() for each in pl_module.learned.parameters()])
+
+    expected = [each.detach().clone() for each in ours.networks.parameters()]
+    fit(plain, lambda *_: batch, 20)
+    fit(ours, lambda *_: batch, 20, Keep())
+    for step, weights in enumerate(trails, start=1):
+        share = max(0.2, 9 / (step + 9))
+        expected = [old + share * (new - old) for old, new in zip(expected, weights, strict=True)]
+    assert len(trails) >= 20
+    torch.testing.assert_close([*ours.networks.parameters()], expected)
+    torch.testing.assert_close([*ours.learned.parameters()], [*plain.networks.parameters()])
+
+
 def test_losses_are_the_means_over_an_iterations_batches() -> None:
     """With steps too small to move a weight."""
     batches, record = [[played(seed=3 * i + j) for j in range(3)] for i in range(2)], Record()
@@ -262,6 +282,7 @@ def test_both_losses_fall_on_what_self_play_found(game: Any) -> None:
         ("learning_rate", -1e-3, "must be positive"),
         ("final_learning_rate", -1e-9, "must not be negative"),
         ("policy_weight", math.nan, "must not be negative"),
+        ("ema_decay", 1.0, "must be at least 0 and less than 1"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused(setting: str, value: Any, wanted: str) -> None:

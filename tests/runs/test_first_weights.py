@@ -40,6 +40,29 @@ def test_it_begins_with_them_and_needs_the_other_run_no_more(good: RunFolder, tm
     assert any(not torch.equal(new[name], differing[name]) for name in new)
 
 
+def test_an_average_begins_with_what_plays_and_a_run_without_one_with_the_average(
+    good: RunFolder, tmp_path: Path
+) -> None:
+    def weights(run: RunFolder, checkpoint: str = "last.ckpt") -> dict[str, torch.Tensor]:
+        found: dict[str, torch.Tensor] = torch.load(run.checkpoints / checkpoint, weights_only=True)[
+            "state_dict"
+        ]
+        return found
+
+    first, still = copy(good, tmp_path), ("model.learning_rate=1e-30", "model.final_learning_rate=0")
+    average = trained(*LESS, *still, "start_from=first", "model.ema_decay=0.9", "average", cwd=tmp_path)
+    played = weights(first)
+    assert weights(average).keys() == {*played, *(f"learned.{name}" for name in played)}
+    for name, each in weights(average).items():
+        assert torch.equal(each, played[name.removeprefix("learned.")])
+    plain = trained(*LESS, *still, "start_from=average", "plain", cwd=tmp_path)
+    assert {name: each.tolist() for name, each in weights(plain).items()} == {
+        name: each.tolist() for name, each in played.items()
+    }
+    resumed = command("train", "resume_from=average", "iterations=3", cwd=tmp_path, plots=False)
+    assert resumed.code == 0
+
+
 def test_what_cannot_be_begun_with_is_refused(good: RunFolder, tmp_path: Path) -> None:
     copy(good, tmp_path)
     assert refusal("train", *LESS, "start_from=frist", cwd=tmp_path).startswith(
