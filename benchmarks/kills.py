@@ -13,12 +13,13 @@ SIGKILL at random moments:
 * writing: then, as soon as a file that is being written is seen.
 
 Hit is the process group, the trainer, one worker, or one rank (`trainer.devices=2`). With `--ray` workers are
-tasks on a cluster of two machines, processes of this one: hit is the trainer, a task's process, or all of the
+tasks on a cluster of two machines, processes of this one: hit is the trainer, a task's process, all of the
 second machine, which then comes back; the run has to finish an iteration without it, and then its trainer is
-hit too. Each time the run is resumed from its folder, by `pokerlab.train resume_from=` or as a submitted one;
-if it was killed before its folder was made, by the first command. After each kill every file must be
-readable, no process be left, and a trainer that lost a worker or a rank must have said which. In the end
-metrics, weights, optimiser and replay are compared to the last bit. Exit code 1 if anything is wrong.
+hit too; or the cluster's head, which ends the run with a line that says so, before all of the cluster is
+started again. Each time the run is resumed from its folder, by `pokerlab.train resume_from=` or as a
+submitted one; if it was killed before its folder was made, by the first command. After each kill every file
+must be readable, no process be left, and a trainer that lost a worker or a rank must have said which. In the
+end metrics, weights, optimiser and replay are compared to the last bit. Exit code 1 if anything is wrong.
 """
 
 import json
@@ -60,7 +61,9 @@ RUN = (
 MOMENTS = {"starting": 1, "training": 2, "writing": 1}
 """How often each is drawn, relative to the others."""
 GROUP, TRAINER, WORKER, RANK = "process group", "trainer", "worker", "rank"
-TASK, MACHINE = "Ray task", "Ray machine"
+TASK, MACHINE, HEAD = "Ray task", "Ray machine", "Ray head"
+LONGEST = 60.0
+"""Seconds after which a trainer whose cluster is lost must have ended."""
 PATIENCE = 30.0
 """Seconds in which the processes of a killed trainer must be gone; a worker that imports does that first."""
 SLOWEST = 600.0
@@ -274,9 +277,16 @@ def kill_once(
     else:
         killed = ""
     processes = attempt.processes()
-    when, last_killed = attempt.seconds, kill(attempt, TRAINER if victim in (TASK, MACHINE) else victim)
-    killed = f"{killed}, then the {last_killed}" if killed else last_killed
+    when, began = attempt.seconds, time.perf_counter()
+    if machines is not None and victim == HEAD and not attempt.over:
+        killed = machines.kill(HEAD)
+    else:
+        last_killed = kill(attempt, TRAINER if victim in (TASK, MACHINE) else victim)
+        killed = f"{killed}, then the {last_killed}" if killed else last_killed
     code, since = attempt.end(), time.perf_counter()
+    if machines is not None and killed == HEAD:
+        outlived = since - began
+        machines.repair()
     alive = psutil.wait_procs(processes, PATIENCE)[1]
     gone = max(time.perf_counter() - since, outlived)
     wrong = [f"still there: {' '.join(_command(process))}" for process in alive]
@@ -287,7 +297,10 @@ def kill_once(
         said = "rank 1 " if killed.startswith(RANK) else f"(pid {killed.split()[1]}) "
         if code != 1 or "Traceback" in told or f"{said}" not in told or " died" not in told:
             wrong.append(f"exit code {code} after the death of a {victim}: {told[-500:]}")
-    elif "nothing" in killed:  # the run was over before
+    elif killed == HEAD and code != 0:  # 0: all had been played already
+        if code != 1 or "Traceback" in told or "the head of the Ray cluster" not in told or gone > LONGEST:
+            wrong.append(f"exit code {code} {gone:.0f} s after the head was lost: {told[-500:]}")
+    elif killed == HEAD or "nothing" in killed:  # the run was over before
         wrong += [] if code == 0 else [f"exit code {code}: {told[-500:]}"]
     elif not killed.startswith((WORKER, RANK)) and code != -signal.SIGKILL:
         wrong.append(f"exit code {code}: {told[-500:]}")
@@ -312,12 +325,19 @@ class Machines:
         from ray.cluster_utils import Cluster
 
         self._one: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 100_000_000}
-        self._cluster: Any = Cluster(initialize_head=True, head_node_args=self._one)
+        self._make: Any = Cluster
+        self._start()
+
+    def _start(self, **options: int) -> None:
+        self._cluster: Any = self._make(initialize_head=True, head_node_args=self._one | options)
         self._second = self._cluster.add_node(**self._one)
         self.address: str = self._cluster.address
 
     def kill(self, victim: str) -> str:
-        """Kills a task's process, or the second machine; says which, or nothing if there is none."""
+        """Kills a task's process, the second machine or the head; says which, or nothing if there is none."""
+        if victim == HEAD:
+            self._cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
+            return HEAD
         if victim == MACHINE:
             self._cluster.remove_node(self._second, allow_graceful=False)
             return MACHINE
@@ -328,7 +348,10 @@ class Machines:
         return ""
 
     def repair(self) -> None:
-        """The second machine is there again."""
+        """All is there again, at the same address."""
+        if not self._cluster.head_node.any_processes_alive():
+            self.close()
+            self._start(gcs_server_port=int(self.address.rpartition(":")[2]))
         if self._second not in self._cluster.worker_nodes:
             self._second = self._cluster.add_node(**self._one)
 
@@ -405,7 +428,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         victims = [GROUP, TRAINER]
         if machines is not None:
-            victims = [TRAINER, TASK, MACHINE]
+            victims = [TRAINER, TASK, MACHINE, HEAD]
         else:
             victims += [WORKER] if config.workers else []
             victims += [RANK] if count_ranks(config) > 1 else []
@@ -421,7 +444,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                     command,
                     run,
                     output,
-                    moment="training" if victim in (TASK, MACHINE) else moment,
+                    moment="training" if victim in (TASK, MACHINE, HEAD) else moment,
                     seconds=seconds,
                     victim=victim,
                     machines=machines,

@@ -74,12 +74,12 @@ def check_machine(config: "RunConfig") -> None:
     if LAUNCHED_BY_TORCHRUN not in os.environ:
         _check_devices(config, ranks, cores)
     elsewhere = (address := config.actors.get("address")) is not None  # of a cluster
-    if isinstance(address, str) and ":" in address:
-        from pokerlab.selfplay.actors.on_ray import check_answers
+    if isinstance(address, str):
+        from pokerlab.selfplay.actors.on_ray import check_cluster
         from pokerlab.selfplay.actors.processes import WorkerDiedError
 
         try:
-            check_answers(address)
+            check_cluster(address)
         except WorkerDiedError as error:
             raise UserError(str(error)) from error
     if not elsewhere and config.workers * ranks > (most := max(FEW_WORKERS, WORKERS_A_CORE * cores)):

@@ -337,6 +337,7 @@ def test_what_cannot_run_here_is_not_launched(override: str, expected: str, tmp_
     ("given", "ranks"),
     [
         (["launcher=modal", "launcher.gpu_count=2"], 2),
+        (["launcher=modal", "launcher.gpu_count=4", "trainer.devices=2"], 2),
         (["launcher=slurm", "launcher.gpus=4"], 4),
         (["launcher=slurm", "launcher.gpus=4", "trainer=cpu"], 1),
         (["launcher=slurm", "launcher.gpus=4", "trainer.devices=2"], 2),

@@ -1,6 +1,7 @@
 """Self-play on a Ray cluster: two machines that are processes of this one."""
 
 import os
+import re
 import signal
 import socket
 import threading
@@ -180,6 +181,38 @@ def test_a_mistake_is_a_line_and_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_version_on_a_machine_is_told() -> None:
+def test_another_version_on_a_machine_is_told_before_the_run_begins(
+    machines: TwoMachines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(on_ray_module, "version", lambda _: "7.0")
+    on_cluster = ("actors=ray", "workers=1", f"actors.address={machines.address}")
+    said = refusal("train", "experiment=kuhn", *on_cluster, cwd=tmp_path)
+    assert re.fullmatch(r"pokerlab is [\d.]+ on \S+, and 7.0 here: both need the same", said)
+
+
+def test_another_version_on_a_machine_that_joined_later_is_told() -> None:
     with pytest.raises(RuntimeError, match=r"pokerlab is [\d.]+ on .*, and 7.0 where the run trains"):
         _play([], {}, 1, Place(1, 1), [], "7.0")
+
+
+def test_a_lost_head_ends_the_run_with_a_line(
+    machines: TwoMachines, on_ray: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last test of these two machines."""
+    monkeypatch.setattr(on_ray_module, "ASKS", 0.2)
+    tasks = on_ray(Marked(tmp_path), 1)
+
+    def lose() -> None:
+        while not marks(tmp_path, 0):
+            time.sleep(0.05)
+        machines.cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
+
+    thread = threading.Thread(target=lose, daemon=True)
+    thread.start()
+    began = time.monotonic()
+    said = rf"the head of the Ray cluster at {machines.address} is lost: resume the run on another cluster"
+    with pytest.raises(WorkerDiedError, match=said):
+        tasks.generate(network(1), 2, Place(1, 1))
+    tasks.close()
+    assert time.monotonic() - began < 60
+    thread.join()

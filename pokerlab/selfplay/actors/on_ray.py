@@ -7,6 +7,7 @@ again on another, with the same result: all that they need is in Ray's object st
 import contextlib
 import copy
 import importlib.util
+import logging
 import os
 import pickle
 import signal
@@ -43,6 +44,11 @@ CONNECT = 10.0
 SETTINGS = b"\x04"
 """The kind of frame that either side of HTTP/2 begins with."""
 GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + SETTINGS + b"\0\0\0\0\0"
+NEEDS_RAY = "actors=ray needs Ray: pip install 'pokerlab[ray]'"
+ASKS = 2.0
+"""Seconds without an answer after which the cluster's head is asked whether it is there."""
+ANSWERS = 60.0
+"""Seconds in which each of its machines has to run a first task."""
 HEARS = 0.5
 """Seconds after which Ray returns from waiting: it does not hear Ctrl-C meanwhile."""
 
@@ -72,7 +78,7 @@ class RayTasks:
         staleness: int = 0,
     ) -> None:
         if importlib.util.find_spec("ray") is None:
-            raise ValueError("actors=ray needs Ray: pip install 'pokerlab[ray]'")
+            raise ValueError(NEEDS_RAY)
         if workers < 1:
             raise ValueError(f"workers must be at least 1 with actors=ray, got {workers}")
         if retries < 0:
@@ -88,12 +94,14 @@ class RayTasks:
             None  # in the object store: the actor and the networks, but for their newest weights
         )
         self._connected = False
+        self._head: str | None = None
+        """Its address, once it is connected; None: it is lost."""
 
     def generate(self, networks: nn.Module, n: int, place: Place, *stored: Mapping[str, Examples]) -> Share:
         """Plays ``n`` trajectories; each task gets its part of what is stored.
 
         Raises:
-            WorkerDiedError: no cluster answers, or a task was lost more often than it is run again.
+            WorkerDiedError: no cluster answers, its head is lost, or a task is, too often.
             Exception: what a task raised.
         """
         with self._plays:
@@ -114,7 +122,8 @@ class RayTasks:
                 found[self.workers] = Here(mine).generate(networks, rest, here, *stored)
             self._collect(tasks, found, place.iteration)
         except BaseException:  # above all KeyboardInterrupt
-            self._cancel(tasks)
+            if self._head is not None:
+                self._cancel(tasks)
             raise
         return join(found)
 
@@ -123,6 +132,7 @@ class RayTasks:
     ) -> dict[Any, int]:
         """Has Ray play every share that is not empty: the numbers of the tasks' workers."""
         ray = self._connect()
+        self._check_head()
         if self._setup is None:
             plain = copy.deepcopy(networks).cpu()
             whole = pickle.dumps((for_workers(self.actor, networks), plain))
@@ -145,13 +155,17 @@ class RayTasks:
 
     def _collect(self, tasks: dict[Any, int], found: dict[int, Share], iteration: int) -> None:
         ray, waiting, heard = self._ray, list(tasks), time.monotonic()
+        asked = heard
         while waiting:
             done, waiting = ray.wait(waiting, timeout=HEARS)
             if self._closes.is_set():
                 raise WorkerDiedError("the run ends")
             if done:
                 heard = time.monotonic()
-            elif time.monotonic() > heard + self.timeout:
+            elif time.monotonic() > max(asked, heard) + ASKS:
+                self._check_head()
+                asked = time.monotonic()
+            if time.monotonic() > heard + self.timeout:
                 raise WorkerDiedError(f"no Ray task ended within {self.timeout:g} s in iteration {iteration}")
             for task in done:
                 try:
@@ -184,25 +198,30 @@ class RayTasks:
         Raises:
             WorkerDiedError: none answers.
         """
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it sends nothing anywhere
-        ray = self._ray
-        if self._connected:
-            return ray
-        where: dict[str, Any] = {"address": self.address}
-        if self.address is None:
-            where = {"address": "local", "num_cpus": self.workers, "include_dashboard": False}
-        elif ":" in self.address:
-            check_answers(self.address)
-        handler = signal.getsignal(signal.SIGTERM)
-        try:
-            ray.init(**where, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=False)
-        except Exception as error:  # of many kinds
-            why = str(error).partition("\n")[0]
-            raise WorkerDiedError(f"no Ray cluster at actors.address={self.address}: {why}") from error
-        finally:
-            signal.signal(signal.SIGTERM, handler)  # Ray puts one of its own there, which ends the process
-        self._connected = True
-        return ray
+        if not self._connected:
+            if self.address is None:
+                connect("local", num_cpus=self.workers, include_dashboard=False)
+            else:
+                connect(self.address)
+            self._connected, self._head = True, self._ray.get_runtime_context().gcs_address
+        return self._ray
+
+    def _check_head(self) -> None:
+        """Whether the cluster's head is still there: Ray would end this process after a minute.
+
+        Raises:
+            WorkerDiedError: twice, it did not answer.
+        """
+        for last in (False, True):
+            try:
+                return check_answers(str(self._head))
+            except WorkerDiedError as error:
+                if last:
+                    lost, self._head = self._head, None
+                    why = f"the head of the Ray cluster at {lost} is lost"
+                    raise WorkerDiedError(f"{why}: resume the run on another cluster") from error
+                time.sleep(ASKS)
+        raise AssertionError
 
     def close(self) -> None:
         """Leaves the cluster; processes of this machine end."""
@@ -210,8 +229,83 @@ class RayTasks:
         with self._plays:  # in another thread
             if self._connected:
                 self._ray.shutdown()
-            self._connected, self._setup = False, None
+            self._connected, self._head, self._setup = False, None, None
         self._closes.clear()
+
+
+def connect(address: str, **options: Any) -> Any:
+    """Ray, connected to a cluster, or started here.
+
+    Args:
+        address: ``host:port``, ``auto`` or ``local``.
+        options: of ``ray.init``.
+
+    Raises:
+        WorkerDiedError: there is none.
+    """
+    if ":" in address:
+        check_answers(address)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it sends nothing anywhere
+    if importlib.util.find_spec("ray") is None:
+        raise WorkerDiedError(NEEDS_RAY)
+    import ray
+    import ray.util.scheduling_strategies
+
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(
+            address, **options, log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=False
+        )
+    except Exception as error:  # of many kinds
+        why = str(error).partition("\n")[0]
+        raise WorkerDiedError(f"no Ray cluster at actors.address={address}: {why}") from error
+    finally:
+        signal.signal(signal.SIGTERM, handler)  # Ray puts one of its own there, which ends the process
+    return ray
+
+
+def check_cluster(address: str) -> None:
+    """Whether a cluster answers, and each of its machines has this version of the package.
+
+    Args:
+        address: ``host:port`` or ``auto``.
+
+    Raises:
+        WorkerDiedError: it does not, or one has not.
+    """
+    ray, ours = connect(address), version("pokerlab")
+
+    def installed() -> str | None:  # pickled whole, so that it imports nothing of a package that may differ
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("pokerlab")
+        except PackageNotFoundError:
+            return None
+
+    try:
+        on = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+        asked = [
+            (
+                node["NodeManagerHostname"],
+                ray.remote(installed)
+                .options(num_cpus=0, scheduling_strategy=on(node["NodeID"], soft=False))
+                .remote(),
+            )
+            for node in ray.nodes()
+            if node["Alive"]
+        ]
+        for host, answer in asked:
+            try:
+                theirs = ray.get(answer, timeout=ANSWERS)
+            except ray.exceptions.RayError as error:
+                why = str(error).partition("\n")[0]
+                raise WorkerDiedError(f"{host} of the Ray cluster runs no task: {why}") from error
+            if theirs != ours:
+                there = "not installed" if theirs is None else theirs
+                raise WorkerDiedError(f"pokerlab is {there} on {host}, and {ours} here: both need the same")
+    finally:
+        ray.shutdown()
 
 
 def check_answers(address: str) -> None:
