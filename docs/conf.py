@@ -23,6 +23,11 @@ ROOMS = {
     "training": "Training",
     "jobs": "Launching and following runs",
     "config": "Configuration",
+    "spot": "Spots",
+    "league": "Leagues",
+    "play": "Playing an agent",
+    "protocols": "Other programs",
+    "app": "The browser app",
 }
 
 project = "pokerlab"

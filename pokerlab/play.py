@@ -1,4 +1,4 @@
-"""A person, or a script, plays an agent: hand after hand, each told and looked at when it is over.
+"""A person, or a script, plays an agent: hand after hand, each told and looked at when it is over::
 
     table = Table(game, agent, seed=1)
     hand = table.deal()

@@ -10,6 +10,7 @@ from runs.fake_modal import FakeModal
 from starlette.testclient import TestClient
 
 from pokerlab.app import command, on_modal
+from pokerlab.app.workers import Worker
 from pokerlab.jobs.modal_app import needed
 from pokerlab.store.folder import RunFolder
 
@@ -57,6 +58,8 @@ def test_it_shows_the_volumes_runs_to_who_knows_the_token(
 ) -> None:
     RunFolder(tmp_path / "there").path.mkdir()
     (tmp_path / "there/training_metrics.jsonl").write_text('{"iteration": 0, "value_loss": 0.5}\n')
+    start = Worker.start
+    monkeypatch.setattr(Worker, "start", lambda worker: start(worker) if worker.name == "runs" else None)
     monkeypatch.chdir(tmp_path)  # and back: it goes to a folder of its own
     app: Any = on_modal.page_over(tmp_path, "secret", lambda: None)
     with TestClient(app, base_url=ADDRESS, follow_redirects=False) as client:

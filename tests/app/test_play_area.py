@@ -6,6 +6,8 @@ import pytest
 from pokerkit import HandHistory
 from starlette.testclient import TestClient
 
+from benchmarks import app_hands
+
 
 def post(client: TestClient, path: str, body: Any = None, status: int = 200) -> Any:
     answer = client.post(f"/api/play/{path}", json=body if body is not None else {})
@@ -47,6 +49,12 @@ def test_hands_are_played_reviewed_and_added_up_and_a_dead_process_loses_none(cl
         assert (hand["number"], hand["player"]) == (number + 1, (number + 1) % 2)
     answer = client.get(f"/api/play/sessions/{session}/histories")
     assert (answer.status_code, "hold'em" in answer.text) == (400, True)
+
+
+@pytest.mark.parametrize("game", ["leduc", "river"])
+def test_a_script_plays_twenty_hands_and_loses_none(game: str, client: TestClient) -> None:
+    found = app_hands.play(client, app_hands.OPPONENTS[game], hands=20, seed=2)  # kills the process after ten
+    assert (found["hands"], found["replayed"]) == (20, 20 if game == "river" else 0)
 
 
 def test_hold_em_tells_its_chips_and_saves_its_hands(client: TestClient) -> None:

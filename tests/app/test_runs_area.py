@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from pokerlab.app.runs import commands
 from pokerlab.app.runs.curves import MOST_POINTS, of_a_run
 from pokerlab.app.server import make_app
+from pokerlab.app.workers import Worker
 from pokerlab.evaluation.published import PUBLISHED
 from pokerlab.store.files import shipped_path
 from pokerlab.store.folder import RunFolder
@@ -52,8 +53,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def client(place: Path) -> Iterator[TestClient]:
-    with TestClient(make_app(), base_url="http://127.0.0.1") as found:
-        yield found
+    start = Worker.start
+    with pytest.MonkeyPatch.context() as patch:  # those who solve are not asked
+        patch.setattr(Worker, "start", lambda worker: start(worker) if worker.name == "runs" else None)
+        with TestClient(make_app(), base_url="http://127.0.0.1") as found:
+            yield found
 
 
 def get(client: TestClient, what: str, status: int = 200, **query: Any) -> Any:
