@@ -8,6 +8,14 @@ import { Grid } from "../explore/grid.js";
 const AT = "/api/play", CARD = /^[2-9TJQKA][cdhs]$/;
 const WAYS = { search_average: "search", search_iteration: "search, drawn iterations", search_gadget: "search with a gadget", policy_net: "policy network alone", snapshots: "snapshots" };
 
+// What one has to know of games that few people have played.
+const RULES = {
+  kuhn: "Three cards: J, Q, K. Both put in 1 and get a card; one may bet 1. The higher card wins.",
+  leduc: "Six cards: J, Q, K of two suits. Both put in 1 and get a card; bets and raises are of 2 at first, and of 4 once a card lies on the board, two of them a round. A pair with the board wins, else the higher card.",
+  liars_dice: "Everybody sees own dice only. Bids are how many dice of all show a face, the highest face being wild; each bid is higher than the last, until one calls it a lie: who was wrong loses 1.",
+};
+const rulesOf = (game) => Object.entries(RULES).find(([name]) => game.startsWith(name))?.[1] ?? "";
+
 const card = (name) => h("span", { class: `card flat suit-${name[1]}`, "aria-label": name }, name[0], h("span", { "aria-hidden": "true" }, SYMBOLS[name[1]]));
 const cardsOf = (text) => { const found = text.match(/.{2}/g) ?? []; return found.length && found.every((name) => CARD.test(name)) ? found.map(card) : [text]; };
 const chips = (value) => (value === null || value === undefined ? "–" : `${value > 0 ? "+" : ""}${number(value, Math.abs(value) < 100 ? 2 : 0)}`);
@@ -106,10 +114,12 @@ class Page {
     const held = (who) => (who === "you" ? h("span", { class: "cards" }, cardsOf(hand.hand)) : hand.over ? h("span", { class: "cards" }, cardsOf(hand.other)) : h("span", { class: "muted" }, "hidden"));
     const seat = (who, player) => h("div", { class: "row spread" }, h("strong", {}, who === "you" ? "You" : "Agent"), held(who),
       h("span", { class: "muted" }, hand.stacks ? `stack ${number(hand.stacks[player], 0)}${hand.bets[player] ? `, in front ${number(hand.bets[player], 0)}` : ""}` : `player ${player + 1}`));
-    const action = (label, at) => h("button", { type: "button", class: at ? "" : "primary", "data-key": String(at + 1), onclick: () => this.act(label) },
+    const calm = hand.legal.find((label) => ["check", "call", "pass"].includes(label)) ?? hand.legal[0];
+    const action = (label, at) => h("button", { type: "button", class: label === calm ? "primary" : "", "data-key": String(at + 1), onclick: () => this.act(label) },
       label, hand.to && !/fold|check|call/.test(label) ? h("span", {}, ` to ${number(hand.to[at], 0)}`) : "", h("span", { class: "key", "aria-hidden": "true" }, String(at + 1)));
     fill(this.table,
       h("div", { class: "row spread" }, h("h2", {}, `Hand ${hand.number + 1}`), h("span", { class: "muted" }, `${hand.game}, pot ${number(hand.pot, 0)}`)),
+      rulesOf(hand.game) ? h("p", { class: "muted" }, rulesOf(hand.game)) : "",
       hand.board ? h("div", { class: "cards", "aria-label": "Board" }, hand.board.length ? hand.board.map(card) : h("span", { class: "muted" }, "no board yet")) : "",
       seat(seats[0], 0), seat(seats[1], 1),
       h("ol", { class: "moves", "aria-label": "What was done" }, hand.moves.map(({ who, what }) => h("li", { class: who === "you" ? "mine" : "" },
@@ -139,7 +149,7 @@ class Page {
       names.map((name) => h("td", {}, name in decision.worth ? `${number(decision.worth[name], 2)} (${percent(decision.frequencies[name], 0)})` : "")));
     const range = found.cells ? this.grid(found.cells) : h("p", { class: "row" }, found.range.map(([name, share]) => h("span", { class: "chip" }, h("span", { class: "cards" }, cardsOf(name)), ` ${percent(share, 0)}`)));
     fill(this.told, h("h2", {}, "What it was worth"),
-      h("p", {}, `Without luck you ${found.without_luck === null ? "cannot be told" : `won ${chips(found.without_luck)} chips`}; your decisions lost ${number(found.decisions.reduce((sum, { lost }) => sum + lost, 0), 2)}.`),
+      h("p", {}, `${found.without_luck === null ? "What it would be without luck cannot be told" : `Without luck you ${found.without_luck < 0 ? "lost" : "won"} ${number(Math.abs(found.without_luck), 2)} chips`}; your decisions lost ${number(found.decisions.reduce((sum, { lost }) => sum + lost, 0), 2)}.`),
       found.decisions.length ? h("div", { class: "table-box" }, h("table", {}, h("caption", { class: "sr-only" }, "Your decisions"), h("thead", {}, h("tr", {}, ["where", "you did", "lost", ...names].map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, found.decisions.map(row)))) : "",
       h("p", { class: "muted" }, `Chips that each action was worth with your hand, and how often the agent takes it.${found.left_out ? ` ${found.left_out} of your decisions cannot be valued: the agent does not search.` : ""}`),
       h("h3", {}, "What the agent is likely to have had"), range);
@@ -155,8 +165,8 @@ class Page {
 
   sum(totals) {
     fill(this.totals, totals.hands ? h("section", { class: "panel", "aria-label": "The session" }, h("h2", {}, "Session"), h("table", {}, h("tbody", {},
-      [["hands", number(totals.hands, 0)], ["won a hand", interval(totals.won)], ["without luck", interval(totals.without_luck)], ["lost by decisions", number(totals.lost, 2)]].map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, value))))),
-      h("p", { class: "muted" }, "Chips a hand, with 95 % intervals."), this.holdem ? h("a", { class: "button", href: `${AT}/sessions/${this.session}/histories`, download: "hands.phhs" }, "Save the hands (PHH)") : "") : "");
+      [["hands", number(totals.hands, 0)], ["won a hand", interval(totals.won)], ["without luck", interval(totals.without_luck)], ["lost by decisions", number(totals.lost, 2)], ["lost by decisions, in all", number(totals.lost * totals.hands, 2)]].map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, value))))),
+      h("p", { class: "muted" }, "Chips a hand, with 95 % intervals; the last line is of all hands."), this.holdem ? h("a", { class: "button", href: `${AT}/sessions/${this.session}/histories`, download: "hands.phhs" }, "Save the hands (PHH)") : "") : "");
   }
 }
 
