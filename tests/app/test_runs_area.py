@@ -154,6 +154,14 @@ def test_a_league_is_shown(client: TestClient, place: Path) -> None:
     results.write_text(whole)
 
 
+def test_a_killed_process_is_told_and_started_again(client: TestClient) -> None:
+    app: Any = client.app
+    next(worker for worker in app.state.workers if worker.name == "runs").kill()
+    answers = [client.get("/api/runs/overview") for _ in range(2)]
+    assert answers[-1].status_code == 200
+    assert all("ended unexpectedly" in answer.text for answer in answers if answer.status_code != 200)
+
+
 def test_many_iterations_are_thinned_to_what_can_be_drawn() -> None:
     lines = [{"iteration": n, "value_loss": 1.0 / (n + 1), "seconds_selfplay": True} for n in range(5000)]
     (panel,) = of_a_run(lines[::-1], {"algorithm": {"_target_": "pokerlab.algorithms.rebel.ReBeL"}})

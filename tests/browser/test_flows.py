@@ -364,6 +364,24 @@ def test_a_league_is_grown_and_drawn(server: Server, page: Page) -> None:
     expect(page.get_by_role("region", name="Lineage").locator("circle.member")).to_have_count(6)
 
 
+def test_two_hundred_quick_clicks_from_area_to_area(server: Server, page: Page) -> None:
+    page.goto(f"{server.address}#/runs?run=leduc-first")
+    page.evaluate(
+        """async () => {
+            for (let n = 0; n < 200; n += 1) {
+                const all = [...document.querySelectorAll("#areas a, .tabs button[data-view], .listing a")];
+                all[(n * 7919) % all.length].click();
+                await new Promise((resolve) => setTimeout(resolve, 5));
+            }
+        }"""
+    )
+    page.get_by_role("link", name="Play").click()
+    page.get_by_role("link", name="Runs and leagues").click()
+    expect(page.get_by_role("region", name="Agents of the package")).to_contain_text("leduc")
+    expect(page.locator("#areas a[aria-current]")).to_have_text("Runs and leagues")
+    expect(page.locator(".banner")).to_be_hidden()
+
+
 def test_markup_is_text(server: Server, page: Page) -> None:
     markup = "%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E"
     page.goto(

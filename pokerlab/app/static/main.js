@@ -26,7 +26,8 @@ async function show() {
     h("a", { href: `#/${key}`, "aria-current": key === area ? "page" : null }, label)));
   if (mounted !== area) {
     mounted = area;
-    (await AREAS[area].load()).mount(document.getElementById("main"));
+    const page = await AREAS[area].load();
+    if (mounted === area) page.mount(document.getElementById("main")); // else somebody has gone on meanwhile
   }
 }
 
