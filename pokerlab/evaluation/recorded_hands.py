@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -182,10 +183,11 @@ def read_text(
             with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings(action="ignore"):
                 hand = parse(one)
                 *_, end = hand
+                recorded = _recorded(hand, end, number)
         except Exception as error:  # whatever pokerkit stumbles over
             reason = " ".join(str(error).split())[:120] or type(error).__name__
             raise UserError(f"{name}: hand {number} cannot be read: {reason}") from error
-        yield _recorded(hand, end, number)
+        yield recorded
 
 
 def _recorded(hand: "HandHistory", end: "State", number: int) -> RecordedHand:
@@ -209,6 +211,8 @@ def _spots(end: "State", names: tuple[str, ...], min_bet: float) -> Iterator[Rec
     import pokerkit as kit
 
     stacks = [float(chips) for chips in end.starting_stacks]
+    if not all(map(isfinite, stacks)):
+        raise ValueError(f"stacks must be numbers of chips, got {stacks}")
     put_in, bets, posted = [0.0] * len(stacks), [0.0] * len(stacks), list[float]()
     left, board, events, starts = set(range(len(stacks))), "", list[_Event](), list[_Start]()
     held: dict[int, str] = {}

@@ -39,6 +39,15 @@ Cy collected $21 from pot
 """
 
 
+HEADS_UP = """variant = "NT"
+antes = [0, 0]
+blinds_or_straddles = [1, 2]
+min_bet = 2
+starting_stacks = [400, 200]
+actions = ["d dh p1 AsKs", "d dh p2 QhQd", "p2 cbr 6", "p1 cc", "d db 2c7d9h", "p1 cc", "p2 cbr 4", "p1 f"]
+"""
+
+
 def test_streets_of_two_players_are_told_of_a_table_of_three(tmp_path: Path) -> None:
     path = tmp_path / "hands.txt"
     path.write_text(f"{POKERSTARS}\n\n{POKERSTARS}")
@@ -73,6 +82,8 @@ def test_a_line_ends_where_the_game_has_none() -> None:
         (".phh", "variant = 3", "x: hand 1 cannot be read"),
         (".phhs", "[1]\nvariant = ", "x: hand 1 cannot be read"),
         (".log", "STATE:0:zz:AsKs|QhQd:1|2:A|B", "x: hand 1 cannot be read"),
+        (".phh", HEADS_UP.replace("200]", f"{10**400}]"), "x: hand 1 cannot be read: int too large"),
+        (".phh", HEADS_UP.replace("200]", "inf]"), "x: hand 1 cannot be read: "),
         (".csv", "", "x: expected a file of hands, ….phh, ….phhs, ….log, ….txt"),
     ],
 )

@@ -72,13 +72,14 @@ export class Report {
 
   status(job) {
     const { done = 0, total = 0, before = 0, skipped = 0, seconds = 0, board = "" } = job.progress;
+    const flops = Math.max(done, new Set(this.rows.map((row) => row.board)).size + skipped);
     const going = job.state === "queued" || job.state === "running", each = done > before ? seconds / (done - before) : null;
     const words = { queued: job.position ? `Waiting: ${job.position} before this` : "Starting", running: `Solving ${board}`, done: "Complete", failed: job.error, cancelled: "Cancelled" }[job.state];
     fill(this.head, h("div", { class: "row spread" }, h("h2", {}, "Many flops"), h("strong", { class: job.state === "failed" ? "error" : "" }, words),
-      h("span", { class: "muted" }, `${number(done, 0)} of ${number(total, 0)} flops`, each !== null && going ? `, about ${number((each * (total - done)) / 60, 0)} min to go` : "", skipped ? `; ${skipped} left out, where the ranges cannot meet` : ""),
+      h("span", { class: "muted" }, `${number(flops, 0)} of ${number(total, 0)} flops`, each !== null && going ? `, about ${number((each * (total - done)) / 60, 0)} min to go` : "", skipped ? `; ${skipped} left out, where the ranges cannot meet` : ""),
       going ? h("button", { type: "button", id: "cancel-report", onclick: async () => { try { await post(`${API}/spots/${job.id}/cancel`); } catch (error) { this.say(error); } } }, "Cancel")
         : job.state === "done" ? "" : h("button", { type: "button", onclick: async () => { try { await post(`${API}/spots/${job.id}/again`); this.id = null; this.follow(job.id); } catch (error) { this.say(error); } } }, "Go on")),
-    h("progress", { max: Math.max(total, 1), value: done, "aria-label": "Progress of the report" }));
+    h("progress", { max: Math.max(total, 1), value: flops, "aria-label": "Progress of the report" }));
   }
 
   draw() {
