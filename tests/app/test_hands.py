@@ -71,7 +71,7 @@ def test_a_decision_of_a_hand_is_a_spot_with_the_sizes_that_were_played(client: 
         "Hand 1: <b>Ann</b> (OOP) held AsKs, Bob (IP) held QhQd",
     )
     assert spot["played"] == "check bet 0.333333 raise 0.55 call | Th | all-in call"
-    assert client.post("/api/explore/check", json=setup).json()["refused"] is None
+    assert client.post("/api/explore/check", json=setup).json()["hands"] == [10, 12]
 
 
 def test_a_hand_is_solved_and_walked(client: TestClient) -> None:
