@@ -251,10 +251,11 @@ def test_what_is_locked_stays(server: Server, page: Page, tmp_path: Path) -> Non
         f"{server.address}#/explore?board=2c2d2hKsQd&oop=KcKd,4s3s&ip=AcAd&stack=100/150&r0=100/100&target=0.1"
     )
     ready_to_solve(page)
-    expect(page.locator(".size")).to_contain_text("50 of IP never in play")
+    expect(page.locator(".size")).to_contain_text("50 of IP never in play", timeout=PATIENCE)
     page.locator("#solve").click()
     solved(page)
     page.locator(".step.here .step-option", has_text="All-in").click()
+    expect(page.locator(".step.here .step-head")).to_have_text("IP", timeout=PATIENCE)
     page.locator("#lock").click()
     page.locator("dialog input[name=fold]").fill("0")
     page.locator("dialog input[name=call]").fill("100")
@@ -268,7 +269,7 @@ def test_what_is_locked_stays(server: Server, page: Page, tmp_path: Path) -> Non
     page.goto(f"{server.address}#/explore")
     page.reload()
     page.set_input_files("#file", tmp_path / "locked.spot")
-    expect(page.locator(".locks")).to_contain_text("all-in: all hands")
+    expect(page.locator(".locks")).to_contain_text("all-in: all hands", timeout=PATIENCE)
 
 
 def test_saved_opened_and_refused(server: Server, page: Page, tmp_path: Path) -> None:
@@ -507,18 +508,18 @@ def test_a_recorded_hand_is_walked(server: Server, page: Page, tmp_path: Path) -
     assert page.locator("input[name=r0]").input_value() == "50,59.0909,100/100"
     page.locator("#solve").click()
     solved(page)
-    expect(page.locator(".step.here .step-head")).to_have_text("IP")
+    expect(page.locator(".step.here .step-head")).to_have_text("IP", timeout=PATIENCE)
     expect(page.locator(".step-option", has_text="Bet 13").locator(".played")).to_be_visible()
     expect(page.locator(".step.here .step-option", has_text="Call").locator(".played")).to_be_visible()
     picture(page, "app-walked")
     page.reload()
     solved(page)
-    expect(page.locator(".about")).to_contain_text("Hand 12")
+    expect(page.locator(".about")).to_contain_text("Hand 12", timeout=PATIENCE)
     large = tmp_path / "large.phhs"
     with large.open("wb") as file:
         file.truncate(2**30)
     page.set_input_files("#file", large)
-    expect(page.locator(".banner")).to_contain_text("expected hands of at most 64 MB")
+    expect(page.locator(".banner")).to_contain_text("expected hands of at most 64 MB", timeout=PATIENCE)
 
 
 def test_a_report_of_many_flops_is_sorted_cancelled_and_survives_a_reload(server: Server, page: Page) -> None:
@@ -552,9 +553,9 @@ def test_a_report_of_many_flops_is_sorted_cancelled_and_survives_a_reload(server
     rows.nth(1).get_by_role("button").click()
     solved(page)
     page.locator(".step.here .step-option", has_text="Check").click()
-    expect(page.locator(".step.here .step-head")).to_have_text("IP")
+    expect(page.locator(".step.here .step-head")).to_have_text("IP", timeout=PATIENCE)
     page.locator(".step.here .step-option", has_text="Check").click()
-    expect(page.locator(".step.here")).to_contain_text("A network values what comes")
+    expect(page.locator(".step.here")).to_contain_text("A network values what comes", timeout=PATIENCE)
     picture(page, "app-valued")
     page.get_by_role("button", name="Close the report").click()
     expect(page.locator(".report")).to_be_hidden()
