@@ -5,7 +5,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from pokerlab.app.workers import DIED, CancelledError, RefusedError, Worker, WorkerDiedError
+from pokerlab.app.workers import DIED, CancelledError, ProcessDiedError, RefusedError, Worker
 
 PATIENCE = 2.0
 """Seconds until a job that was cancelled and goes on is ended with its process."""
@@ -103,7 +103,7 @@ class Jobs:
                 job.state = "cancelled"
             except RefusedError as error:
                 job.state, job.error = "failed", str(error)
-            except WorkerDiedError:
+            except ProcessDiedError:
                 if job.state != "cancelled":
                     job.state, job.error = "failed", DIED
                 with contextlib.suppress(asyncio.CancelledError):

@@ -18,7 +18,7 @@ from pokerlab.app.areas import AREAS
 from pokerlab.app.context import Context, Files, MistakeError, json_object
 from pokerlab.app.guard import Guard
 from pokerlab.app.jobs import Jobs
-from pokerlab.app.workers import DIED, RefusedError, Worker, WorkerDiedError
+from pokerlab.app.workers import DIED, ProcessDiedError, RefusedError, Worker
 
 STATIC = Path(__file__).parent / "static"
 ALWAYS_ASK = {"Cache-Control": "no-cache"}
@@ -79,7 +79,7 @@ def make_app(token: str | None = None, *, may_command: bool = True) -> Starlette
             Mount("/static", PageFiles(directory=STATIC)),
         ],
         middleware=[Middleware(Guard, token=token, uploads=uploads)],
-        exception_handlers={MistakeError: _mistake, RefusedError: _mistake, WorkerDiedError: _died},
+        exception_handlers={MistakeError: _mistake, RefusedError: _mistake, ProcessDiedError: _died},
         lifespan=lifespan,
     )
     app.state.workers = (desk, solver, *own.values())

@@ -23,7 +23,7 @@ class RefusedError(Exception):
     """What was asked for is a user's mistake, or does not exist; the message says which in one line."""
 
 
-class WorkerDiedError(Exception):
+class ProcessDiedError(Exception):
     """The process ended during a call."""
 
 
@@ -122,7 +122,7 @@ class Worker:
         Raises:
             RefusedError: it raised a ValueError or a UserError, memory did not suffice, or it took too long.
             CancelledError: it was cancelled.
-            WorkerDiedError: the process ended.
+            ProcessDiedError: the process ended.
         """
         if self._process is None:
             self.start()
@@ -134,7 +134,7 @@ class Worker:
             self._connection.send((number, function, arguments))
         except OSError as error:
             self._calls.pop(number, None)
-            raise WorkerDiedError from error
+            raise ProcessDiedError from error
         try:
             return await asyncio.wait_for(future, seconds)
         except TimeoutError as error:
@@ -159,7 +159,7 @@ class Worker:
         calls, self._calls = self._calls, {}
         for future, _ in calls.values():
             if not future.done():
-                future.set_exception(WorkerDiedError())
+                future.set_exception(ProcessDiedError())
 
     def _restart(self) -> None:
         self._give_up()
