@@ -191,7 +191,7 @@ def test_a_run_meets_others_by_other_rules_than_it_learned(place: Path) -> None:
         (["match.against=call", "match.rules=500"], "match.rules must be null or a group of keys, got 500"),
         (
             ["match.against=call", "match.rules={smallblind: 0}"],
-            "unknown key 'game.smallblind': did you mean game.small_blind or game.blinds?",
+            "unknown key 'game.smallblind': did you mean game.small_blind or game.blinds or game.add_all_in?",
         ),
         (
             ["match.against=call", "match.rules={suits: 3, board: Td9d6hQc2c}"],
