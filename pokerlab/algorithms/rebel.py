@@ -31,7 +31,7 @@ from pokerlab.algorithms.base import UNITS, MakeAgent
 from pokerlab.games.base import Game
 from pokerlab.games.parts import SuitRelabelling, network_features
 from pokerlab.learning.module import Learner, MakeOptimizer
-from pokerlab.learning.networks import LeafNetwork, Networks, StrategyNetwork, of_kind
+from pokerlab.learning.networks import LeafNetwork, Networks, StrategyNetwork, follow, of_kind
 from pokerlab.learning.relabelling import Relabelling
 from pokerlab.search.resolving import WAYS_TO_SEARCH
 from pokerlab.search.solver import Solver
@@ -330,13 +330,11 @@ class ReBeLModule(Learner):
         of: nn.Module = self.learned if self.ema_decay else self
         return of.get_submodule(name)
 
-    @torch.no_grad()
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Averages weights; see :class:`Learner`."""
         if self.ema_decay:
             steps = self.trainer.global_step  # at first, what they began with must not linger
             share = max(1 - self.ema_decay, 9 / (steps + 9))
             for name, network in self.learned.items():
-                averaged = self.get_submodule(name)
-                torch._foreach_lerp_(list(averaged.parameters()), list(network.parameters()), share)
+                follow(self.get_submodule(name), network, share)
         super().on_train_batch_end(outputs, batch, batch_idx)

@@ -58,7 +58,8 @@ def _win_in_order(
     deck: Deck, board: tuple[int, ...], cards: int, order: np.ndarray, ends: np.ndarray, theirs: Floats
 ) -> Floats:
     won = np.zeros(theirs.shape)
-    _add_outcomes(order, ends, cards, deck.hands, len(deck.cards), theirs.astype(np.float64), won)
+    mass = theirs.astype(np.float64)
+    _add_outcomes(order, ends, cards, deck.hands, len(deck.cards), mass[None], won[None])
     won /= num_run_outs(deck, board, cards)
     return won
 
@@ -77,7 +78,7 @@ def win_showdowns(deck: Deck, order: Ints, ends: Ints, cards: int, theirs: Float
         ``[U, K, H]`` float64; 0 for hands that the board blocks.
     """
     won = np.zeros(theirs.shape)
-    _add_showdowns(order, ends, cards, deck.hands, len(deck.cards), theirs, won)
+    _add_outcomes(order, ends, cards, deck.hands, len(deck.cards), theirs, won)
     return won
 
 
@@ -149,16 +150,18 @@ def _add_outcomes(
     theirs: np.ndarray,
     won: np.ndarray,
 ) -> None:
-    """Adds mass beaten less mass that beats to ``won`` ``[K, H]``, board by board of ``[B, H]`` orders.
+    """Adds mass beaten less mass that beats to ``won``, board by board of ``[B, H]`` orders.
 
-    A board has ``dealt`` cards of the deck's ``cards``: the hands that it blocks come first.
+    A board has ``dealt`` cards of the deck's ``cards``: the hands that it blocks come first. ``theirs`` and
+    ``won`` are ``[B, K, H]``, or ``[1, K, H]`` for all boards.
     """
     of_card = np.empty((2, cards))  # of all hands that are possible; of those that are weaker
     number, rest = order.shape[1], cards - dealt
     first = number - rest * (rest - 1) // 2
     for board in range(order.shape[0]):
-        for k in range(theirs.shape[0]):
-            mass = theirs[k]
+        at = min(board, theirs.shape[0] - 1)
+        for k in range(theirs.shape[1]):
+            mass, to = theirs[at, k], won[at, k]
             of_card[:] = 0
             every, weaker = 0.0, 0.0
             for place in range(first, number):
@@ -171,7 +174,7 @@ def _add_outcomes(
                 end = ends[board, begin]
                 for place in range(begin, end):
                     hand = order[board, place]
-                    won[k, hand] += weaker - of_card[1, hands[hand, 0]] - of_card[1, hands[hand, 1]]
+                    to[hand] += weaker - of_card[1, hands[hand, 0]] - of_card[1, hands[hand, 1]]
                 for place in range(begin, end):
                     hand = order[board, place]
                     weaker += mass[hand]
@@ -181,23 +184,7 @@ def _add_outcomes(
                     hand = order[board, place]
                     a, b = hands[hand, 0], hands[hand, 1]
                     # the mass that it meets, less that of hands no stronger; the hand itself is in both
-                    won[k, hand] -= (
+                    to[hand] -= (
                         every - weaker - (of_card[0, a] - of_card[1, a]) - (of_card[0, b] - of_card[1, b])
                     )
                 begin = end
-
-
-@jit
-def _add_showdowns(
-    order: np.ndarray,
-    ends: np.ndarray,
-    dealt: int,
-    hands: np.ndarray,
-    cards: int,
-    theirs: np.ndarray,
-    won: np.ndarray,
-) -> None:
-    """:func:`_add_outcomes` of ``[U, K, H]``, each on a complete board of its own."""
-    for board in range(order.shape[0]):
-        here = slice(board, board + 1)
-        _add_outcomes(order[here], ends[here], dealt, hands, cards, theirs[board], won[board])

@@ -7,6 +7,7 @@ from torch import nn
 
 from pokerlab.games.base import Ints
 from pokerlab.learning.infostates import InfostateNetwork, Infostates, log_policy
+from pokerlab.learning.networks import follow
 from pokerlab.selfplay.hands import Answers
 from pokerlab.selfplay.public_states import PublicStates
 
@@ -31,9 +32,7 @@ class ActorCritic(nn.Module):
         chances, expected = log_policy(self.policy, infostates).exp(), self.critic(infostates)[:, 0]
         return chances.numpy(force=True), expected.double().numpy(force=True) * states.game.big_blind
 
-    @torch.no_grad()
     def follow(self, magnet: float, average: float) -> None:
         """Moves the weights of magnet and average towards the policy's, by these shares of the way."""
-        for network, share in ((self.magnet, magnet), (self.average, average)):
-            for slow, fast in zip(network.parameters(), self.policy.parameters(), strict=True):
-                slow.lerp_(fast, share)
+        follow(self.magnet, self.policy, magnet)
+        follow(self.average, self.policy, average)

@@ -283,6 +283,12 @@ class PolicyNetwork(StrategyNetwork):
         return log_strategy(logits, beliefs, legal)
 
 
+@torch.no_grad()
+def follow(slow: nn.Module, fast: nn.Module, share: float) -> None:
+    """Moves the weights of one network towards those of another like it, by a share of the way."""
+    torch._foreach_lerp_(list(slow.parameters()), list(fast.parameters()), share)
+
+
 class Networks(nn.Module):
     """The networks that a search uses: a value network at the leaves, a policy network as the prior.
 

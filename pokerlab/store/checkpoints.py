@@ -78,8 +78,8 @@ def _with_learned(weights: Mapping[str, Any], expected: Mapping[str, Any]) -> Ma
     Runs without an average, and shipped ones, have none: learning goes on from those that play.
     """
     played = {name: each for name, each in weights.items() if not name.startswith(LEARNED)}
-    wanted = [name for name in expected if name.startswith(LEARNED)]
-    if not wanted or len(weights) > len(played):
-        return weights if wanted else played
-    learned = {name: played.get(name.removeprefix(LEARNED)) for name in wanted}
-    return played | {name: each for name, each in learned.items() if each is not None}
+    if not any(name.startswith(LEARNED) for name in expected):
+        return played
+    if len(weights) > len(played):
+        return weights
+    return played | {LEARNED + name: each for name, each in played.items()}

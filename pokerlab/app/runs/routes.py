@@ -64,7 +64,7 @@ class Runs:
         self._check_command()
         given = await read_object(request)
         experiment, settings = str(given.get("experiment", "")), read_settings(given.get("settings", ""))
-        known = {each["name"]: each for each in (await self._read("overview"))["experiments"]}
+        known = {each["name"]: each for each in await self._read("experiments")}
         if experiment not in known:
             raise MistakeError(f"no experiment {experiment!r}: expected one of {', '.join(known)}")
         if any(setting.lstrip("+").startswith("experiment=") for setting in settings):
