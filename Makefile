@@ -9,6 +9,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# Empty is unset: tests start hundreds of processes, each of which would compile the package anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: train test test-browser pytest quick lint docs dist clean
 
 train: $(INSTALLED)
@@ -43,10 +46,12 @@ dist: $(INSTALLED)
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist
 
-# Reinstalls only when what is to be installed has changed, at the versions in constraints.txt.
+# Reinstalls only when what is to be installed has changed, at the versions in constraints.txt. Python compiles
+# on all cores, where pip would use one; some packages have files of other versions of Python.
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[test]'
+	$(BIN)/python -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib || true
 	touch $@
 
 clean:

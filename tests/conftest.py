@@ -1,22 +1,24 @@
 """What all tests share."""
 
+import gc
 import os
+import pickle
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
 from filelock import FileLock
+from hydra.core.global_hydra import GlobalHydra
 from hypothesis import settings
+from omegaconf import DictConfig, open_dict
 
 os.environ["NUMBA_ENABLE_CUDASIM"] = "1"  # before numba is imported: kernels for a GPU run in its simulator
-from numba.core.dispatcher import Dispatcher
 
 settings.register_profile("pokerlab", deadline=None, max_examples=20, derandomize=True)
 settings.load_profile("pokerlab")
@@ -39,6 +41,8 @@ SLOW = (
 def pytest_configure() -> None:
     """Of pytest's workers that need the same loop, one compiles it; the others then find it on disk."""
     if run := os.environ.get("PYTEST_XDIST_TESTRUNUID"):
+        from numba.core.dispatcher import Dispatcher  # not in the process that only hands out tests
+
         lock = FileLock(Path(tempfile.gettempdir()) / f"pokerlab-{run}.lock")
         compile_alone = Dispatcher.compile
 
@@ -53,6 +57,16 @@ def pytest_configure() -> None:
         setattr(Dispatcher, "compile", compile_in_turn)  # noqa: B010
 
 
+gc.disable()  # nothing of what is imported is garbage: looking for it takes a quarter of the time
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays: garbage is looked for among what comes, and that less often."""
+    gc.freeze()
+    gc.set_threshold(5_000, 10, 10)
+    gc.enable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """``make quick`` runs what is marked here."""
     tests = Path(__file__).parent
@@ -65,6 +79,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     """Whatever a command that ran before has set: with more, sums have other last digits."""
+    import torch
+
     torch.set_num_threads(1)
 
 
@@ -74,6 +90,30 @@ def _interrupts() -> None:
     of tests."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _composed_once() -> Iterator[None]:
+    """Hydra takes a tenth of a second for a command line: what it made of one is kept for the next that is
+    the same, unless it has configs of its own."""
+    from pokerlab.config import compose
+
+    compose_anew, kept = compose._compose, dict[tuple[str, ...], bytes]()
+
+    def compose_once(line: compose.CommandLine, overrides: Sequence[str]) -> DictConfig:
+        if line.folder is not None:
+            return compose_anew(line, overrides)
+        if (what := (line.primary, *overrides)) not in kept:
+            kept[what] = pickle.dumps(compose_anew(line, overrides))
+        GlobalHydra.instance().clear()
+        config = pickle.loads(kept[what])
+        with open_dict(config):
+            config.hydra.runtime.cwd = str(Path.cwd())
+        return config
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compose, "_compose", compose_once)
+        yield
 
 
 @pytest.fixture
@@ -94,7 +134,17 @@ def _forked_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def client() -> Iterator[Any]:
+def _forked_app() -> Iterator[None]:
+    """Likewise the processes of the app."""
+    from runs.harness import forkserver
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pokerlab.app.workers._SPAWN", forkserver())
+        yield
+
+
+@pytest.fixture(scope="session")
+def client(_forked_app: None) -> Iterator[Any]:
     """One app for all tests: its processes take seconds to start."""
     from starlette.testclient import TestClient
 

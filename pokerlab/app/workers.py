@@ -15,6 +15,8 @@ from typing import Any
 
 from pokerlab.errors import UserError, out_of_memory
 
+_SPAWN = multiprocessing.get_context("spawn")  # a fork would copy the locks of the server's threads
+
 DIED = "the process that computes has ended unexpectedly, and is started again: try again"
 TOO_LONG = "that takes too long, and was ended"
 
@@ -72,12 +74,11 @@ class Worker:
 
     def start(self) -> None:
         """Starts the process; it imports what it needs while the server goes on."""
-        context = multiprocessing.get_context("spawn")
         self._loop = asyncio.get_running_loop()
         self._ready = asyncio.Event()
-        self._connection, theirs = context.Pipe()
-        self._cancelled = context.Event()
-        self._process = context.Process(
+        self._connection, theirs = _SPAWN.Pipe()
+        self._cancelled = _SPAWN.Event()
+        self._process = _SPAWN.Process(
             target=_work,
             args=(theirs, self._cancelled, self._modules, self._long),
             name=self.name,

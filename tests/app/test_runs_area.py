@@ -52,7 +52,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def client(place: Path) -> Iterator[TestClient]:
+def client(place: Path, _forked_app: None) -> Iterator[TestClient]:
     start = Worker.start
     with pytest.MonkeyPatch.context() as patch:  # those who solve are not asked
         patch.setattr(Worker, "start", lambda worker: start(worker) if worker.name == "runs" else None)

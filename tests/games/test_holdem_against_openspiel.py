@@ -42,7 +42,7 @@ def fixed_limit(most_raises: int, deals: tuple[int, ...], ranks: int, suits: int
 
 SMALL = {
     "one card": tiny(7, (0, 1), ranks=3),
-    "two cards at once": tiny(5, (0, 2)),
+    "two cards at once": tiny(4, (0, 2)),
     "deep": tiny(20, (0, 1), ranks=3),
     "small blind always first": Holdem(
         "tiny", stack=7, blinds=(1, 2), small_blind=0, bets=[[1]], ranks=3, suits=2, deals=(0, 1)
@@ -151,7 +151,7 @@ def test_every_state_of_some_deals_agrees(name: str, data: st.DataObject) -> Non
 
 @pytest.mark.parametrize("name", GAMES)
 @given(st.data())
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_every_state_of_random_lines_agrees(name: str, data: st.DataObject) -> None:
     game = GAMES[name]
     hands = data.draw(some_hands(game))

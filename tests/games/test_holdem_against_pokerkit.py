@@ -16,7 +16,7 @@ from pokerlab.games.base import CHANCE, TERMINAL, Terminal
 from pokerlab.games.betting import CALL, FOLD, SMALLEST_BET
 from pokerlab.games.holdem import Holdem, HoldemState
 
-HANDS = 10_000
+HANDS = 5_000
 PARTS = 10
 RULES = 10
 """Blinds, stacks and sizes of bets in each part."""

@@ -101,7 +101,7 @@ def test_all_notebooks_are_here() -> None:
 
 
 def test_the_evaluation_agrees_with_the_command(kernel: Any) -> None:
-    text, pictures = run(kernel, "evaluation", DEALS=500)
+    text, pictures = run(kernel, "evaluation", DEALS=200)
     assert pictures == 5
     compared = re.findall(r"(\w+): ([\d.]+) here, ([\d.]+) in evaluation.json", text)
     # rounding errors grow along iterations: another machine's search is not quite the one that was stored

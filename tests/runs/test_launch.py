@@ -34,7 +34,7 @@ def test_a_run_launched_here_goes_on_alone_and_finishes(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     output = tmp_path_factory.mktemp("printed")
-    launched = launch(*KUHN, "updates=600", "launcher=local", "run_name=run", cwd=tmp_path, output=output)
+    launched = launch(*KUHN, "updates=100", "launcher=local", "run_name=run", cwd=tmp_path, output=output)
     run = RunFolder(tmp_path / "outputs/run")
     job = run.read_job()
     pid = job["pid"]

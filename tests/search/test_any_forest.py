@@ -362,6 +362,7 @@ def test_subgames_at_the_edge_are_solved(case: str, rule: str, alternating: bool
 
 
 @EITHER_SOLVER
+@settings(max_examples=10)
 @given(st.floats(-5, 5), st.floats(-5, 5), st.floats(-5, 5), ways)
 def test_any_exponents_that_a_rule_may_have_leave_nothing_undefined(
     search: Start, alpha: float, beta: float, gamma: float, alternating: bool

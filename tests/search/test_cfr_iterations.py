@@ -3,6 +3,7 @@
 Few iterations: regret matching amplifies rounding errors about tenfold every fifteen iterations.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,13 @@ COMPLETE = [
 ]
 
 
+@lru_cache(maxsize=1)  # both solvers come one after the other
+def naive_of_complete(number: int, rule: str, alternating: bool) -> NaiveCFR:
+    game, root = COMPLETE[number]
+    belief = random_beliefs(game, root, seed=number)
+    return NaiveCFR(game, root, belief, rule, alternating=alternating).run(12)
+
+
 @EITHER_SOLVER
 @EVERY_RULE
 @BOTH_WAYS
@@ -53,7 +61,12 @@ def test_complete_subgames_of_any_beliefs(number: int, rule: str, alternating: b
     belief = random_beliefs(game, root, seed=number)
     forest = forest_of(game, root)
     cfr = search(forest, torch.as_tensor(belief)[:, None], RULES[rule], alternating=alternating).run(12)
-    assert_same(forest, cfr, NaiveCFR(game, root, belief, rule, alternating=alternating).run(12))
+    assert_same(forest, cfr, naive_of_complete(number, rule, alternating))
+
+
+@lru_cache(maxsize=1)
+def naive_of_leduc(rule: str, alternating: bool) -> NaiveCFR:
+    return NaiveCFR(LEDUC, LEDUC.root(), LEDUC.initial_beliefs, rule, alternating=alternating).run(4)
 
 
 @EITHER_SOLVER
@@ -62,7 +75,7 @@ def test_complete_subgames_of_any_beliefs(number: int, rule: str, alternating: b
 def test_the_whole_of_leduc(rule: str, alternating: bool, search: Start) -> None:
     belief, forest = LEDUC.initial_beliefs, forest_of(LEDUC, LEDUC.root())
     cfr = search(forest, torch.as_tensor(belief)[:, None], RULES[rule], alternating=alternating).run(4)
-    assert_same(forest, cfr, NaiveCFR(LEDUC, LEDUC.root(), belief, rule, alternating=alternating).run(4))
+    assert_same(forest, cfr, naive_of_leduc(rule, alternating))
 
 
 LIMITED: list[tuple[Game, Any]] = [
@@ -72,6 +85,20 @@ LIMITED: list[tuple[Game, Any]] = [
     (LEDUC, leduc_state(LEDUC, "rr")),
     (LEDUC, leduc_state(LEDUC, "crrc")),
 ]
+
+
+@lru_cache(maxsize=1)
+def naive_of_limited(number: int, rule: str, alternating: bool) -> NaiveCFR:
+    game, root = LIMITED[number]
+    leaves = LinearLeaves(game, seed=number)
+    return NaiveCFR(
+        game,
+        root,
+        random_beliefs(game, root, seed=number),
+        rule,
+        alternating=alternating,
+        leaf_value=lambda state, beliefs: leaves.in_numpy(game, state, beliefs),
+    ).run(8)
 
 
 @EITHER_SOLVER
@@ -92,15 +119,7 @@ def test_depth_limited_subgames_of_any_beliefs(
         alternating=alternating,
         leaf_evaluator=leaves,
     ).run(8)
-    naive = NaiveCFR(
-        game,
-        root,
-        belief,
-        rule,
-        alternating=alternating,
-        leaf_value=lambda state, beliefs: leaves.in_numpy(game, state, beliefs),
-    )
-    assert_same(forest, cfr, naive.run(8))
+    assert_same(forest, cfr, naive_of_limited(number, rule, alternating))
 
 
 def openspiel_strategy(forest: Forest, solver: Any) -> torch.Tensor:

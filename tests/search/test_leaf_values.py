@@ -1,5 +1,6 @@
 """Depth limits: what is asked at leaves, and that exact answers make the solve exact."""
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,13 @@ def continuation_of(game: Game, root: Any, seed: int) -> Policy:
     }
 
 
+@lru_cache(maxsize=1)  # both solvers come one after the other
+def full_tree(game: Game, root: Any, iterations: int, rule: str, alternating: bool) -> NaiveCFR:
+    """The full tree, walked history by history, with the continuation held fixed."""
+    policy, belief = continuation_of(game, root, 1), random_beliefs(game, root, 2)
+    return NaiveCFR(game, root, belief, rule, alternating=alternating, fixed=policy).run(iterations)
+
+
 @EITHER_SOLVER
 @BOTH_WAYS
 @pytest.mark.parametrize("rule", ["cfr", "pcfr_plus", "dcfr"])
@@ -80,7 +88,6 @@ def continuation_of(game: Game, root: Any, seed: int) -> Policy:
 def test_exact_leaf_values_make_the_solve_that_of_the_full_tree(
     game: Game, line: str | None, iterations: int, rule: str, alternating: bool, search: Start
 ) -> None:
-    """The full tree, walked history by history, with the continuation held fixed."""
     root = game.root() if line is None else leduc_state(game, line)
     policy, belief = continuation_of(game, root, 1), random_beliefs(game, root, 2)
     forest = Subgames(game).forest([root], DOUBLE)
@@ -91,7 +98,7 @@ def test_exact_leaf_values_make_the_solve_that_of_the_full_tree(
         alternating=alternating,
         leaf_evaluator=FixedContinuation(forest, policy),
     ).run(iterations)
-    full = NaiveCFR(game, root, belief, rule, alternating=alternating, fixed=policy).run(iterations)
+    full = full_tree(game, root, iterations, rule, alternating)
     for ours, theirs in ((cfr.strategy, full.strategy), (cfr.average_strategy(), full.average())):
         torch.testing.assert_close(ours, strategy_tensor(forest, [theirs]), rtol=0, atol=1e-10)
     np.testing.assert_allclose(cfr.root_values()[:, 0].numpy(), full.root_values(), rtol=0, atol=1e-12)
