@@ -3,7 +3,8 @@
     python -m benchmarks.launches [--subgames 16] [--model kernel] [--backend auto] [--json launches.json]
 
 With phase 1's game and solver, whose operations a CUDA graph replays, on a pretended device
-(:mod:`benchmarks.pretended_cuda`). About a minute and a few GB on a CPU.
+(:mod:`benchmarks.pretended_cuda`). Then what an optimiser step launches from a batch that is there to the
+gradients. About a minute and a few GB on a CPU.
 """
 
 import sys
@@ -13,11 +14,14 @@ from typing import Any
 import torch
 
 from benchmarks.gpu_forests import STREETS, Setting, forest_of, random_beliefs
+from benchmarks.gpu_runs import random_examples, to_device
 from benchmarks.gpu_solves import start
 from benchmarks.measure import Arguments, Report, positive
 from benchmarks.pretended_cuda import CUDA, MEMORY, pretended_cuda
+from pokerlab.games.parts import with_hand_inputs
 from pokerlab.search.leaves import values_of
 from pokerlab.search.subgames import payoff_bytes, solving_bytes
+from pokerlab.training.assemble import RunParts
 
 PLAYERS = slice(0, 1), slice(1, 2)
 """Whose leaf values are asked for in an iteration in which players update in turn."""
@@ -89,6 +93,30 @@ def count_iteration(
     }
 
 
+def count_step(setting: Setting) -> dict[str, Any]:
+    """What the losses of a batch in which all kinds of belief states occur, and their gradients, take."""
+    torch.manual_seed(setting.seed)
+    module, game = RunParts(setting.config).module, setting.game
+    layers = with_hand_inputs(game).layers
+    examples = random_examples(game, 4 * len(layers))
+    for of in examples:
+        kind = torch.arange(len(of.features)) % len(layers)
+        of.features[:, 2] = kind % 2  # a deal comes next
+        of.features[:, 7 : 7 + len(game.boards)] = torch.eye(len(game.boards))[kind // 2]
+    with pretended_cuda() as counted:
+        module = module.to(CUDA)
+        batch = to_device(dict(zip(("values", "policies"), examples, strict=True)), CUDA)
+        counted.restart()
+        loss = module.training_step(batch, 0)
+        forward = counted.operations
+        loss.backward()
+        return {
+            "forward": forward,
+            "backward": counted.operations - forward,
+            "waits": counted.synchronisations,
+        }
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
     parser = Arguments("benchmarks.launches", __doc__, repeats=None)
@@ -106,6 +134,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     ]
     report.results["rows"] = rows
     report.table(f"an iteration of {options.subgames} subgames", COLUMNS, rows)
+    report.results["step"] = count_step(setting)
+    named = {"forward": "losses", "backward": "gradients", "waits": "waits for the host"}
+    report.table("an optimiser step, launches", named, [report.results["step"]])
     report.finish(options.json)
 
 

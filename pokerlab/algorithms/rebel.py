@@ -17,7 +17,7 @@ same search is run at every PBS that the game comes to (section 6), or the polic
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -30,6 +30,7 @@ from pokerlab.agents.search import SearchAgent
 from pokerlab.algorithms.base import UNITS, MakeAgent
 from pokerlab.games.base import Game
 from pokerlab.games.parts import SuitRelabelling, network_features
+from pokerlab.learning.kinds import send
 from pokerlab.learning.module import Learner, MakeOptimizer
 from pokerlab.learning.networks import LeafNetwork, Networks, StrategyNetwork, follow, of_kind
 from pokerlab.learning.relabelling import Relabelling
@@ -298,6 +299,10 @@ class ReBeLModule(Learner):
         if self.relabelling is not None:
             draws = self.place.generator(batch_idx)
             values, policies = self.relabelling(values, draws), self.relabelling(policies, draws)
+        if not self.value_network.features_on_host:
+            values = replace(values, features=send(values.features, self.device))
+        if not self.policy_network.features_on_host:
+            policies = replace(policies, features=send(policies.features, self.device))
         return {"value_loss": self.value_error(values), "policy_loss": self.policy_error(policies)}
 
     def value_error(self, examples: ValueExamples) -> Tensor:

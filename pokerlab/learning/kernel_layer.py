@@ -3,15 +3,16 @@
 See :mod:`pokerlab.learning.kernel_network`.
 """
 
-import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pokerlab.learning.hats import Columns, Hats, find_hat
 from pokerlab.learning.kernel_loops import LEAST_MASS
+from pokerlab.learning.kinds import pad
 from pokerlab.search.leaves import multiply_in
 
 OF_BIN = 8
@@ -20,104 +21,37 @@ STACK_NUMBERS = 4
 """That networks see of a stack."""
 CONTEXT = 64
 """Numbers that it says to all."""
-
-
-class Hats:
-    """Which bins hands belong to: hat functions along two coordinates, ``J`` bins a hand.
-
-    Args:
-        percentile: ``[n, H]`` from 0 to 1; negative: no bin.
-        potential: ``[n, H]`` from 0 to 1.
-        bins: ``K`` along the percentile.
-        potentials: ``P`` along the potential.
-    """
-
-    def __init__(self, percentile: Tensor, potential: Tensor, bins: int, potentials: int) -> None:
-        index, weight = find_hat(percentile, bins)
-        weight = weight * (percentile >= 0)[..., None]
-        if potentials > 1:
-            second, share = find_hat(potential, potentials)
-            index = (index[..., :, None] * potentials + second[..., None, :]).flatten(-2)
-            weight = (weight[..., :, None] * share[..., None, :]).flatten(-2)
-        self.index = index
-        """``[n, H, J]``."""
-        self.weight = weight
-        """``[n, H, J]``."""
-        self.bins = bins * potentials
-
-    def collect(self, values: Tensor) -> Tensor:
-        """``[n, C, H]`` of hands → ``[n, C, B]`` sums in bins."""
-        sums = values.new_zeros(*values.shape[:2], self.bins)
-        return self._add(values, self.index.flatten(1), sums)
-
-    def _add(self, values: Tensor, index: Tensor, sums: Tensor) -> Tensor:
-        spread = (values[..., None] * self.weight[:, None]).flatten(2)
-        return sums.scatter_add_(2, index[:, None].expand_as(spread), spread)
-
-    def by_card(self, cards: Tensor, number: int) -> list[Tensor]:
-        """Where hands' bins are among bins and ``number`` cards: ``[n, H · J]`` for each card of a hand."""
-        return [(self.index * number + card[:, None]).flatten(1) for card in cards.T]
-
-    def collect_cards(self, values: Tensor, by_card: Sequence[Tensor], number: int) -> Tensor:
-        """``[n, C, H]`` of hands → ``[n, C, B, number]`` sums over the hands with each card."""
-        sums = values.new_zeros(*values.shape[:2], self.bins * number)
-        for index in by_card:
-            self._add(values, index, sums)
-        return sums.unflatten(2, (self.bins, number))
-
-    def spread(self, values: Tensor) -> Tensor:
-        """``[n, C, B]`` of bins → ``[n, C, H]``."""
-        n, channels, _ = values.shape
-        hands, each = self.index.shape[1:]
-        index = self.index.flatten(1)[:, None].expand(n, channels, -1)
-        return (values.gather(2, index).unflatten(2, (hands, each)) * self.weight[:, None]).sum(3)
-
-    def spread_cards(self, values: Tensor, by_card: Sequence[Tensor]) -> Tensor:
-        """``[n, B, number]`` of bins and cards → ``[n, H]`` the sum over a hand's cards."""
-        flat = values.flatten(1)
-        found = functools.reduce(torch.add, (flat.gather(1, index) for index in by_card))
-        return (found.view_as(self.weight) * self.weight).sum(2)
-
-
-def find_hat(coordinate: Tensor, knots: int) -> tuple[Tensor, Tensor]:
-    """The two knots next to each coordinate in [0, 1], and how near they are, ``[..., 2]``."""
-    place = coordinate.clamp(0, 1) * (knots - 1)
-    lower = place.long().clamp_max(knots - 2)
-    above = place - lower
-    return torch.stack([lower, lower + 1], -1), torch.stack([1 - above, above], -1)
+Linear = Callable[[nn.Linear, Tensor], Tensor]
+"""Applies a layer."""
 
 
 def potential_bins(potential: np.ndarray, potentials: int) -> tuple[np.ndarray, np.ndarray]:
     """``[U, H]`` the bin at or below each hand's potential, and how far it is above that, in bins."""
     if potentials == 1:
         return np.zeros(potential.shape), np.zeros(potential.shape)
-    index, weight = find_hat(torch.from_numpy(potential), potentials)
-    return index[..., 0].numpy(), weight[..., 1].numpy()
+    lower, above = find_hat(torch.from_numpy(potential), potentials)
+    return lower.numpy(), above.numpy()
 
 
-@torch.no_grad()
-def collect(
-    beliefs: Tensor, inputs: Tensor, bins: int, potentials: int
-) -> tuple[Hats, Tensor, tuple[Tensor, Tensor]]:
-    """What bins hold.
+def hold(beliefs: Tensor, possible: Tensor) -> Tensor:
+    """``[n, 2, H]`` beliefs in possible hands, ``[n, H]``."""
+    held = beliefs * possible[:, None]
+    return held / held.sum(2, keepdim=True).clamp_min(1e-30)
+
+
+def inputs_of_bins(sums: Tensor, numbers: Tensor) -> Tensor:
+    """What :class:`BinNetwork` is told.
 
     Args:
-        beliefs: ``[n, 2, H]``.
-        inputs: ``[n, I, H]``.
-        bins: along the percentile.
-        potentials: along the potential.
+        sums: ``[n, 4, B]`` both players' mass in bins, and times check-down values.
+        numbers: of the public state, ``[n, numbers]``.
 
     Returns:
-        The bins, ``[n, 2, H]`` beliefs in possible hands, ``[n, 2, B]`` their mass in bins and the mean
-        check-down values there.
+        ``[n, 4 B + numbers]``: of the first two, a multiple; of the others, means.
     """
-    check_down, percentile, potential = inputs[:, :2], inputs[:, 2], inputs[:, 3]
-    held = beliefs * (percentile >= 0)[:, None]
-    held = held / held.sum(2, keepdim=True).clamp_min(1e-30)
-    hats = Hats(percentile, potential, bins, potentials)
-    sums = hats.collect(torch.cat([held, held * check_down], 1))
-    mass = sums[:, :2]
-    return hats, held, (mass, sums[:, 2:] / mass.clamp_min(LEAST_MASS))
+    mass, expected = sums[:, :2], sums[:, 2:]
+    check_down = expected / mass.clamp_min(LEAST_MASS)
+    return torch.cat([(mass * (mass.shape[2] / 4)).flatten(1), check_down.flatten(1), numbers], 1)
 
 
 class BinNetwork(nn.Module):
@@ -153,18 +87,21 @@ class BinNetwork(nn.Module):
             nn.GELU(), nn.Linear(shared, shared), nn.GELU(), nn.Linear(shared, outputs)
         )
 
-    def forward(self, mass: Tensor, check_down: Tensor, numbers: Tensor) -> Tensor:
-        """``[n, 2, B]`` mass and mean check-down values, ``[n, numbers]`` → ``[n, B, outputs]``."""
-        mass = mass * (mass.shape[2] / 4)
-        summary = self.summary(torch.cat([mass.flatten(1), check_down.flatten(1), numbers], 1))
-        context, of_bin = summary[:, :CONTEXT], summary[:, CONTEXT:].unflatten(1, (-1, OF_BIN))
-        in_bin = torch.cat(
-            [of_bin, mass.transpose(1, 2), check_down.transpose(1, 2), self.place.expand(len(mass), -1, -1)],
-            2,
-        )
-        first = self.of_context(torch.cat([context, numbers], 1))[:, None] + self.of_bin(in_bin)
-        outputs: Tensor = self.shared(first)
-        return outputs
+    def forward(self, inputs: Tensor, linear: Linear = nn.Linear.__call__) -> Tensor:
+        """``[..., 4 B + numbers]``, see :func:`inputs_of_bins` → ``[..., B, outputs]``.
+
+        ``linear`` applies a layer.
+        """
+        number = len(self.place)
+        summary = _apply(self.summary, inputs, linear)
+        context = torch.cat([summary[..., :CONTEXT], inputs[..., 4 * number :]], -1)
+        in_bin = [
+            summary[..., CONTEXT:].unflatten(-1, (number, OF_BIN)),
+            inputs[..., : 4 * number].unflatten(-1, (4, number)).mT,
+            self.place.to(inputs.dtype).expand(*inputs.shape[:-1], -1, -1),
+        ]
+        outputs = linear(self.of_context, context)[..., None, :] + linear(self.of_bin, torch.cat(in_bin, -1))
+        return _apply(self.shared, outputs, linear)
 
     @property
     def num_inputs(self) -> int:
@@ -195,6 +132,62 @@ class BinNetwork(nn.Module):
         return outputs
 
 
+def _apply(layers: nn.Sequential, inputs: Tensor, linear: Linear) -> Tensor:
+    for layer in layers:
+        inputs = linear(layer, inputs) if isinstance(layer, nn.Linear) else layer(inputs)
+    return inputs
+
+
+def ask(networks: Sequence[BinNetwork], counts: Sequence[int], inputs: Tensor) -> Tensor:
+    """What networks of one shape say, each about rows of its own: on a GPU, all of them at once.
+
+    Args:
+        networks: ``k`` of them.
+        counts: how many rows each has.
+        inputs: ``[n, 4 B + numbers]``, the rows of the first network first.
+
+    Returns:
+        ``[n, B, outputs]``, in the precision of the inputs.
+    """
+    asked = [(network, count) for network, count in zip(networks, counts, strict=True) if count]
+    if inputs.device.type == "cpu" or len(asked) == 1:  # to copy weights would take longer
+        parts = inputs.split([count for _, count in asked])
+        return torch.cat([network(part) for (network, _), part in zip(asked, parts, strict=True)]).to(inputs)
+    networks, counts = zip(*asked, strict=True)  # the others' weights have no gradients
+    rows, place = pad(counts, inputs.device)
+    padded = inputs.index_select(0, rows).unflatten(0, (len(counts), -1))
+    outputs = networks[0](padded, Stacked(networks))
+    return outputs.flatten(0, 1).index_select(0, place).to(inputs)
+
+
+class Stacked:
+    """The weights of ``k`` networks of one shape in one tensor: applies a layer of the first to ``[k, ...]``.
+
+    Args:
+        networks: of one class, whose parameters are all linear layers'.
+    """
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        first, device = networks[0], next(networks[0].parameters()).device.type
+        flat = torch.cat([weight.flatten() for network in networks for weight in network.parameters()])
+        if torch.is_autocast_enabled(device):
+            flat = flat.to(torch.get_autocast_dtype(device))
+        sizes = [weight.numel() for weight in first.parameters()]
+        parts = flat.view(len(networks), -1).split(sizes, 1)
+        self._weights = {
+            id(weight): part.unflatten(1, weight.shape)
+            for weight, part in zip(first.parameters(), parts, strict=True)
+        }
+
+    def __call__(self, layer: nn.Linear, inputs: Tensor) -> Tensor:
+        weight, rows = self._weights[id(layer.weight)].mT, inputs.flatten(1, -2)
+        if layer.bias is None:
+            outputs = rows @ weight
+        else:
+            outputs = torch.baddbmm(self._weights[id(layer.bias)][:, None], rows, weight)
+        return outputs.unflatten(1, inputs.shape[1:-1])
+
+
 class KernelLayer(nn.Module):
     """Values of one kind of belief states.
 
@@ -207,7 +200,15 @@ class KernelLayer(nn.Module):
     """
 
     cards: Tensor
+    columns: Tensor
+    """``[H, C + 1]`` of sums by card: a hand's own, and that of all hands."""
+    signs: Tensor
+    """``[2, C + 1]`` that a hand has part in all; that it meets all hands less those with its cards."""
+    meets: Tensor
+    """``[N + 1, H]`` the latter, by column and hand."""
     sign: Tensor
+    turn: Tensor
+    """``[2, 1]`` what one player wins, the other loses."""
 
     def __init__(self, hand_cards: Tensor, bins: int, potentials: int, rank: int, hidden: int) -> None:
         super().__init__()
@@ -217,42 +218,28 @@ class KernelLayer(nn.Module):
         self.factors = BinNetwork(bins, potentials, STACK_NUMBERS, 4 * rank, hidden)
         place = torch.arange(bins).repeat_interleave(potentials)
         self.register_buffer("sign", (place[:, None] - place).sign().float(), persistent=False)
+        columns = functional.pad(hand_cards, (0, 1), value=self.number)
+        signs = torch.ones(2, columns.shape[1])
+        signs[1, :-1] = -1
+        meets = torch.zeros(self.number + 1, len(columns)).scatter_(
+            0, columns.T, signs[1:].T.expand_as(columns.T)
+        )
+        for name, buffer in {"columns": columns, "signs": signs, "meets": meets}.items():
+            self.register_buffer(name, buffer, persistent=False)
+        self.register_buffer("turn", torch.tensor([[1.0], [-1.0]]), persistent=False)
 
     def forward(self, stack_to_pot: Tensor, beliefs: Tensor, inputs: Tensor) -> Tensor:
         """``[n]``, ``[n, 2, H]``, ``[n, I, H]`` → values ``[n, 2, H]`` in pots."""
-        with torch.no_grad():
-            hats, held, (mass, check_down) = collect(beliefs, inputs, self.bins, self.potentials)
-            by_card = hats.by_card(self.cards, self.number)
-            of_cards = hats.collect_cards(held, by_card, self.number)  # [n, 2, B, N]
-            met = _met(held, of_cards.sum(2), self.cards)
-        factors = self.factors(mass, check_down, stack_numbers(stack_to_pot)).to(mass.dtype)
-        rests = []
-        with multiply_in("float32", beliefs.device):  # sums over hands need all digits
-            kernel = self.kernel(factors, stack_to_pot)
-            itself = kernel.diagonal(dim1=1, dim2=2)
-            for theirs, gain, own in ((1, kernel, itself), (0, -kernel.transpose(1, 2), -itself)):
-                won = torch.stack([(gain @ mass[:, theirs, :, None])[..., 0], own], 1)
-                won = hats.spread(won)  # from all, and from the same hand, which both cards take away
-                taken = hats.spread_cards(gain @ of_cards[:, theirs], by_card)
-                rests.append(won[:, 0] - taken + held[:, theirs] * won[:, 1])
-        return inputs[:, :2] / 2 + torch.stack(rests, 1) / met.flip(1).clamp_min(LEAST_MASS)
+        return values_of([self], [len(beliefs)], stack_numbers(stack_to_pot), beliefs, inputs)
 
     def factors_of(self, sums: Tensor, stack_numbers: Tensor) -> Tensor:
         """``[n, 4, B]`` both players' mass in bins, and times check-down values → ``[n, B, 4 R]``."""
-        mass, expected = sums[:, :2], sums[:, 2:]
-        check_down = expected / mass.clamp_min(LEAST_MASS)
-        factors: Tensor = self.factors(mass, check_down, stack_numbers)
-        return factors.to(sums.dtype)
+        return ask([self.factors], [len(sums)], inputs_of_bins(sums, stack_numbers))
 
-    def kernel(self, factors: Tensor, stack_to_pot: Tensor) -> Tensor:
-        """``[n, B, B]`` what a bin wins from another beyond the check-down, in pots."""
-        return self.kernel_of(factors, self.scale(stack_to_pot))
-
-    def kernel_of(self, factors: Tensor, scale: Tensor) -> Tensor:
-        """The same for ``[n]`` scales."""
+    def kernel(self, factors: Tensor) -> Tensor:
+        """``[n, B, B]`` what a bin wins from another beyond the check-down, in pots, before it is scaled."""
         a, b, c, e = factors.chunk(4, 2)
-        kernel = torch.addcmul(a @ b.transpose(1, 2), self.sign, c @ e.transpose(1, 2))
-        return kernel * scale[:, None, None]
+        return torch.addcmul(a @ b.mT, self.sign, c @ e.mT)
 
     def scale(self, stack_to_pot: Tensor) -> Tensor:
         """``[n]`` of kernels."""
@@ -266,6 +253,58 @@ def stack_numbers(stack_to_pot: Tensor) -> Tensor:
     return torch.stack([half, share, 1 / (1 + 2 * stack_to_pot), half.square() / 2], 1)
 
 
-def _met(held: Tensor, of_card: Tensor, cards: Tensor) -> Tensor:
-    """``[n, 2, H]`` the mass of the hands that share no card with each; ``of_card``: with each card."""
-    return held.sum(2, keepdim=True) + held - sum(of_card[:, :, card] for card in cards.T)
+def values_of(
+    layers: Sequence[KernelLayer], counts: Sequence[int], stacks: Tensor, beliefs: Tensor, inputs: Tensor
+) -> Tensor:
+    """Values of belief states of several kinds, whose layers are of one shape.
+
+    Args:
+        layers: of the kinds.
+        counts: how many belief states each has, the first kind's first.
+        stacks: ``[n, STACK_NUMBERS]``.
+        beliefs: ``[n, 2, H]``.
+        inputs: ``[n, I, H]``.
+
+    Returns:
+        ``[n, 2, H]`` in pots.
+    """
+    layer = layers[0]
+    check_down = inputs[:, :2]
+    with torch.no_grad(), multiply_in("float32", beliefs.device):  # sums over hands need all digits
+        hats = Hats(inputs[:, 2:], layer.bins, layer.potentials)
+        held = hold(beliefs, hats.possible)
+        theirs = held.flip(1)
+        part, meets = (Columns(layer.columns, signs, layer.number + 1) for signs in layer.signs)
+        by_card = hats.collect(theirs, part)
+        sums = torch.cat([by_card[..., -1].flip(1), hats.collect(held * check_down)], 1)
+        met = theirs + by_card.sum(2) @ layer.meets
+        won = layer.turn * stacks[:, None, 1:2] / layer.rank**0.5 / met.clamp_min(LEAST_MASS)
+    factors = ask([each.factors for each in layers], counts, inputs_of_bins(sums, stacks))
+    with multiply_in("float32", beliefs.device):
+        kernel = layer.kernel(factors)
+        rest = hats.spread(torch.stack([kernel, kernel.mT], 1) @ by_card, meets)
+        itself = hats.spread(kernel.diagonal(dim1=1, dim2=2)[:, None])  # what both cards take away
+        return torch.addcmul(check_down / 2, torch.addcmul(rest, theirs, itself), won)
+
+
+def logits_of(
+    networks: Sequence[BinNetwork], counts: Sequence[int], numbers: Tensor, beliefs: Tensor, inputs: Tensor
+) -> Tensor:
+    """What networks of one shape say of hands.
+
+    Args:
+        networks: of several kinds of belief states.
+        counts: how many belief states each has, the first kind's first.
+        numbers: ``[n, numbers]`` of the public states.
+        beliefs: ``[n, 2, H]``.
+        inputs: ``[n, I, H]``.
+
+    Returns:
+        ``[n, outputs, H]``.
+    """
+    with torch.no_grad():
+        hats = Hats(inputs[:, 2:], networks[0].bins, networks[0].potentials)
+        held = hold(beliefs, hats.possible)
+        sums = hats.collect(torch.cat([held, held * inputs[:, :2]], 1))
+        of_bins = inputs_of_bins(sums, numbers)
+    return hats.spread(ask(networks, counts, of_bins).mT)

@@ -22,9 +22,17 @@ from torch import Tensor, nn
 
 from pokerlab.games.base import Game
 from pokerlab.games.parts import with_hand_inputs
-from pokerlab.learning.kernel_layer import STACK_NUMBERS, BinNetwork, KernelLayer, collect, stack_numbers
+from pokerlab.learning.kernel_layer import (
+    STACK_NUMBERS,
+    BinNetwork,
+    KernelLayer,
+    logits_of,
+    stack_numbers,
+    values_of,
+)
 from pokerlab.learning.kernel_products import Query
 from pokerlab.learning.kernel_query import asks_kernels, join_kinds, prepare_query
+from pokerlab.learning.kinds import Kinds, send
 from pokerlab.learning.networks import LeafNetwork, StrategyNetwork, log_strategy
 from pokerlab.search.leaves import LeafValues
 
@@ -40,6 +48,8 @@ class KernelValueNetwork(LeafNetwork):
         potentials: bins along the potential, before the last street.
         rank: of kernels.
     """
+
+    features_on_host = True
 
     def __init__(
         self,
@@ -74,13 +84,16 @@ class KernelValueNetwork(LeafNetwork):
         """See :class:`LeafNetwork`."""
         if hand_inputs is None:
             hand_inputs = self._game.prepare_hand_inputs(features, beliefs)(beliefs)
-        stack_to_pot = self._game.stacks_to_pots(features).to(beliefs.dtype)
-        values = torch.zeros_like(beliefs)
+        layers = [cast(KernelLayer, layer) for layer in self.layers]
+        kinds = Kinds(self._game.layer_of(features), len(layers), beliefs.device)
+        stacks = send(stack_numbers(self._game.stacks_to_pots(features)).to(beliefs.dtype), beliefs.device)
+        given = [kinds.sort(each) for each in (stacks, beliefs, hand_inputs)]
         with torch.autocast(beliefs.device.type, enabled=False):  # sums over hands need all digits
-            for layer, here in by_kind(self._game.layer_of(features)):
-                found = self.layers[layer](stack_to_pot[here], beliefs[here], hand_inputs[here])
-                values = values.index_copy(0, here, found)
-        return values
+            found = [
+                values_of(layers[some], kinds.counts[some], *(each[rows] for each in given))
+                for some, rows in kinds.parts(len(layers) - 1)
+            ]
+            return kinds.unsort(torch.cat(found))
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
         """See :class:`LeafNetwork`."""
@@ -108,6 +121,8 @@ class KernelPolicyNetwork(StrategyNetwork):
         potentials: bins along the potential, before the last street.
     """
 
+    features_on_host = True
+
     def __init__(
         self, game: Game, hidden: int = 256, *, bins: int = 32, early_bins: int = 16, potentials: int = 4
     ) -> None:
@@ -127,15 +142,17 @@ class KernelPolicyNetwork(StrategyNetwork):
         """See :class:`StrategyNetwork`."""
         if hand_inputs is None:
             hand_inputs = self._game.prepare_hand_inputs(features, beliefs)(beliefs)
+        streets = [cast(BinNetwork, street) for street in self.streets]
+        kinds = Kinds(self._game.layer_of(features) // 2, len(streets), beliefs.device)
         betting = features[:, : self._game.num_betting_features]
         numbers = torch.cat([betting, stack_numbers(self._game.stacks_to_pots(features))], 1)
-        logits = beliefs.new_zeros(len(beliefs), legal.shape[1], beliefs.shape[2])
-        for street, here in by_kind(self._game.layer_of(features) // 2):
-            network = cast(BinNetwork, self.streets[street])
-            hats, _, sums = collect(beliefs[here], hand_inputs[here], network.bins, network.potentials)
-            of_bins = network(*sums, numbers[here]).to(beliefs.dtype)
-            logits = logits.index_copy(0, here, hats.spread(of_bins.transpose(1, 2)))
-        return log_strategy(logits, beliefs, legal)
+        numbers = send(numbers.to(beliefs.dtype), beliefs.device)
+        given = [kinds.sort(each) for each in (numbers, beliefs, hand_inputs)]
+        found = [
+            logits_of(streets[some], kinds.counts[some], *(each[rows] for each in given))
+            for some, rows in kinds.parts(len(streets) - 1)
+        ]
+        return log_strategy(kinds.unsort(torch.cat(found)), beliefs, legal)
 
 
 def by_kind(kind_of: Tensor) -> list[tuple[int, Tensor]]:

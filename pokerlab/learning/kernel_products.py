@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pokerlab.games.parts import HandInputsAt
-from pokerlab.learning.kernel_layer import KernelLayer, find_hat, stack_numbers
+from pokerlab.learning.kernel_layer import KernelLayer, potential_bins, stack_numbers
 from pokerlab.learning.kernel_loops import LEAST_MASS
 from pokerlab.search.leaves import BOTH, multiply_in
 
@@ -68,10 +68,10 @@ class ProductQuery(Query):
         self._in_bins = like.new_empty(leaves, layer.bins, hands)
         share = np.ones((boards, 1, hands))
         if layer.potentials > 1:
-            index, weight = find_hat(torch.as_tensor(ranked.potential), layer.potentials)
+            lower, above = potential_bins(ranked.potential, layer.potentials)
             share = np.zeros((boards, layer.potentials, hands))
-            for near in range(index.shape[2]):
-                np.put_along_axis(share, index[:, None, :, near].numpy(), weight[:, None, :, near].numpy(), 1)
+            np.put_along_axis(share, lower[:, None], 1 - above[:, None], 1)
+            np.put_along_axis(share, lower[:, None] + 1, above[:, None], 1)
         self._share = torch.as_tensor(share, device=like.device).to(like.dtype)
         holds = torch.zeros(hands, layer.number + 1, dtype=like.dtype, device=like.device)
         holds.scatter_(1, layer.cards, 1)
@@ -90,7 +90,7 @@ class ProductQuery(Query):
             sums = self._sum(held, worth)
         factors = self._layer.factors_of(sums, self._stack_numbers)
         with multiply_in("float32", beliefs.device):
-            kernel = self._layer.kernel_of(factors, self._scale)
+            kernel = self._layer.kernel(factors) * self._scale[:, None, None]
             itself = kernel.diagonal(dim1=1, dim2=2).unflatten(1, (self._layer.bins, -1))
             found = []
             for player in range(2)[players]:

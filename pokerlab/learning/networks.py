@@ -141,6 +141,9 @@ def log_strategy(logits: Tensor, beliefs: Tensor, legal: Tensor) -> Tensor:
 class LeafNetwork(nn.Module, ABC):
     """A network that values public belief states: a :class:`LeafEvaluator`."""
 
+    features_on_host = False
+    """Whether :meth:`forward` takes features from the host's memory, wherever beliefs are."""
+
     @abstractmethod
     def forward(self, features: Tensor, beliefs: Tensor, hand_inputs: Tensor | None = None) -> Tensor:
         """``[n, 2, H]`` values in pots; those of impossible hands mean nothing.
@@ -164,6 +167,9 @@ class LeafNetwork(nn.Module, ABC):
 
 class StrategyNetwork(nn.Module, ABC):
     """A network that proposes the strategy of the player to act: a :class:`~pokerlab.search.leaves.Prior`."""
+
+    features_on_host = False
+    """See :class:`LeafNetwork`."""
 
     @abstractmethod
     def forward(

@@ -23,6 +23,8 @@ class Examples:
     distributions: ClassVar[tuple[str, ...]] = ()
     """Columns with probabilities along their last axis: half precision holds them as multiples of 1 / its
     length."""
+    on_host: ClassVar[tuple[str, ...]] = ()
+    """Columns that stay in the host's memory: it decides by them what is done, and must not wait for them."""
 
     @classmethod
     def complete(cls, columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -51,10 +53,12 @@ class Examples:
         return type(self)(**{name: column[rows] for name, column in self.columns().items()})
 
     def to(self, device: torch.device) -> Self:
-        """The examples on ``device``: Lightning calls this."""
+        """The examples on ``device``, but for columns that stay where they are: Lightning calls this."""
         ahead = device.type == "cuda"  # the host need not wait until they are there
-        columns = self.columns().items()
-        return type(self)(**{name: column.to(device, non_blocking=ahead) for name, column in columns})
+        columns = self.columns()
+        for name in columns.keys() - {*self.on_host}:
+            columns[name] = columns[name].to(device, non_blocking=ahead)
+        return type(self)(**columns)
 
 
 SomeExamples = TypeVar("SomeExamples", bound=Examples)
@@ -70,7 +74,7 @@ def concatenate(examples: Sequence[SomeExamples]) -> SomeExamples:
 class ValueExamples(Examples):
     """Public belief states with their values, ``n`` of them."""
 
-    distributions = ("beliefs",)
+    distributions, on_host = ("beliefs",), ("features",)
     features: Tensor
     """``[n, F]``."""
     beliefs: Tensor
@@ -112,7 +116,7 @@ def value_examples(game: Game[State], forest: Forest[State], belief: Tensor, val
 class PolicyExamples(Examples):
     """Public belief states with the average strategy of the player to act, ``n`` of them."""
 
-    distributions = ("beliefs",)
+    distributions, on_host = ("beliefs",), ("features",)
     features: Tensor
     """``[n, F]``."""
     beliefs: Tensor

@@ -19,6 +19,7 @@ from pokerlab.selfplay.ranks import share
 
 GROWTH = 1.25
 """By how much a ring that is full grows, if it may."""
+HOST = torch.device("cpu")
 RANKS = "ranks"
 """Under this, saved contents of a stream's replays stand, if it has several: a list."""
 
@@ -41,20 +42,23 @@ def divide_rows(saved: Sequence[Mapping[str, Any]], rank: int, ranks: int) -> tu
 
 
 class Ring:
-    """The newest rows of some columns, in the memory of one device.
+    """The newest rows of some columns, in the memory of one device, or of the host.
 
     Args:
-        none: the columns, without rows, on the device.
+        none: the columns, without rows.
+        on_host: those that stay in the host's memory.
+        device: of the others.
     """
 
-    def __init__(self, none: Mapping[str, Tensor]) -> None:
-        self.columns = dict(none)
+    def __init__(
+        self, none: Mapping[str, Tensor], on_host: Collection[str] = (), device: torch.device = HOST
+    ) -> None:
+        self.device, self._on_host = device, on_host
+        self.columns = {name: column.to(self._where(name)) for name, column in none.items()}
         self.rows = 0
 
-    @property
-    def device(self) -> torch.device:
-        """Where it is."""
-        return next(iter(self.columns.values())).device
+    def _where(self, name: str) -> torch.device:
+        return HOST if name in self._on_host else self.device
 
     def add(self, columns: Mapping[str, Tensor], added: int, kept: int, most: int) -> None:
         """Appends rows.
@@ -68,30 +72,33 @@ class Ring:
         new = len(next(iter(columns.values())))
         if kept + new > self.rows:
             self._grow(added, kept, max(kept + new, min(int(GROWTH * self.rows), most)))
-        rows = self._place(torch.arange(added, added + new))
+        rows = self._places(torch.arange(added, added + new))
         for name, column in columns.items():
-            self.columns[name][rows] = column.to(self.device)
+            self.columns[name][rows[name]] = column.to(self._where(name))
 
     def _grow(self, added: int, kept: int, rows: int) -> None:
-        index = torch.arange(added - kept, added, device=self.device)
         for name, column in self.columns.items():
             larger = column.new_zeros(rows, *column.shape[1:])
             if kept:
+                index = torch.arange(added - kept, added, device=column.device)
                 larger[index % rows] = column[index % self.rows]
             self.columns[name] = larger
         self.rows = rows
 
     def read(self, index: Tensor, names: Collection[str] | None = None) -> dict[str, Tensor]:
         """Columns, or some of them, of the rows that ``index`` counts from the first ever added."""
-        rows = self._place(index)
-        return {name: self.columns[name][rows] for name in names or self.columns}
+        rows = self._places(index)
+        return {name: self.columns[name][rows[name]] for name in names or self.columns}
 
-    def _place(self, index: Tensor) -> Tensor:
-        return (index % max(self.rows, 1)).to(self.device, non_blocking=self.device.type == "cuda")
+    def _places(self, index: Tensor) -> dict[str, Tensor]:
+        """The rows, where each column is."""
+        here = index % max(self.rows, 1)
+        there = here.to(self.device, non_blocking=self.device.type == "cuda")
+        return {name: here if name in self._on_host else there for name in self.columns}
 
     def to(self, device: torch.device) -> "Ring":
         """The same rows there."""
-        moved = Ring({name: column.to(device) for name, column in self.columns.items()})
+        moved = Ring(self.columns, self._on_host, device)
         moved.rows = self.rows
         return moved
 
@@ -225,7 +232,7 @@ class MemoryReplay(Replay[SomeExamples]):
 
     def __init__(self, none: SomeExamples, *, capacity: int, newest: float = 1.0) -> None:
         super().__init__(none, none.columns(), capacity=capacity, newest=newest)
-        self._ring = Ring(self._none)
+        self._ring = Ring(self._none, self._kind.on_host)
 
     def add(self, examples: SomeExamples) -> None:
         new = len(examples)
@@ -254,7 +261,7 @@ class MemoryReplay(Replay[SomeExamples]):
         self._weights, self.added = None, contents["added"]
         saved = len(next(iter(columns.values())))
         self._oldest = self.added - saved
-        self._ring = Ring(self._none)
+        self._ring = Ring(self._none, self._kind.on_host)
         self._ring.add(columns, self._oldest, 0, saved)
 
 

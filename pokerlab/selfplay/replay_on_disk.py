@@ -85,7 +85,7 @@ class DiskReplay(Replay[SomeExamples]):
         if device is None:
             self._ring = None
         elif self._ring is None or self._ring.device != device:
-            self._ring = Ring({name: column.to(device) for name, column in self._none.items()})
+            self._ring = Ring(self._none, self._kind.on_host, device)
             first = self.added - self.window(self.added)
             for chunk in self._chunks:
                 columns = {

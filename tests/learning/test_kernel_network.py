@@ -7,13 +7,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.pretended_cuda import CUDA, pretended_cuda
 from pokerlab.games.holdem import Holdem, HoldemState
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.parts import features_of
-from pokerlab.learning.kernel_layer import KernelLayer, collect, stack_numbers
+from pokerlab.learning import hats
+from pokerlab.learning.hats import Columns, Hats
+from pokerlab.learning.kernel_layer import KernelLayer, hold, inputs_of_bins, stack_numbers
 from pokerlab.learning.kernel_network import KernelPolicyNetwork, KernelValueNetwork, by_kind
 from pokerlab.learning.kernel_products import ProductQuery
 from pokerlab.learning.kernel_query import CompiledQuery, TensorQuery
@@ -126,10 +128,12 @@ def test_a_rest_is_what_a_hand_wins_by_the_kernel_from_hands_that_share_no_card(
     board, beliefs = BOARDS[1], random_beliefs(4, 1)
     layer = KernelLayer(torch.as_tensor(GAME.deck.hands), 8, 1, rank=4, hidden=16).double()
     inputs = GAME.prepare_hand_inputs(features(boards=[board]), beliefs)(beliefs)
-    hats, held, (mass, check_down) = collect(beliefs, inputs, 8, 1)
-    one = torch.ones(1).double()
-    kernel = layer.kernel(layer.factors(mass, check_down, stack_numbers(one)), one)[0]
-    weights = torch.zeros(GAME.num_hands, 8).double().scatter_add_(1, hats.index[0], hats.weight[0])
+    ours = Hats(inputs[:, 2:], 8, 1)
+    held = hold(beliefs, ours.possible)
+    sums = ours.collect(torch.cat([held, held * inputs[:, :2]], 1))
+    one = stack_numbers(torch.ones(1).double())
+    kernel = (layer.kernel(layer.factors(inputs_of_bins(sums, one))) * layer.scale(torch.ones(1).double()))[0]
+    weights = ours.collect(torch.eye(GAME.num_hands)[None].double())[0]  # [H, B]
     between = weights @ kernel @ weights.T
     # for a hand and itself the kernel is interpolated once, not twice
     itself = weights @ kernel.diagonal() - between.diagonal()
@@ -173,3 +177,73 @@ def test_kinds_are_told_apart_while_the_host_waits_once() -> None:
         assert cuda.synchronisations == 1, cuda.waited_for
         assert {place.device for _, place in found} == {CUDA}
         assert [(kind, place.tolist()) for kind, place in found] == [(0, [1]), (1, [3]), (3, [0, 2])]
+
+
+def mixed(seed: int, number: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Belief states of all kinds, in any order, with and without chips to play for; and legal actions."""
+    draws = np.random.default_rng(seed)
+    boards = [sorted(draws.choice(len(GAME.deck.cards), size, replace=False)) for size in (0, 2, 3) * number]
+    states = [
+        HoldemState(tuple(map(int, board)), 200.0, float(draws.integers(500)), (0.0, 0.0), ((),))
+        for board in (boards[i] for i in draws.permutation(len(boards)))
+    ]
+    told = torch.as_tensor(features_of(GAME, states))
+    told[:, 2] = torch.as_tensor(draws.random(len(states)) < 0.4)  # a deal comes next
+    beliefs = random_beliefs(seed, len(states))
+    inputs = GAME.prepare_hand_inputs(told, beliefs)(beliefs)
+    return told, beliefs, inputs, torch.ones(len(states), GAME.num_actions, dtype=torch.bool)
+
+
+def learn(networks: nn.ModuleList, *given: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """What both networks say, and the gradients of sums of squares of it."""
+    told, beliefs, inputs, legal = given
+    values, policy = networks[0](told, beliefs, inputs), networks[1](told, beliefs, legal, inputs)
+    loss = values.square().sum() + policy.square().sum()
+    gradients = torch.autograd.grad(loss, [*networks.parameters()], allow_unused=True)
+    parameters = networks.parameters()
+    return [values, policy], [
+        torch.zeros_like(weight) if gradient is None else gradient
+        for gradient, weight in zip(gradients, parameters, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("on_gpu", [False, True])
+def test_what_is_learned_together_is_what_is_learned_one_by_one(on_gpu: bool) -> None:
+    policy = KernelPolicyNetwork(GAME, 16, bins=8, early_bins=5, potentials=3).double()
+    networks, given = nn.ModuleList([value_network(), policy]), mixed(1, 6)
+    assert len(by_kind(GAME.layer_of(given[0]))) == len(GAME.layers)
+    alone = [learn(networks, *(each[i : i + 1] for each in given)) for i in range(len(given[0]))]
+    expected = [torch.cat(parts) for parts in zip(*(said for said, _ in alone), strict=True)]
+    expected += [sum(parts, torch.zeros(())) for parts in zip(*(found for _, found in alone), strict=True)]
+    if not on_gpu:
+        said, gradients = learn(networks, *given)
+        torch.testing.assert_close(said + gradients, expected, rtol=0, atol=1e-10)
+        return
+    with pretended_cuda() as cuda:
+        told, *rest = given
+        there, moved = networks.to(CUDA), [each.to(CUDA) for each in rest]
+        cuda.restart()
+        said, gradients = learn(there, told, *moved)
+        assert cuda.synchronisations == 0, cuda.waited_for
+        found = [each.cpu() for each in said + gradients]
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
+
+
+def test_bins_of_hands_are_the_same_in_loops_and_by_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    draws = torch.Generator().manual_seed(0)
+    places = torch.rand(3, 2, GAME.num_hands, generator=draws).double()
+    places[0, 0, :4], places[1, :, 5] = -1, 1  # impossible; the highest of all
+    columns = Columns(
+        torch.as_tensor(GAME.deck.hands), torch.tensor([1.0, -2.0]).double(), len(GAME.deck.cards)
+    )
+    for potentials in (1, 3):
+        values = torch.rand(3, 2, GAME.num_hands, generator=draws).double()
+        in_bins = torch.rand(3, 2, 5 * potentials, columns.number, generator=draws).double().requires_grad_()
+        found = []
+        for loops in (True, False):
+            monkeypatch.setattr(hats, "NUMBA", loops)
+            ours = Hats(places, 5, potentials)
+            (gradient,) = torch.autograd.grad(ours.spread(in_bins, columns).square().sum(), in_bins)
+            sums = ours.collect(values), ours.collect(values, columns)
+            found.append([*sums, ours.spread(sums[0]), ours.spread(sums[1], columns), gradient])
+        torch.testing.assert_close(*found, rtol=0, atol=1e-12)

@@ -12,7 +12,7 @@ from belief_states import LinearLeaves, random_beliefs
 from solvers import with_tensors
 
 from benchmarks.gpu_forests import STREETS, Setting
-from benchmarks.launches import count_iteration
+from benchmarks.launches import count_iteration, count_step
 from benchmarks.pretended_cuda import CUDA, PretendedCuda, pretended_cuda
 from benchmarks.street import Street
 from pokerlab.games.base import Game
@@ -138,3 +138,10 @@ def test_kernels_are_few_and_move_little(street: str, launches: int, megabytes: 
     assert counted["megabytes"] + counted["network_megabytes"] <= megabytes
     # memory that forests are fitted into
     assert 0.9 <= counted["peak_megabytes"] / counted["counted_megabytes"] <= 1.01
+
+
+def test_an_optimiser_step_stays_below_its_ceiling_and_waits_for_nothing() -> None:
+    """Of networks that know cards, in which all kinds of belief states occur."""
+    counted = count_step(Setting(torch.device("cpu"), small=True, seed=1))
+    assert counted["forward"] + counted["backward"] <= 520
+    assert counted["waits"] == 0
