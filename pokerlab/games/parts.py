@@ -223,6 +223,9 @@ class StreetStarts(Protocol[_State]):
     def draw_deal(self, street: int, generator: np.random.Generator) -> _State:
         """A state where the cards of ``street``, from 1, are about to be dealt, drawn at random."""
 
+    def begins_street(self, root: _State) -> bool:
+        """Whether the first subgame of a street starts here: at its deal, or after it."""
+
     def draw_ranges(self, state: _State, generator: np.random.Generator) -> Floats:
         """``[2, H]`` beliefs for a state, drawn at random."""
 
@@ -237,7 +240,7 @@ class StreetStarts(Protocol[_State]):
         """Of :meth:`encode`."""
 
     def encode(self, state: _State) -> Ints:
-        """``[code_length]`` a state where cards are about to be dealt: what play after it depends on."""
+        """``[code_length]`` a state where a street begins: what play after it depends on."""
 
     def decode(self, code: Ints) -> _State:
         """A state from which play goes on as from the one that was encoded."""

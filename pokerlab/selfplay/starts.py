@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pokerlab.games.base import CHANCE, Game, State
+from pokerlab.games.base import Game, State
 from pokerlab.games.parts import StreetStarts, street_names
 from pokerlab.search.resolving import BeliefStates
 from pokerlab.selfplay.examples import Examples
@@ -182,6 +182,9 @@ class Starts(Generic[State]):
         states, beliefs = list[State](), list[Tensor]()
         for _ in range(number - again):
             states.append(self._streets.draw_deal(street, draws))
+            if not self._streets.begins_street(states[-1]):
+                dealt = self.game.chance_outcomes(states[-1])
+                states[-1] = dealt[int(draws.integers(len(dealt)))]
             beliefs.append(torch.as_tensor(self._streets.draw_ranges(states[-1], draws)).to(like))
         if stored is not None and again:
             rows = draws.choice(len(stored), again, replace=again > len(stored))
@@ -192,10 +195,11 @@ class Starts(Generic[State]):
 
     def keep(self, reached: BeliefStates[State]) -> dict[str, StartExamples]:
         """What of a frontier is worth storing, by the names of the streams."""
-        if not self.names or not len(reached) or self.game.actor(reached.states[0]) != CHANCE:
+        if not self.names or not len(reached):
             return {}
-        name = self.names.get(self._streets.street(reached.states[0]))
-        if name is None:
+        first = reached.states[0]
+        name = self.names.get(self._streets.street(first))
+        if name is None or not self._streets.begins_street(first):
             return {}
         codes = np.stack([self._streets.encode(state) for state in reached.states])
         return {name: StartExamples(torch.as_tensor(codes), reached.beliefs.transpose(0, 1).float().cpu())}

@@ -1,5 +1,7 @@
 """Where play can start on later streets: deals that can be come to, ranges, and states as numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -85,6 +87,26 @@ def test_what_was_encoded_plays_on_in_the_same_way(game: Holdem) -> None:
         cards = tuple(card for card in range(20) if card not in state.board)[: game._to_deal(state)]
         below, below_back = state.deal(cards), back.deal(cards)
         assert game.actions(below) == game.actions(below_back)  # whether there may be a lead
+
+
+def test_after_a_deal_of_one_card_that_subgames_look_through_the_street_begins() -> None:
+    through = Holdem(**{**SMALL.arguments, "name": "through", "jitter": 0.0, "leaves": "after_deal"})
+    for street, deal in deals(through, 10):
+        dealt = through.chance_outcomes(deal)[2]
+        assert [through.begins_street(deal), through.begins_street(dealt)] == [street == 1, street == 2]
+        assert [SMALL.begins_street(deal), SMALL.begins_street(dealt)] == [True, False]
+        if street == 1:
+            assert through.is_leaf(through.root(), deal, 2)
+            continue
+        assert not through.is_leaf(replace(deal, actions=((), ())), deal, 2)
+        assert through.is_leaf(replace(deal, actions=((), ())), dealt, 3)
+        code = through.encode(dealt)
+        back = through.decode(code)
+        assert (through.encode(back) == code).all()
+        assert not (code == through.encode(deal)).all()
+        assert through.features(back) == through.features(dealt)
+        assert (back.board, back.pot, back.stack) == (dealt.board, dealt.pot, dealt.stack)
+        assert through.actions(back) == through.actions(dealt)  # whether there may be a lead
 
 
 def test_ranges_are_beliefs_over_the_hands_that_the_board_leaves() -> None:

@@ -19,7 +19,10 @@ from pokerlab.learning.kernel_layer import KernelLayer, hold, inputs_of_bins, st
 from pokerlab.learning.kernel_network import KernelPolicyNetwork, KernelValueNetwork, by_kind
 from pokerlab.learning.kernel_products import ProductQuery
 from pokerlab.learning.kernel_query import CompiledQuery, TensorQuery
+from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import multiply_in
+from pokerlab.search.solver import Solver
+from pokerlab.search.tree import build_tree
 
 GAME = Holdem("small", ranks=5, suits=3, deals=(0, 2, 1), pot=0, stack=1000)
 BOARDS = [(0, 4), (3, 7, 11), (12, 13), (2, 8, 13)]
@@ -247,3 +250,24 @@ def test_bins_of_hands_are_the_same_in_loops_and_by_tensors(monkeypatch: pytest.
             sums = ours.collect(values), ours.collect(values, columns)
             found.append([*sums, ours.spread(sums[0]), ours.spread(sums[1], columns), gradient])
         torch.testing.assert_close(*found, rtol=0, atol=1e-12)
+
+
+def test_search_asks_what_a_deal_is_worth_or_about_every_card() -> None:
+    """If nobody bets after it, both are the same: the check-down value of a deal is the mean over cards."""
+    found = []
+    for leaves, number in (("before_deal", 1), ("after_deal", 13)):
+        game = Holdem(
+            "small", ranks=5, suits=3, deals=(0, 2, 1), board="2c4d", pot=20, stack=30, blinds=(1, 2),
+            leaves=leaves,
+        )  # fmt: skip
+        network = KernelValueNetwork(game, 16, bins=8, early_bins=5, potentials=3, rank=4).double()
+        for layer in network.layers:
+            for parameter in cast(KernelLayer, layer).factors.shared[-1].parameters():
+                nn.init.zeros_(parameter)
+        belief = random_beliefs(2, 1)[0, :, None] * torch.as_tensor(game.possible_hands(game.root()))
+        forest = Forest(game, [build_tree(game, game.root(), depth_limited=True)], dtype=torch.float64)
+        lines = {state.actions[0] for state in forest.trees[0].leaves.states}
+        assert len(forest.leaves) == number * len(lines) > number
+        cfr = Solver("dcfr").start(forest, belief, network).run(20)
+        found.append((cfr.root_infostate_values(), cfr.average_strategy()))
+    torch.testing.assert_close(found[0], found[1], rtol=0, atol=1e-10)

@@ -131,6 +131,28 @@ def test_what_trajectories_come_to_is_stored() -> None:
             assert tuple(beliefs.flatten().tolist()) in seen  # each was solved
 
 
+def test_a_deal_that_subgames_look_through_is_no_subgame() -> None:
+    """Trajectories that start on its street start after it, and what is stored of others was dealt."""
+    game = Holdem(**{**GAME.arguments, "name": "through", "leaves": "after_deal"})
+    selfplay = SelfPlay(game, Solver(), search_iterations=4, starts=Starts(game, EVERYWHERE, 1.0))
+    played = selfplay.play(network(), 40, random_stream(3), LIKE)
+    assert deals_by_street(played)[0] > 0
+    assert deals_by_street(played)[1] == 0
+    streets = played.values.features[:, STREET].argmax(1).bincount(minlength=3).tolist()
+    assert streets[2] >= 20
+    turns = played.starts["turn_starts"]
+    seen = {tuple(row.tolist()) for row in played.values.beliefs.flatten(1)}
+    for code, beliefs in zip(turns.state.numpy(), turns.beliefs, strict=True):
+        state = game.decode(code)
+        assert game.actor(state) == 0
+        assert len(state.board) == 3
+        assert tuple(beliefs.flatten().tolist()) in seen  # each was solved
+    flops = [game.decode(code) for code in played.starts["flop_starts"].state.numpy()]
+    assert {game.actor(state) for state in flops} == {CHANCE}
+    again = selfplay.play(network(), 40, random_stream(4), LIKE, played.starts)
+    assert deals_by_street(again)[1] == 0
+
+
 def test_stored_belief_states_are_started_from() -> None:
     stored = play(EVERYWHERE, 200)
     known = stored.starts["turn_starts"]

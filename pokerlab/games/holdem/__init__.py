@@ -5,8 +5,8 @@ and OpenSpiel's games. Bets are fractions of the pot, see :mod:`pokerlab.games.b
 the same stack: what one has beyond the other's cannot be lost.
 
 Subgames are streets: they end where cards are about to be dealt. The deal is a subgame of its own, from
-the public state before it to those after it. Where both are all-in, the game ends: its
-payoff is the average over all ways to deal the rest of the board.
+the public state before it to those after it, unless ``leaves`` says otherwise. Where both are all-in, the
+game ends: its payoff is the average over all ways to deal the rest of the board.
 """
 
 from pokerlab.games.holdem.hand_inputs import HoldemHandInputs
@@ -54,6 +54,9 @@ class Holdem(HoldemStreets, HoldemHandInputs, HoldemSymmetry, HoldemStarts, Hold
             subgame.
         most_deals: in self-play, of so many ways to deal cards a value is made where there are more, drawn
             anew for each subgame; None: of all.
+        leaves: where a subgame ends that comes to a deal of one card: ``before_deal``, where the network says
+            what the deal is worth, or ``after_deal``, where it is asked about every card: slower, and nearer
+            to the truth. Deals of several cards are always subgames of their own.
         isomorphism: whether :meth:`symmetry` tells of isomorphic suits.
 
     Raises:

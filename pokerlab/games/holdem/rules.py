@@ -70,6 +70,7 @@ class HoldemRules(Game[HoldemState]):
         jitter: float = 0.0,
         most_deals: int | None = None,
         isomorphism: bool = True,
+        leaves: str = "before_deal",
     ) -> None:
         if not isinstance(name, str) or not name:
             raise ValueError(f"name must be text, got {name!r}")
@@ -102,7 +103,9 @@ class HoldemRules(Game[HoldemState]):
             raise ValueError(f"jitter must be a fraction of the pot from 0 to below 1, got {jitter!r}")
         if most_deals is not None and (type(most_deals) is not int or most_deals < 1):
             raise ValueError(f"most_deals must be null or an integer of at least 1, got {most_deals!r}")
-        self._jitter, self._most_deals = jitter, most_deals
+        if leaves not in ("before_deal", "after_deal"):
+            raise ValueError(f"leaves must be before_deal or after_deal, got {leaves!r}")
+        self._jitter, self._most_deals, self.leaves = jitter, most_deals, leaves
         fractions = self.sizes
         self.all_in = SMALLEST_BET + len(fractions)
         sizes = ("raise",) if self.fixed else (*(f"{size:g} pot" for size in fractions), "all-in")
@@ -365,7 +368,13 @@ class HoldemRules(Game[HoldemState]):
     def is_leaf(self, root: HoldemState, state: HoldemState, depth: int) -> bool:
         if len(state.board) > len(root.board):
             return True
-        return self.actor(state) == CHANCE
+        return self.actor(state) == CHANCE and not self._looks_through(self._street(state) + 1)
+
+    def _looks_through(self, street: int) -> bool:
+        """Whether subgames that come to the deal of a street end after it."""
+        if self.leaves == "before_deal" or street >= len(self.boards):
+            return False
+        return self.boards[street] - self.boards[street - 1] == 1
 
     @property
     def enumerable(self) -> bool:

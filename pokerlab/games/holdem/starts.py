@@ -17,6 +17,8 @@ STREETS = ("preflop", "flop", "turn", "river")
 COMPLETIONS = 8
 """Of a board, over which a hand's strength is averaged."""
 NO_CARD = -1
+DEALT = 2
+"""In the code of a state, if a card was dealt."""
 
 
 class HoldemStarts(HoldemRules):
@@ -31,6 +33,10 @@ class HoldemStarts(HoldemRules):
     def street(self, state: HoldemState) -> int:
         """Which of :attr:`streets` a state belongs to; a deal, to the one that it begins."""
         return self._street(state) - self._street(self._root) + (self.actor(state) == CHANCE)
+
+    def begins_street(self, root: HoldemState) -> bool:
+        deal = self.actor(root) == CHANCE
+        return deal != self._looks_through(self._street(root) + deal)
 
     def draw_deal(self, street: int, generator: np.random.Generator) -> HoldemState:
         """Where the cards of a street are about to be dealt, after random betting and random cards before it.
@@ -78,21 +84,25 @@ class HoldemStarts(HoldemRules):
         return 5 + self.complete
 
     def encode(self, state: HoldemState) -> Ints:
-        """Of a state where cards are about to be dealt, all that play after it depends on.
+        """Of a state where a street begins, all that play after it depends on.
 
-        Whether the street's first player checked, the number of raises, chips as the bits of floats, and the
-        board.
+        Whether the first player of the street before checked, and :data:`DEALT` if a card was dealt since;
+        the number of raises, chips as the bits of floats, and the board.
         """
-        checked, bits = state.actions[-1][0] == CALL, np.array([state.pot, state.stack, state.committed[0]])
+        dealt = not state.actions[-1]
+        played, bits = state.actions[-1 - dealt], np.array([state.pot, state.stack, state.committed[0]])
+        raises = sum(action >= SMALLEST_BET for action in played)
         board = [*state.board, *[NO_CARD] * (self.complete - len(state.board))]
-        return np.array([checked, state.raises, *bits.view(np.int64), *board])
+        return np.array([(played[0] == CALL) + DEALT * dealt, raises, *bits.view(np.int64), *board])
 
     def decode(self, code: Ints) -> HoldemState:
         """The state; streets before its last have no actions, and what was raised is a matter of chips."""
-        checked, raises = code[:2].tolist()
+        (dealt, checked), raises = divmod(int(code[0]), DEALT), int(code[1])
         pot, stack, called = code[2:5].view(np.float64).tolist()
         board = tuple(card for card in code[5:].tolist() if card != NO_CARD)
+        board, cards = board[: len(board) - dealt], board[len(board) - dealt :]
         before = self.boards.index(len(board)) - self._street(self._root)
         # who checks behind, where nobody raised, calls as well
         last = (*[CALL] * checked, *[SMALLEST_BET] * raises, CALL)
-        return HoldemState(board, pot, stack, (called, called), (*[()] * before, last))
+        deal = HoldemState(board, pot, stack, (called, called), (*[()] * before, last))
+        return deal.deal(cards) if dealt else deal

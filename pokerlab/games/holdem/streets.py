@@ -16,8 +16,9 @@ class HoldemStreets(HoldemFeatures):
     """Enumerates a street's betting all at once."""
 
     def unfold(self, root: HoldemState, *, depth_limited: bool) -> UnfoldedSubgame[HoldemState]:
-        last_street = self._street(root) == len(self.boards) - 1
-        if self.actor(root) == CHANCE or not (last_street or depth_limited):
+        street = self._street(root)
+        ends_here = street == len(self.boards) - 1 or (depth_limited and not self._looks_through(street + 1))
+        if self.actor(root) == CHANCE or not ends_here:
             return walk(self, root, depth_limited=depth_limited)
         return self._unfold_street(root)
 
