@@ -29,7 +29,7 @@ from pokerlab.agents.policy_net import PolicyNetworkAgent
 from pokerlab.agents.search import SearchAgent
 from pokerlab.algorithms.base import UNITS, MakeAgent
 from pokerlab.games.base import Game
-from pokerlab.games.parts import SuitRelabelling, network_features
+from pokerlab.games.parts import HandInputs, SuitRelabelling, network_features
 from pokerlab.learning.kinds import send
 from pokerlab.learning.module import Learner, MakeOptimizer
 from pokerlab.learning.networks import LeafNetwork, Networks, StrategyNetwork, follow, of_kind
@@ -45,6 +45,8 @@ from pokerlab.selfplay.trajectories import SelfPlay
 
 VALUES, POLICIES = "values", "policies"
 """The streams."""
+SHALLOWEST = 0.05
+"""Stack in pots below which errors count no more for that."""
 VALUE_LOSSES = ("mse", "huber")
 
 
@@ -81,6 +83,8 @@ class ReBeL:
             they count alike.
         ema_decay: what plays is a moving average of the weights, of which each step keeps this share; 0:
             the newest weights.
+        shallow_weight: exponent x: errors of values are multiplied by (1 + 1/s)ˣ, where s is the stack in
+            pots: little can still be won in a large pot, and it is many chips. 0: errors are in pots.
     """
 
     def __init__(
@@ -112,6 +116,7 @@ class ReBeL:
         hand_inputs: bool = False,
         belief_weight: float = 0.0,
         ema_decay: float = 0.0,
+        shallow_weight: float = 0.0,
     ) -> None:
         network_features(game)  # whatever lacks them cannot be learned
         self.game, self.solver, self.search_iterations = game, solver, search_iterations
@@ -138,6 +143,7 @@ class ReBeL:
             huber_delta=huber_delta,
             belief_weight=belief_weight,
             ema_decay=ema_decay,
+            value_scale=ValueScale(game, shallow_weight) if shallow_weight else None,
             policy_weight=policy_weight,
             iterations=iterations,
             seed=seed,
@@ -233,6 +239,29 @@ class ReBeLActor:
         return ReBeLActor(selfplay)
 
 
+class ValueScale:
+    """What errors of values are multiplied by: (1 + 1/s)ˣ, where s is the stack in pots.
+
+    Args:
+        game: hold'em.
+        exponent: x.
+
+    Raises:
+        ValueError: the game has no stacks, or the exponent is not between 0 and 1.
+    """
+
+    def __init__(self, game: Game, exponent: float) -> None:
+        if not isinstance(game, HandInputs):
+            raise ValueError(f"shallow_weight must be 0 in {game.name}, got {exponent}")
+        if not 0 <= exponent <= 1:
+            raise ValueError(f"shallow_weight must lie between 0 and 1, got {exponent}")
+        self.game, self.exponent = game, exponent
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """``[n, F]`` → ``[n]``."""
+        return (1 + 1 / self.game.stacks_to_pots(features).clamp_min(SHALLOWEST)).pow(self.exponent)
+
+
 class ReBeLModule(Learner):
     """Learns the values and strategies that search found.
 
@@ -244,6 +273,7 @@ class ReBeLModule(Learner):
         huber_delta: where Huber turns linear, in pots.
         belief_weight: see :class:`ReBeL`.
         ema_decay: see :class:`ReBeL`.
+        value_scale: ``[n, F]`` features → ``[n]`` what errors of values are multiplied by; None: 1.
         policy_weight: weight of the policy loss beside the value loss.
         learning: see :class:`~pokerlab.learning.module.Learner`.
     """
@@ -258,6 +288,7 @@ class ReBeLModule(Learner):
         huber_delta: float = 1.0,
         belief_weight: float = 0.0,
         ema_decay: float = 0.0,
+        value_scale: Callable[[Tensor], Tensor] | None = None,
         policy_weight: float = 1.0,
         **learning: object,
     ) -> None:
@@ -272,7 +303,7 @@ class ReBeLModule(Learner):
             raise ValueError(f"belief_weight must lie between 0 and 1, got {belief_weight}")
         if not 0 <= ema_decay < 1:
             raise ValueError(f"ema_decay must be at least 0 and less than 1, got {ema_decay}")
-        self.belief_weight, self.ema_decay = belief_weight, ema_decay
+        self.belief_weight, self.ema_decay, self.value_scale = belief_weight, ema_decay, value_scale
         of_kind(LeafNetwork, value_network=value_network)
         of_kind(StrategyNetwork, policy_network=policy_network)
         self.value_network, self.policy_network = value_network, policy_network
@@ -308,12 +339,14 @@ class ReBeLModule(Learner):
     def value_error(self, examples: ValueExamples) -> Tensor:
         """The value loss: mean over hands, possible ones alike and by belief, in pots (squared)."""
         predicted = self._learns("value_network")(examples.features, examples.beliefs, examples.hand_inputs)
+        errors = predicted - examples.values
+        if self.value_scale is not None:
+            errors = errors * self.value_scale(examples.features)[:, None, None]
         if self.value_loss == "mse":
-            errors = (predicted - examples.values).square()
+            errors = errors.square()
         else:
-            errors = functional.huber_loss(
-                predicted, examples.values, reduction="none", delta=self.huber_delta
-            )
+            nothing = torch.zeros_like(errors)
+            errors = functional.huber_loss(errors, nothing, reduction="none", delta=self.huber_delta)
         possible = examples.possible[:, None].expand_as(errors)
         alike = (errors * possible).sum() / possible.sum()
         if not self.belief_weight:

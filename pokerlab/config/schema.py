@@ -51,6 +51,7 @@ class ModelConfig:
     hand_inputs: bool
     belief_weight: Annotated[float, Range(0, 1)]
     ema_decay: Annotated[float, Range(0, 0.99999)]
+    shallow_weight: Annotated[float, Range(0, 1)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ KEYS_OF_GROUPS: dict[str, dict[str, Any]] = {
         "held_out": {"every": None, "states": [64, 4], "iterations": 400},
         "matches": {"every": None, "deals": 500},
     },
-    "model": {"hand_inputs": False, "belief_weight": 0.0, "ema_decay": 0.0},
+    "model": {"hand_inputs": False, "belief_weight": 0.0, "ema_decay": 0.0, "shallow_weight": 0.0},
     "trainer": {"devices": None, "strategy": "auto"},
 }
 """Keys of groups that came later."""

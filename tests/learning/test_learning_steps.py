@@ -10,18 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from pokerlab.algorithms.rebel import ReBeLModule
+from pokerlab.algorithms.rebel import ReBeLModule, ValueScale
+from pokerlab.games.holdem import Holdem, HoldemState
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.games.leduc import Leduc
+from pokerlab.games.parts import features_of
+from pokerlab.games.registry import make_game
 from pokerlab.learning.module import NonFiniteLossError
 from pokerlab.learning.networks import PolicyNetwork, ValueNetwork
 from pokerlab.search.solver import Solver
 from pokerlab.selfplay.data import Batch
+from pokerlab.selfplay.examples import ValueExamples
 from pokerlab.selfplay.place import random_stream
 from pokerlab.selfplay.trajectories import SelfPlay
 
@@ -288,6 +293,37 @@ def test_both_losses_fall_on_what_self_play_found(game: Any) -> None:
 def test_a_setting_that_cannot_be_is_refused(setting: str, value: Any, wanted: str) -> None:
     with pytest.raises(ValueError, match=rf"^{setting} {wanted}, got {value!r}$"):
         module(**{setting: value})
+
+
+def test_errors_count_more_where_little_is_left_to_be_won() -> None:
+    game = Holdem("small", ranks=4, suits=3, stack=60, blinds=(1, 2), bets=[[1]], deals=(0, 2, 1))
+    chips = [(118.0, 1.0), (60.0, 30.0), (8.0, 56.0)]
+    states = [HoldemState((0, 1), pot, stack, (0.0, 0.0), ((), ())) for pot, stack in chips]
+    torch.manual_seed(0)
+    values = ValueExamples(
+        features=torch.as_tensor(features_of(game, states)).float(),
+        beliefs=torch.full((3, 2, game.num_hands), 1 / game.num_hands),
+        possible=torch.as_tensor(np.array([game.possible_hands(state) for state in states])),
+        values=torch.randn(3, 2, game.num_hands),
+    )
+    scale = ValueScale(game, 0.5)(values.features)
+    torch.testing.assert_close(scale.square(), 1 + 1 / torch.tensor([0.05, 0.5, 7.0]))
+    ours, scaled = module(game), module(game, value_scale=ValueScale(game, 0.5))
+    one_by_one = [values.select(slice(row, row + 1)) for row in range(3)]
+    each = [ours.value_error(one) for one in one_by_one]
+    found = [scaled.value_error(one) for one in one_by_one]
+    torch.testing.assert_close(torch.stack(found), torch.stack(each) * scale.square())
+
+
+@pytest.mark.parametrize(
+    ("game", "exponent", "message"),
+    [(Leduc(), 0.5, "be 0 in leduc, got 0.5"), (make_game("hunl"), 1.5, "lie between 0 and 1, got 1.5")],
+)
+def test_stacks_cannot_be_weighed_where_there_are_none_or_beyond_one(
+    game: Any, exponent: float, message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^shallow_weight must {message}$"):
+        ValueScale(game, exponent)
 
 
 @pytest.mark.parametrize(("longer", "says"), [(4, False), (8, True)])
