@@ -279,23 +279,28 @@ class PretendedGraph(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.replays = -1
-        self._calls: list[tuple[Any, Any, dict[str, Any], Any]] = []
+        self._calls: list[tuple[Any, Any, dict[str, Any], list[Tensor]]] = []
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         found = func(*args, **(kwargs or {}))
-        self._calls.append((func, args, kwargs or {}, found))
+        self._calls.append((func, args, kwargs or {}, _tensors(found)))
         return found
 
     def replay(self) -> None:
         """Does it once more."""
         self.replays += 1
         for func, args, kwargs, first in self._calls if self.replays else ():
-            again = func(*args, **kwargs)
-            for to, of in zip(tree_leaves(first), tree_leaves(again), strict=True):
-                if isinstance(to, Tensor) and _address(to) != _address(of):
+            for to, of in zip(first, _tensors(func(*args, **kwargs)), strict=True):
+                if _address(to) != _address(of):
                     to.copy_(of)
+
+
+def _tensors(found: Any) -> list[Tensor]:
+    if isinstance(found, Tensor):  # as most are: looking into it takes longer than the operation
+        return [found]
+    return [each for each in tree_leaves(found) if isinstance(each, Tensor)]
 
 
 def _address(tensor: Tensor) -> int:
