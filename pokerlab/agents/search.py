@@ -31,10 +31,12 @@ from pokerlab.search.resolving import (
     draw_iterations,
 )
 from pokerlab.search.solver import Solver
-from pokerlab.search.subgames import Subgames
+from pokerlab.search.subgames import Subgames, has_boards
 
 NODES = 512
 """Of the subgames that one hand comes to, about."""
+COMPACT = 8
+"""Public states of a subgame that is solved to the end and takes the memory of one node of others."""
 
 
 class SearchAgent(Agent[State]):
@@ -65,7 +67,9 @@ class SearchAgent(Agent[State]):
             raise ValueError(f"{way} solves without warm start, leaves under current beliefs")
         self.game, self.way, self.draws = game, way, way == SEARCH_ITERATION
         self.resolving = Resolving(Subgames(game), solver, leaf_evaluator, iterations, like)
-        self.nodes_kept = NODES if self.draws or not game.enumerable else 1
+        self.nodes_kept = 1
+        if self.draws or not game.enumerable:
+            self.nodes_kept = NODES + (game.solve_to_end or 0) // COMPACT
         self.opening: dict[Key, SubgamePlay] = {}
         """What is played in the game's first subgame, if nothing is drawn: the same at every seat."""
         self._memories: WeakValueDictionary[int | None, _Memory[State]] = WeakValueDictionary()
@@ -187,6 +191,10 @@ class _SearchSeat(Seat[State]):
                     self._solve_part(part, chosen[part.place], [drawn[key] for key in chosen[part.place]])
 
     def _solve_part(self, part: Part[State], keys: Sequence[Key], drawn: Sequence[Sequence[int]]) -> None:
+        if part.forest.num_subgames == 1 and has_boards(part.forest.trees[0]) and not self._agent.draws:
+            ((root, above),) = keys
+            self._plays[root, (*above, 0)] = part.play_to_end()
+            return
         if self._agent.draws:
             subgame = torch.arange(len(keys)).repeat_interleave(torch.tensor([len(d) for d in drawn]))
             iteration = torch.tensor([t for draws in drawn for t in draws])

@@ -121,6 +121,8 @@ class Game(Rules[State]):
     """What the class was called with: the same again makes the same game."""
     deal: Floats
     """``[H, H]`` joint probability of (player 0's hand, player 1's hand); symmetric, sums to 1."""
+    solve_to_end: int | None = None
+    """Subgames of no more public states than this are solved to the end of the game, if the game has that."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         game = super().__new__(cls)

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from pokerlab.games.base import Game, State
+from pokerlab.search.backends.base import EdgeRows
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest, ForestNodes
 from pokerlab.search.gadget import Gadget
@@ -31,6 +32,7 @@ from pokerlab.search.rules import UpdateRule
 from pokerlab.search.sampling import SampledStrategies
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import Subgames
+from pokerlab.search.tree import PublicTree
 
 SEARCH_ITERATION, SEARCH_AVERAGE, SEARCH_GADGET = "search_iteration", "search_average", "search_gadget"
 WAYS_TO_SEARCH = (SEARCH_ITERATION, SEARCH_AVERAGE, SEARCH_GADGET)
@@ -177,6 +179,14 @@ class Part(Generic[State]):
         belief = self.solve(samples).belief
         return Play(samples.copies, samples.strategy, belief[:, subgame.to(belief.device)])
 
+    def play_to_end(self) -> "SubgamePlay":
+        """Solves the one subgame, which has no leaves, and plays average strategies, in little memory."""
+        (tree,) = self.forest.trees
+        nothing = self.cfr.belief[:, :0]
+        return SubgamePlay(
+            StrategyByEdges(tree, self.solve().average_edges(), self.forest.game.num_actions), nothing, None
+        )
+
     def play_average(self) -> "Play[State]":
         """Solves the subgames, and plays their average strategies."""
         cfr = self.solve()
@@ -229,7 +239,7 @@ class Play(Generic[State]):
 class SubgamePlay:
     """What is played in one subgame, nodes and leaves in the order of its tree."""
 
-    strategy: Tensor
+    strategy: "Tensor | StrategyByEdges"
     """``[D, actions of the game, H]``."""
     beliefs: Tensor
     """``[2, L, H]`` at the leaves."""
@@ -240,6 +250,22 @@ class SubgamePlay:
         """At a leaf."""
         expected = None if self.expected is None else self.expected[:, leaf]
         return BeliefState(self.beliefs[:, leaf], expected)
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyByEdges:
+    """``[D, actions of the game, H]`` that is made node by node."""
+
+    tree: PublicTree
+    edges: EdgeRows
+    num_actions: int
+
+    def __getitem__(self, node: int) -> Tensor:
+        first, last = self.tree.first_edge[node : node + 2].tolist()
+        rows = torch.as_tensor(self.edges[first:last])
+        strategy = rows.new_zeros(self.num_actions, rows.shape[1])
+        strategy[self.tree.edge_action[first:last]] = rows
+        return strategy
 
 
 def iteration_weights(rule: UpdateRule, iterations: int) -> Tensor:

@@ -123,7 +123,9 @@ class Subgames(Generic[State]):
             more = count(tree, width=1) - least
             new = sum(self.game.payoff_bytes(kernel, like) for kernel in kernels - paid)
             widest = max(width, tree.width)
-            if trees and fixed + least + widest * (by_width + more) + payoffs + new > most_bytes:
+            full = fixed + least + widest * (by_width + more) + payoffs + new > most_bytes
+            # a game of several boards is solved board by board if it is alone
+            if trees and (full or has_boards(tree) or has_boards(trees[-1])):
                 yield slice(begin, at), trees
                 begin, trees, paid, fixed, by_width, payoffs, widest = at, [], set(), 0, 0, 0, tree.width
                 new = sum(self.game.payoff_bytes(kernel, like) for kernel in kernels)
@@ -142,6 +144,11 @@ class Subgames(Generic[State]):
                 self._nodes -= _size(self._trees.pop(next(iter(self._trees))))
             self._trees[state] = tree
         return self._trees[state]
+
+
+def has_boards(tree: PublicTree) -> bool:
+    """Whether it goes on to the end of the game through deals."""
+    return not len(tree.leaves) and bool(tree.dealt.any())
 
 
 def _size(tree: PublicTree) -> int:

@@ -552,3 +552,40 @@ class Worthless:
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
         return torch.zeros_like
+
+
+@pytest.mark.parametrize("way", ["search_average", "search_gadget"])
+def test_a_small_subgame_is_solved_to_the_end_and_played_from_that(way: str) -> None:
+    """From the flop on, whatever the network says; before it there is too much below."""
+    game = Holdem(
+        "small", ranks=5, suits=3, stack=8, blinds=(1, 2), bets=[[1]], deals=(0, 2, 1), solve_to_end=700
+    )
+    root = game.root()
+    called = game.next_state(root, CALL)
+    deal = game.next_state(called, CALL)
+    flop = game.chance_outcomes(deal)[5]
+    bet = game.next_state(flop, game.actions(flop)[1])
+    turn_deal = game.next_state(bet, CALL)
+    turn = game.chance_outcomes(turn_deal)[3]
+    assert game.is_leaf(root, deal, 2)
+    assert not game.is_leaf(flop, turn, 3)
+    whole = build_tree(game, flop, depth_limited=True)
+    assert not len(whole.leaves)
+    assert whole.num_states == game.count_below(flop) <= 700 < game.count_below(root)
+
+    agent = SearchAgent(game, Solver(), value_network(game), iterations=ITERATIONS, way=way, like=DOUBLE)
+    seat = agent.sit_down(0, 1)
+    opening = seat.strategies([Line((root, called), (CALL,))])[0, CALL]
+    moves = CALL, CALL, DEALT, game.actions(flop)[1], CALL, DEALT
+    found = seat.strategies([Line((root, called, deal, flop, bet, turn_deal, turn), moves)])[0]
+    torch.testing.assert_close(found.sum(0), torch.ones(game.num_hands).double())
+    if way == "search_gadget":
+        return
+    first = agent.sit_down(1, 1).strategies([Line((root,))])[0, CALL]
+    possible = torch.as_tensor(game.possible_hands(flop)).double()
+    beliefs = after_deals((torch.stack([opening, first]) / game.num_hands)[None], possible[None])[0, :, None]
+    cfr = Solver().start(Forest(game, [whole], dtype=torch.float64), beliefs).run(ITERATIONS)
+    node = [*whole.decisions.states].index(turn)
+    edges = slice(*whole.first_edge[node : node + 2].tolist())
+    expected = torch.as_tensor(np.asarray(cfr.average_edges())[edges])
+    torch.testing.assert_close(found[whole.edge_action[edges]], expected)

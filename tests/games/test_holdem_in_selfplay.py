@@ -127,6 +127,9 @@ def test_games_go_to_other_processes() -> None:
     [
         ({"jitter": 1.0}, "jitter must be a fraction of the pot from 0 to below 1, got 1.0"),
         ({"most_deals": 0}, "most_deals must be null or an integer of at least 1, got 0"),
+        ({"leaves": "deal"}, "leaves must be before_deal or after_deal, got 'deal'"),
+        ({"solve_to_end": 0}, "solve_to_end must be null or an integer of at least 1, got 0"),
+        ({"solve_to_end": True}, "solve_to_end must be null or an integer of at least 1, got True"),
     ],
 )
 def test_what_cannot_be_is_refused(arguments: dict[str, float], expected: str) -> None:

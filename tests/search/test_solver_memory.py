@@ -279,3 +279,16 @@ def test_little_of_the_payoff_operators_argument_is_padding_where_self_play_star
         starts.append(game.vary(chosen, int(generator.integers(1, 2**62))))
     forest = Subgames(game).forest(starts, torch.empty(0))
     assert len(forest.terminals) > 0.85 * len(forest.payoffs.subgame)
+
+
+def test_what_goes_on_through_deals_to_the_end_is_solved_alone() -> None:
+    """Board by board, which takes several times less than together with others."""
+    game = Holdem(
+        "small", ranks=5, suits=3, stack=8, blinds=(1, 2), bets=[[1]], deals=(0, 2, 1), solve_to_end=700
+    )
+    draws = np.random.default_rng(1)
+    flops = [game.chance_outcomes(game.draw_deal(1, draws))[number] for number in range(3)]
+    turns = [game.chance_outcomes(game.draw_deal(2, draws))[number] for number in range(3)]
+    parts = list(Subgames(game).forests([*turns, *flops], torch.empty(0), 1e9))
+    assert [place for place, _ in parts] == [slice(0, 3), slice(3, 4), slice(4, 5), slice(5, 6)]
+    assert not any(len(forest.leaves) for _, forest in parts)

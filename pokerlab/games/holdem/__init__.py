@@ -57,6 +57,8 @@ class Holdem(HoldemStreets, HoldemHandInputs, HoldemSymmetry, HoldemStarts, Hold
         leaves: where a subgame ends that comes to a deal of one card: ``before_deal``, where the network says
             what the deal is worth, or ``after_deal``, where it is asked about every card: slower, and nearer
             to the truth. Deals of several cards are always subgames of their own.
+        solve_to_end: subgames of no more public states than this are solved to the end of the game, so that
+            no network is needed below their roots; None: only those of the last street.
         isomorphism: whether :meth:`symmetry` tells of isomorphic suits.
 
     Raises:

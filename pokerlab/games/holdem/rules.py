@@ -71,6 +71,7 @@ class HoldemRules(Game[HoldemState]):
         most_deals: int | None = None,
         isomorphism: bool = True,
         leaves: str = "before_deal",
+        solve_to_end: int | None = None,
     ) -> None:
         if not isinstance(name, str) or not name:
             raise ValueError(f"name must be text, got {name!r}")
@@ -105,7 +106,10 @@ class HoldemRules(Game[HoldemState]):
             raise ValueError(f"most_deals must be null or an integer of at least 1, got {most_deals!r}")
         if leaves not in ("before_deal", "after_deal"):
             raise ValueError(f"leaves must be before_deal or after_deal, got {leaves!r}")
-        self._jitter, self._most_deals, self.leaves = jitter, most_deals, leaves
+        if solve_to_end is not None and (type(solve_to_end) is not int or solve_to_end < 1):
+            raise ValueError(f"solve_to_end must be null or an integer of at least 1, got {solve_to_end!r}")
+        self._jitter, self._most_deals = jitter, most_deals
+        self.leaves, self.solve_to_end = leaves, solve_to_end
         fractions = self.sizes
         self.all_in = SMALLEST_BET + len(fractions)
         sizes = ("raise",) if self.fixed else (*(f"{size:g} pot" for size in fractions), "all-in")
@@ -114,6 +118,7 @@ class HoldemRules(Game[HoldemState]):
         self._weight = 1 / (self.num_hands * comb(cards - 2, 2))
         self._kernels = Kernels(cards)
         self._possible: dict[tuple[int, ...], Bools] = {}
+        self._small: dict[HoldemState, bool] = {}
         self._check_bets()
 
     def _read_limit(self, limit: Sequence[float], no_bets: bool) -> tuple[Street, ...]:
@@ -366,9 +371,27 @@ class HoldemRules(Game[HoldemState]):
         return state.pot / 2 + state.committed[0], state.pot / 2 + state.committed[1]
 
     def is_leaf(self, root: HoldemState, state: HoldemState, depth: int) -> bool:
+        if self._is_solved_to_end(root):
+            return False
         if len(state.board) > len(root.board):
             return True
         return self.actor(state) == CHANCE and not self._looks_through(self._street(state) + 1)
+
+    def _is_solved_to_end(self, root: HoldemState) -> bool:
+        """Whether the subgame that starts there has few enough public states."""
+        if self.solve_to_end is None or self.actor(root) == CHANCE:
+            return False
+        if root not in self._small:
+            if len(self._small) >= MOST_BOARDS:
+                self._small.clear()
+            self._small[root] = self.count_below(root) <= self.solve_to_end
+        return self._small[root]
+
+    def count_below(self, state: HoldemState) -> float:
+        """See :class:`~pokerlab.games.parts.StreetStarts`."""
+        street = self._street(state)
+        numbers = [comb(len(self.deck.cards) - a, b - a) for a, b in pairwise(self.boards[street:])]
+        return count_states(self._betting(state), Streets(self._bets[street:], numbers, self.big_blind))
 
     def _looks_through(self, street: int) -> bool:
         """Whether subgames that come to the deal of a street end after it."""

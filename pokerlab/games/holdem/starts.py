@@ -1,8 +1,5 @@
 """Where play can start besides the root: deals that random betting comes to, with random ranges."""
 
-from itertools import pairwise
-from math import comb
-
 import numpy as np
 
 from pokerlab.games.base import CHANCE, Floats, Ints
@@ -11,7 +8,6 @@ from pokerlab.games.cards import BLOCKED
 from pokerlab.games.holdem.rules import HoldemRules
 from pokerlab.games.holdem.state import HoldemState
 from pokerlab.games.ranges import draw_range
-from pokerlab.games.tree_size import Streets, count_states
 
 STREETS = ("preflop", "flop", "turn", "river")
 COMPLETIONS = 8
@@ -73,11 +69,6 @@ class HoldemStarts(HoldemRules):
 
     def stack_to_pot(self, state: HoldemState) -> float:
         return (state.stack - max(state.committed)) / self.pot(state)
-
-    def count_below(self, state: HoldemState) -> float:
-        street = self._street(state)
-        numbers = [comb(len(self.deck.cards) - a, b - a) for a, b in pairwise(self.boards[street:])]
-        return count_states(self._betting(state), Streets(self._bets[street:], numbers, self.big_blind))
 
     @property
     def code_length(self) -> int:

@@ -17,8 +17,8 @@ class HoldemStreets(HoldemFeatures):
 
     def unfold(self, root: HoldemState, *, depth_limited: bool) -> UnfoldedSubgame[HoldemState]:
         street = self._street(root)
-        ends_here = street == len(self.boards) - 1 or (depth_limited and not self._looks_through(street + 1))
-        if self.actor(root) == CHANCE or not ends_here:
+        ends_here = depth_limited and not (self._looks_through(street + 1) or self._is_solved_to_end(root))
+        if self.actor(root) == CHANCE or not (ends_here or street == len(self.boards) - 1):
             return walk(self, root, depth_limited=depth_limited)
         return self._unfold_street(root)
 
