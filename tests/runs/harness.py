@@ -89,7 +89,7 @@ def command(name: str, *arguments: str, cwd: Path, plots: bool = True) -> Ended:
         stack.callback(_close_log)
         if not plots:
             stack.enter_context(patch("pokerlab.evaluation.plots.save"))
-            stack.enter_context(patch("pokerlab.evaluation.plots.draw_run", return_value=()))
+            stack.enter_context(patch("pokerlab.evaluation.plots.draw_run", return_value=[("losses", None)]))
         try:
             if name == "launch":
                 runpy.run_path(str(ROOT / "launch_modal.py"), run_name="__main__")
