@@ -17,8 +17,9 @@ if __name__ == "__main__":  # before anything that takes a while: Ctrl-C is quie
 
     sys.exit(run_command_of("evaluate", sys.argv[1:]))
 
+import inspect
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -182,6 +183,7 @@ def _exploitability(
         with as_mistakes():
             way = check_way(config.agent, "agent")
             agents = {way: run.agent(way)}
+    _check_search(config, run, agents)
     parts, out = _take_apart(run.game, config), console()
     if export and not isinstance(parts, WholeGame):
         raise UserError(f"{run.game.name} is too large for export=")
@@ -211,6 +213,22 @@ def _exploitability(
             out.print("plots:", *(str(path) for path in plots), highlight=False, soft_wrap=True)
 
     return found, show
+
+
+def _check_search(config: EvaluateConfig, run: TrainedRun, ways: Iterable[str]) -> None:
+    """Whether what is said of search is of a way that searches.
+
+    Raises:
+        UserError: it is of none.
+    """
+    taken = {name for way in ways for name in inspect.signature(run.algorithm.agents[way]).parameters}
+    if "iterations" in taken:
+        return
+    for key in ("search_iterations", "play_throughs", "solver"):
+        if getattr(config, key) is not None:
+            raise UserError(
+                f"{key} is of search, and {' and '.join(ways)} of {run.name} does not: leave it out"
+            )
 
 
 def _take_apart(game: Game, config: EvaluateConfig) -> WholeGame | DealByDeal:

@@ -348,7 +348,7 @@ def test_evaluate_needs_a_checkpoint_that_can_be_read(place: Path, tmp_path: Pat
     last = run.checkpoints / "last.ckpt"
     last.write_bytes((place / "outputs/kuhn/checkpoints/last.ckpt").read_bytes()[:1000])
     message = refusal("evaluate", "run=run", cwd=tmp_path)
-    assert message.startswith("outputs/run/checkpoints/last.ckpt is truncated, or not a checkpoint")
+    assert message.startswith("outputs/run/checkpoints/last.ckpt is damaged, or not a checkpoint")
     last.write_bytes((place / "outputs/leduc/checkpoints/last.ckpt").read_bytes())
     message = refusal("evaluate", "run=run", cwd=tmp_path)
     assert message == "outputs/run/checkpoints/last.ckpt is a checkpoint of leduc, not of kuhn"

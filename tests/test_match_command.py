@@ -191,7 +191,12 @@ def test_a_run_meets_others_by_other_rules_than_it_learned(place: Path) -> None:
         (["match.against=call", "match.rules=500"], "match.rules must be null or a group of keys, got 500"),
         (
             ["match.against=call", "match.rules={smallblind: 0}"],
-            "unknown key 'game.smallblind': did you mean game.small_blind or game.blinds or game.add_all_in?",
+            "unknown key 'match.rules.smallblind': did you mean match.rules.small_blind or "
+            "match.rules.blinds or match.rules.add_all_in?",
+        ),
+        (
+            ["match.against=call", "match.rules={stack: -5}"],
+            "match.rules.stack must be a number of chips from 0 to 1e+12, got -5",
         ),
         (
             ["match.against=call", "match.rules={suits: 3, board: Td9d6hQc2c}"],

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
-from pokerlab.app.workers import DIED, CancelledError, ProcessDiedError, RefusedError, Worker
+from pokerlab.app.workers import DIED, CancelledError, GaveWayError, ProcessDiedError, RefusedError, Worker
 
 PATIENCE = 2.0
 """Seconds until a job that was cancelled and goes on is ended with its process."""
@@ -26,6 +27,15 @@ class Job:
     progress: dict[str, Any] = field(default_factory=dict)
     error: str = ""
     result: Any = None
+    gives_way: bool = False
+    """Whether those that do not go first, even if it runs: it goes on where it ended."""
+    number: int = 0
+    """In the order in which jobs came."""
+
+    @property
+    def turn(self) -> tuple[bool, int]:
+        """Jobs of lower ones go first."""
+        return self.gives_way, self.number
 
     def hear(self, **told: Any) -> None:
         """What the work tells of itself."""
@@ -42,7 +52,8 @@ class Jobs:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._jobs: dict[str, Job] = {}
-        self._waiting: asyncio.Queue[Job] = asyncio.Queue()
+        self._waiting: asyncio.PriorityQueue[tuple[tuple[bool, int], Job]] = asyncio.PriorityQueue()
+        self._numbers = itertools.count()
         self._running: Job | None = None
 
     def get(self, job: str) -> Job | None:
@@ -51,8 +62,10 @@ class Jobs:
 
     def position(self, job: Job) -> int:
         """How many are to be done before it."""
-        ahead = [other for other in self._jobs.values() if other.state in GOING_ON]
-        return ahead.index(job) if job in ahead else 0
+        if job.state != "queued":
+            return 0
+        ahead = [other for other in self._jobs.values() if other.state == "queued" and other.turn < job.turn]
+        return len(ahead) + (self._running is not None)
 
     def submit(self, job: Job) -> Job:
         """Takes a job in; if one of that id is waiting, running or done, that one."""
@@ -64,8 +77,18 @@ class Jobs:
         over = [old for old in self._jobs.values() if old.state not in GOING_ON]
         for old in over[: max(len(over) - KEPT, 0)]:
             del self._jobs[old.id]
-        self._waiting.put_nowait(job)
+        job.number = next(self._numbers)
+        self._wait(job)
         return job
+
+    def _wait(self, job: Job) -> None:
+        self._waiting.put_nowait((job.turn, job))
+        self._tell_whether_others_wait()
+
+    def _tell_whether_others_wait(self) -> None:
+        """Tells the job that is running."""
+        waiting = any(job.state == "queued" and not job.gives_way for job in self._jobs.values())
+        self._worker.tell_whether_others_wait(waiting)
 
     def take_in(self, job: Job) -> None:
         """Remembers a job that was done elsewhere."""
@@ -84,6 +107,8 @@ class Jobs:
             self._worker.cancel()
             for _ in range(int(PATIENCE / 0.05)):
                 await asyncio.sleep(0.05)
+                if job.state == "queued":  # it gave way before it heard
+                    job.state = "cancelled"
                 if job.state != "running":
                     return
             job.state = "cancelled"
@@ -92,15 +117,20 @@ class Jobs:
     async def work(self) -> None:
         """Works for ever."""
         while True:
-            job = await self._waiting.get()
+            _, job = await self._waiting.get()
             if job.state != "queued":
                 continue
             self._running, job.state = job, "running"
+            self._tell_whether_others_wait()
             try:
                 job.result = await self._worker.call(job.function, *job.arguments, progress=job.hear)
                 job.state = "done"
             except CancelledError:
                 job.state = "cancelled"
+            except GaveWayError:
+                if job.state == "running":
+                    job.state = "queued"
+                    self._wait(job)
             except RefusedError as error:
                 job.state, job.error = "failed", str(error)
             except ProcessDiedError:

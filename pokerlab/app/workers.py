@@ -33,6 +33,10 @@ class CancelledError(Exception):
     """Ends a call that nobody wants any more."""
 
 
+class GaveWayError(Exception):
+    """Ends a call that goes on later, where it ended: others wait that take less."""
+
+
 class Teller:
     """What a function that takes long is given: whom to tell, and whether to go on.
 
@@ -40,10 +44,12 @@ class Teller:
         connection: to the server.
         call: the number of the call.
         cancelled: set when it is to end.
+        others_wait: set while others wait that take less.
     """
 
-    def __init__(self, connection: Connection, call: int, cancelled: Event) -> None:
-        self._connection, self._call, self._cancelled = connection, call, cancelled
+    def __init__(self, connection: Connection, call: int, cancelled: Event, others_wait: Event) -> None:
+        self._connection, self._call = connection, call
+        self._cancelled, self._others_wait = cancelled, others_wait
 
     def __call__(self, **progress: Any) -> None:
         """Tells how far the work is.
@@ -54,6 +60,15 @@ class Teller:
         if self._cancelled.is_set():
             raise CancelledError
         self._connection.send((self._call, "progress", progress))
+
+    def give_way(self) -> None:
+        """Is called where the work can be gone on with by another call.
+
+        Raises:
+            GaveWayError: others wait that take less.
+        """
+        if self._others_wait.is_set():
+            raise GaveWayError
 
 
 class Worker:
@@ -77,10 +92,10 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._ready = asyncio.Event()
         self._connection, theirs = _SPAWN.Pipe()
-        self._cancelled = _SPAWN.Event()
+        self._cancelled, self._others_wait = _SPAWN.Event(), _SPAWN.Event()
         self._process = _SPAWN.Process(
             target=_work,
-            args=(theirs, self._cancelled, self._modules, self._long),
+            args=(theirs, self._cancelled, self._others_wait, self._modules, self._long),
             name=self.name,
             daemon=True,
         )
@@ -105,6 +120,10 @@ class Worker:
         """Asks the call that is running to end."""
         self._cancelled.set()
 
+    def tell_whether_others_wait(self, others_wait: bool) -> None:
+        """Those that take less than the call that is running, if that may give way."""
+        (self._others_wait.set if others_wait else self._others_wait.clear)()
+
     async def call(
         self,
         function: str,
@@ -123,6 +142,7 @@ class Worker:
         Raises:
             RefusedError: it raised a ValueError or a UserError, memory did not suffice, or it took too long.
             CancelledError: it was cancelled.
+            GaveWayError: it is to be called again.
             ProcessDiedError: the process ended.
         """
         if self._process is None:
@@ -184,11 +204,15 @@ class Worker:
             future.set_result(told)
         elif what == "cancelled":
             future.set_exception(CancelledError())
+        elif what == "gave way":
+            future.set_exception(GaveWayError())
         else:
             future.set_exception(RefusedError(told))
 
 
-def _work(connection: Connection, cancelled: Event, modules: dict[str, str], long: bool) -> None:
+def _work(
+    connection: Connection, cancelled: Event, others_wait: Event, modules: dict[str, str], long: bool
+) -> None:
     """The process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's
     found = {area: importlib.import_module(module) for area, module in modules.items()}
@@ -201,11 +225,13 @@ def _work(connection: Connection, cancelled: Event, modules: dict[str, str], lon
         except (EOFError, OSError):
             return
         area, _, name = function.partition(".")
-        teller = (Teller(connection, number, cancelled),) if long else ()
+        teller = (Teller(connection, number, cancelled, others_wait),) if long else ()
         try:
             answer = "done", getattr(found[area], name)(*teller, *arguments)
         except CancelledError:
             answer = "cancelled", None
+        except GaveWayError:
+            answer = "gave way", None
         except (ValueError, UserError) as error:
             answer = "refused", " ".join(str(error).split())
         except BrokenPipeError:

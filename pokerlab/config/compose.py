@@ -195,12 +195,32 @@ def _resolve(line: CommandLine, overrides: Sequence[str], whole: DictConfig, num
     HydraConfig.instance().set_config(whole)
     with open_dict(whole):
         del whole["hydra"]
+    if line.primary == "train":
+        _refuse_what_is_not_read(overrides, whole)
     try:
         plain = OmegaConf.to_container(whole, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise UserError(_explain(line, overrides, error)) from error
     assert isinstance(plain, dict)
     return OmegaConf.create(plain)
+
+
+def _refuse_what_is_not_read(overrides: Sequence[str], whole: DictConfig) -> None:
+    """An algorithm names what it reads of ``model``: another key of it would change nothing.
+
+    Raises:
+        UserError: an override is of such a key.
+    """
+    read = set(re.findall(r"\$\{(model\b[\w.]*)\}", OmegaConf.to_yaml(whole, resolve=False)))
+    for override in overrides:
+        key = override.lstrip("+").partition("=")[0]
+        if key.partition(".")[0] == "model" and not any(
+            f"{name}.".startswith(f"{key}.") or key.startswith(f"{name}.") for name in read
+        ):
+            algorithm = str(whole.algorithm.get("_target_")).rpartition(".")[2]
+            raise UserError(
+                f"{override}: {algorithm} reads no {key}: leave it out, or set it under algorithm"
+            )
 
 
 def compose_with_hydra(line: CommandLine, overrides: Sequence[str]) -> DictConfig:

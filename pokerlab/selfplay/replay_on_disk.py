@@ -200,7 +200,7 @@ def open_chunk(path: Path, examples: int) -> dict[str, Tensor]:
         columns: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         found = len(next(iter(columns.values())))
     except Exception as error:  # what torch.load raises depends on what the file is
-        raise UserError(f"{path}, a part of the replay, is missing or truncated") from error
+        raise UserError(f"{path}, a part of the replay, is missing or damaged") from error
     if found != examples:
         raise UserError(f"{path}, a part of the replay, has {found} examples instead of {examples}")
     return columns

@@ -1,5 +1,6 @@
 """Checkpoints as they are read: whole, of this version, and fitting what they are loaded into."""
 
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,27 @@ LEARNED = "learned."
 """What weights are called that learning changes, where those that play are their moving average."""
 
 
-def load(path: Path, *, mmap: bool = False) -> Any:
+def load(path: Path, *, mmap: bool = False, whole: bool = False) -> Any:
     """What a file of torch's holds, on the CPU; runs nothing that stands in it.
 
+    Args:
+        path: the file.
+        mmap: whether tensors are read where they are asked for.
+        whole: whether checksums are compared, which torch does not, and for which all of it is read.
+
     Raises:
-        UserError: it is truncated, or something else.
+        UserError: it is truncated, damaged or something else.
     """
     try:
         if not path.is_file():  # a pipe would be waited for
             raise FileNotFoundError(path)
+        if whole:
+            with zipfile.ZipFile(path) as file:
+                if damaged := file.testzip():
+                    raise zipfile.BadZipFile(damaged)
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except Exception as error:  # what torch.load raises depends on what the file is
-        raise UserError(f"{path} is truncated, or not a checkpoint") from error
+        raise UserError(f"{path} is damaged, or not a checkpoint") from error
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -34,7 +44,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         UserError: it is truncated, or not one of ours.
     """
-    content = load(path)
+    content = load(path, whole=True)
     ours = content.get("pokerlab") if isinstance(content, dict) else None
     expected = {"format": int, "game": str, "iteration": int, "replay": str}
     if (

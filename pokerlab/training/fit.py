@@ -39,9 +39,9 @@ def _read(path: Path, columns: Columns | None) -> dict[str, Any]:
     content = read_checkpoint(path)
     replay = path.parent / content["pokerlab"]["replay"]
     try:
-        contents = load(replay, mmap=True)
+        contents = load(replay, mmap=True, whole=True)
     except UserError as error:
-        raise UserError(f"{replay}, the replay of {path.name}, is missing or truncated") from error
+        raise UserError(f"{replay}, the replay of {path.name}, is missing or damaged") from error
     if not isinstance(contents, dict) or not contents or not all(map(_are_replays, contents.values())):
         raise UserError(f"{replay} is not a replay")
     if columns is not None and (

@@ -2,7 +2,8 @@
 
     python -m pokerlab.training.rank
 
-Started by rank 0, with the environment variables that torchrun gives the processes that it starts.
+Started by rank 0, with the environment variables that torchrun gives the processes that it starts, and a
+pipe on standard input that ends with rank 0.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ import time
 from datetime import timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import lightning
 import torch
@@ -128,5 +129,16 @@ def join(world: World) -> int:
     return 0
 
 
+def end_with(parent: IO[bytes]) -> None:
+    """Ends this process when rank 0 does, even before they are connected.
+
+    Args:
+        parent: a pipe of which rank 0 has the other end.
+    """
+    parent.read()
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=end_with, args=(sys.stdin.buffer,), daemon=True).start()
     sys.exit(join(World.of(os.environ)))

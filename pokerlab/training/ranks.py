@@ -210,14 +210,16 @@ class _Process:
         """It has nothing to lose."""
         self.popen.kill()
         self.popen.wait()
+        if self.popen.stdin is not None:
+            self.popen.stdin.close()
         self._output.close()
 
 
 def start_process(environment: Mapping[str, str], output: IO[bytes]) -> "subprocess.Popen[bytes]":
-    """A process of this one's group: who kills the group kills it."""
+    """A process of this one's group: who kills the group kills it. It ends when its standard input does."""
     command = [sys.executable, "-m", "pokerlab.training.rank"]
     return subprocess.Popen(
-        command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        command, env=dict(environment), stdin=subprocess.PIPE, stdout=output, stderr=output
     )
 
 

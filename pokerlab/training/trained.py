@@ -14,6 +14,7 @@ from pokerlab.algorithms.rebel import ReBeL
 from pokerlab.config.build import check_cards
 from pokerlab.config.schema import RunConfig
 from pokerlab.config.stored import read_config
+from pokerlab.errors import UserError
 from pokerlab.games.base import Game
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.solver import Solver
@@ -118,7 +119,10 @@ def load_run(
     parts, iteration = restore(config, checkpoint)
     algorithm, learned = parts.algorithm, parts.algorithm.game
     if rules:
-        algorithm = RunParts(replace(config, game={**config.game, **rules})).algorithm
+        try:
+            algorithm = RunParts(replace(config, game={**config.game, **rules})).algorithm
+        except UserError as error:  # the run's own rules are right
+            raise UserError(str(error).replace("game.", "match.rules.")) from error
         check_cards(learned, algorithm.game)
     return TrainedRun(
         folder,

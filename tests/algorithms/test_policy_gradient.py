@@ -321,6 +321,12 @@ def test_it_learns_what_there_is_to_be_won_of_one_who_always_calls(tmp_path: Pat
     )
     message = refusal("evaluate", "run=run", *match, "match.play=search_average", cwd=tmp_path)
     assert message == "match.play=search_average: PPO plays policy_net, not search_average"
+    message = refusal("train", "experiment=kuhn_exploiter", "model.value_loss=huber", cwd=tmp_path)
+    assert message == (
+        "model.value_loss=huber: PPO reads no model.value_loss: leave it out, or set it under algorithm"
+    )
+    message = refusal("evaluate", "run=run", "search_iterations=7", cwd=tmp_path)
+    assert message == "search_iterations is of search, and policy_net of run does not: leave it out"
 
     # each decision is learned from as often as is said, however few there are
     often = ("updates=null", "draws_per_example=3", "evaluation.every=null")

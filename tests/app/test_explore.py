@@ -342,7 +342,7 @@ def test_a_report_of_many_flops(client: TestClient) -> None:
     assert ask(client, "report", REPORT | {"setup": setup})["state"] == "done"
 
 
-def test_a_report_is_cancelled_and_goes_on(client: TestClient) -> None:
+def test_a_report_is_cancelled_and_goes_on_and_gives_way_to_single_spots(client: TestClient) -> None:
     wanted = REPORT | {"boards": 60, "setup": REPORT["setup"] | {"iterations": 40}}
     report = ask(client, "report", wanted)["id"]
     while not rows_of(client, report)["rows"]:
@@ -353,6 +353,8 @@ def test_a_report_is_cancelled_and_goes_on(client: TestClient) -> None:
     before = rows_of(client, report)["rows"]
     assert 0 < len(before) < 120
     assert client.post(f"/api/explore/spots/{report}/again", json={}).json()["id"] == report
+    solve(client, RIVER | {"pot": 102})
+    assert client.get(f"/api/explore/spots/{report}").json()["state"] in ("queued", "running")
     while len(rows_of(client, report)["rows"]) <= len(before):
         wait(client, report, ("running",))
         time.sleep(0.05)

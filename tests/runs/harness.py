@@ -248,6 +248,8 @@ class ForkedRank(Forked):
     In the run's folder it leaves ``rank-<rank>.pt``, the weights that it has in the end.
     """
 
+    stdin: None = None
+
     def __init__(self, environment: Mapping[str, str], output: Any) -> None:
         super().__init__(_be_a_rank, dict(environment))
 

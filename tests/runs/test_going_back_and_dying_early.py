@@ -149,7 +149,7 @@ def test_a_text_file_is_no_checkpoint(text: str, run: RunFolder, tmp_path: Path)
     (run.checkpoints / "last.ckpt").write_text(text)
     message = refusal("train", "resume_from=run", cwd=tmp_path)
     assert message.endswith(
-        f"last.ckpt is truncated, or not a checkpoint; the one before it is {HERE}/iteration=000006.ckpt"
+        f"last.ckpt is damaged, or not a checkpoint; the one before it is {HERE}/iteration=000006.ckpt"
     )
 
 

@@ -1,5 +1,6 @@
 """trainer.devices: processes that play and learn together, by gloo on the CPU."""
 
+import os
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from pokerlab.store.folder import RunFolder
 from pokerlab.training import ranks
 from pokerlab.training.assemble import RunParts
 from pokerlab.training.restore import restore
+from pokerlab.training.world import World
 from runs.harness import (
     FAILS,
     KUHN,
@@ -38,6 +40,7 @@ TWO = (
     *KUHN, "trajectories=21", "trainer.devices=2", "checkpoint_every=2", "commit_every=2",
     "selfplay.newest=1",
 )  # fmt: skip
+START_PROCESS = ranks.start_process
 LEARNING = "pokerlab.learning.module:Learner.training_step"
 
 
@@ -127,6 +130,19 @@ def test_a_rank_that_is_killed_is_named_and_the_run_resumes_to_the_same_numbers(
     assert (run.read_job()["state"], run.read_job()["reason"]) == ("failed", why)
     assert command("train", "resume_from=run", cwd=tmp_path, plots=False).code == 0
     assert_same_run(run, straight)
+
+
+def test_a_rank_ends_with_a_rank_0_that_is_gone_before_they_are_connected(tmp_path: Path) -> None:
+    nobody = World(1, 2, 1, 2, ranks.HERE, 1).environment()
+    with (tmp_path / "said").open("wb") as output:
+        process = START_PROCESS(os.environ | nobody, output)
+    try:
+        assert process.stdin is not None
+        process.stdin.close()  # as the kernel does where rank 0 is killed
+        assert process.wait(60) == 1
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_what_a_rank_raises_ends_the_run_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

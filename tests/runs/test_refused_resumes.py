@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,16 +85,28 @@ def test_a_truncated_checkpoint_is_refused_and_the_one_before_it_named(
     truncate(run.checkpoints / "last.ckpt", share)
     message = refusal("train", "resume_from=run", cwd=tmp_path)
     assert message == (
-        f"{HERE}/last.ckpt is truncated, or not a checkpoint; the one before it is "
-        f"{HERE}/iteration=000006.ckpt"
+        f"{HERE}/last.ckpt is damaged, or not a checkpoint; the one before it is {HERE}/iteration=000006.ckpt"
     )
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "replay-000006.pt"])
+def test_bytes_that_were_overwritten_are_noticed(name: str, run: RunFolder, tmp_path: Path) -> None:
+    path = run.checkpoints / name
+    content = bytearray(path.read_bytes())
+    tensor = max(zipfile.ZipFile(path).infolist(), key=lambda each: each.file_size)
+    middle = tensor.header_offset + tensor.file_size // 2
+    content[middle : middle + 8] = bytes(byte ^ 1 for byte in content[middle : middle + 8])
+    path.write_bytes(content)
+    message = refusal("train", "resume_from=run", cwd=tmp_path)
+    assert message.startswith(f"{HERE}/{name}")
+    assert "damaged" in message
 
 
 def test_the_one_before_it_is_one_that_can_be_read(run: RunFolder, tmp_path: Path) -> None:
     for name in ("last", "iteration=000006"):
         truncate(run.checkpoints / f"{name}.ckpt", 0.5)
     message = refusal("train", "resume_from=run", cwd=tmp_path)
-    assert message.endswith(f"last.ckpt is truncated, or not a checkpoint; the one before it is "
+    assert message.endswith(f"last.ckpt is damaged, or not a checkpoint; the one before it is "
                             f"{HERE}/iteration=000004.ckpt")  # fmt: skip
 
 
@@ -101,13 +114,13 @@ def test_the_one_before_a_numbered_checkpoint_is_older(run: RunFolder, tmp_path:
     truncate(run.checkpoint(4), 0.5)
     message = refusal("train", "resume_from=4", "run_name=run", cwd=tmp_path)
     assert message == (
-        f"{HERE}/iteration=000004.ckpt is truncated, or not a checkpoint; the one before it is "
+        f"{HERE}/iteration=000004.ckpt is damaged, or not a checkpoint; the one before it is "
         f"{HERE}/iteration=000002.ckpt"
     )
     truncate(run.checkpoint(2), 0.5)
     message = refusal("train", "resume_from=2", "run_name=run", cwd=tmp_path)
     assert message == (
-        f"{HERE}/iteration=000002.ckpt is truncated, or not a checkpoint; there is none before it"
+        f"{HERE}/iteration=000002.ckpt is damaged, or not a checkpoint; there is none before it"
     )
 
 
@@ -122,7 +135,7 @@ def test_a_checkpoint_without_its_replay_is_refused(
         truncate(replay, share)
     message = refusal("train", "resume_from=4", "run_name=run", cwd=tmp_path)
     assert message == (
-        f"{HERE}/replay-000004.pt, the replay of iteration=000004.ckpt, is missing or truncated; "
+        f"{HERE}/replay-000004.pt, the replay of iteration=000004.ckpt, is missing or damaged; "
         f"the one before it is {HERE}/iteration=000002.ckpt"
     )
 
@@ -142,7 +155,7 @@ def test_a_checkpoint_without_a_chunk_of_its_replay_is_refused(
     here = "outputs/run/checkpoints/iteration=000002.ckpt"
     message = refusal("train", "resume_from=4", "run_name=run", cwd=tmp_path)
     assert message == (
-        f"outputs/run/replay/{chunk.name}, a part of the replay, is missing or truncated; "
+        f"outputs/run/replay/{chunk.name}, a part of the replay, is missing or damaged; "
         f"the one before it is {here}"
     )
 
@@ -171,7 +184,7 @@ def test_a_checkpoint_of_something_else_is_refused(content: Any, run: RunFolder,
 def test_a_pickled_object_is_refused_and_not_run(run: RunFolder, tmp_path: Path) -> None:
     torch.save(torch.nn.Linear(1, 1), run.checkpoints / "last.ckpt")
     message = refusal("train", "resume_from=run", cwd=tmp_path)
-    assert message.startswith(f"{HERE}/last.ckpt is truncated, or not a checkpoint; ")
+    assert message.startswith(f"{HERE}/last.ckpt is damaged, or not a checkpoint; ")
 
 
 def test_a_checkpoint_of_another_game_is_refused(run: RunFolder, leduc: RunFolder, tmp_path: Path) -> None:

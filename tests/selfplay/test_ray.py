@@ -151,6 +151,23 @@ def test_a_cluster_that_is_not_there_is_a_line() -> None:
             RayTasks(Play(), 1, address=address).generate(network(1), 1, Place(1, 1))
 
 
+def test_why_a_cluster_takes_nobody_is_in_the_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import ray
+
+    def init(*_: Any, **__: Any) -> None:
+        os.write(2, b"[1 W] gcs.cc:210: No cluster ID from GCS server: RPC error: InvalidAuthToken: missing\n")
+        raise ConnectionError("Failed to connect to Ray cluster")
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(WorkerDiedError) as raised:
+        on_ray_module.connect("auto")
+    said = "no Ray cluster at actors.address=auto: RPC error: InvalidAuthToken: missing; "
+    assert str(raised.value) == f"{said}{on_ray_module.TOKEN}"
+    assert capfd.readouterr().err == ""
+
+
 def test_what_is_no_cluster_is_a_line_and_nothing_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -241,7 +241,7 @@ def test_a_chunk_that_is_missing_or_truncated_is_named(share: float | None, tmp_
         path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(UserError) as raised:
         on_disk(tmp_path, 50).restore(replay.contents(11))
-    assert str(raised.value) == f"{path}, a part of the replay, is missing or truncated"
+    assert str(raised.value) == f"{path}, a part of the replay, is missing or damaged"
 
 
 @pytest.mark.parametrize("content", [{"features": torch.ones(4)}, {"a": 1}, [], "text"])

@@ -70,7 +70,9 @@ class Explore:
         name = hashlib.sha256(json.dumps(["report", wanted], sort_keys=True).encode()).hexdigest()[:20]
         if self._files.find(name) is None:
             self._jobs.forget(name)
-        job = self._jobs.submit(Job(name, "explore.report", (wanted, str(self._files.path(name)))))
+        job = self._jobs.submit(
+            Job(name, "explore.report", (wanted, str(self._files.path(name))), gives_way=True)
+        )
         return json_object({**self._describe(job), "boards": size["boards"]})
 
     async def report_rows(self, request: Request) -> Response:
@@ -113,7 +115,8 @@ class Explore:
     async def again(self, request: Request) -> Response:
         """Queues once more what was cancelled or has failed; a report goes on where it ended."""
         job = self._job(request)
-        return json_object(self._describe(self._jobs.submit(Job(job.id, job.function, job.arguments))))
+        anew = Job(job.id, job.function, job.arguments, gives_way=job.gives_way)
+        return json_object(self._describe(self._jobs.submit(anew)))
 
     # After solving
 

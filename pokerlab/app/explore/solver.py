@@ -81,6 +81,8 @@ def report(tell: Teller, wanted: Mapping[str, Any], path: str) -> None:
         file.add(rows)
         done = len(file.boards) + len(skipped)
         tell(done=done, skipped=len(skipped), seconds=time.perf_counter() - begun)
+        if done < len(boards):
+            tell.give_way()
     if not file.rows:
         raise ValueError(skipped[0])
     tell(phase="solved", done=len(boards), skipped=len(skipped))

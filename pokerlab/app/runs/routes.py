@@ -94,7 +94,7 @@ class Runs:
         self._check_command()
         name, now = _name(request), (await read_object(request)).get("now") is True
         if _of_league(request):
-            await self._read("league", name)
+            await self._read("check_league", name)
             return json_object({"said": await self._commands.run("league", "stop", str(OUTPUTS / name))})
         path = await self._folder(name)
         return json_object(
@@ -106,7 +106,7 @@ class Runs:
         self._check_command()
         name, settings = _name(request), read_settings((await read_object(request)).get("settings", ""))
         if _of_league(request):
-            await self._read("league", name)
+            await self._read("check_league", name)
             said = await self._commands.drive_league(name, "resume", str(OUTPUTS / name), *settings)
         else:
             said = await self._commands.run("jobs", "resume", await self._folder(name), *settings)
@@ -118,8 +118,7 @@ class Runs:
 
     async def _folder(self, name: str) -> str:
         """Of a run that can be commanded."""
-        found = await self._read("run", name)
-        if found["shipped"]:
+        if await self._read("is_shipped", name):
             raise MistakeError(f"{name} comes with the package: nothing runs it")
         return str(OUTPUTS / name)
 

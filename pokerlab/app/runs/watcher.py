@@ -110,6 +110,11 @@ def find_run(name: str) -> tuple[RunFolder, bool]:
     raise ValueError(f"no run {name!r} here (any more)")
 
 
+def is_shipped(name: str) -> bool:
+    """Whether a run is the package's; reads none of its files."""
+    return find_run(name)[1]
+
+
 def run(name: str, seen: str = "") -> dict[str, Any]:
     """A run: at a glance, its curves, its metrics as a table; or nothing new since it was ``seen``."""
     folder, is_shipped = find_run(name)
@@ -196,6 +201,11 @@ def _league(name: str) -> LeagueFolder:
     if name not in local_leagues():
         raise ValueError(f"no league {name!r} here (any more)")
     return find_league(name)
+
+
+def check_league(name: str) -> None:
+    """Whether there is such a league; reads none of its files."""
+    _league(name)
 
 
 def league(name: str, seen: str = "") -> dict[str, Any]:

@@ -13,10 +13,11 @@ import pickle
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
@@ -44,6 +45,10 @@ CONNECT = 10.0
 SETTINGS = b"\x04"
 """The kind of frame that either side of HTTP/2 begins with."""
 GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + SETTINGS + b"\0\0\0\0\0"
+TRIES = "RAY_gcs_server_port_wait_time_s"
+"""Environment variable: how often Ray tries to connect, once a second."""
+TOKEN = "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN to what ray get-auth-token says on its head"
+"""What to do about a cluster that asks for a token."""
 NEEDS_RAY = "actors=ray needs Ray: pip install 'pokerlab[ray]'"
 ASKS = 2.0
 """Seconds without an answer after which the cluster's head is asked whether it is there."""
@@ -251,17 +256,43 @@ def connect(address: str, **options: Any) -> Any:
     import ray
     import ray.util.scheduling_strategies
 
-    handler = signal.getsignal(signal.SIGTERM)
+    handler, said = signal.getsignal(signal.SIGTERM), list[str]()
+    settings = {"log_to_driver": False, "logging_level": logging.ERROR, "ignore_reinit_error": False}
     try:
-        ray.init(
-            address, **options, log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=False
-        )
+        with contextlib.nullcontext() if address == "local" else _listening(said):
+            ray.init(address, **options, **settings)
     except Exception as error:  # of many kinds
-        why = str(error).partition("\n")[0]
-        raise WorkerDiedError(f"no Ray cluster at actors.address={address}: {why}") from error
+        why = next((line for line in reversed(said) if "RPC error" in line), str(error).partition("\n")[0])
+        why = why.rpartition("GCS server: ")[2].strip()
+        hint = f"; {TOKEN}" if "AuthToken" in why else ""
+        raise WorkerDiedError(f"no Ray cluster at actors.address={address}: {why}{hint}") from error
     finally:
         signal.signal(signal.SIGTERM, handler)  # Ray puts one of its own there, which ends the process
     return ray
+
+
+@contextlib.contextmanager
+def _listening(said: list[str]) -> Iterator[None]:
+    """While Ray connects: it tries for :data:`CONNECT` seconds, and each time tells standard error why not.
+
+    Args:
+        said: gets those lines.
+    """
+    before = os.environ.get(TRIES)
+    os.environ[TRIES] = before or f"{CONNECT:.0f}"
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as file:
+        shown = os.dup(2)
+        try:
+            os.dup2(file.fileno(), 2)
+            yield
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
+            if before is None:
+                del os.environ[TRIES]
+            file.seek(0)
+            said += file.read().decode(errors="replace").splitlines()
 
 
 def check_cluster(address: str) -> None:
