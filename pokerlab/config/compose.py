@@ -213,7 +213,7 @@ def _refuse_what_is_not_read(overrides: Sequence[str], whole: DictConfig) -> Non
     """
     read = set(re.findall(r"\$\{(model\b[\w.]*)\}", OmegaConf.to_yaml(whole, resolve=False)))
     for override in overrides:
-        key = override.lstrip("+").partition("=")[0]
+        key = override.partition("=")[0]
         if key.partition(".")[0] == "model" and not any(
             f"{name}.".startswith(f"{key}.") or key.startswith(f"{name}.") for name in read
         ):

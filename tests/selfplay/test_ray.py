@@ -157,7 +157,7 @@ def test_why_a_cluster_takes_nobody_is_in_the_line(
     import ray
 
     def init(*_: Any, **__: Any) -> None:
-        os.write(2, b"[1 W] gcs.cc:210: No cluster ID from GCS server: RPC error: InvalidAuthToken: missing\n")
+        os.write(2, b"No cluster ID from GCS server: RPC error: InvalidAuthToken: missing\n")
         raise ConnectionError("Failed to connect to Ray cluster")
 
     monkeypatch.setattr(ray, "init", init)
