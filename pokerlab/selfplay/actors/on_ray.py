@@ -257,7 +257,11 @@ def connect(address: str, **options: Any) -> Any:
     import ray.util.scheduling_strategies
 
     handler, said = signal.getsignal(signal.SIGTERM), list[str]()
-    settings = {"log_to_driver": False, "logging_level": logging.ERROR, "ignore_reinit_error": False}
+    settings: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        "ignore_reinit_error": False,
+    }
     try:
         with contextlib.nullcontext() if address == "local" else _listening(said):
             ray.init(address, **options, **settings)
