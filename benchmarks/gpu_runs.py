@@ -43,7 +43,7 @@ PHASES: dict[str, list[tuple[Any, str]]] = {
     "trees": [(Subgames, "tree")],
     "forests": [(Forest, "__init__"), (Solver, "start")],
     "payoff indices": [(showdown.CardPayoffs, "__init__"), (dense_payoffs.DensePayoffs, "__init__")],
-    "run-out matrices": [(showdown, "run_out_wins"), (dense_payoffs, "run_out_wins")],
+    "run-out matrices": [(showdown, "set_shares"), (dense_payoffs, "run_out_wins")],
     "search": [(CFR, "run")],
     "sampling": [(TrajectorySampler, "__init__"), (TrajectorySampler, "leave")],
     "examples": [(SelfPlay, "value_examples"), (SelfPlay, "_policy_examples")],

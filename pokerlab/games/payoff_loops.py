@@ -1,7 +1,5 @@
 """Payoffs of :mod:`pokerlab.games.payoff_tables` in compiled loops, ``LANES`` terminals at once."""
 
-from collections.abc import Iterable
-
 import numpy as np
 import torch
 
@@ -36,14 +34,6 @@ def parts_of(workspace: Floats, tables: PayoffTables) -> tuple[Floats, Floats, F
 def padded_columns(hands: int) -> int:
     """How many columns a matrix of so many gets."""
     return -(-hands // ROWS) * ROWS
-
-
-def pad_columns(matrices: Iterable[torch.Tensor], number: int, *, hands: int, dtype: torch.dtype) -> Floats:
-    """``number`` matrices ``[H, H]`` → ``[R, H, H + padding]``, in whole ``ROWS``."""
-    padded = torch.zeros(number, hands, padded_columns(hands), dtype=dtype)
-    for to, matrix in zip(padded, matrices, strict=True):
-        to[:, :hands] = matrix
-    return padded.numpy()
 
 
 @jit

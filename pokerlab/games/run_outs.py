@@ -11,7 +11,7 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from pokerlab.games.base import Ints
+from pokerlab.games.base import Floats, Ints
 from pokerlab.games.cards import BLOCKED, Deck
 from pokerlab.games.kept_arrays import keep_array
 from pokerlab.games.ranks import run_outs
@@ -50,11 +50,27 @@ def run_out_wins(deck: Deck, board: tuple[int, ...], cards: int) -> NDArray[np.s
     """
     dtype = np.min_scalar_type(-num_run_outs(deck, board, cards))
     wins = np.zeros((deck.num_hands, deck.num_hands), dtype)
-    if cards - len(board) < 2:
-        _compare(deck, board, cards, wins)
-    else:
-        _spread(*counts_below(deck, board, cards), wins)
+    _set_wins(deck, board, cards, 1, wins)
     return wins
+
+
+def set_shares(deck: Deck, board: tuple[int, ...], cards: int, shares: Floats) -> None:
+    """Sets shares of run-outs that a hand wins less those that it loses, the opponent's hand first.
+
+    Args:
+        deck: with ``H`` hands.
+        board: what is dealt, in any order.
+        cards: how many are on a complete board.
+        shares: ``[H, H]`` or wider, zeros.
+    """
+    _set_wins(deck, board, cards, -num_run_outs(deck, board, cards), shares)
+
+
+def _set_wins(deck: Deck, board: tuple[int, ...], cards: int, unit: int, wins: np.ndarray) -> None:
+    if cards - len(board) < 2:
+        _compare(deck, board, cards, unit, wins)
+    else:
+        _spread(*counts_below(deck, board, cards), unit, wins)
 
 
 def counts_below(deck: Deck, board: tuple[int, ...], cards: int) -> tuple[NDArray[np.signedinteger], Ints]:
@@ -73,19 +89,20 @@ def _first_of_suits(deck: Deck, board: tuple[int, ...]) -> tuple[tuple[int, ...]
     return first, np.argsort(deck.permute_hands(exchange))[deck.possible(first)]
 
 
-def _compare(deck: Deck, board: tuple[int, ...], cards: int, wins: np.ndarray) -> None:
+def _compare(deck: Deck, board: tuple[int, ...], cards: int, unit: int, wins: np.ndarray) -> None:
     """Sets ``wins`` of a board that lacks a card at most: to count anew takes less time than to look up."""
     hands = np.flatnonzero(deck.possible(board))
     lost = deck.strengths(run_outs(deck, board, cards)).take(hands, 1)
     won = np.where(lost == BLOCKED, np.iinfo(np.int16).max, lost)
-    _compare_pairs(lost, won, hands, wins)
-    wins *= deck.disjoint
+    _compare_pairs(lost, won, hands, deck.disjoint, unit, wins)
 
 
 @jit
-def _compare_pairs(lost: np.ndarray, won: np.ndarray, hands: Ints, wins: np.ndarray) -> None:
-    """Sets ``wins`` of pairs of hands from ``[B, n]`` strengths: of blocked hands −1 in ``lost`` and
-    the most there is in ``won``."""
+def _compare_pairs(
+    lost: np.ndarray, won: np.ndarray, hands: Ints, disjoint: np.ndarray, unit: int, wins: np.ndarray
+) -> None:
+    """Sets ``wins`` of pairs of hands, in units, from ``[B, n]`` strengths: of blocked hands −1 in ``lost``
+    and the most there is in ``won``."""
     number = np.empty(hands.shape[0], np.int16)
     for i in range(hands.shape[0]):
         number[:i] = 0
@@ -95,18 +112,20 @@ def _compare_pairs(lost: np.ndarray, won: np.ndarray, hands: Ints, wins: np.ndar
                 for j in range(i):
                     number[j] += np.int16(own > weaker[j]) - np.int16(own < stronger[j])
         for j in range(i):
-            wins[hands[i], hands[j]] = number[j]
-            wins[hands[j], hands[i]] = -number[j]
+            if disjoint[hands[i], hands[j]]:
+                wins[hands[i], hands[j]] = number[j] / unit
+                wins[hands[j], hands[i]] = -number[j] / unit
 
 
 @jit
-def _spread(triangle: np.ndarray, hands: np.ndarray, wins: np.ndarray) -> None:
-    """Sets ``wins`` of some hands: below the diagonal to ``triangle``, row by row; above, to its negative."""
+def _spread(triangle: np.ndarray, hands: np.ndarray, unit: int, wins: np.ndarray) -> None:
+    """Sets ``wins`` of some hands, in units: below the diagonal to ``triangle``, row by row; above, to its
+    negative."""
     at = 0
     for i in range(hands.shape[0]):
         for j in range(i):
-            wins[hands[i], hands[j]] = triangle[at]
-            wins[hands[j], hands[i]] = -triangle[at]
+            wins[hands[i], hands[j]] = triangle[at] / unit
+            wins[hands[j], hands[i]] = -triangle[at] / unit
             at += 1
 
 

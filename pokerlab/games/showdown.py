@@ -23,7 +23,7 @@ from pokerlab.games.cards import Deck
 from pokerlab.games.dense_payoffs import DensePayoffs, dense_bytes
 from pokerlab.games.hand_order import order_by_strength
 from pokerlab.games.payoff_tables import RUN_OUT, SHOWDOWN, Floats, PayoffTables
-from pokerlab.games.run_outs import num_run_outs, run_out_wins
+from pokerlab.games.run_outs import set_shares
 from pokerlab.loops import NUMBA
 
 if NUMBA:
@@ -138,14 +138,14 @@ class CardPayoffs:
             _RUN_OUTS[key] = run_outs
         return self.lists._replace(run_outs=run_outs)
 
-    def _shares(self, board: tuple[int, ...]) -> Tensor:
-        """``[H, H]`` of run-outs won less those lost, the opponent's hand first."""
-        wins = torch.from_numpy(run_out_wins(self._deck, board, self._complete)).to(self._dtype)
-        return wins / -num_run_outs(self._deck, board, self._complete)
-
     def _pad(self, boards: Sequence[tuple[int, ...]]) -> Floats:
-        shares, hands = map(self._shares, boards), self._deck.num_hands
-        return payoff_loops.pad_columns(shares, len(boards), hands=hands, dtype=self._dtype)
+        """``[R, H, H + padding]``: shares of run-outs won less those lost, the opponent's hand first."""
+        hands, dtype = self._deck.num_hands, torch.empty(0, dtype=self._dtype).numpy().dtype
+        # by numpy, whose zeros are those of new pages: they take a third of the time
+        padded = np.zeros((len(boards), hands, payoff_loops.padded_columns(hands)), dtype)
+        for board, to in zip(boards, padded, strict=True):
+            set_shares(self._deck, board, self._complete, to)
+        return padded
 
     def __call__(self, reach: Tensor) -> Tensor:
         """``[..., M, K, H]`` opponent reach → the same shape."""

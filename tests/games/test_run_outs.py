@@ -14,7 +14,7 @@ from pokerlab.games import ranks, run_outs
 from pokerlab.games.cards import Deck
 from pokerlab.games.ranks import rank_hands
 from pokerlab.games.run_out_sums import win_by_counts, win_on_run_outs
-from pokerlab.games.run_outs import num_run_outs, run_out_wins
+from pokerlab.games.run_outs import num_run_outs, run_out_wins, set_shares
 from pokerlab.loops import warn_once
 
 DECK, CARDS = Deck(5, 4), 5
@@ -48,6 +48,17 @@ def counted(board: tuple[int, ...]) -> np.ndarray:
 @given(st.lists(st.integers(0, 19), min_size=2, max_size=4, unique=True))
 def test_boards_that_differ_in_suits_share_their_counts(board: list[int]) -> None:
     np.testing.assert_array_equal(run_out_wins(DECK, tuple(board), CARDS), counted(tuple(board)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("board", ["2c3c4d", "2c3c4d6s", "4h2s6s3d5c"])
+def test_shares_are_counts_over_their_number_to_the_last_bit(board: str, dtype: type) -> None:
+    cards = DECK.read_cards(board)
+    shares = np.zeros((DECK.num_hands, DECK.num_hands + 2), dtype)
+    set_shares(DECK, cards, CARDS, shares)
+    expected = run_out_wins(DECK, cards, CARDS).astype(dtype) / dtype(-num_run_outs(DECK, cards, CARDS))
+    assert (shares[:, :-2] == expected).all()
+    assert not shares[:, -2:].any()
 
 
 def test_types_are_as_small_as_counts_allow() -> None:
