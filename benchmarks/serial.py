@@ -4,8 +4,9 @@
 
 Milliseconds of one core. Of a subgame: *trees*; *forests*, laid out for the device; *payoffs*, their lists
 and matrices of all-ins (counts and ranks of flops are on disk); *leaves*, what the value network prepares for
-the public states at the depth limit; *inputs*, what is kept of hands with an example. Then a batch of each
-stream, from the replay in memory or on disk, and the optimiser's part of a step.
+the public states at the depth limit; *inputs*, what is kept of hands with an example. *Ranks* of boards at
+leaves are remembered, and not counted together. Then a batch of each stream, from the replay in memory or on
+disk, and the optimiser's part of a step.
 """
 
 import sys
@@ -34,7 +35,9 @@ from pokerlab.training.assemble import RunParts
 
 EXPERIMENT = "experiment=phase1"
 COSTS = ("trees", "forests", "payoffs", "leaves", "inputs")
-FORGET = (run_outs.run_out_wins, run_outs._counts, ranks._rank_hands)
+RANKS = "ranks"
+"""Ranks of boards at leaves that were not met before: they are remembered, up to suits."""
+FORGET = (run_outs.run_out_wins, run_outs._counts, ranks._levels)
 
 
 def seconds_of(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -53,8 +56,11 @@ def subgame_rows(parts: RunParts, number: int, repeats: int, seed: int) -> Itera
         after = [[drawn(game.chance_outcomes(state), draws) for state in some] for some in deals]
         for kind, states in (("deal", deals), ("betting", after)):
             costs = [subgame_costs(parts, some, draws) for some in states]
-            each = {cost: median(1000 * found[cost] / number for found in costs[1:]) for cost in COSTS}
-            yield {"subgame": f"{game.streets[street]}: {kind}", **each, "together": sum(each.values())}
+            each = {
+                cost: median(1000 * found[cost] / number for found in costs[1:]) for cost in (*COSTS, RANKS)
+            }
+            together = sum(each[cost] for cost in COSTS)
+            yield {"subgame": f"{game.streets[street]}: {kind}", **each, "together": together}
 
 
 def drawn(some: Sequence[Any], draws: np.random.Generator) -> Any:
@@ -84,7 +90,9 @@ def subgame_costs(parts: RunParts, states: Sequence[Any], draws: np.random.Gener
     found["payoffs"], _ = seconds_of(pay)
     leaves, network = forest.leaves, parts.module.value_network
     ask = (lambda: network.at(leaves.features, leaves.possible)) if len(leaves) else (lambda: None)
+    first, _ = seconds_of(ask)
     found["leaves"], _ = seconds_of(ask)
+    found[RANKS] = max(first - found["leaves"], 0)
     features = torch.as_tensor(np.stack([game.features(state) for state in states])).float()
     beliefs = torch.as_tensor(np.stack([game.draw_ranges(state, draws) for state in states])).float()
     found["inputs"], _ = seconds_of(lambda: selfplay._hand_inputs(features, beliefs))
@@ -143,7 +151,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     report = Report(parser, given, threads=1, dtype="float32", repeats=options.repeats, seed=options.seed)
     parts = RunParts(config)
-    columns = {"subgame": "a subgame's ms", **{cost: cost for cost in COSTS}, "together": "together"}
+    columns = {
+        "subgame": "a subgame's ms",
+        **{cost: cost for cost in COSTS},
+        "together": "together",
+        RANKS: RANKS,
+    }
     found = subgame_rows(parts, options.subgames, options.repeats, options.seed)
     report.results["subgames"] = list(found)
     report.table("before a subgame is solved", columns, report.results["subgames"])

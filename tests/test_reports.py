@@ -6,6 +6,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from runs.harness import command, refusal
 
@@ -34,9 +35,11 @@ def test_all_flops_are_1755_and_weigh_as_often_as_they_come() -> None:
     assert len(boards) == 1755
     assert sum(weight for _, weight in boards) == pytest.approx(1)
     deck = Deck(ranks=3, suits=3)
-    alike = Counter(deck.first_of_suits(board)[0] for board in combinations(range(9), 3))
+    firsts, _ = deck.first_of_suits(np.array([*combinations(range(9), 3)]))
+    alike = Counter(map(tuple, firsts.tolist()))
     found = {
-        deck.first_of_suits(sorted(deck.read_cards(name)))[0]: weight for name, weight in boards_like(deck, 3)
+        tuple(deck.first_of_suits(np.array([deck.read_cards(name)]))[0][0].tolist()): weight
+        for name, weight in boards_like(deck, 3)
     }
     assert found == pytest.approx({board: number / 84 for board, number in alike.items()})
 

@@ -103,12 +103,24 @@ class Deck:
         hands: Ints = self.hand_of[first, second]
         return hands
 
-    def first_of_suits(self, board: Sequence[int]) -> tuple[tuple[int, ...], Ints]:
-        """Of the boards that differ from this one in suits only, the first; and ``[N]`` what cards become."""
-        exchanges = self.suit_permutations
-        boards = np.sort(exchanges[:, list(board)])
-        first = np.lexsort(boards.T[::-1])[0] if len(board) else 0
-        return tuple(boards[first].tolist()), exchanges[first]
+    @cached_property
+    def hand_permutations(self) -> Ints:
+        """``[G, H]`` what hands become when suits are exchanged as in :attr:`suit_permutations`."""
+        return self.permute_hands(self.suit_permutations)
+
+    def first_of_suits(self, boards: Ints) -> tuple[Ints, Ints]:
+        """Of the boards that differ from each in suits only, the first; and which exchange makes it of it.
+
+        Args:
+            boards: ``[n, k]``.
+
+        Returns:
+            ``[n, k]``, ascending, and ``[n]`` in :attr:`suit_permutations`.
+        """
+        same = np.sort(self.suit_permutations[:, boards])  # [G, n, k]
+        codes = same @ len(self.cards) ** np.arange(boards.shape[1])[::-1]
+        exchange: Ints = codes.argmin(0)
+        return same[exchange, np.arange(len(boards))], exchange
 
     def boards(self, board: Sequence[int], cards: int) -> tuple[Ints, Ints, Ints]:
         """Ways to complete a board, but for exchanging suits that it leaves as they are.

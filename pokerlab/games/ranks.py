@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pokerlab.games.base import Floats, Ints
 from pokerlab.games.cards import BLOCKED, Deck
 from pokerlab.games.kept_arrays import keep_array
+from pokerlab.games.parts import RankedBoards
 from pokerlab.loops import jit
 
 MOST_RUN_OUTS = 2048
@@ -26,26 +27,80 @@ UNITS = 10**9
 """Ranks are whole numbers of so many to 1."""
 
 
-def rank_hands(deck: Deck, board: tuple[int, ...], cards: int) -> Floats:
-    """``[2, H]`` each hand's rank on a board and its potential; −1 where the board blocks it.
+def rank_boards(deck: Deck, boards: Ints, cards: int) -> tuple[RankedBoards, Ints]:
+    """How hands rank on boards of equal length, and ``[n, H]`` where the tie group of each place ends.
+
+    Args:
+        deck: with ``H`` hands.
+        boards: ``[n, k]`` what is dealt.
+        cards: how many are on a complete board.
+    """
+    number, hands = len(boards), deck.num_hands
+    order, ends, begin, end = np.empty((4, number, hands), np.int64)
+    potential = np.empty((number, hands))
+    if boards.shape[1] == cards:
+        same = np.arange(hands)[None]
+        for part in range(0, number, AT_ONCE):
+            here = slice(part, part + AT_ONCE)
+            levels = deck.strengths(boards[here]).astype(np.int32) + 1
+            ranked = np.stack([levels, np.where(levels == 0, -UNITS, 0)], 1)
+            of = np.zeros(len(levels), np.int64)
+            _order(ranked, same, of, order[here], ends[here], begin[here], end[here], potential[here])
+    elif number:
+        firsts, exchanges = deck.first_of_suits(boards)
+        ranked = np.stack([_levels(deck, first, cards) for first in map(tuple, firsts.tolist())])
+        _order(ranked, deck.hand_permutations, exchanges, order, ends, begin, end, potential)
+    return RankedBoards(order, begin, end, potential >= 0, potential), ends
+
+
+@jit
+def _order(
+    ranked: np.ndarray,
+    hands: Ints,
+    exchange: Ints,
+    order: Ints,
+    ends: Ints,
+    begin: Ints,
+    end: Ints,
+    potential: Floats,
+) -> None:
+    """Sets ``[n, H]`` from ``[n, 2, H]`` levels and potentials under other names of suits, where hands are
+    ``hands[exchange]``."""
+    for board in range(ranked.shape[0]):
+        there, of_hand = hands[exchange[board]], ranked[board, 0]
+        first = np.zeros(of_hand.max() + 2, np.int64)
+        for hand in range(of_hand.shape[0]):
+            first[of_hand[hand] + 1] += 1
+        for level in range(1, first.shape[0]):
+            first[level] += first[level - 1]
+        place = first.copy()
+        for hand in range(there.shape[0]):
+            level = of_hand[there[hand]]
+            begin[board, hand], end[board, hand] = first[level], first[level + 1]
+            order[board, place[level]], ends[board, place[level]] = hand, first[level + 1]
+            place[level] += 1
+            potential[board, hand] = ranked[board, 1, there[hand]] / UNITS
+
+
+@lru_cache(BOARDS)
+def _levels(deck: Deck, board: tuple[int, ...], cards: int) -> NDArray[np.int32]:
+    """``[2, H]`` of a board of the first suits: which of the different ranks each hand has; its potential, in
+    units."""
+    ranks, potentials = kept_ranks(deck, board, cards)
+    return np.stack([np.unique(ranks, return_inverse=True)[1].astype(np.int32), potentials])
+
+
+def kept_ranks(deck: Deck, board: tuple[int, ...], cards: int) -> NDArray[np.int32]:
+    """``[2, H]`` each hand's rank on a board and its potential, in units; negative where the board blocks it.
 
     The rank is the share of other hands that it beats on a complete board, ties counted half, on average
-    over run-outs; the potential, the percentile among hands of its standard deviation. Both are from 0 to 1;
-    a complete board leaves no potential.
+    over run-outs; the potential, the percentile among hands of its standard deviation. Both are from 0 to 1.
 
     Args:
         deck: with ``H`` hands.
         board: what is dealt.
         cards: how many are on a complete board; more than are dealt.
     """
-    first, exchange = deck.first_of_suits(board)
-    ranks: Floats = _rank_hands(deck, first, cards)[:, deck.permute_hands(exchange)] / UNITS
-    return ranks
-
-
-@lru_cache(BOARDS)
-def _rank_hands(deck: Deck, board: tuple[int, ...], cards: int) -> NDArray[np.int32]:
-    """Of a board of the first suits, in units."""
     if cards - len(board) == 1:
         return _average_ranks(deck, board, cards)
     return keep_array(

@@ -85,8 +85,8 @@ def counts_below(deck: Deck, board: tuple[int, ...], cards: int) -> tuple[NDArra
 @lru_cache(COUNTED)
 def _first_of_suits(deck: Deck, board: tuple[int, ...]) -> tuple[tuple[int, ...], Ints]:
     """The board that is counted, and the hands here that correspond to those that are possible there."""
-    first, exchange = deck.first_of_suits(board)
-    return first, np.argsort(deck.permute_hands(exchange))[deck.possible(first)]
+    (first,), (exchange,) = deck.first_of_suits(np.array([board], np.int64))
+    return tuple(first.tolist()), np.argsort(deck.hand_permutations[exchange])[deck.possible(first)]
 
 
 def _compare(deck: Deck, board: tuple[int, ...], cards: int, unit: int, wins: np.ndarray) -> None:

@@ -15,6 +15,7 @@ from pokerlab.games.holdem import Holdem, HoldemState
 from pokerlab.games.holdem.hand_inputs import MATRICES
 from pokerlab.games.leduc import Leduc
 from pokerlab.games.parts import features_of, with_hand_inputs
+from pokerlab.games.ranks import UNITS, kept_ranks
 
 SMALL = Holdem("small", ranks=5, suits=3, deals=(0, 2, 1), pot=0, stack=1000)
 BOARDS = [(0, 4), (3, 7, 11), (12, 13), (2, 8, 13), (0, 4)]
@@ -61,11 +62,18 @@ def test_check_down_values_are_those_of_every_hand_and_run_out() -> None:
                 assert inputs[number, player, hand] == pytest.approx(expected, abs=1e-12)
 
 
+def rank_hands(board: tuple[int, ...]) -> np.ndarray:
+    """``[2, H]`` ranks, or on a complete board strengths, and potentials."""
+    if len(board) == SMALL.complete:
+        return SMALL.deck.strengths(np.array([board])).repeat(2, 0)
+    return kept_ranks(SMALL.deck, board, SMALL.complete) / UNITS
+
+
 def test_percentiles_count_the_mass_below_and_half_of_what_ties() -> None:
     beliefs = random_beliefs(len(STATES))
     inputs = inputs_of(STATES, beliefs)
     for number, board in enumerate(BOARDS):
-        rank, possible = SMALL.rank_hands(board)[0], SMALL.deck.possible(board)
+        rank, possible = rank_hands(board)[0], SMALL.deck.possible(board)
         held = beliefs[number].numpy() * possible
         held /= held.sum(1, keepdims=True)
         mixture = 0.45 * held.sum(0) + 0.1 * possible / possible.sum()
@@ -76,7 +84,7 @@ def test_percentiles_count_the_mass_below_and_half_of_what_ties() -> None:
 
 def test_ranks_are_shares_of_hands_beaten_on_average_over_run_outs() -> None:
     board = (0, 4)
-    rank, potential = SMALL.rank_hands(board)
+    rank, potential = rank_hands(board)
     hand = 40
     shares = []
     for complete in run_outs(board):
@@ -87,7 +95,8 @@ def test_ranks_are_shares_of_hands_beaten_on_average_over_run_outs() -> None:
             shares.append(((others < strength[hand]).sum() + ties / 2) / len(others))
     assert rank[hand] == pytest.approx(np.mean(shares), abs=1e-8)
     assert 0 < potential[hand] < 1
-    assert (SMALL.rank_hands((2, 8, 13))[1][SMALL.deck.possible((2, 8, 13))] == 0).all()
+    ranked, _ = SMALL.rank_boards([(2, 8, 13)])
+    assert (ranked.potential[ranked.possible] == 0).all()
 
 
 def test_other_names_of_suits_change_nothing_else() -> None:

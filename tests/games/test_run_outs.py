@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pokerlab.games import ranks, run_outs
+from pokerlab.games.base import Ints
 from pokerlab.games.cards import Deck
-from pokerlab.games.ranks import rank_hands
+from pokerlab.games.parts import RankedBoards
 from pokerlab.games.run_out_sums import win_by_counts, win_on_run_outs
 from pokerlab.games.run_outs import num_run_outs, run_out_wins, set_shares
 from pokerlab.loops import warn_once
@@ -30,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget() -> None:
-    for remembered in (run_out_wins, run_outs._counts, ranks._rank_hands, warn_once):
+    for remembered in (run_out_wins, run_outs._counts, ranks._levels, warn_once):
         remembered.cache_clear()
 
 
@@ -54,7 +55,7 @@ def test_boards_that_differ_in_suits_share_their_counts(board: list[int]) -> Non
 @pytest.mark.parametrize("board", ["2c3c4d", "2c3c4d6s", "4h2s6s3d5c"])
 def test_shares_are_counts_over_their_number_to_the_last_bit(board: str, dtype: type) -> None:
     cards = DECK.read_cards(board)
-    shares = np.zeros((DECK.num_hands, DECK.num_hands + 2), dtype)
+    shares: np.ndarray = np.zeros((DECK.num_hands, DECK.num_hands + 2), dtype)
     set_shares(DECK, cards, CARDS, shares)
     expected = run_out_wins(DECK, cards, CARDS).astype(dtype) / dtype(-num_run_outs(DECK, cards, CARDS))
     assert (shares[:, :-2] == expected).all()
@@ -126,7 +127,7 @@ def test_ranks_are_kept_once_for_all_suits(
     folder: Path, damaged: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     boards = [DECK.read_cards(board) for board in ("2c3c4d", "2h3h4s", "2c3c4d5s")]
-    expected = [rank_hands(DECK, board, CARDS) for board in boards]
+    expected = [ranked(board) for board in boards]
     (path,) = (folder.parent / "ranks").iterdir()
     assert path.name == "5x4-5-2c3c4d.bin"  # ranks of the last take less time to find than to read
     if damaged:
@@ -134,5 +135,31 @@ def test_ranks_are_kept_once_for_all_suits(
     else:
         monkeypatch.setattr(ranks, "_average_ranks", None)
     forget()
-    for board, rank in zip(boards[:2], expected, strict=False):
-        np.testing.assert_array_equal(rank_hands(DECK, board, CARDS), rank)
+    for board, found in zip(boards[:2], expected, strict=False):
+        np.testing.assert_equal(ranked(board), found)
+
+
+def ranked(board: tuple[int, ...]) -> tuple[RankedBoards, Ints]:
+    return ranks.rank_boards(DECK, np.array([board]), CARDS)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(2, 5), st.integers(0, 2**32 - 1))
+def test_boards_are_ranked_by_what_is_kept_under_the_first_names_of_suits(dealt: int, seed: int) -> None:
+    """In order of strength; what ties, in order of hands."""
+    draws = np.random.default_rng(seed)
+    boards = np.array([draws.choice(len(DECK.cards), dealt, replace=False) for _ in range(3)]).reshape(3, -1)
+    found, ends = ranks.rank_boards(DECK, boards, CARDS)
+    for number, board in enumerate(boards):
+        if dealt == CARDS:
+            rank = DECK.strengths(board[None])[0]
+            potential = np.where(rank < 0, -ranks.UNITS, 0)
+        else:  # as if it were not a board of other names
+            rank, potential = ranks._average_ranks(DECK, tuple(sorted(board.tolist())), CARDS)
+        order = rank.argsort(kind="stable")
+        np.testing.assert_array_equal(found.order[number], order)
+        np.testing.assert_array_equal(found.begin[number], (rank[:, None] > rank).sum(1))
+        np.testing.assert_array_equal(found.end[number], (rank[:, None] >= rank).sum(1))
+        np.testing.assert_array_equal(ends[number], found.end[number][order])
+        np.testing.assert_array_equal(found.possible[number], DECK.possible(board.tolist()))
+        np.testing.assert_allclose(found.potential[number], potential / ranks.UNITS)

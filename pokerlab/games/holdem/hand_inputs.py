@@ -16,19 +16,15 @@ from torch.nn import functional
 
 from pokerlab import cuda
 from pokerlab.games.base import Floats, Ints, PayoffOperator
-from pokerlab.games.cards import BLOCKED
 from pokerlab.games.dense_payoffs import DensePayoffs
-from pokerlab.games.hand_order import order_by_strength
 from pokerlab.games.holdem.features import HoldemFeatures
 from pokerlab.games.parts import RankedBoards
 from pokerlab.games.payoff_tables import RUN_OUT, SHOWDOWN
-from pokerlab.games.ranks import rank_hands, share_beaten
+from pokerlab.games.ranks import rank_boards
 from pokerlab.games.run_out_kernels import MOST_TO_COME, win_in_kernel
 from pokerlab.games.run_out_sums import sum_outcomes, win_showdowns
-from pokerlab.loops import NUMBA, jit
+from pokerlab.loops import NUMBA
 
-AT_ONCE = 256
-"""Boards that are ranked at once."""
 UNIFORM = 0.1
 """Share of the uniform range in the mixture that percentiles are of; players' beliefs share the rest."""
 MOST_SUMMED = 8
@@ -118,27 +114,21 @@ class HoldemHandInputs(HoldemFeatures):
     def _win_once(self, board: tuple[int, ...], theirs: Floats) -> Floats:
         return self._weight * sum_outcomes(self.deck, board, self.complete, theirs)
 
-    def rank_hands(self, board: tuple[int, ...]) -> Floats:
-        """``[2, H]`` each hand's rank on a board and its potential; −1 where the board blocks it.
-
-        The rank is the share of other hands that it beats on a complete board, ties counted half, on average
-        over run-outs; the potential, the percentile among hands of its standard deviation. Both are from 0
-        to 1; a complete board leaves no potential.
-        """
-        return self.rank_boards([board])[0]
-
-    def rank_boards(self, boards: Sequence[tuple[int, ...]]) -> Floats:
-        """``[n, 2, H]`` :meth:`rank_hands` on many boards; complete ones, all at once."""
-        found = np.empty((len(boards), 2, self.num_hands))
-        complete = np.array([len(board) == self.complete for board in boards], dtype=bool)
-        for number in np.flatnonzero(~complete).tolist():
-            found[number] = rank_hands(self.deck, boards[number], self.complete)
-        numbers = np.flatnonzero(complete)
-        for part in np.split(numbers, range(AT_ONCE, len(numbers), AT_ONCE)) if len(numbers) else []:
-            strengths = self.deck.strengths(np.array([boards[number] for number in part]))
-            found[part, 0] = share_beaten(strengths)
-            found[part, 1] = np.where(strengths == BLOCKED, BLOCKED, 0)
-        return found
+    def rank_boards(self, boards: Sequence[tuple[int, ...]]) -> tuple[RankedBoards, Ints]:
+        """See :func:`~pokerlab.games.ranks.rank_boards`: of boards of any length."""
+        lengths = np.array([len(board) for board in boards], dtype=np.int64)
+        if len(different := set(lengths.tolist())) == 1:
+            return rank_boards(self.deck, np.array(boards, np.int64), self.complete)
+        shape = len(boards), self.num_hands
+        order, begin, end, ends = np.empty((4, *shape), np.int64)
+        ranked = RankedBoards(order, begin, end, np.empty(shape, bool), np.empty(shape))
+        for length in different:
+            here = np.flatnonzero(lengths == length)
+            of_length = np.array([boards[number] for number in here.tolist()], np.int64)
+            found, ends[here] = rank_boards(self.deck, of_length, self.complete)
+            for to, values in zip(ranked, found, strict=True):
+                to[here] = values
+        return ranked, ends
 
 
 class HandInputsAt:
@@ -158,11 +148,7 @@ class HandInputsAt:
         different = list(dict.fromkeys(boards))
         number = {board: i for i, board in enumerate(different)}
         self.board_of = np.array([number[board] for board in boards], dtype=np.int64)
-        ranks = game.rank_boards(different)
-        order, ends = order_by_strength(ranks[:, 0])
-        begin, end = np.empty((2, *order.shape), np.int64)
-        _find_ties(order, ends, begin, end)
-        self.ranked = RankedBoards(order, begin, end, ranks[:, 0] >= 0, ranks[:, 1])
+        self.ranked, self._ends = game.rank_boards(different)
         # a board's rows, padded with its first
         times = np.bincount(self.board_of, minlength=len(different))
         place = np.empty(len(boards), np.int64)
@@ -174,7 +160,7 @@ class HandInputsAt:
         self.slot = torch.as_tensor(self.board_of * rows.shape[1] + place, device=like.device)
         self.mass: PayoffOperator = game.mass_operator(like)
         self.again = again
-        self._game, self._boards, self._like, self._ends = game, different, like, ends
+        self._game, self._boards, self._like = game, different, like
         self._check_down = game.check_downs(different, like) if again else None
         complete = all(len(board) == game.complete for board in different)
         self._shown = NUMBA and like.device.type == "cpu" and complete
@@ -227,15 +213,3 @@ class HandInputsAt:
         else:
             won = self._game.check_downs_once(self._boards, by_board[None])[0]
         return won.unflatten(1, (len(theirs), -1)).transpose(0, 1)
-
-
-@jit
-def _find_ties(order: Ints, ends: Ints, begin: Ints, end: Ints) -> None:
-    """Sets where in ``[U, H]`` orders the tie group of each hand begins, and ends."""
-    for board in range(order.shape[0]):
-        first = 0
-        for place in range(order.shape[1]):
-            last, hand = ends[board, place], order[board, place]
-            begin[board, hand], end[board, hand] = first, last
-            if place + 1 == last:
-                first = last
