@@ -34,6 +34,7 @@ COLUMNS = {
     "network_megabytes": "MB a subgame of the network",
     "peak_megabytes": "peak memory, MB a subgame",
     "counted_megabytes": "counted, MB",
+    "edge_padding": "% of edges that are padding",
 }
 
 
@@ -90,6 +91,7 @@ def count_iteration(
         "network_megabytes": counted.bytes / subgames / 1e6,
         "peak_megabytes": most / subgames / 1e6,
         "counted_megabytes": expected / subgames / 1e6,
+        "edge_padding": 100 * (1 - forest.legal.cpu().double().mean().item()),
     }
 
 

@@ -1,5 +1,7 @@
 """Payoffs of :mod:`pokerlab.games.payoff_tables` in compiled loops, ``LANES`` terminals at once."""
 
+from math import prod
+
 import numpy as np
 import torch
 
@@ -15,6 +17,9 @@ from pokerlab.lanes import (
     sum_list,
 )
 from pokerlab.loops import jit, jit_inline
+
+ALIGNMENT = 64
+"""Bytes, of the longest vectors."""
 
 
 def workspace_for(tables: PayoffTables, dtype: torch.dtype) -> np.ndarray:
@@ -34,6 +39,14 @@ def parts_of(workspace: Floats, tables: PayoffTables) -> tuple[Floats, Floats, F
 def padded_columns(hands: int) -> int:
     """How many columns a matrix of so many gets."""
     return -(-hands // ROWS) * ROWS
+
+
+def new_zeros(shape: tuple[int, ...], dtype: np.dtype) -> Floats:
+    """Zeros aligned to vectors, as torch's are, of new pages: they take a third of the time."""
+    size = prod(shape) * dtype.itemsize
+    content = np.zeros(size + ALIGNMENT, np.uint8)
+    begin = -content.ctypes.data % ALIGNMENT
+    return content[begin : begin + size].view(dtype).reshape(shape)
 
 
 @jit

@@ -141,8 +141,8 @@ class CardPayoffs:
     def _pad(self, boards: Sequence[tuple[int, ...]]) -> Floats:
         """``[R, H, H + padding]``: shares of run-outs won less those lost, the opponent's hand first."""
         hands, dtype = self._deck.num_hands, torch.empty(0, dtype=self._dtype).numpy().dtype
-        # by numpy, whose zeros are those of new pages: they take a third of the time
-        padded = np.zeros((len(boards), hands, payoff_loops.padded_columns(hands)), dtype)
+        shape = len(boards), hands, payoff_loops.padded_columns(hands)
+        padded = payoff_loops.new_zeros(shape, dtype)
         for board, to in zip(boards, padded, strict=True):
             set_shares(self._deck, board, self._complete, to)
         return padded

@@ -150,7 +150,9 @@ def ask(networks: Sequence[BinNetwork], counts: Sequence[int], inputs: Tensor) -
         ``[n, B, outputs]``, in the precision of the inputs.
     """
     asked = [(network, count) for network, count in zip(networks, counts, strict=True) if count]
-    if inputs.device.type == "cpu" or len(asked) == 1:  # to copy weights would take longer
+    if len(asked) == 1:
+        return asked[0][0](inputs).to(inputs)
+    if inputs.device.type == "cpu":  # to copy weights would take longer
         parts = inputs.split([count for _, count in asked])
         return torch.cat([network(part) for (network, _), part in zip(asked, parts, strict=True)]).to(inputs)
     networks, counts = zip(*asked, strict=True)  # the others' weights have no gradients

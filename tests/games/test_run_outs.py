@@ -14,6 +14,7 @@ from pokerlab.games import ranks, run_outs
 from pokerlab.games.base import Ints
 from pokerlab.games.cards import Deck
 from pokerlab.games.parts import RankedBoards
+from pokerlab.games.payoff_loops import new_zeros
 from pokerlab.games.run_out_sums import win_by_counts, win_on_run_outs
 from pokerlab.games.run_outs import num_run_outs, run_out_wins, set_shares
 from pokerlab.loops import warn_once
@@ -60,6 +61,14 @@ def test_shares_are_counts_over_their_number_to_the_last_bit(board: str, dtype: 
     expected = run_out_wins(DECK, cards, CARDS).astype(dtype) / dtype(-num_run_outs(DECK, cards, CARDS))
     assert (shares[:, :-2] == expected).all()
     assert not shares[:, -2:].any()
+
+
+def test_matrices_of_loops_begin_where_vectors_may() -> None:
+    for size in (1, 1000, 10**6):
+        zeros = new_zeros((size, 3), np.dtype(np.float32))
+        assert zeros.shape == (size, 3)
+        assert zeros.ctypes.data % 64 == 0
+        assert not zeros.any()
 
 
 def test_types_are_as_small_as_counts_allow() -> None:
