@@ -341,7 +341,7 @@ class ReBeLModule(Learner):
         predicted = self._learns("value_network")(examples.features, examples.beliefs, examples.hand_inputs)
         errors = predicted - examples.values
         if self.value_scale is not None:
-            errors = errors * self.value_scale(examples.features)[:, None, None]
+            errors = errors * send(self.value_scale(examples.features), errors.device)[:, None, None]
         if self.value_loss == "mse":
             errors = errors.square()
         else:
