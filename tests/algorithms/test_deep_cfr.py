@@ -242,12 +242,20 @@ def test_its_runs_are_refused_what_they_do_not_have(straight: RunFolder, tmp_pat
         ("algorithm.sampling=chance", "algorithm.sampling must be external or public_chance, got 'chance'"),
         ("algorithm.learning_rate=-1", "algorithm.learning_rate must be positive, got -1"),
         ("model=small", f"{NETWORK} must be a LineNetwork (HandsNetwork or CardsNetwork), got ValueNetwork"),
-        (f"{NETWORK}=3", f"{NETWORK} must be a group with a _target_, got 3"),
         ("trainer.compile=true", "trainer.compile: DeepCFRModule has no compile_losses"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(wrong: str, said: str, tmp_path: Path) -> None:
     assert refusal("train", *DEEP, wrong, cwd=tmp_path) == said
+
+
+@pytest.mark.quick
+def test_a_network_that_is_none_is_refused(tmp_path: Path) -> None:
+    mine = [
+        override for override in DEEP if not override.startswith("model.")
+    ]  # of which nothing is read then
+    said = refusal("train", *mine, f"{NETWORK}=3", cwd=tmp_path)
+    assert said == f"{NETWORK} must be a group with a _target_, got 3"
 
 
 @pytest.mark.quick

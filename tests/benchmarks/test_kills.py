@@ -72,4 +72,4 @@ def test_what_cannot_be_read_is_named(run: RunFolder, tmp_path: Path) -> None:
     torn.checkpoint(4).write_bytes(b"PK")
     found = kills.unreadable(torn)
     assert [text.partition(":")[0] for text in found[:2]] == ["job.json", "summary.json is no object"]
-    assert "iteration=000004.ckpt is truncated" in found[2]
+    assert "iteration=000004.ckpt is damaged" in found[2]

@@ -313,7 +313,7 @@ def test_a_damaged_member_is_named(config: LeagueConfig, straight: LeagueFolder,
     league.rounds.write_text("".join(league.rounds.read_text().splitlines(keepends=True)[:2]))
     checkpoint = RunFolder(league.member("r0002-main")).checkpoints / "last.ckpt"
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    with pytest.raises(UserError, match=r"r0002-main.checkpoints.last.ckpt is truncated"):
+    with pytest.raises(UserError, match=r"r0002-main.checkpoints.last.ckpt is damaged"):
         run(config, league.path)
 
 

@@ -232,5 +232,5 @@ def test_a_lost_head_ends_the_run_with_a_line(
     with pytest.raises(WorkerDiedError, match=said):
         tasks.generate(network(1), 2, Place(1, 1))
     tasks.close()
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 240  # 15 s on a machine that has nothing else to do
     thread.join()
