@@ -191,20 +191,18 @@ class _SearchSeat(Seat[State]):
                     self._solve_part(part, chosen[part.place], [drawn[key] for key in chosen[part.place]])
 
     def _solve_part(self, part: Part[State], keys: Sequence[Key], drawn: Sequence[Sequence[int]]) -> None:
-        if part.forest.num_subgames == 1 and has_boards(part.forest.trees[0]) and not self._agent.draws:
-            ((root, above),) = keys
-            self._plays[root, (*above, 0)] = part.play_to_end()
-            return
         if self._agent.draws:
             subgame = torch.arange(len(keys)).repeat_interleave(torch.tensor([len(d) for d in drawn]))
             iteration = torch.tensor([t for draws in drawn for t in draws])
-            play = part.play_iterations(subgame, iteration)
+            plays = part.play_iterations(subgame, iteration).subgame_by_subgame()
+        elif has_boards(part.forest.trees[0]):
+            plays = iter([part.play_to_end()])
         else:
-            play = part.play_average()
+            plays = part.play_average().subgame_by_subgame()
         solved = [
             (root, (*above, t)) for (root, above), draws in zip(keys, drawn, strict=True) for t in draws
         ]
-        self._plays |= zip(solved, play.subgame_by_subgame(), strict=True)
+        self._plays |= zip(solved, plays, strict=True)
         first = self._agent.game.root(), (0,)
         if first in self._plays:
             self._agent.opening[first] = self._plays[first]

@@ -211,12 +211,13 @@ def _refuse_what_is_not_read(overrides: Sequence[str], whole: DictConfig) -> Non
     Raises:
         UserError: an override is of such a key.
     """
+    of_model = [override for override in overrides if re.match(r"model[.=]", override)]
+    if not of_model:
+        return
     read = set(re.findall(r"\$\{(model\b[\w.]*)\}", OmegaConf.to_yaml(whole, resolve=False)))
-    for override in overrides:
+    for override in of_model:
         key = override.partition("=")[0]
-        if key.partition(".")[0] == "model" and not any(
-            f"{name}.".startswith(f"{key}.") or key.startswith(f"{name}.") for name in read
-        ):
+        if not any(f"{name}.".startswith(f"{key}.") or key.startswith(f"{name}.") for name in read):
             algorithm = str(whole.algorithm.get("_target_")).rpartition(".")[2]
             raise UserError(
                 f"{override}: {algorithm} reads no {key}: leave it out, or set it under algorithm"

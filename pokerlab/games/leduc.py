@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pokerlab.games.base import CHANCE, TERMINAL, Game, MatrixPayoffs, PayoffOperator, Terminal
+from pokerlab.games.parts import read_leaves
 
 FOLD, CALL, RAISE = 0, 1, 2
 CARDS, SUITS = 6, 2
@@ -58,9 +59,7 @@ class Leduc(Game[LeducState]):
     num_features = 13
 
     def __init__(self, leaves: str = "after_deal") -> None:
-        if leaves not in ("before_deal", "after_deal"):
-            raise ValueError(f"leaves must be before_deal or after_deal, got {leaves!r}")
-        self.leaves = leaves
+        self.leaves = read_leaves(leaves)
         different = 1 - np.eye(CARDS)
         self.deal = different / different.sum()
         self._kernels = np.stack([*(self._fold_kernel(b) for b in range(CARDS + 1)),

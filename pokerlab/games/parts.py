@@ -22,6 +22,13 @@ _State = TypeVar("_State")
 _StateIn = TypeVar("_StateIn", contravariant=True)
 
 
+def read_leaves(leaves: str) -> str:
+    """Where subgames end that come to a deal, if that is a choice: ``before_deal`` or ``after_deal``."""
+    if leaves not in ("before_deal", "after_deal"):
+        raise ValueError(f"leaves must be before_deal or after_deal, got {leaves!r}")
+    return leaves
+
+
 # For networks
 
 

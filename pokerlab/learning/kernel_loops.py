@@ -11,12 +11,11 @@ import numpy as np
 
 from pokerlab.games.base import Ints
 from pokerlab.games.payoff_tables import Floats
+from pokerlab.learning.hat_loops import BESIDE
 from pokerlab.loops import jit
 
 LEAST_MASS = 1e-6
 """Of the hands that a hand can meet: below that its value means nothing."""
-BESIDE = 2
-"""Bins along one coordinate that a hand belongs to."""
 
 
 class RankedHands(NamedTuple):

@@ -28,9 +28,7 @@ class Locks:
         """``[D, H]`` what is locked, and ``[A, D, H]`` the strategies, on a forest of the one tree."""
         tree = forest.trees[0]
         edges = np.zeros((tree.num_edges, forest.game.num_hands))
-        edges[np.concatenate([np.arange(*tree.first_edge[node : node + 2]) for node in self.node])] = (
-            self.edges
-        )
+        edges[np.r_[tuple(tree.edges_of(node) for node in self.node)]] = self.edges
         locked = torch.zeros(forest.edge_shape[1:], dtype=torch.bool)
         at = forest.decision_index(np.zeros_like(self.node), self.node)
         locked[torch.as_tensor(at)] = torch.as_tensor(self.locked)

@@ -261,10 +261,10 @@ class StrategyByEdges:
     num_actions: int
 
     def __getitem__(self, node: int) -> Tensor:
-        first, last = self.tree.first_edge[node : node + 2].tolist()
-        rows = torch.as_tensor(self.edges[first:last])
+        edges = self.tree.edges_of(node)
+        rows = torch.as_tensor(self.edges[edges])
         strategy = rows.new_zeros(self.num_actions, rows.shape[1])
-        strategy[self.tree.edge_action[first:last]] = rows
+        strategy[self.tree.edge_action[edges]] = rows
         return strategy
 
 

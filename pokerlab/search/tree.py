@@ -130,6 +130,10 @@ class PublicTree(Generic[State]):
         possible: Bools = self.boards[0]
         return possible
 
+    def edges_of(self, node: int) -> slice:
+        """A decision node's edges."""
+        return slice(*self.first_edge[node : node + 2].tolist())
+
     @property
     def num_edges(self) -> int:
         """How many actions all decision nodes have together."""

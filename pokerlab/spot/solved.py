@@ -274,8 +274,7 @@ class Spot(Generic[State]):
 
     def _edges(self, states: Sequence[State]) -> slice:
         """The edges of the decision node that ``states`` end at."""
-        node = self._node[states[-1]]
-        return slice(int(self.tree.first_edge[node]), int(self.tree.first_edge[node + 1]))
+        return self.tree.edges_of(self._node[states[-1]])
 
     def _reach(self, place: "_Place[State]") -> Floats:
         """``[2, H]`` how likely each player's hands are to come there by their own actions."""

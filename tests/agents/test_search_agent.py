@@ -581,6 +581,10 @@ def test_a_small_subgame_is_solved_to_the_end_and_played_from_that(way: str) -> 
     torch.testing.assert_close(found.sum(0), torch.ones(game.num_hands).double())
     if way == "search_gadget":
         return
+    small = Holdem(**{**game.arguments, "solve_to_end": 100_000})  # even its root is solved to the end, once
+    other = SearchAgent(small, Solver(), value_network(small), iterations=1, way=way, like=DOUBLE)
+    other.sit_down(1, 1).strategies([Line((small.root(),))])
+    assert len(other.opening) == 1
     first = agent.sit_down(1, 1).strategies([Line((root,))])[0, CALL]
     possible = torch.as_tensor(game.possible_hands(flop)).double()
     beliefs = after_deals((torch.stack([opening, first]) / game.num_hands)[None], possible[None])[0, :, None]

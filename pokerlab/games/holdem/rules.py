@@ -25,6 +25,7 @@ from pokerlab.games.cards import Deck
 from pokerlab.games.dense_payoffs import CardMass, card_mass
 from pokerlab.games.holdem.arguments import read_deals, read_ranges, read_root
 from pokerlab.games.holdem.state import HoldemState
+from pokerlab.games.parts import read_leaves
 from pokerlab.games.payoff_tables import FOLDED, RUN_OUT, SHOWDOWN
 from pokerlab.games.run_out_sums import sum_outcomes
 from pokerlab.games.showdown import Kernels, card_payoff_bytes, card_payoffs
@@ -104,12 +105,10 @@ class HoldemRules(Game[HoldemState]):
             raise ValueError(f"jitter must be a fraction of the pot from 0 to below 1, got {jitter!r}")
         if most_deals is not None and (type(most_deals) is not int or most_deals < 1):
             raise ValueError(f"most_deals must be null or an integer of at least 1, got {most_deals!r}")
-        if leaves not in ("before_deal", "after_deal"):
-            raise ValueError(f"leaves must be before_deal or after_deal, got {leaves!r}")
         if solve_to_end is not None and (type(solve_to_end) is not int or solve_to_end < 1):
             raise ValueError(f"solve_to_end must be null or an integer of at least 1, got {solve_to_end!r}")
         self._jitter, self._most_deals = jitter, most_deals
-        self.leaves, self.solve_to_end = leaves, solve_to_end
+        self.leaves, self.solve_to_end = read_leaves(leaves), solve_to_end
         fractions = self.sizes
         self.all_in = SMALLEST_BET + len(fractions)
         sizes = ("raise",) if self.fixed else (*(f"{size:g} pot" for size in fractions), "all-in")
