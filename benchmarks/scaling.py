@@ -130,8 +130,8 @@ def street_rows(costs: Costs, streets: Sequence[Street]) -> list[dict[str, Any]]
 class WalkedStreet(Street):
     """A street whose tree is built by walking its states one by one."""
 
-    def unfold(self, root: StreetState, *, depth_limited: bool) -> UnfoldedSubgame[StreetState]:
-        return walk(self, root, depth_limited=depth_limited)
+    def unfold(self, root: StreetState, **options: Any) -> UnfoldedSubgame[StreetState]:
+        return walk(self, root, **options)
 
 
 def random_roots(hands: int, seed: int) -> list[StreetState]:

@@ -6,6 +6,7 @@ measured against the number of hands. A public state holds pot, stack and board:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -170,7 +171,7 @@ class Street(Game[StreetState]):
         board = 0 if state.board is None else (state.board + 1) / self.num_hands
         return state.pot / (state.pot + 2 * state.stack), board
 
-    def unfold(self, root: StreetState, *, depth_limited: bool) -> UnfoldedSubgame[StreetState]:
+    def unfold(self, root: StreetState, **_: Any) -> UnfoldedSubgame[StreetState]:
         start = Betting(
             pot=root.pot,
             committed=root.committed,

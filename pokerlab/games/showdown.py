@@ -51,6 +51,13 @@ class Kernels:
             code = code * self._base + card + 1
         return code * KINDS + kind
 
+    def encode_all(self, kinds: Sequence[int], boards: Ints) -> Ints:
+        """``[kinds, n]`` the kernels of boards ``[n, k]``."""
+        code = np.zeros(len(boards), np.int64)
+        for cards in np.sort(boards, 1).T:
+            code = code * self._base + cards + 1
+        return code * KINDS + np.array(kinds)[:, None]
+
     def decode(self, kernel: int) -> tuple[int, tuple[int, ...]]:
         """Its kind and its board, ascending."""
         code, kind = divmod(int(kernel), KINDS)

@@ -70,21 +70,24 @@ class UnfoldedSubgame(Generic[_State]):
 class FastUnfolding(Protocol[_State]):
     """A faster way than :func:`walk`: an optional part of a game."""
 
-    def unfold(self, root: _State, *, depth_limited: bool) -> UnfoldedSubgame[_State]:
+    def unfold(
+        self, root: _State, *, depth_limited: bool, symmetry: Symmetry[_State] | None, features: bool
+    ) -> UnfoldedSubgame[_State]:
         """Exactly what :func:`walk` gives."""
 
 
-def unfold(game: Game[State], root: State, *, depth_limited: bool) -> UnfoldedSubgame[State]:
-    """Every public state of the subgame that starts at ``root``, the fastest way.
-
-    Args:
-        game: the rules.
-        root: not terminal.
-        depth_limited: whether to stop where :meth:`Game.is_leaf` says so, or to play to the end.
-    """
+def unfold(
+    game: Game[State],
+    root: State,
+    *,
+    depth_limited: bool,
+    symmetry: Symmetry[State] | None = None,
+    features: bool = True,
+) -> UnfoldedSubgame[State]:
+    """What :func:`walk` gives, the fastest way."""
     if isinstance(game, FastUnfolding):
-        return game.unfold(root, depth_limited=depth_limited)
-    return walk(game, root, depth_limited=depth_limited)
+        return game.unfold(root, depth_limited=depth_limited, symmetry=symmetry, features=features)
+    return walk(game, root, depth_limited=depth_limited, symmetry=symmetry, features=features)
 
 
 def walk(

@@ -91,6 +91,14 @@ def divide(values: Tensor, total: Tensor, otherwise: Tensor) -> Tensor:
     return torch.where(some, values / total.masked_fill(~some, 1), otherwise)
 
 
+def normalise_beliefs(believed: Tensor, possible: Tensor) -> Tensor:
+    """``[2, n, H]`` beliefs that sum to one; a board can block every hand that was believed in: then all
+    possible hands ``[n, H]`` are."""
+    total = believed.sum(-1, keepdim=True)
+    believed = torch.where(total > 0, believed, possible.expand_as(believed))
+    return believed / believed.sum(-1, keepdim=True)
+
+
 def rows_of(rows: Tensor, index: Tensor) -> Tensor:
     """``rows[index]``, ``[R, H]`` and ``[...]`` → ``[..., H]``; three times as fast on the CPU."""
     return rows.index_select(0, index.flatten()).view(*index.shape, rows.shape[1])
@@ -405,8 +413,5 @@ class Forest(Generic[State]):
             reach: ``[R, H]`` from :meth:`reach` with ``belief``.
             belief: ``[2, B, H]`` at the subgames' roots.
         """
-        unnormalised = rows_of(reach, nodes.row) * belief[:, nodes.subgame] * nodes.possible
-        total = unnormalised.sum(-1, keepdim=True)
-        # a board can block every hand that was believed in: then all possible hands are
-        unnormalised = torch.where(total > 0, unnormalised, nodes.possible.expand_as(unnormalised))
-        return unnormalised / unnormalised.sum(-1, keepdim=True)
+        possible = nodes.possible
+        return normalise_beliefs(rows_of(reach, nodes.row) * belief[:, nodes.subgame] * possible, possible)

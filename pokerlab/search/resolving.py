@@ -25,13 +25,13 @@ from torch import Tensor
 from pokerlab.games.base import Game, State
 from pokerlab.search.backends.base import EdgeRows
 from pokerlab.search.cfr import CFR
-from pokerlab.search.forest import Forest, ForestNodes
+from pokerlab.search.forest import Forest, ForestNodes, normalise_beliefs
 from pokerlab.search.gadget import Gadget
 from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.rules import UpdateRule
 from pokerlab.search.sampling import SampledStrategies
 from pokerlab.search.solver import Solver
-from pokerlab.search.subgames import Subgames
+from pokerlab.search.subgames import Subgames, has_boards
 from pokerlab.search.tree import PublicTree
 
 SEARCH_ITERATION, SEARCH_AVERAGE, SEARCH_GADGET = "search_iteration", "search_average", "search_gadget"
@@ -179,6 +179,31 @@ class Part(Generic[State]):
         belief = self.solve(samples).belief
         return Play(samples.copies, samples.strategy, belief[:, subgame.to(belief.device)])
 
+    def average_at(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """What is played at decision nodes, once the part is played, and the beliefs there.
+
+        Args:
+            chosen: ``[n]`` which of the forest's, on the CPU.
+
+        Returns:
+            ``[n, actions of the game, H]`` the average strategy, and ``[2, n, H]``.
+        """
+        forest, belief = self.forest, self.cfr.belief
+        nodes, there = forest.decisions.select(chosen), chosen.to(forest.device)
+        few = 0 < len(chosen) < forest.num_decisions / 8
+        if few and forest.num_subgames == 1 and has_boards(forest.trees[0]):  # the whole average takes long
+            play = StrategyByEdges(forest.trees[0], self.cfr.average_edges(), forest.game.num_actions)
+            reach = torch.stack([play.reach(node, belief[:, 0]) for node in nodes.node.tolist()], 1)
+            return (
+                torch.stack([play[node] for node in nodes.node.tolist()]),
+                normalise_beliefs(reach * belief * nodes.possible, nodes.possible),
+            )
+        reach = forest.reach(self.average, belief=belief)
+        return (
+            forest.by_action(self.average[:, there], forest.action_of[:, there]),
+            forest.beliefs_at(nodes, reach, belief),
+        )
+
     def play_to_end(self) -> "SubgamePlay":
         """Solves the one subgame, which has no leaves, and plays average strategies, in little memory."""
         (tree,) = self.forest.trees
@@ -266,6 +291,21 @@ class StrategyByEdges:
         strategy = rows.new_zeros(self.num_actions, rows.shape[1])
         strategy[self.tree.edge_action[edges]] = rows
         return strategy
+
+    def reach(self, node: int, belief: Tensor) -> Tensor:
+        """``[2, H]`` both players' at a decision node, as :meth:`Forest.reach` has it with a belief."""
+        reach = torch.ones_like(belief)
+        for player, believed in enumerate(belief):
+            last_edge, moves = self.tree.decisions.last_edge[player], list[tuple[int, int]]()
+            above, position = last_edge[node].tolist()
+            while above >= 0:
+                moves.append((above, position))
+                above, position = last_edge[above].tolist()
+            for above, position in reversed(moves):
+                below = reach[player] * torch.as_tensor(self.edges[self.tree.edges_of(above)][position])
+                if (below * believed).sum() > 0:
+                    reach[player] = below
+        return reach
 
 
 def iteration_weights(rule: UpdateRule, iterations: int) -> Tensor:

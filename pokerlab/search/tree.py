@@ -15,7 +15,7 @@ import numpy as np
 
 from pokerlab.games.base import CHANCE, LEAF, TERMINAL, Bools, Floats, Game, Ints, State
 from pokerlab.games.parts import Symmetry
-from pokerlab.games.unfolding import LazyStates, unfold, walk
+from pokerlab.games.unfolding import LazyStates, unfold
 from pokerlab.loops import jit
 
 Edge: TypeAlias = tuple[int, int]
@@ -184,10 +184,7 @@ def build_tree(
             played to the end; None: all are kept.
         features: whether networks will be asked about the tree's states.
     """
-    if symmetry or not features:
-        unfolded = walk(game, root, depth_limited=depth_limited, symmetry=symmetry, features=features)
-    else:
-        unfolded = unfold(game, root, depth_limited=depth_limited)
+    unfolded = unfold(game, root, depth_limited=depth_limited, symmetry=symmetry, features=features)
     kind, above = unfolded.kind, unfolded.above
     last_edge, own_moves, moves, fanout, dealt = _follow(kind, above)
     decisions, terminals, leaves = (

@@ -233,19 +233,17 @@ class SelfPlay(Generic[State]):
             subgame_of: ``[n]`` which one each trajectory is in.
             draws: ``[n, policy_examples]`` uniform in [0, 1): they choose nodes.
         """
-        forest, belief, strategy = part.forest, part.cfr.belief, part.average
+        forest = part.forest
         chosen, trajectories = self._choose_nodes(forest, subgame_of, draws)
         nodes, there = forest.decisions.select(chosen), chosen.to(forest.device)
-        reach = forest.reach(strategy, belief=belief)
-        beliefs = forest.beliefs_at(nodes, reach, belief).transpose(0, 1)
-        action_of = forest.action_of[:, there]
-        features, beliefs = nodes.features.float().cpu(), beliefs.float().cpu()
+        strategy, beliefs = part.average_at(chosen)
+        features, beliefs = nodes.features.float().cpu(), beliefs.transpose(0, 1).float().cpu()
         return PolicyExamples(
             features=features,
             beliefs=beliefs,
             possible=nodes.possible.bool().cpu(),
-            legal=forest.by_action(forest.legal[:, there], action_of)[:, :, 0].cpu(),
-            strategy=forest.by_action(strategy[:, there], action_of).float().cpu(),
+            legal=forest.by_action(forest.legal[:, there], forest.action_of[:, there])[:, :, 0].cpu(),
+            strategy=strategy.float().cpu(),
             weight=trajectories.int(),
             hand_inputs=self._hand_inputs(features, beliefs),
         )

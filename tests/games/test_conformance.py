@@ -96,8 +96,8 @@ class MassOfAll(Kuhn):
 
 
 class OtherTree(Leduc):
-    def unfold(self, root: LeducState, *, depth_limited: bool) -> Any:
-        found = walk(self, root, depth_limited=depth_limited)
+    def unfold(self, root: LeducState, **options: Any) -> Any:
+        found = walk(self, root, **options)
         found.pot[-1] += 1
         return found
 

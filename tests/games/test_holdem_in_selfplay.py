@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from pokerlab.games.base import CHANCE
 from pokerlab.games.holdem import Holdem, HoldemState
-from pokerlab.games.unfolding import walk
 
 GAME = Holdem("hunl", bets=[[0.5, 1.0], [1.0]], jitter=0.1, most_deals=64)
 SEEDS = st.integers(1, 2**62 - 1)
@@ -30,16 +29,6 @@ def test_sizes_move_by_at_most_the_jitter_and_stay_for_the_street(seed: int) -> 
     assert raised.variation == seed
     called = GAME.next_state(raised, 1)
     assert {outcome.variation for outcome in GAME.chance_outcomes(called)} == {0}
-
-
-@settings(max_examples=10)
-@given(seed=SEEDS)
-def test_a_varied_street_unfolds_as_the_rules_say(seed: int) -> None:
-    root = GAME.vary(GAME.root(), seed)
-    fast, plain = GAME.unfold(root, depth_limited=True), walk(GAME, root, depth_limited=True)
-    assert list(fast.states) == list(plain.states)
-    np.testing.assert_allclose(fast.pot, plain.pot)
-    np.testing.assert_array_equal(fast.kind, plain.kind)
 
 
 def test_seeds_make_a_difference_and_are_the_only_one() -> None:

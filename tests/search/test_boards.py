@@ -1,6 +1,7 @@
 """Games of several boards, which compiled loops solve board by board."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from pokerlab.search.best_response import exploitability
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest
 from pokerlab.search.gadget import Gadget
+from pokerlab.search.resolving import Part
 from pokerlab.search.rules import RULES, UpdateRule
 from pokerlab.search.sampling import SampledStrategies
 from pokerlab.search.solver import Solver
@@ -214,3 +216,20 @@ def test_games_of_few_hands_have_matrices() -> None:
 def test_storages_have_names() -> None:
     with pytest.raises(ValueError, match=r"^storage must be one of auto, int16, full, got 'int8'$"):
         Solver(storage="int8")
+
+
+@pytest.mark.parametrize("name", ["turn_with_ranges", "flop"])
+def test_what_is_played_at_a_few_nodes_is_found_without_the_whole_average(name: str) -> None:
+    forest, belief = subgame(name)
+    seldom = belief.clone()
+    seldom[1, :, ::3] = 0
+    part = Part(slice(0, 1), Solver(storage="full").start(forest, seldom), 5, expects=False)
+    part.solve()
+    chosen = torch.arange(len(forest.decisions))
+    strategy, beliefs = part.average_at(chosen)
+    for some in chosen[:: len(chosen) // 7].split(3):
+        few = replace(part)
+        there, believed = few.average_at(some)
+        assert "average" not in few.__dict__
+        torch.testing.assert_close(there, strategy[some], rtol=0, atol=0)
+        torch.testing.assert_close(believed, beliefs[:, some])

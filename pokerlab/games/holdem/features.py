@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from pokerlab.games.base import CHANCE, LEAF, Floats, Ints
-from pokerlab.games.betting import BettingTree
+from pokerlab.games.base import CHANCE, Floats, Ints
 from pokerlab.games.holdem.rules import HoldemRules
 from pokerlab.games.holdem.state import HoldemState
 from pokerlab.games.parts import Relabellings
@@ -31,26 +30,40 @@ class HoldemFeatures(HoldemRules):
             state.pot / chips, *(committed / chips for committed in state.committed), self.big_blind / chips,
             *(float(street == number) for number in range(len(self.boards))),
             state.raises / RAISES,
-            *self._board_features(state.board),
+            *self._board_features(np.array([state.board], np.int64))[0].tolist(),
         ]  # fmt: skip
 
-    def _board_features(self, board: tuple[int, ...]) -> list[float]:
-        """Which cards, and how many of each rank and suit: a layer's weights of these are an embedding of
-        cards that is shared over ranks and suits."""
-        counts = [0.0] * (len(self.deck.cards) + self.deck.ranks + self.deck.suits)
-        for card in board:
-            rank, suit = divmod(card, self.deck.suits)
-            counts[card] += 1
-            counts[len(self.deck.cards) + rank] += 1
-            counts[len(self.deck.cards) + self.deck.ranks + suit] += 1
-        return counts
+    def _board_features(self, boards: Ints) -> Floats:
+        """Of boards ``[n, k]``, which cards, and how many of each rank and suit: a layer's weights of these
+        are an embedding of cards that is shared over ranks and suits."""
+        cards = np.zeros((len(boards), self.deck.ranks, self.deck.suits))
+        ranks, suits = np.divmod(boards.T, self.deck.suits)
+        cards[np.arange(len(boards)), ranks, suits] = 1
+        return np.concatenate([cards.reshape(len(boards), -1), cards.sum(2), cards.sum(1)], 1)
 
-    def _features_of(self, root: HoldemState, kind: Ints, betting: BettingTree) -> Floats:
-        """:meth:`features` of a street's states, ``[N, F]``."""
-        found = np.tile(self.features(root), (len(kind), 1))
-        found[:, :3] = np.stack([kind == 0, kind == 1, kind == LEAF], 1)
-        found[:, 4:6] = betting.committed.T / (root.pot + 2 * root.stack)
-        found[:, 7 + len(self.boards)] = betting.raises / RAISES
+    def _features_of(
+        self, actor: Ints, street: Ints, raises: Ints, chips: Floats, of_boards: Floats
+    ) -> Floats:
+        """:meth:`features` of many states, ``[N, F]``.
+
+        Args:
+            actor: ``[N]``.
+            street: ``[N]``.
+            raises: ``[N]``.
+            chips: ``[4, N]`` in the pot, behind both, and what each player has put in.
+            of_boards: ``[N, …]`` those of the boards.
+        """
+        pot, stack, *committed = chips
+        whole = pot + 2 * stack
+        found = np.empty((len(actor), self.num_features))
+        for at, who in enumerate((0, 1, CHANCE)):
+            found[:, at] = actor == who
+        for at, part in enumerate((pot, *committed, self.big_blind), 3):
+            found[:, at] = part / whole
+        for at in range(len(self.boards)):
+            found[:, 7 + at] = street == at
+        found[:, 7 + len(self.boards)] = raises / RAISES
+        found[:, self.num_betting_features :] = of_boards
         return found
 
     def hand_features(self) -> Floats:

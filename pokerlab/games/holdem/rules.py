@@ -335,14 +335,14 @@ class HoldemRules(Game[HoldemState]):
     def terminal(self, state: HoldemState) -> Terminal:
         stake = state.pot / 2 + min(state.committed)
         if not state.is_folded:
-            return Terminal(self._kernels.encode(self._payoff_kind(state), state.board), (stake, stake))
+            return Terminal(self._kernels.encode(self._payoff_kind(state.board), state.board), (stake, stake))
         first_won = state.committed[0] > state.committed[1]
         chips = (stake, -stake) if first_won else (-stake, stake)
         return Terminal(self._kernels.encode(FOLDED, state.board), chips)
 
-    def _payoff_kind(self, state: HoldemState) -> int:
+    def _payoff_kind(self, board: Sequence[int]) -> int:
         """The kind of payoff when nobody folds any more."""
-        return SHOWDOWN if len(state.board) == self.complete else RUN_OUT
+        return SHOWDOWN if len(board) == self.complete else RUN_OUT
 
     def payoff_operator(self, kernels: Sequence[int], like: Tensor) -> PayoffOperator:
         decoded = [self._kernels.decode(kernel) for kernel in kernels]
