@@ -1,5 +1,7 @@
 """Trees that are enumerated street by street are those that the rules give state by state."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -55,7 +57,10 @@ def some_state(game: Holdem, data: st.DataObject) -> HoldemState:
 
 
 def check(game: Holdem, root: HoldemState, *, depth_limited: bool = True, symmetry: bool = False) -> None:
-    options = {"depth_limited": depth_limited, "symmetry": game.symmetry() if symmetry else None}
+    options: dict[str, Any] = {
+        "depth_limited": depth_limited,
+        "symmetry": game.symmetry() if symmetry else None,
+    }
     fast, plain = unfold(game, root, **options), walk(game, root, **options)
     for field in FIELDS:
         np.testing.assert_allclose(

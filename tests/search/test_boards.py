@@ -223,7 +223,7 @@ def test_what_is_played_at_a_few_nodes_is_found_without_the_whole_average(name: 
     forest, belief = subgame(name)
     seldom = belief.clone()
     seldom[1, :, ::3] = 0
-    part = Part(slice(0, 1), Solver(storage="full").start(forest, seldom), 5, expects=False)
+    part: Part[Any] = Part(slice(0, 1), Solver(storage="full").start(forest, seldom), 5, expects=False)
     part.solve()
     chosen = torch.arange(len(forest.decisions))
     strategy, beliefs = part.average_at(chosen)
