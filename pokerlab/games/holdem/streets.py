@@ -85,9 +85,15 @@ class HoldemStreets(HoldemFeatures):
         if street < len(self.boards) - 1:
             called = (betting.player < 0) & (betting.action == CALL)
             kind[called & (betting.committed.min(0) < start.stack)] = CHANCE
-        columns = [kind, betting.above, betting.action, betting.raises, street, 0]
-        chips = [1.0, start.pot, start.stack, *betting.committed]
-        return _States(*(np.stack(np.broadcast_arrays(*rows)) for rows in (columns, chips)))
+        states = _States(np.empty((6, len(kind)), np.int64), np.empty((5, len(kind))))
+        columns: tuple[Ints | int, ...] = (
+            kind, betting.above, betting.action, betting.raises, street, 0
+        )  # fmt: skip
+        for at, column in enumerate(columns):
+            states.whole[at] = column
+        for at, chips in enumerate((1, start.pot, start.stack, *betting.committed)):
+            states.chips[at] = chips
+        return states
 
     def _find_deal(self, state: HoldemState, before: Ints, symmetry: Symmetry[HoldemState] | None) -> _Deal:
         """What can come at a state, and on the other boards of its street; of isomorphic outcomes, one."""
