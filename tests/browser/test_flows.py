@@ -411,12 +411,19 @@ def test_the_keyboard_is_enough(server: Server, page: Page) -> None:
 
 
 def test_a_range_is_painted(server: Server, page: Page) -> None:
+    """And used at once, whether or not a slow server has answered what has been painted."""
     page.goto(f"{server.address}#/explore?board=Td9d6hQc2s")
     ready_to_solve(page)
-    page.get_by_role("button", name="Edit the range of Out of position").click()
+    edit = page.get_by_role("button", name="Edit the range of Out of position")
+    edit.click()
     page.get_by_role("button", name="Clear", exact=True).click()
     page.locator("dialog .cell").first.click()
     expect(page.locator("dialog textarea")).to_have_value("AA")
+    page.get_by_role("button", name="Cancel").click()
+    page.route("**/api/explore/range", lambda route: (time.sleep(0.5), route.continue_()))
+    edit.click()
+    page.get_by_role("button", name="Clear", exact=True).click()
+    page.locator("dialog .cell").first.click()
     page.get_by_role("button", name="Use this range").click()
     expect(page.locator("input[name=oop]")).to_have_value("AA")
     expect(page.locator(".size")).to_contain_text("6 against")

@@ -28,6 +28,7 @@ export function cellsOf(weights, possible) {
 
 export async function editRange(title, text, done) {
   let weights, brush = 1, erase = false;
+  let changes = 0, written = true; // an answer to what has changed since is not taken
   const field = h("textarea", { rows: 3, spellcheck: false, "aria-label": "Range as text", value: text });
   const trouble = h("p", { class: "error", role: "alert" });
   const count = h("span", { class: "muted" });
@@ -37,13 +38,24 @@ export async function editRange(title, text, done) {
     const total = weights.reduce((sum, weight) => sum + weight, 0);
     count.textContent = `${number(total, total % 1 ? 1 : 0)} of 1,326 combinations, ${number((100 * total) / 1326, 1)} %`;
   };
-  const write = later(async () => {
-    try { field.value = (await post("/api/explore/range", { weights: [...weights] })).text; trouble.textContent = ""; } catch (error) { trouble.textContent = error.message; }
-  }, 120);
-  const read = later(async () => {
-    try { weights = await readRange(field.value); trouble.textContent = ""; draw(); } catch (error) { trouble.textContent = error.message; }
+  const write = async () => {
+    const asked = changes;
+    try {
+      const { text: found } = await post("/api/explore/range", { weights: [...weights] });
+      if (asked === changes) { field.value = found; trouble.textContent = ""; written = true; }
+    } catch (error) { trouble.textContent = error.message; }
+  };
+  const writeLater = later(write, 120);
+  const ask = later(async () => {
+    const asked = changes;
+    try {
+      const found = await readRange(field.value);
+      if (asked === changes) { weights = found; trouble.textContent = ""; draw(); }
+    } catch (error) { trouble.textContent = error.message; }
   }, 250);
-  const set = (hands, weight) => { hands.forEach((hand) => { weights[hand] = weight; }); draw(); write(); };
+  const read = () => { changes += 1; written = true; ask(); };
+  const painted = () => { changes += 1; written = false; draw(); writeLater(); };
+  const set = (hands, weight) => { hands.forEach((hand) => { weights[hand] = weight; }); painted(); };
   const showCombos = (cell) => {
     single.replaceChildren(...HANDS_IN[cell].map((hand) => {
       const name = handName(hand);
@@ -73,18 +85,24 @@ export async function editRange(title, text, done) {
     if (chosen.size > 1e5) { trouble.textContent = "this file is too large for a range"; return; }
     field.value = (await chosen.text()).trim(); read();
   });
-  const box = dialog(title, h("div", { class: "range-editor" },
+  const editor = h("div", { class: "range-editor" },
     grid.element,
     h("div", { class: "stack" },
       h("label", { class: "field" }, h("span", {}, "Weight to paint ", level), slider), preset,
       h("div", { class: "row" },
         h("button", { type: "button", onclick: () => set([...CELL_OF.keys()], 0) }, "Clear"),
-        h("button", { type: "button", onclick: () => { for (let hand = 0; hand < 1326; hand += 1) weights[hand] = weights[hand] > 0 ? 0 : 1; draw(); write(); } }, "Invert"),
+        h("button", { type: "button", onclick: () => { for (let hand = 0; hand < 1326; hand += 1) weights[hand] = weights[hand] > 0 ? 0 : 1; painted(); } }, "Invert"),
         h("button", { type: "button", onclick: () => file.click() }, "Import"),
         h("button", { type: "button", onclick: async () => { try { await navigator.clipboard.writeText(field.value); announce("Copied"); } catch { field.select(); } } }, "Copy")),
-      file, field, trouble, count, single)),
-  [h("button", { type: "button", onclick: () => box.close() }, "Cancel"),
-    h("button", { type: "button", class: "primary", onclick: () => { done(field.value.trim()); box.close(); } }, "Use this range")]);
+      file, field, trouble, count, single));
+  const use = async () => {
+    if (!written) await write();
+    if (written) { done(field.value.trim()); box.close(); }
+  };
+  editor.inert = true; // until the range is there
+  const box = dialog(title, editor, [h("button", { type: "button", onclick: () => box.close() }, "Cancel"),
+    h("button", { type: "button", class: "primary", onclick: use }, "Use this range")]);
   try { weights = await readRange(text); } catch (error) { weights = new Float64Array(1326); trouble.textContent = error.message; }
   draw();
+  editor.inert = false;
 }
