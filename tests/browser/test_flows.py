@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from pokerlab.store.files import shipped_path
 from pokerlab.store.process import process_record
@@ -420,7 +420,12 @@ def test_a_range_is_painted(server: Server, page: Page) -> None:
     page.locator("dialog .cell").first.click()
     expect(page.locator("dialog textarea")).to_have_value("AA")
     page.get_by_role("button", name="Cancel").click()
-    page.route("**/api/explore/range", lambda route: (time.sleep(0.5), route.continue_()))
+
+    def answer_late(route: Route) -> None:
+        time.sleep(0.5)
+        route.continue_()
+
+    page.route("**/api/explore/range", answer_late)
     edit.click()
     page.get_by_role("button", name="Clear", exact=True).click()
     page.locator("dialog .cell").first.click()
