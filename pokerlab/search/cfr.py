@@ -140,6 +140,11 @@ class CFR:
         """``[A, D, H]`` the average strategy, weighted by own reach; uniform where never reached."""
         return self.forest.average(self._backend.strategy_sum)
 
+    @property
+    def keeps_edges(self) -> bool:
+        """Whether :meth:`average_edges` makes rows when asked for, on the CPU; else it makes all, at once."""
+        return isinstance(self._backend, KeepsEdges)
+
     def average_edges(self) -> EdgeRows:
         """``[E, H]`` the average strategy of the forest's one subgame, in its tree's order of edges."""
         if isinstance(self._backend, KeepsEdges):

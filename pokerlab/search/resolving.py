@@ -31,7 +31,7 @@ from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.rules import UpdateRule
 from pokerlab.search.sampling import SampledStrategies
 from pokerlab.search.solver import Solver
-from pokerlab.search.subgames import Subgames, has_boards
+from pokerlab.search.subgames import Subgames
 from pokerlab.search.tree import PublicTree
 
 SEARCH_ITERATION, SEARCH_AVERAGE, SEARCH_GADGET = "search_iteration", "search_average", "search_gadget"
@@ -191,7 +191,7 @@ class Part(Generic[State]):
         forest, belief = self.forest, self.cfr.belief
         nodes, there = forest.decisions.select(chosen), chosen.to(forest.device)
         few = 0 < len(chosen) < forest.num_decisions / 8
-        if few and forest.num_subgames == 1 and has_boards(forest.trees[0]):  # the whole average takes long
+        if few and self.cfr.keeps_edges:  # the whole average takes long
             play = StrategyByEdges(forest.trees[0], self.cfr.average_edges(), forest.game.num_actions)
             reach = torch.stack([play.reach(node, belief[:, 0]) for node in nodes.node.tolist()], 1)
             return (

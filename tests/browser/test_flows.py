@@ -30,6 +30,13 @@ expect.set_options(timeout=PATIENCE)
 RIVER = ("T of diamonds", "9 of diamonds", "6 of hearts", "Q of clubs", "2 of spades")
 TURN = "#/explore?board=Td9d6hQc"
 LONG = "#/explore?board=Td9d6hQc&oop=uniform&ip=uniform&target=0.00001"
+PRESS = """([names, text]) => {
+  const buttons = [...document.querySelectorAll("dialog button")];
+  for (const name of names) buttons.find((button) => button.textContent === name).click();
+  const field = document.querySelector("dialog textarea");
+  if (text) { field.value = text; field.dispatchEvent(new Event("input")); }
+}"""
+"""Buttons of a dialog, then a range as text."""
 PICTURES = Path(os.environ["PICTURES"]) if "PICTURES" in os.environ else None
 """A folder, if screenshots are wanted: those in docs are made so."""
 
@@ -432,6 +439,20 @@ def test_a_range_is_painted(server: Server, page: Page) -> None:
     page.get_by_role("button", name="Use this range").click()
     expect(page.locator("input[name=oop]")).to_have_value("AA")
     expect(page.locator(".size")).to_contain_text("6 against")
+
+    def press(*buttons: str, text: str | None = None) -> None:
+        """Before anything is answered."""
+        page.evaluate(PRESS, [buttons, text])
+
+    edit.click()
+    expect(page.locator("dialog")).to_contain_text("6 of 1,326")
+    press("Clear", text="KK,QQ")
+    expect(page.locator("dialog")).to_contain_text("12 of 1,326")
+    expect(page.locator("dialog textarea")).to_have_value("KK,QQ")
+    with page.expect_response("**/api/explore/range"):
+        press("Clear", "Use this range", "Cancel")
+    edit.click()
+    expect(page.locator("dialog")).to_contain_text("6 of 1,326")
 
 
 @pytest.mark.parametrize(("width", "dark"), [(390, False), (820, True)])

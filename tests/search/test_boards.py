@@ -233,3 +233,15 @@ def test_what_is_played_at_a_few_nodes_is_found_without_the_whole_average(name: 
         assert "average" not in few.__dict__
         torch.testing.assert_close(there, strategy[some], rtol=0, atol=0)
         torch.testing.assert_close(believed, beliefs[:, some])
+
+
+def test_the_whole_average_is_found_once_where_edges_are_not_kept() -> None:
+    """Such as on a GPU: rows of edges would be on the CPU."""
+    forest, belief = subgame("turn_with_ranges")
+    part: Part[Any] = Part(slice(0, 1), Solver(backend="tensors").start(forest, belief), 1, expects=False)
+    part.solve()
+    chosen = torch.tensor([3])
+    strategy, _ = part.average_at(chosen)
+    assert "average" in part.__dict__
+    there = forest.by_action(part.average[:, chosen], forest.action_of[:, chosen])
+    torch.testing.assert_close(strategy, there, rtol=0, atol=0)

@@ -38,23 +38,21 @@ export async function editRange(title, text, done) {
     const total = weights.reduce((sum, weight) => sum + weight, 0);
     count.textContent = `${number(total, total % 1 ? 1 : 0)} of 1,326 combinations, ${number((100 * total) / 1326, 1)} %`;
   };
-  const write = async () => {
-    const asked = changes;
+  const write = async (asked) => {
     try {
       const { text: found } = await post("/api/explore/range", { weights: [...weights] });
       if (asked === changes) { field.value = found; trouble.textContent = ""; written = true; }
-    } catch (error) { trouble.textContent = error.message; }
+    } catch (error) { if (asked === changes) trouble.textContent = error.message; }
   };
   const writeLater = later(write, 120);
-  const ask = later(async () => {
-    const asked = changes;
+  const ask = later(async (asked) => {
     try {
       const found = await readRange(field.value);
       if (asked === changes) { weights = found; trouble.textContent = ""; draw(); }
-    } catch (error) { trouble.textContent = error.message; }
+    } catch (error) { if (asked === changes) trouble.textContent = error.message; }
   }, 250);
-  const read = () => { changes += 1; written = true; ask(); };
-  const painted = () => { changes += 1; written = false; draw(); writeLater(); };
+  const read = () => { changes += 1; written = true; ask(changes); };
+  const painted = () => { changes += 1; written = false; draw(); writeLater(changes); };
   const set = (hands, weight) => { hands.forEach((hand) => { weights[hand] = weight; }); painted(); };
   const showCombos = (cell) => {
     single.replaceChildren(...HANDS_IN[cell].map((hand) => {
@@ -96,8 +94,8 @@ export async function editRange(title, text, done) {
         h("button", { type: "button", onclick: async () => { try { await navigator.clipboard.writeText(field.value); announce("Copied"); } catch { field.select(); } } }, "Copy")),
       file, field, trouble, count, single));
   const use = async () => {
-    if (!written) await write();
-    if (written) { done(field.value.trim()); box.close(); }
+    if (!written) await write(changes);
+    if (written && box.open) { done(field.value.trim()); box.close(); }
   };
   editor.inert = true; // until the range is there
   const box = dialog(title, editor, [h("button", { type: "button", onclick: () => box.close() }, "Cancel"),
