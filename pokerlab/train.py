@@ -49,16 +49,16 @@ def main(config: RunConfig) -> float | None:
         sys.exit(join(world))
     hydra_config = HydraConfig.get()
     began = start(config, hydra_config.runtime.choices.get("experiment"), hydra_config.overrides.task)
-    with writing(began.run):
-        began.run.update_job(
-            launcher="foreground",
-            submitted=now(),
-            call_id=None,
-            state="submitted",
-            **process_record(os.getpid()),
-            **sweep_note(),
-        )
     try:
+        with writing(began.run):
+            began.run.update_job(
+                launcher="foreground",
+                submitted=now(),
+                call_id=None,
+                state="submitted",
+                **process_record(os.getpid()),
+                **sweep_note(),
+            )
         return train(began)
     except KeyboardInterrupt:
         sys.exit(STOPPED)
@@ -66,6 +66,8 @@ def main(config: RunConfig) -> float | None:
         if hydra_config.mode == RunMode.MULTIRUN:
             return math.inf  # the sweep's other runs may do better
         sys.exit(1)
+    finally:
+        began.lock.release()
 
 
 def run() -> None:

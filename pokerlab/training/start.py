@@ -67,11 +67,26 @@ def start(config: RunConfig, experiment: str | None, overrides: Sequence[str], *
         UserError: the folder holds another run, cannot be written, or what to resume from is not there.
         DiskError: the disk is full or read-only; a new folder is gone again.
     """
+    with contextlib.ExitStack() as held:
+        began = _start(config, experiment, overrides, here, held)
+        held.pop_all()
+    return began
+
+
+def _start(
+    config: RunConfig,
+    experiment: str | None,
+    overrides: Sequence[str],
+    here: bool,
+    held: contextlib.ExitStack,
+) -> Start:
+    """The same; lets go of the lock when ``held`` is closed."""
     if config.resume_from is None:
         check_logger(config, here=True)
         parts = RunParts(config).make()  # a mistake shows here, before anything is written
         weights = take_weights(config, parts)
         run, lock = _new_folder(config, experiment)
+        held.callback(lock.release)
         with _all_or_nothing(run):
             keep_weights(run, weights)
             run.update_job(experiment=experiment, overrides=list(overrides))
@@ -82,6 +97,7 @@ def start(config: RunConfig, experiment: str | None, overrides: Sequence[str], *
     goes_on = named is None or named.resolve() == source.path.resolve()
     if goes_on:
         lock = source.lock()
+        held.callback(lock.release)
         refuse_if_running(source)
     checkpoint, notes = (checkpoint, []) if checkpoint is not None else newest_checkpoint(source)
     stored = resume_config(config, source, experiment, overrides)
@@ -102,6 +118,7 @@ def start(config: RunConfig, experiment: str | None, overrides: Sequence[str], *
             last = None if checkpoint is None else _adopt(source, checkpoint)
         return Start(source, stored, last, done, lock, parts, notes)
     run, lock = _new_folder(config, experiment)
+    held.callback(lock.release)
     with _all_or_nothing(run):
         before = source.read_job()
         run.update_job(experiment=before.get("experiment"), overrides=before.get("overrides", []))
