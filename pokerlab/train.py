@@ -49,7 +49,7 @@ def main(config: RunConfig) -> float | None:
         sys.exit(join(world))
     hydra_config = HydraConfig.get()
     began = start(config, hydra_config.runtime.choices.get("experiment"), hydra_config.overrides.task)
-    try:
+    with began.lock:
         with writing(began.run):
             began.run.update_job(
                 launcher="foreground",
@@ -59,15 +59,14 @@ def main(config: RunConfig) -> float | None:
                 **process_record(os.getpid()),
                 **sweep_note(),
             )
-        return train(began)
-    except KeyboardInterrupt:
-        sys.exit(STOPPED)
-    except RunFailedError:
-        if hydra_config.mode == RunMode.MULTIRUN:
-            return math.inf  # the sweep's other runs may do better
-        sys.exit(1)
-    finally:
-        began.lock.release()
+        try:
+            return train(began)
+        except KeyboardInterrupt:
+            sys.exit(STOPPED)
+        except RunFailedError:
+            if hydra_config.mode == RunMode.MULTIRUN:
+                return math.inf  # the sweep's other runs may do better
+            sys.exit(1)
 
 
 def run() -> None:

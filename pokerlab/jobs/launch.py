@@ -96,7 +96,7 @@ def launch(config: RunConfig, experiment: str | None, overrides: list[str], **no
     """
     if config.launcher.name == "local":
         began = start(config, experiment, overrides)
-        with writing(began.run):
+        with began.lock, writing(began.run):  # the child keeps it
             return _launch_here(began, note)
     if config.launcher.name == "slurm":
         return _launch_on_slurm(config, experiment, overrides, note)
@@ -107,7 +107,7 @@ def _launch_here(began: Start, note: dict[str, Any]) -> str:
     """A detached process group that outlives the terminal."""
     run = began.run
     run.update_job(launcher="local", submitted=now(), call_id=None, pid=None, state="submitted", **note)
-    lock = began.lock.descriptor  # which the child keeps
+    lock = began.lock.descriptor
     command = [sys.executable, "-m", "pokerlab.jobs.detached", str(run.path), "--lock", str(lock)]
     with run.output.open("ab") as output:
         process = subprocess.Popen(
@@ -119,7 +119,6 @@ def _launch_here(began: Start, note: dict[str, Any]) -> str:
             pass_fds=[lock],
         )
     run.update_job(**process_record(process.pid))
-    began.lock.release()
     return _tell_of(began, f"process {process.pid}")
 
 

@@ -137,7 +137,7 @@ def _grow(config: Any, experiment: str | None) -> None:
             check_tabular(parts.game)
             openspiel_names(parts.game)
     folder, lock = open_folder(config, experiment)
-    with writing(folder.run), as_mistakes(), _Signals(parts.propose.trains_runs) as asked:
+    with lock, writing(folder.run), as_mistakes(), _Signals(parts.propose.trains_runs) as asked:
         league = open_league(config, parts, folder)
         population = league.population
         with console().status("round 0") as status:
@@ -153,7 +153,6 @@ def _grow(config: Any, experiment: str | None) -> None:
         if outputs["export"]:
             assert isinstance(population, TabularPopulation)
             write_json(outputs["export"], dict(information_states(population.game, population.policy())))
-    lock.release()
     out = wide_console()
     out.print(rounds_table(population))
     if reason is not None:
@@ -235,15 +234,14 @@ def add_member(folder: LeagueFolder, arguments: argparse.Namespace) -> None:
     from pokerlab.league.entrants import policy_of
     from pokerlab.league.start import read_population
 
-    lock = folder.lock()
-    population = read_population(folder)
-    name, policy = policy_of(population, arguments.agent)
-    if arguments.name is not None:
-        check_run_name(name := arguments.name, "--name")
-    population.take_over()
-    member = Member(name, len(population.rounds), "added", source=arguments.agent)
-    population.add(member, policy)
-    lock.release()
+    with folder.lock():
+        population = read_population(folder)
+        name, policy = policy_of(population, arguments.agent)
+        if arguments.name is not None:
+            check_run_name(name := arguments.name, "--name")
+        population.take_over()
+        member = Member(name, len(population.rounds), "added", source=arguments.agent)
+        population.add(member, policy)
     say(f"{member.name} is member {len(population.members)} of {folder.path.name}")
 
 

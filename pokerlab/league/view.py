@@ -92,9 +92,7 @@ def grow_league(*overrides: str, watch: Callable[[dict[str, Any]], None] = lambd
     experiment = HydraConfig.get().runtime.choices.get("experiment")
     parts = make_parts(config)
     folder, lock = open_folder(config, experiment)
-    try:
+    with lock:
         league = open_loop(config, parts, folder)
         grow_rounds(league, config, experiment, tell=watch)
-    finally:
-        lock.release()
     return League(league.population)

@@ -1,5 +1,6 @@
 """Where members are trained: here one after the other, or as jobs of a launcher."""
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -78,7 +79,10 @@ class Here(Where):
 def _begin(run: RunFolder, config: RunConfig) -> Start:
     if not run.config.exists():
         return start(config, None, [])
-    lock = run.lock()
-    refuse_if_running(run)
-    write_config(run, config)
-    return go_on(run, None, lock)
+    with contextlib.ExitStack() as held:
+        lock = held.enter_context(run.lock())
+        refuse_if_running(run)
+        write_config(run, config)
+        began = go_on(run, None, lock)
+        held.pop_all()
+    return began

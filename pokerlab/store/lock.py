@@ -10,7 +10,8 @@ class RunLock:
     """The lock of a folder. It is on the folder itself: there is no file to be left over.
 
     A process that is started with :attr:`descriptor` among its ``pass_fds`` holds the lock as well, and
-    keeps it when this one lets go. On a file system without locks it holds nothing.
+    keeps it when this one lets go. On a file system without locks it holds nothing. As a context manager it
+    lets go at the end.
 
     Args:
         folder: exists.
@@ -39,6 +40,12 @@ class RunLock:
         with contextlib.suppress(FileNotFoundError):
             return os.path.samestat(os.fstat(self.descriptor), folder.stat())
         return False
+
+    def __enter__(self) -> "RunLock":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     def release(self) -> None:
         """Lets go; a process that it was passed on to still has it."""

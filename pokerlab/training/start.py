@@ -86,7 +86,7 @@ def _start(
         parts = RunParts(config).make()  # a mistake shows here, before anything is written
         weights = take_weights(config, parts)
         run, lock = _new_folder(config, experiment)
-        held.callback(lock.release)
+        held.enter_context(lock)
         with _all_or_nothing(run):
             keep_weights(run, weights)
             run.update_job(experiment=experiment, overrides=list(overrides))
@@ -97,7 +97,7 @@ def _start(
     goes_on = named is None or named.resolve() == source.path.resolve()
     if goes_on:
         lock = source.lock()
-        held.callback(lock.release)
+        held.enter_context(lock)
         refuse_if_running(source)
     checkpoint, notes = (checkpoint, []) if checkpoint is not None else newest_checkpoint(source)
     stored = resume_config(config, source, experiment, overrides)
@@ -118,7 +118,7 @@ def _start(
             last = None if checkpoint is None else _adopt(source, checkpoint)
         return Start(source, stored, last, done, lock, parts, notes)
     run, lock = _new_folder(config, experiment)
-    held.callback(lock.release)
+    held.enter_context(lock)
     with _all_or_nothing(run):
         before = source.read_job()
         run.update_job(experiment=before.get("experiment"), overrides=before.get("overrides", []))
