@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from pokerlab.search.forest import normalise_beliefs
+
 
 def after_actions(beliefs: Tensor, actors: Tensor, chances: Tensor) -> Tensor:
     """Beliefs after one action in each of ``n`` places.
@@ -30,7 +32,4 @@ def after_deals(beliefs: Tensor, possible: Tensor) -> Tensor:
 
     Where they block every hand with any belief, all possible hands are believed equally.
     """
-    left = beliefs * possible[:, None]
-    total = left.sum(-1, keepdim=True)
-    left = torch.where(total > 0, left, possible[:, None].expand_as(left))
-    return left / left.sum(-1, keepdim=True)
+    return normalise_beliefs(beliefs * possible[:, None], possible[:, None])

@@ -8,10 +8,10 @@ same hand ties). In loops, the cost of both grows with hands, not with pairs of 
 with matrices of pairs take less time (:mod:`pokerlab.games.dense_payoffs`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -29,6 +29,7 @@ from pokerlab.loops import NUMBA
 if NUMBA:
     from pokerlab.games import payoff_loops
 
+_Cards = TypeVar("_Cards", int, Ints)
 KINDS = 3
 LISTED = 18
 """Bytes that a hand takes in a kernel's lists."""
@@ -46,17 +47,17 @@ class Kernels:
 
     def encode(self, kind: int, board: Sequence[int]) -> int:
         """The kernel of ``kind`` with ``board``."""
-        code = 0
-        for card in sorted(board):
-            code = code * self._base + card + 1
-        return code * KINDS + kind
+        return self._number(sorted(board), 0) * KINDS + kind
 
     def encode_all(self, kinds: Sequence[int], boards: Ints) -> Ints:
         """``[kinds, n]`` the kernels of boards ``[n, k]``."""
-        code = np.zeros(len(boards), np.int64)
-        for cards in np.sort(boards, 1).T:
-            code = code * self._base + cards + 1
-        return code * KINDS + np.array(kinds)[:, None]
+        codes = self._number(np.sort(boards, 1).T, np.zeros(len(boards), np.int64))
+        return codes * KINDS + np.array(kinds)[:, None]
+
+    def _number(self, cards: Iterable[_Cards], code: _Cards) -> _Cards:
+        for card in cards:
+            code = code * self._base + card + 1
+        return code
 
     def decode(self, kernel: int) -> tuple[int, tuple[int, ...]]:
         """Its kind and its board, ascending."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from pokerlab.search.backends import choose_backend
 from pokerlab.search.backends.base import EdgeRows, KeepsEdges
 from pokerlab.search.best_response import Exploitability, check_complete
-from pokerlab.search.forest import Forest, divide, rows_of
+from pokerlab.search.forest import Forest, divide, normalise_beliefs, rows_of
 from pokerlab.search.gadget import Gadget
 from pokerlab.search.leaves import BOTH, LeafEvaluator, ReachValues, multiply_in, values_of
 from pokerlab.search.locks import Locks
@@ -78,8 +78,7 @@ class CFR:
         self._leaf_scale = leaves.pot_in_chips
         # beliefs that an iteration leaves undefined keep their last value; the first are the roots'
         weight = self.belief[:, leaves.subgame] * leaves.possible
-        anything = leaves.possible / leaves.possible.sum(-1, keepdim=True)
-        self._leaf_belief = divide(weight, weight.sum(-1, keepdim=True), anything).contiguous()
+        self._leaf_belief = normalise_beliefs(weight, leaves.possible).contiguous()
         if len(leaves):
             if leaf_evaluator is None:
                 raise ValueError(

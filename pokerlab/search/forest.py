@@ -92,8 +92,8 @@ def divide(values: Tensor, total: Tensor, otherwise: Tensor) -> Tensor:
 
 
 def normalise_beliefs(believed: Tensor, possible: Tensor) -> Tensor:
-    """``[2, n, H]`` beliefs that sum to one; a board can block every hand that was believed in: then all
-    possible hands ``[n, H]`` are."""
+    """``[…, H]`` beliefs that sum to one; a board can block every hand that was believed in: then all
+    possible hands are."""
     total = believed.sum(-1, keepdim=True)
     believed = torch.where(total > 0, believed, possible.expand_as(believed))
     return believed / believed.sum(-1, keepdim=True)

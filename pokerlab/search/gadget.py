@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pokerlab.search.forest import Forest, divide
+from pokerlab.search.forest import Forest, divide, normalise_beliefs
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,8 @@ class Gadget:
         """``[2, B, H]`` the resolver's part of ``belief``, and the opponent's hands as they are dealt."""
         opponent, possible = self.opponent, forest.root_possible.to(belief.dtype)
         dealt = torch.as_tensor(forest.game.initial_beliefs[opponent]).to(belief) * possible
-        dealt = torch.where(dealt.sum(-1, keepdim=True) > 0, dealt, possible)
         belief = belief.clone()
-        belief[opponent] = dealt / dealt.sum(-1, keepdim=True)
+        belief[opponent] = normalise_beliefs(dealt, possible)
         return belief
 
     @property

@@ -179,17 +179,17 @@ class Part(Generic[State]):
         belief = self.solve(samples).belief
         return Play(samples.copies, samples.strategy, belief[:, subgame.to(belief.device)])
 
-    def average_at(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    def average_at(self, nodes: ForestNodes, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """What is played at decision nodes, once the part is played, and the beliefs there.
 
         Args:
-            chosen: ``[n]`` which of the forest's, on the CPU.
+            nodes: ``n`` of them.
+            chosen: ``[n]`` which of the forest's they are, on the CPU.
 
         Returns:
             ``[n, actions of the game, H]`` the average strategy, and ``[2, n, H]``.
         """
         forest, belief = self.forest, self.cfr.belief
-        nodes, there = forest.decisions.select(chosen), chosen.to(forest.device)
         few = 0 < len(chosen) < forest.num_decisions / 8
         if few and self.cfr.keeps_edges:  # the whole average takes long
             play = StrategyByEdges(forest.trees[0], self.cfr.average_edges(), forest.game.num_actions)
@@ -198,7 +198,7 @@ class Part(Generic[State]):
                 torch.stack([play[node] for node in nodes.node.tolist()]),
                 normalise_beliefs(reach * belief * nodes.possible, nodes.possible),
             )
-        reach = forest.reach(self.average, belief=belief)
+        reach, there = forest.reach(self.average, belief=belief), chosen.to(forest.device)
         return (
             forest.by_action(self.average[:, there], forest.action_of[:, there]),
             forest.beliefs_at(nodes, reach, belief),

@@ -236,7 +236,7 @@ class SelfPlay(Generic[State]):
         forest = part.forest
         chosen, trajectories = self._choose_nodes(forest, subgame_of, draws)
         nodes, there = forest.decisions.select(chosen), chosen.to(forest.device)
-        strategy, beliefs = part.average_at(chosen)
+        strategy, beliefs = part.average_at(nodes, chosen)
         features, beliefs = nodes.features.float().cpu(), beliefs.transpose(0, 1).float().cpu()
         return PolicyExamples(
             features=features,

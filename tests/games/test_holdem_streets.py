@@ -97,5 +97,6 @@ def test_a_tree_without_features_has_none() -> None:
 def test_bets_that_vary_do_not_after_a_deal(seed: int) -> None:
     game = GAMES["to_end"]
     deal = game.draw_deal(1, np.random.default_rng(seed))
+    check(game, game.vary(game.root(), seed))
     check(game, game.vary(deal, seed))
     check(game, game.vary(game.chance_outcomes(deal)[seed % 7], seed))

@@ -226,10 +226,10 @@ def test_what_is_played_at_a_few_nodes_is_found_without_the_whole_average(name: 
     part: Part[Any] = Part(slice(0, 1), Solver(storage="full").start(forest, seldom), 5, expects=False)
     part.solve()
     chosen = torch.arange(len(forest.decisions))
-    strategy, beliefs = part.average_at(chosen)
+    strategy, beliefs = part.average_at(forest.decisions.select(chosen), chosen)
     for some in chosen[:: len(chosen) // 7].split(3):
         few = replace(part)
-        there, believed = few.average_at(some)
+        there, believed = few.average_at(forest.decisions.select(some), some)
         assert "average" not in few.__dict__
         torch.testing.assert_close(there, strategy[some], rtol=0, atol=0)
         torch.testing.assert_close(believed, beliefs[:, some])
@@ -241,7 +241,7 @@ def test_the_whole_average_is_found_once_where_edges_are_not_kept() -> None:
     part: Part[Any] = Part(slice(0, 1), Solver(backend="tensors").start(forest, belief), 1, expects=False)
     part.solve()
     chosen = torch.tensor([3])
-    strategy, _ = part.average_at(chosen)
+    strategy, _ = part.average_at(forest.decisions.select(chosen), chosen)
     assert "average" in part.__dict__
     there = forest.by_action(part.average[:, chosen], forest.action_of[:, chosen])
     torch.testing.assert_close(strategy, there, rtol=0, atol=0)

@@ -335,10 +335,14 @@ class HoldemRules(Game[HoldemState]):
     def terminal(self, state: HoldemState) -> Terminal:
         stake = state.pot / 2 + min(state.committed)
         if not state.is_folded:
-            return Terminal(self._kernels.encode(self._payoff_kind(state.board), state.board), (stake, stake))
+            return self._called(state, stake)
         first_won = state.committed[0] > state.committed[1]
         chips = (stake, -stake) if first_won else (-stake, stake)
         return Terminal(self._kernels.encode(FOLDED, state.board), chips)
+
+    def _called(self, state: HoldemState, stake: float) -> Terminal:
+        """Nobody folds any more."""
+        return Terminal(self._kernels.encode(self._payoff_kind(state.board), state.board), (stake, stake))
 
     def _payoff_kind(self, board: Sequence[int]) -> int:
         """The kind of payoff when nobody folds any more."""

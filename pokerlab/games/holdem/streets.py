@@ -59,7 +59,7 @@ class HoldemStreets(HoldemFeatures):
         def below(start: HoldemState) -> _States:
             """A state and what follows it; its board stands for all boards of its street."""
             street = self._street(start)
-            states = self._betting_below(start) if street < plays_on else _only(start, LEAF, street)
+            states = self._betting_below(start) if street < plays_on else _only(start, street, LEAF)
             kind = states.whole[KIND]
             if street + 1 >= plays_on and not looks_through:
                 kind[kind == CHANCE] = LEAF
@@ -79,21 +79,14 @@ class HoldemStreets(HoldemFeatures):
         """The street's betting; ``CHANCE`` where a card comes next."""
         street = self._street(start)
         if self.actor(start) == CHANCE:
-            return _only(start, CHANCE, street)
+            return _only(start, street, CHANCE)
         betting = enumerate_betting(self._betting(start), self._sizes_at(start))
         kind = np.where(betting.player < 0, TERMINAL, betting.player)
         if street < len(self.boards) - 1:
             called = (betting.player < 0) & (betting.action == CALL)
             kind[called & (betting.committed.min(0) < start.stack)] = CHANCE
-        states = _States(np.empty((6, len(kind)), np.int64), np.empty((5, len(kind))))
-        columns: tuple[Ints | int, ...] = (
-            kind, betting.above, betting.action, betting.raises, street, 0
-        )  # fmt: skip
-        for at, column in enumerate(columns):
-            states.whole[at] = column
-        for at, chips in enumerate((1, start.pot, start.stack, *betting.committed)):
-            states.chips[at] = chips
-        return states
+        shape = betting.above, betting.action, betting.raises
+        return _lay_out(start, street, kind, *shape, betting.committed)
 
     def _find_deal(self, state: HoldemState, before: Ints, symmetry: Symmetry[HoldemState] | None) -> _Deal:
         """What can come at a state, and on the other boards of its street; of isomorphic outcomes, one."""
@@ -152,11 +145,27 @@ class HoldemStreets(HoldemFeatures):
         )
 
 
-def _only(state: HoldemState, kind: int, street: int) -> _States:
+def _only(state: HoldemState, street: int, kind: int) -> _States:
     """Nothing but a state where a street begins, or ends."""
-    whole = [[kind], [-1], [-1], [state.raises], [street], [0]]
-    chips = [[1.0], [state.pot], [state.stack], *([chips] for chips in state.committed)]
-    return _States(np.array(whole, np.int64), np.array(chips, np.float64))
+    return _lay_out(state, street, np.array([kind]), -1, -1, state.raises, state.committed)
+
+
+def _lay_out(
+    start: HoldemState,
+    street: int,
+    kind: Ints,
+    above: Ints | int,
+    action: Ints | int,
+    raises: Ints | int,
+    committed: Floats | tuple[float, float],
+) -> _States:
+    """Public states of one street of one board."""
+    states = _States(np.empty((6, len(kind)), np.int64), np.empty((5, len(kind))))
+    for at, column in enumerate((kind, above, action, raises, street, 0)):
+        states.whole[at] = column
+    for at, chips in enumerate((1, start.pot, start.stack, *committed)):
+        states.chips[at] = chips
+    return states
 
 
 def _with_deals(
@@ -190,7 +199,7 @@ def _with_deals(
         whole, chips = (
             rows[:, first : place[node + 1]].reshape(len(rows), number, size) for rows in joined
         )  # views
-        whole[...], chips[...] = (own[:, None] for own in piece)
+        whole[:], chips[:] = piece.whole[:, None], piece.chips[:, None]
         whole[ABOVE] += first + outcome * size
         whole[ABOVE, :, 0] = first - 1
         whole[BOARD] += outcome * per_outcome[piece.whole[STREET]]

@@ -23,9 +23,7 @@ class HoldemTable(HoldemRules):
         if self.actor(state) == TERMINAL:
             return [(self.terminal(state), 1.0)]
         stake = state.pot / 2 + max(state.committed)
-        return [
-            (Terminal(self._kernels.encode(self._payoff_kind(state.board), state.board), (stake, stake)), 1.0)
-        ]
+        return [(self._called(state, stake), 1.0)]
 
     def draw_outcome(self, state: HoldemState, hands: tuple[int, int], fraction: float) -> HoldemState:
         return state.deal(self._pick_cards(state.board, hands, fraction, self._to_deal(state)))
