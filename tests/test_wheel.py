@@ -5,6 +5,7 @@ Dependencies come from this environment; the package does not: the wheel has a f
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -141,9 +142,10 @@ def test_every_command_and_classes_of_ones_own_work_from_an_empty_folder(install
 
 DAMAGED = """
 import contextlib, io, json, pathlib, sys
+sys.path.insert(0, sys.argv[1])
 from pokerlab.cli import main
 ends = []
-for path, damage in json.loads(sys.argv[1]):
+for path, damage in json.loads(sys.argv[2]):
     path = pathlib.Path(path)
     kept = path.rename(path.with_name("kept"))
     if damage is not None:
@@ -160,8 +162,10 @@ print(json.dumps(ends))
 """
 
 
-def test_a_damaged_config_is_one_line(installed: Installed) -> None:
-    conf = installed.lib / "pokerlab" / "conf"
+def test_a_damaged_config_is_one_line(installed: Installed, tmp_path: Path) -> None:
+    # a copy, because other workers of pytest read the installed one
+    package = shutil.copytree(installed.lib / "pokerlab", tmp_path / "pokerlab")
+    conf = package / "conf"
     damages = (
         (conf / "game" / "kuhn.yaml", "a: [1", "kuhn.yaml"),
         (conf / "solve.yaml", "\0", "solve.yaml"),
@@ -170,7 +174,7 @@ def test_a_damaged_config_is_one_line(installed: Installed) -> None:
     )
     of = json.dumps([(str(path), damage) for path, damage, _ in damages])
     for (*_, said), (code, out, err) in zip(
-        damages, json.loads(installed.python("-c", DAMAGED, of)), strict=True
+        damages, json.loads(installed.python("-c", DAMAGED, str(tmp_path), of)), strict=True
     ):
         assert (code, out) == (2, "")
         assert err.startswith("error: ")

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ class Queue:
         """And after which iteration."""
         self.before: Callable[[RunFolder], None] = lambda _: None
         monkeypatch.setattr(jobs, "launch", self.launch)
-        monkeypatch.setattr("pokerlab.league.jobs.time.sleep", self.sleep)
+        monkeypatch.setattr(jobs, "time", SimpleNamespace(sleep=self.sleep))
 
     def launch(self, config: RunConfig, *_: Any) -> None:
         began = start(config, None, [])
@@ -162,7 +163,7 @@ def test_members_on_modal_come_back_with_their_checkpoints(
             raise Killed
         server.run()
 
-    monkeypatch.setattr("pokerlab.league.jobs.time.sleep", sleep)
+    monkeypatch.setattr(jobs, "time", SimpleNamespace(sleep=sleep))
     for _ in range(2):
         with pytest.raises(Killed):
             run(on_modal, tmp_path / "L")

@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -182,7 +183,7 @@ def test_a_budget_ends_a_league_and_a_larger_one_goes_on(
     config: LeagueConfig, straight: LeagueFolder, tmp_path: Path
 ) -> None:
     clock = iter(range(0, 10**6, 600))
-    with patch("pokerlab.league.budget.time.monotonic", lambda: next(clock)):
+    with patch("pokerlab.league.budget.time", SimpleNamespace(monotonic=lambda: next(clock))):
         small = replace(config, budget=replace(config.budget, hours=1.0))
         with pytest.raises(BudgetSpentError, match=r"^budget.hours=1 is spent: a larger one goes on$"):
             run(small, tmp_path / "L")
