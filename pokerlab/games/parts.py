@@ -140,6 +140,10 @@ class HandInputs(Protocol):
         complete board, where no hand has potential."""
 
     @property
+    def comes_before_one_card(self) -> Sequence[bool]:
+        """Which :attr:`layers` are betting rounds that one card is dealt after."""
+
+    @property
     def hand_cards(self) -> Ints:
         """``[H, C]`` a hand's cards: hands that share one exclude each other."""
 
@@ -160,6 +164,18 @@ class HandInputs(Protocol):
             features: ``[n, F]``.
             like: a tensor with the device and dtype to work in.
             again: whether they are asked about many times, so that it is worth memory to be quick.
+        """
+
+    def spread_after_next_card(self, features: Tensor, beliefs: Tensor, bins: int) -> Tensor:
+        """How hands will rank: the distribution of each hand's percentile after the next card.
+
+        Args:
+            features: ``[n, F]`` of layers that come before one card.
+            beliefs: ``[n, 2, H]``, a mixture of which percentiles are of.
+            bins: ``X``, see :func:`~pokerlab.games.next_card.spread_by_percentile`.
+
+        Returns:
+            ``[n, X, H]``, made on the CPU.
         """
 
 

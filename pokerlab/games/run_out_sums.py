@@ -35,7 +35,7 @@ def sum_outcomes(deck: Deck, board: tuple[int, ...], cards: int, theirs: Floats)
     """
     if cards - len(board) > 1:
         return win_by_counts(deck, board, cards, theirs)
-    return _win_in_order(deck, board, cards, *_order_run_outs(deck, board, cards), theirs)
+    return _win_in_order(deck, board, cards, *order_run_outs(deck, board, cards), theirs)
 
 
 def win_on_run_outs(deck: Deck, board: tuple[int, ...], boards: Ints, theirs: Floats) -> Floats:
@@ -130,8 +130,8 @@ def _multiply_counts(below: np.ndarray, hands: Ints, theirs: np.ndarray, won: np
 
 
 @lru_cache(ORDERED)
-def _order_run_outs(deck: Deck, board: tuple[int, ...], cards: int) -> tuple[np.ndarray, np.ndarray]:
-    """:func:`_order_hands` on all run-outs of a board."""
+def order_run_outs(deck: Deck, board: tuple[int, ...], cards: int) -> tuple[np.ndarray, np.ndarray]:
+    """``[B, H]`` :func:`~pokerlab.games.hand_order.order_by_strength` on all run-outs of a board."""
     return _order_boards(deck, run_outs(deck, board, cards))
 
 

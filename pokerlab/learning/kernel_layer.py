@@ -248,6 +248,74 @@ class KernelLayer(nn.Module):
         return stack_to_pot / (1 + stack_to_pot) / self.rank**0.5
 
 
+class NextCardLayer(KernelLayer):
+    """The same of a betting round before one card, told how hands will rank when that is dealt.
+
+    Hands have part in further bins: by their percentile after the next card, averaged over the cards, and by
+    their check-down value, which differs between players. These add to A and B. That is done hand by hand: a
+    hand has part in many bins.
+
+    Args:
+        hand_cards: see :class:`KernelLayer`.
+        bins: the same.
+        potentials: the same.
+        rank: the same.
+        hidden: the same.
+        next_bins: ``X`` along the percentile after the next card, and as many along the check-down value.
+    """
+
+    holds: Tensor
+    """``[H, N + 1]`` 1 in the columns that a hand has part in."""
+
+    def __init__(
+        self, hand_cards: Tensor, bins: int, potentials: int, rank: int, hidden: int, next_bins: int
+    ) -> None:
+        super().__init__(hand_cards, bins, potentials, rank, hidden)
+        self.next_bins = next_bins
+        self.further = BinNetwork(2 * next_bins, 1, STACK_NUMBERS, 2 * rank, hidden)
+        self.register_buffer("holds", self.meets.abs().mT.contiguous(), persistent=False)
+
+    def values(self, stacks: Tensor, beliefs: Tensor, inputs: Tensor, after: Tensor) -> Tensor:
+        """See :func:`values_of`; ``after``: ``[n, X, H]`` shares of cards, of hands after the next one."""
+        check_down = inputs[:, :2]
+        with torch.no_grad(), multiply_in("float32", beliefs.device):
+            hats = Hats(inputs[:, 2:], self.bins, self.potentials)
+            held = hold(beliefs, hats.possible)
+            theirs = held.flip(1)
+            part, meets = (Columns(self.columns, signs, self.number + 1) for signs in self.signs)
+            by_card = hats.collect(theirs, part)
+            sums = torch.cat([by_card[..., -1].flip(1), hats.collect(held * check_down)], 1)
+            worth = _spread_along((check_down + 1) / 2, self.next_bins) * hats.possible[:, None, None]
+            shares = torch.cat([after[:, None].expand_as(worth), worth], 2)  # [n, 2, 2 X, H]
+            of_hands = torch.stack([held, held * check_down], 1)  # [n, 2, players, H]
+            further = torch.einsum("npxh,ncph->ncpx", shares, of_hands).flatten(1, 2)
+            scale = self.turn * stacks[:, None, 1:2] / self.rank**0.5
+            won = scale / self._meet(theirs).clamp_min(LEAST_MASS)
+        ab, ce = self.factors_of(sums, stacks).split(2 * self.rank, 2)
+        further_ab = ask([self.further], [len(sums)], inputs_of_bins(further, stacks))
+        with multiply_in("float32", beliefs.device):
+            c, e = ce.chunk(2, 2)
+            kernel = self.sign * (c @ e.mT)
+            rest = hats.spread(torch.stack([kernel, kernel.mT], 1) @ by_card, meets)
+            of_shares = further_ab.unflatten(2, (2, -1)).permute(0, 2, 3, 1) @ shares
+            a, b = (hats.spread(ab.mT.contiguous()).unflatten(1, (2, -1)) + of_shares).unbind(1)
+            met = self._meet(torch.cat([b * theirs[:, :1], a * theirs[:, 1:]], 1)).unflatten(1, (2, -1))
+            rest = rest + (torch.stack([a, b], 1) * met).sum(2)
+            return torch.addcmul(check_down / 2, rest, won)
+
+    def _meet(self, mass: Tensor) -> Tensor:
+        """``[n, C, H]`` → the same, the sum over the hands that share no card with each."""
+        return mass + (mass @ self.holds) @ self.meets
+
+
+def _spread_along(places: Tensor, bins: int) -> Tensor:
+    """``[n, C, H]`` from 0 to 1 → ``[n, C, X, H]`` hat functions."""
+    lower, above = find_hat(places, bins)
+    lower, above = lower[:, :, None], above[:, :, None]
+    shares = places.new_zeros(*places.shape[:2], bins, places.shape[2])
+    return shares.scatter_(2, lower, 1 - above).scatter_(2, lower + 1, above)
+
+
 def stack_numbers(stack_to_pot: Tensor) -> Tensor:
     """``[n]`` → ``[n, STACK_NUMBERS]`` what networks see of it."""
     half = stack_to_pot.clamp_min(1e-3).log() / 2

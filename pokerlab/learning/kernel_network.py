@@ -14,6 +14,7 @@ percentile of their rank under a mixture of both beliefs and, before the last st
 from its place, both players' mass and check-down value there, and a summary of all bins.
 """
 
+from itertools import starmap
 from typing import cast
 
 import numpy as np
@@ -26,12 +27,13 @@ from pokerlab.learning.kernel_layer import (
     STACK_NUMBERS,
     BinNetwork,
     KernelLayer,
+    NextCardLayer,
     logits_of,
     stack_numbers,
     values_of,
 )
 from pokerlab.learning.kernel_products import Query
-from pokerlab.learning.kernel_query import asks_kernels, join_kinds, prepare_query
+from pokerlab.learning.kernel_query import NextCardQuery, asks_kernels, join_kinds, prepare_query
 from pokerlab.learning.kinds import Kinds, send
 from pokerlab.learning.networks import LeafNetwork, StrategyNetwork, log_strategy
 from pokerlab.search.leaves import LeafValues
@@ -47,6 +49,8 @@ class KernelValueNetwork(LeafNetwork):
         early_bins: the same before.
         potentials: bins along the potential, before the last street.
         rank: of kernels.
+        next_bins: along the percentile after the next card, of betting rounds before a deal of one card, and
+            along their check-down values; 0: none. What these hold is computed on the CPU, at every query.
     """
 
     features_on_host = True
@@ -60,13 +64,25 @@ class KernelValueNetwork(LeafNetwork):
         early_bins: int = 16,
         potentials: int = 4,
         rank: int = 8,
+        next_bins: int = 0,
     ) -> None:
         super().__init__()
         check_sizes(hidden=hidden, bins=bins, early_bins=early_bins, potentials=potentials, rank=rank)
+        if next_bins:
+            check_sizes(next_bins=next_bins)
         self._game, self._num_hands = with_hand_inputs(game), game.num_hands
-        cards, names = torch.as_tensor(self._game.hand_cards), self._game.layers
-        shapes = [(early_bins, potentials)] * (len(names) - 1) + [(bins, 1)]
-        self.layers = nn.ModuleList(KernelLayer(cards, *shape, rank, hidden) for shape in shapes)
+        cards = torch.as_tensor(self._game.hand_cards)
+
+        def layer(number: int, before_one_card: bool) -> KernelLayer:
+            last = number == len(self._game.layers) - 1
+            sizes = (*((bins, 1) if last else (early_bins, potentials)), rank, hidden)
+            if next_bins and before_one_card:
+                return NextCardLayer(cards, *sizes, next_bins)
+            return KernelLayer(cards, *sizes)
+
+        self.layers = nn.ModuleList(starmap(layer, enumerate(self._game.comes_before_one_card)))
+        alone = [number for number, made in enumerate(self.layers) if isinstance(made, NextCardLayer)]
+        self._bounds = sorted({*alone, *(number + 1 for number in alone), len(self.layers) - 1})
 
     @property
     def floats_per_leaf(self) -> int:
@@ -78,31 +94,48 @@ class KernelValueNetwork(LeafNetwork):
         # in bins along the percentile, and what is made of that; layers shared by bins before and after
         # their activations; sums by bin and card, and kernels; what else hands have
         by_bins = 2 * layer.bins * hands + 2 * number * hidden + 3 * number * (layer.number + number)
-        return by_bins + 8 * hands
+        of_shares = max(
+            6 * made.next_bins * hands if isinstance(made, NextCardLayer) else 0 for made in self.layers
+        )
+        return by_bins + of_shares + 8 * hands
 
     def forward(self, features: Tensor, beliefs: Tensor, hand_inputs: Tensor | None = None) -> Tensor:
         """See :class:`LeafNetwork`."""
         if hand_inputs is None:
             hand_inputs = self._game.prepare_hand_inputs(features, beliefs)(beliefs)
         layers = [cast(KernelLayer, layer) for layer in self.layers]
-        kinds = Kinds(self._game.layer_of(features), len(layers), beliefs.device)
+        layer_of = self._game.layer_of(features)
+        kinds = Kinds(layer_of, len(layers), beliefs.device)
         stacks = send(stack_numbers(self._game.stacks_to_pots(features)).to(beliefs.dtype), beliefs.device)
         given = [kinds.sort(each) for each in (stacks, beliefs, hand_inputs)]
+        found = []
         with torch.autocast(beliefs.device.type, enabled=False):  # sums over hands need all digits
-            found = [
-                values_of(layers[some], kinds.counts[some], *(each[rows] for each in given))
-                for some, rows in kinds.parts(len(layers) - 1)
-            ]
+            for some, rows in kinds.parts(*self._bounds):
+                stack, held, inputs = (each[rows] for each in given)
+                layer = layers[some.start]
+                if isinstance(layer, NextCardLayer):
+                    here = features[layer_of == some.start]
+                    after = self._game.spread_after_next_card(here, held, layer.next_bins)
+                    found.append(layer.values(stack, held, inputs, after))
+                else:
+                    found.append(values_of(layers[some], kinds.counts[some], stack, held, inputs))
             return kinds.unsort(torch.cat(found))
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
         """See :class:`LeafNetwork`."""
         stack_to_pot = self._game.stacks_to_pots(features).to(possible.dtype)
 
-        def query(layer: int, here: Tensor | slice) -> Query:
+        def query(number: int, here: Tensor | slice) -> Query:
+            layer = cast(KernelLayer, self.layers[number])
             # search asks in every iteration what a deal is worth, and of what comes after one, once
-            inputs = self._game.prepare_hand_inputs(features[here], possible[here], again=layer % 2 == 1)
-            return prepare_query(cast(KernelLayer, self.layers[layer]), inputs, stack_to_pot[here])
+            inputs = self._game.prepare_hand_inputs(features[here], possible[here], again=number % 2 == 1)
+            if not isinstance(layer, NextCardLayer):
+                return prepare_query(layer, inputs, stack_to_pot[here])
+
+            def spread_after(beliefs: Tensor) -> Tensor:
+                return self._game.spread_after_next_card(features[here], beliefs, layer.next_bins)
+
+            return NextCardQuery(layer, inputs, spread_after, stack_to_pot[here])
 
         kinds = by_kind(self._game.layer_of(features))
         if len(kinds) == 1:

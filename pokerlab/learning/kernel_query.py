@@ -1,6 +1,6 @@
 """A network that knows cards, asked about fixed leaves: in compiled loops, or by tensor operations."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import numpy as np
@@ -11,7 +11,7 @@ from pokerlab import cuda
 from pokerlab.games.dense_payoffs import ROUNDINGS
 from pokerlab.games.parts import HandInputsAt
 from pokerlab.learning import kernel_loops
-from pokerlab.learning.kernel_layer import KernelLayer, potential_bins, stack_numbers
+from pokerlab.learning.kernel_layer import KernelLayer, NextCardLayer, potential_bins, stack_numbers
 from pokerlab.learning.kernel_products import ProductQuery, Query
 from pokerlab.learning.query_kernels import fit, sizes_of
 from pokerlab.loops import NUMBA
@@ -93,6 +93,35 @@ class TensorQuery(Query):
             inputs = self._inputs(by_leaf)
         found: Tensor = self._layer(self._stack_to_pot, by_leaf, inputs)
         return found.transpose(0, 1)[players]
+
+
+class NextCardQuery(Query):
+    """Of a layer that is told how hands will rank after the next card.
+
+    Args:
+        layer: that values leaves.
+        inputs: of hands there.
+        spread_after: ``[n, 2, H]`` beliefs → ``[n, X, H]``, see
+            :meth:`~pokerlab.games.parts.HandInputs.spread_after_next_card`.
+        stack_to_pot: ``[n]``.
+    """
+
+    def __init__(
+        self,
+        layer: NextCardLayer,
+        inputs: HandInputsAt,
+        spread_after: Callable[[Tensor], Tensor],
+        stack_to_pot: Tensor,
+    ) -> None:
+        self._layer, self._inputs, self._spread_after = layer, inputs, spread_after
+        self._stacks = stack_numbers(stack_to_pot)
+
+    @torch.no_grad()
+    def of_players(self, beliefs: Tensor, players: slice) -> Tensor:
+        by_leaf = beliefs.transpose(0, 1)
+        with multiply_in("float32", beliefs.device):
+            inputs, after = self._inputs(by_leaf), self._spread_after(by_leaf)
+        return self._layer.values(self._stacks, by_leaf, inputs, after).transpose(0, 1)[players]
 
 
 class CompiledQuery(Query):

@@ -38,9 +38,10 @@ def random_beliefs(seed: int, number: int = len(BOARDS)) -> Tensor:
     return draws / draws.sum(2, keepdim=True)
 
 
-def value_network(seed: int = 0) -> KernelValueNetwork:
+def value_network(seed: int = 0, next_bins: int = 0) -> KernelValueNetwork:
     torch.manual_seed(seed)
-    return KernelValueNetwork(GAME, 16, bins=8, early_bins=5, potentials=3, rank=4).double()
+    sizes = {"bins": 8, "early_bins": 5, "potentials": 3, "rank": 4, "next_bins": next_bins}
+    return KernelValueNetwork(GAME, 16, **sizes).double()
 
 
 def possible(boards: list[tuple[int, ...]] = BOARDS) -> Tensor:
@@ -48,23 +49,25 @@ def possible(boards: list[tuple[int, ...]] = BOARDS) -> Tensor:
 
 
 @settings(deadline=None, max_examples=15)
-@given(st.integers(0, 10**6))
-def test_values_are_zero_sum(seed: int) -> None:
+@given(st.integers(0, 10**6), st.sampled_from((0, 5)))
+def test_values_are_zero_sum(seed: int, next_bins: int) -> None:
     beliefs = random_beliefs(seed) * possible()[:, None]
-    values = value_network(seed)(features(), beliefs)
+    values = value_network(seed, next_bins)(features(), beliefs)
     joint = beliefs * GAME.mass_operator(beliefs)(beliefs.flip(1))
     total = (joint * values).sum((1, 2)) / joint.sum((1, 2))
     torch.testing.assert_close(total, torch.zeros(len(BOARDS)).double(), rtol=0, atol=1e-12)
 
 
-def test_without_a_stack_values_are_those_of_checking_down() -> None:
+@pytest.mark.parametrize("next_bins", [0, 5])
+def test_without_a_stack_values_are_those_of_checking_down(next_bins: int) -> None:
     beliefs = random_beliefs(0)
     inputs = GAME.prepare_hand_inputs(features(0.0), beliefs)(beliefs)
-    torch.testing.assert_close(value_network()(features(0.0), beliefs), inputs[:, :2] / 2)
+    torch.testing.assert_close(value_network(next_bins=next_bins)(features(0.0), beliefs), inputs[:, :2] / 2)
 
 
-def test_a_search_asks_for_the_same_values() -> None:
-    network, beliefs = value_network(), random_beliefs(1)
+@pytest.mark.parametrize("next_bins", [0, 5])
+def test_a_search_asks_for_the_same_values(next_bins: int) -> None:
+    network, beliefs = value_network(next_bins=next_bins), random_beliefs(1)
     expected = network(features(), beliefs).detach()
     asked = network.at(features(), possible().double())(beliefs.transpose(0, 1)).transpose(0, 1)
     torch.testing.assert_close(asked, expected, rtol=0, atol=1e-13)
@@ -90,8 +93,9 @@ def test_loops_and_tensors_value_leaves_alike_whoever_is_asked_about() -> None:
                         torch.testing.assert_close(found, expected, rtol=0, atol=most)
 
 
-def test_beliefs_in_nothing_that_is_possible_are_valued_alike() -> None:
-    network, here = value_network(), possible().double()
+@pytest.mark.parametrize("next_bins", [0, 5])
+def test_beliefs_in_nothing_that_is_possible_are_valued_alike(next_bins: int) -> None:
+    network, here = value_network(next_bins=next_bins), possible().double()
     beliefs = random_beliefs(0).transpose(0, 1)
     beliefs[0, 1] = 1 - here[1]
     expected = network(features(), beliefs.transpose(0, 1)).detach()
@@ -109,14 +113,20 @@ def test_only_what_is_learned_is_rounded_in_a_search() -> None:
         torch.testing.assert_close(rounded, exact, rtol=0, atol=0.005)
 
 
-def test_inputs_that_were_kept_give_the_same_values() -> None:
-    network, beliefs = value_network(), random_beliefs(2)
+@pytest.mark.parametrize("next_bins", [0, 5])
+def test_inputs_that_were_kept_give_the_same_values(next_bins: int) -> None:
+    network, beliefs = value_network(next_bins=next_bins), random_beliefs(2)
     inputs = GAME.prepare_hand_inputs(features(), beliefs)(beliefs)
     torch.testing.assert_close(network(features(), beliefs, inputs), network(features(), beliefs))
 
 
-def test_other_names_of_suits_exchange_values_and_strategies() -> None:
-    network, beliefs, exchange = value_network(), random_beliefs(3), GAME.deck.suit_permutations[3]
+@pytest.mark.parametrize("next_bins", [0, 5])
+def test_other_names_of_suits_exchange_values_and_strategies(next_bins: int) -> None:
+    network, beliefs, exchange = (
+        value_network(next_bins=next_bins),
+        random_beliefs(3),
+        GAME.deck.suit_permutations[3],
+    )
     policy = KernelPolicyNetwork(GAME, 16, bins=8, early_bins=5, potentials=3).double()
     hands = torch.as_tensor(GAME.deck.permute_hands(exchange))
     renamed = features(boards=[tuple(sorted(exchange[list(board)].tolist())) for board in BOARDS])

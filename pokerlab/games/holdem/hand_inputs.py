@@ -8,6 +8,7 @@ are inputs instead.
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from pokerlab import cuda
 from pokerlab.games.base import Floats, Ints, PayoffOperator
 from pokerlab.games.dense_payoffs import DensePayoffs
 from pokerlab.games.holdem.features import HoldemFeatures
+from pokerlab.games.next_card import spread_by_percentile
 from pokerlab.games.parts import RankedBoards
 from pokerlab.games.payoff_tables import RUN_OUT, SHOWDOWN
 from pokerlab.games.ranks import rank_boards
@@ -67,10 +69,33 @@ class HoldemHandInputs(HoldemFeatures):
 
     def prepare_hand_inputs(self, features: Tensor, like: Tensor, *, again: bool = False) -> "HandInputsAt":
         """See :class:`~pokerlab.games.parts.HandInputs`."""
+        return HandInputsAt(self, self._boards_of(features), like, again=again)
+
+    def _boards_of(self, features: Tensor) -> list[tuple[int, ...]]:
         first = self.num_betting_features
         cards = features[:, first : first + len(self.deck.cards)] > 0.5
-        boards = [tuple(np.flatnonzero(row).tolist()) for row in cards.cpu().numpy()]
-        return HandInputsAt(self, boards, like, again=again)
+        return [tuple(np.flatnonzero(row).tolist()) for row in cards.cpu().numpy()]
+
+    @property
+    def comes_before_one_card(self) -> tuple[bool, ...]:
+        """See :class:`~pokerlab.games.parts.HandInputs`."""
+        one = [after - before == 1 for before, after in pairwise(self.boards)]
+        return (*(comes and not deal for comes in one for deal in (False, True)), False)
+
+    def spread_after_next_card(self, features: Tensor, beliefs: Tensor, bins: int) -> Tensor:
+        """See :class:`~pokerlab.games.parts.HandInputs`."""
+        numbers_of = dict[tuple[int, ...], list[int]]()
+        for number, board in enumerate(self._boards_of(features)):
+            numbers_of.setdefault(board, []).append(number)
+        held = beliefs.double().cpu().numpy()
+        shares = np.empty((len(held), bins, self.num_hands))
+        for board, numbers in numbers_of.items():
+            possible = self.deck.possible(board)
+            here = held[numbers] * possible
+            here /= here.sum(2, keepdims=True).clip(1e-30)
+            mixtures = (1 - UNIFORM) / 2 * here.sum(1) + UNIFORM / possible.sum() * possible
+            shares[numbers] = spread_by_percentile(self.deck, board, self.complete, mixtures, bins)
+        return torch.as_tensor(shares).to(beliefs)
 
     def check_downs(self, boards: list[tuple[int, ...]], like: Tensor) -> PayoffOperator:
         """``[..., U, K, H]`` the other's reach → what a hand wins less what it loses if nobody bets.
