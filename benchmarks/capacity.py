@@ -26,7 +26,7 @@ from pokerlab.config.command import check_overrides
 from pokerlab.errors import UserError
 from pokerlab.games.base import CHANCE, Game
 from pokerlab.games.parts import HandInputs, Variation, features_of, with_hand_inputs
-from pokerlab.learning.kernel_layer import KernelLayer
+from pokerlab.learning.kernel_layer import BinNetwork
 from pokerlab.learning.kernel_network import KernelValueNetwork
 from pokerlab.search.subgames import Subgames, solving_bytes
 from pokerlab.selfplay.data import count_updates
@@ -130,9 +130,10 @@ def linear_layers(module: nn.Module) -> list[nn.Linear]:
 def flops_per_state(module: nn.Module) -> int:
     """Floating-point operations of a network's linear layers, forward, for one belief state."""
     once = sum(layer.weight.numel() for layer in linear_layers(module))
-    if isinstance(module, KernelLayer):
-        of_bins = [*linear_layers(module.factors.of_bin), *linear_layers(module.factors.shared)]
-        once += (module.bins * module.potentials - 1) * sum(layer.weight.numel() for layer in of_bins)
+    for part in module.modules():
+        if isinstance(part, BinNetwork):
+            of_bins = [*linear_layers(part.of_bin), *linear_layers(part.shared)]
+            once += (part.bins * part.potentials - 1) * sum(layer.weight.numel() for layer in of_bins)
     return 2 * once
 
 

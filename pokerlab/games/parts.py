@@ -167,15 +167,26 @@ class HandInputs(Protocol):
         """
 
     def spread_after_next_card(self, features: Tensor, beliefs: Tensor, bins: int) -> Tensor:
-        """How hands will rank: the distribution of each hand's percentile after the next card.
+        """How often hands will rank how high after the next card.
 
         Args:
             features: ``[n, F]`` of layers that come before one card.
             beliefs: ``[n, 2, H]``, a mixture of which percentiles are of.
-            bins: ``X``, see :func:`~pokerlab.games.next_card.spread_by_percentile`.
+            bins: ``X``, see :mod:`~pokerlab.games.later_ranks`.
 
         Returns:
             ``[n, X, H]``, made on the CPU.
+        """
+
+    def spread_on_complete_boards(self, features: Tensor, bins: int) -> Floats:
+        """How often hands will rank how high among all hands when the board is complete.
+
+        Args:
+            features: ``[n, F]`` of any layer but the last.
+            bins: ``X``.
+
+        Returns:
+            ``[n, X, H]`` float32.
         """
 
 

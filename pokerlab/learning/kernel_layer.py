@@ -248,12 +248,11 @@ class KernelLayer(nn.Module):
         return stack_to_pot / (1 + stack_to_pot) / self.rank**0.5
 
 
-class NextCardLayer(KernelLayer):
-    """The same of a betting round before one card, told how hands will rank when that is dealt.
+class HistogramLayer(KernelLayer):
+    """The same before the last street, told how often hands will rank how high when more cards are dealt.
 
-    Hands have part in further bins: by their percentile after the next card, averaged over the cards, and by
-    their check-down value, which differs between players. These add to A and B. That is done hand by hand: a
-    hand has part in many bins.
+    Hands have part in further bins: by their percentile later, and by their check-down value, which differs
+    between players. These add to A and B. That is done hand by hand: a hand has part in many bins.
 
     Args:
         hand_cards: see :class:`KernelLayer`.
@@ -261,22 +260,36 @@ class NextCardLayer(KernelLayer):
         potentials: the same.
         rank: the same.
         hidden: the same.
-        next_bins: ``X`` along the percentile after the next card, and as many along the check-down value.
+        later: ``X`` bins along the percentile later, and as many along the check-down value.
     """
 
     holds: Tensor
     """``[H, N + 1]`` 1 in the columns that a hand has part in."""
 
     def __init__(
-        self, hand_cards: Tensor, bins: int, potentials: int, rank: int, hidden: int, next_bins: int
+        self, hand_cards: Tensor, bins: int, potentials: int, rank: int, hidden: int, later: int
     ) -> None:
         super().__init__(hand_cards, bins, potentials, rank, hidden)
-        self.next_bins = next_bins
-        self.further = BinNetwork(2 * next_bins, 1, STACK_NUMBERS, 2 * rank, hidden)
+        self.later = later
+        self.further = BinNetwork(2 * later, 1, STACK_NUMBERS, 2 * rank, hidden)
         self.register_buffer("holds", self.meets.abs().mT.contiguous(), persistent=False)
 
-    def values(self, stacks: Tensor, beliefs: Tensor, inputs: Tensor, after: Tensor) -> Tensor:
-        """See :func:`values_of`; ``after``: ``[n, X, H]`` shares of cards, of hands after the next one."""
+    def further_of(self, sums: Tensor, stack_numbers: Tensor) -> Tensor:
+        """``[n, 4, 2 X]`` as in :meth:`factors_of`, of further bins → ``[n, 2 X, 2 R]`` parts of A and B."""
+        return ask([self.further], [len(sums)], inputs_of_bins(sums, stack_numbers))
+
+    def values(self, stacks: Tensor, beliefs: Tensor, inputs: Tensor, later: Tensor) -> Tensor:
+        """See :func:`values_of`.
+
+        Args:
+            stacks: the same.
+            beliefs: the same.
+            inputs: the same.
+            later: ``[n, X, H]`` how often hands will rank how high.
+
+        Returns:
+            ``[n, 2, H]`` in pots.
+        """
         check_down = inputs[:, :2]
         with torch.no_grad(), multiply_in("float32", beliefs.device):
             hats = Hats(inputs[:, 2:], self.bins, self.potentials)
@@ -285,14 +298,14 @@ class NextCardLayer(KernelLayer):
             part, meets = (Columns(self.columns, signs, self.number + 1) for signs in self.signs)
             by_card = hats.collect(theirs, part)
             sums = torch.cat([by_card[..., -1].flip(1), hats.collect(held * check_down)], 1)
-            worth = _spread_along((check_down + 1) / 2, self.next_bins) * hats.possible[:, None, None]
-            shares = torch.cat([after[:, None].expand_as(worth), worth], 2)  # [n, 2, 2 X, H]
+            worth = _spread_along((check_down + 1) / 2, self.later) * hats.possible[:, None, None]
+            shares = torch.cat([later[:, None].expand_as(worth), worth], 2)  # [n, 2, 2 X, H]
             of_hands = torch.stack([held, held * check_down], 1)  # [n, 2, players, H]
             further = torch.einsum("npxh,ncph->ncpx", shares, of_hands).flatten(1, 2)
             scale = self.turn * stacks[:, None, 1:2] / self.rank**0.5
             won = scale / self._meet(theirs).clamp_min(LEAST_MASS)
         ab, ce = self.factors_of(sums, stacks).split(2 * self.rank, 2)
-        further_ab = ask([self.further], [len(sums)], inputs_of_bins(further, stacks))
+        further_ab = self.further_of(further, stacks)
         with multiply_in("float32", beliefs.device):
             c, e = ce.chunk(2, 2)
             kernel = self.sign * (c @ e.mT)

@@ -268,3 +268,145 @@ def spread(
                     total += weight * (won + held[leaf, hand] * own[number])
             rest = total / max(met[leaf, hand], least)
             values[leaf, hand] = ranked.possible[board, hand] * (worth[leaf, hand] * half + rest)
+
+
+@jit
+def collect_further(held: Floats, worth: Floats, later: Floats, board_of: Ints, sums: Floats) -> None:
+    """What further bins hold, see :class:`~pokerlab.learning.kernel_layer.HistogramLayer`.
+
+    Args:
+        held: ``[2, n, H]`` both players' beliefs.
+        worth: ``[2, n, H]`` their check-down values.
+        later: ``[U, X, H]`` shares of hands in the first ``X`` bins.
+        board_of: ``[n]``.
+        sums: ``[n, 4, 2 X]`` is set to both beliefs, and these times the check-down values.
+    """
+    dtype, bins = held.dtype.type, later.shape[1]
+    zero, one = dtype(0), dtype(1)
+    for leaf in range(held.shape[1]):
+        share_of = later[board_of[leaf]]
+        for player in range(2):
+            mass, value = held[player, leaf], worth[player, leaf]
+            to, times = sums[leaf, player], sums[leaf, 2 + player]
+            to[bins:], times[bins:] = zero, zero
+            for hand in range(held.shape[2]):
+                here, expected = mass[hand], mass[hand] * value[hand]
+                lower, above = _place(value[hand], bins)
+                to[bins + lower] += here * (one - above)
+                to[bins + lower + 1] += here * above
+                times[bins + lower] += expected * (one - above)
+                times[bins + lower + 1] += expected * above
+            for x in range(bins):
+                total, of_times, share = zero, zero, share_of[x]
+                for hand in range(held.shape[2]):
+                    here = mass[hand] * share[hand]
+                    total += here
+                    of_times += here * value[hand]
+                to[x], times[x] = total, of_times
+
+
+@jit
+def win_by_vectors(
+    factors: Floats,
+    further: Floats,
+    later: Floats,
+    scale: Floats,
+    player: int,
+    held: Floats,
+    met: Floats,
+    worth: Floats,
+    ranked: RankedHands,
+    board_of: Ints,
+    bins: Bins,
+    potentials: int,
+    values: Floats,
+) -> None:
+    """Adds what one player's hands win by A and B, hand by hand.
+
+    Args:
+        factors: ``[n, B, 4 R]`` of bins, A and B first.
+        further: ``[n, 2 X, 2 R]`` of further bins.
+        later: ``[U, X, H]`` shares of hands in the first ``X`` of these.
+        scale: ``[n]``.
+        player: whose hands.
+        held: ``[2, n, H]`` both players' beliefs.
+        met: ``[n, H]`` see :func:`meet`.
+        worth: ``[2, n, H]`` both players' check-down values.
+        ranked: the boards.
+        board_of: ``[n]``.
+        bins: of hands.
+        potentials: bins along the potential.
+        values: ``[n, H]`` are added to, in pots.
+    """
+    dtype, hands, rank = held.dtype.type, held.shape[2], further.shape[2] // 2
+    zero, least, sign = dtype(0), dtype(LEAST_MASS), dtype(1 - 2 * player)
+    own, theirs, other = player * rank, (1 - player) * rank, 1 - player
+    vector, won = np.empty((2, hands), held.dtype)
+    moved, of_card = np.empty((rank, hands), held.dtype), np.empty(int(ranked.cards.max()) + 1, held.dtype)
+    for leaf in range(held.shape[1]):
+        board = board_of[leaf]
+        share_of, above = later[board], ranked.above[board]
+        first, near, of_bins, of_further = bins.first[leaf], bins.near[leaf], factors[leaf], further[leaf]
+        won[:] = zero
+        for r in range(rank):
+            _find(
+                of_bins[:, theirs + r], of_further[:, theirs + r], first, near, above, potentials, share_of,
+                worth[other, leaf], vector,
+            )  # fmt: skip
+            mass, every = moved[r], zero
+            of_card[:] = zero
+            for hand in range(hands):
+                here = held[other, leaf, hand] * vector[hand]
+                mass[hand] = here
+                every += here
+                of_card[ranked.cards[0, hand]] += here
+                of_card[ranked.cards[1, hand]] += here
+            for hand in range(hands):
+                mass[hand] += every - of_card[ranked.cards[0, hand]] - of_card[ranked.cards[1, hand]]
+            _find(
+                of_bins[:, own + r], of_further[:, own + r], first, near, above, potentials, share_of,
+                worth[player, leaf], vector,
+            )  # fmt: skip
+            for hand in range(hands):
+                won[hand] += vector[hand] * mass[hand]
+        for hand in range(hands):
+            gain = sign * scale[leaf] * won[hand] / max(met[leaf, hand], least)
+            values[leaf, hand] += ranked.possible[board, hand] * gain
+
+
+@jit
+def _find(
+    of_bins: Floats,
+    of_further: Floats,
+    first: np.ndarray,
+    near: Floats,
+    above: Floats,
+    potentials: int,
+    shares: Floats,
+    worth: Floats,
+    vector: Floats,
+) -> None:
+    """Sets ``[H]`` hands' part of a column of A or B."""
+    dtype, later = vector.dtype.type, len(shares)
+    one = dtype(1)
+    up = min(potentials, BESIDE) - 1  # bins from a hand's lower one to the next along the potential
+    for hand in range(len(vector)):
+        at, right, high = first[hand], near[hand], above[hand]
+        lower, over = _place(worth[hand], later)
+        left = (one - high) * of_bins[at] + high * of_bins[at + up]
+        beside = (one - high) * of_bins[at + potentials] + high * of_bins[at + potentials + up]
+        expected = (one - over) * of_further[later + lower] + over * of_further[later + lower + 1]
+        vector[hand] = (one - right) * left + right * beside + expected
+    for x in range(later):
+        weight, share = of_further[x], shares[x]
+        for hand in range(len(vector)):
+            vector[hand] += weight * share[hand]
+
+
+@jit
+def _place(worth: float, bins: int) -> tuple[int, float]:
+    """The bin at or below a check-down value, and how far it is above that, in bins."""
+    dtype = type(worth)
+    along = (worth + dtype(1)) / dtype(2) * dtype(bins - 1)
+    lower = min(int(along), bins - 2)
+    return lower, along - dtype(lower)

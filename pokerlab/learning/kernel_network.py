@@ -14,7 +14,7 @@ percentile of their rank under a mixture of both beliefs and, before the last st
 from its place, both players' mass and check-down value there, and a summary of all bins.
 """
 
-from itertools import starmap
+from collections.abc import Callable
 from typing import cast
 
 import numpy as np
@@ -26,14 +26,21 @@ from pokerlab.games.parts import with_hand_inputs
 from pokerlab.learning.kernel_layer import (
     STACK_NUMBERS,
     BinNetwork,
+    HistogramLayer,
     KernelLayer,
-    NextCardLayer,
     logits_of,
     stack_numbers,
     values_of,
 )
 from pokerlab.learning.kernel_products import Query
-from pokerlab.learning.kernel_query import NextCardQuery, asks_kernels, join_kinds, prepare_query
+from pokerlab.learning.kernel_query import (
+    CompiledHistogramQuery,
+    HistogramQuery,
+    asks_kernels,
+    compiles,
+    join_kinds,
+    prepare_query,
+)
 from pokerlab.learning.kinds import Kinds, send
 from pokerlab.learning.networks import LeafNetwork, StrategyNetwork, log_strategy
 from pokerlab.search.leaves import LeafValues
@@ -49,8 +56,10 @@ class KernelValueNetwork(LeafNetwork):
         early_bins: the same before.
         potentials: bins along the potential, before the last street.
         rank: of kernels.
-        next_bins: along the percentile after the next card, of betting rounds before a deal of one card, and
-            along their check-down values; 0: none. What these hold is computed on the CPU, at every query.
+        later_bins: before the last street, along the percentile that hands will have, and along their
+            check-down values; 0: none. Of betting rounds before one card, it is the percentile of what is
+            believed, after that card, computed on the CPU at every query; else that among all hands on
+            complete boards.
     """
 
     features_on_host = True
@@ -64,40 +73,38 @@ class KernelValueNetwork(LeafNetwork):
         early_bins: int = 16,
         potentials: int = 4,
         rank: int = 8,
-        next_bins: int = 0,
+        later_bins: int = 0,
     ) -> None:
         super().__init__()
         check_sizes(hidden=hidden, bins=bins, early_bins=early_bins, potentials=potentials, rank=rank)
-        if next_bins:
-            check_sizes(next_bins=next_bins)
+        if later_bins:
+            check_sizes(later_bins=later_bins)
         self._game, self._num_hands = with_hand_inputs(game), game.num_hands
         cards = torch.as_tensor(self._game.hand_cards)
 
-        def layer(number: int, before_one_card: bool) -> KernelLayer:
-            last = number == len(self._game.layers) - 1
-            sizes = (*((bins, 1) if last else (early_bins, potentials)), rank, hidden)
-            if next_bins and before_one_card:
-                return NextCardLayer(cards, *sizes, next_bins)
-            return KernelLayer(cards, *sizes)
-
-        self.layers = nn.ModuleList(starmap(layer, enumerate(self._game.comes_before_one_card)))
-        alone = [number for number, made in enumerate(self.layers) if isinstance(made, NextCardLayer)]
-        self._bounds = sorted({*alone, *(number + 1 for number in alone), len(self.layers) - 1})
+        sizes, last = (early_bins, potentials, rank, hidden), KernelLayer(cards, bins, 1, rank, hidden)
+        early = len(self._game.layers) - 1
+        made = (
+            HistogramLayer(cards, *sizes, later_bins) if later_bins else KernelLayer(cards, *sizes)
+            for _ in range(early)
+        )  # fmt: skip
+        self.layers = nn.ModuleList([*made, last])
+        # kinds whose layers are asked together
+        self._bounds = range(1, early + 1) if later_bins else [early]
 
     @property
     def floats_per_leaf(self) -> int:
         layer = cast(KernelLayer, self.layers[0])
         number, hands, hidden = layer.bins * layer.potentials, self._num_hands, layer.hidden
-        if asks_kernels(layer, layer.cards.device):
+        if not isinstance(layer, HistogramLayer) and asks_kernels(layer, layer.cards.device):
             # layers shared by bins, their inputs and activations; what hands have, and products
             return number * (layer.factors.num_inputs + 3 * hidden // 2) + 15 * hands
         # in bins along the percentile, and what is made of that; layers shared by bins before and after
         # their activations; sums by bin and card, and kernels; what else hands have
         by_bins = 2 * layer.bins * hands + 2 * number * hidden + 3 * number * (layer.number + number)
-        of_shares = max(
-            6 * made.next_bins * hands if isinstance(made, NextCardLayer) else 0 for made in self.layers
-        )
-        return by_bins + of_shares + 8 * hands
+        # shares of hands in further bins, a product with them, vectors by hand
+        further = (6 * layer.later + 8 * layer.rank) * hands if isinstance(layer, HistogramLayer) else 0
+        return by_bins + further + 8 * hands
 
     def forward(self, features: Tensor, beliefs: Tensor, hand_inputs: Tensor | None = None) -> Tensor:
         """See :class:`LeafNetwork`."""
@@ -113,10 +120,9 @@ class KernelValueNetwork(LeafNetwork):
             for some, rows in kinds.parts(*self._bounds):
                 stack, held, inputs = (each[rows] for each in given)
                 layer = layers[some.start]
-                if isinstance(layer, NextCardLayer):
-                    here = features[layer_of == some.start]
-                    after = self._game.spread_after_next_card(here, held, layer.next_bins)
-                    found.append(layer.values(stack, held, inputs, after))
+                if isinstance(layer, HistogramLayer):
+                    later = self._later(some.start, features[layer_of == some.start])(held)
+                    found.append(layer.values(stack, held, inputs, later))
                 else:
                     found.append(values_of(layers[some], kinds.counts[some], stack, held, inputs))
             return kinds.unsort(torch.cat(found))
@@ -129,18 +135,26 @@ class KernelValueNetwork(LeafNetwork):
             layer = cast(KernelLayer, self.layers[number])
             # search asks in every iteration what a deal is worth, and of what comes after one, once
             inputs = self._game.prepare_hand_inputs(features[here], possible[here], again=number % 2 == 1)
-            if not isinstance(layer, NextCardLayer):
-                return prepare_query(layer, inputs, stack_to_pot[here])
-
-            def spread_after(beliefs: Tensor) -> Tensor:
-                return self._game.spread_after_next_card(features[here], beliefs, layer.next_bins)
-
-            return NextCardQuery(layer, inputs, spread_after, stack_to_pot[here])
+            stack = stack_to_pot[here]
+            if not isinstance(layer, HistogramLayer):
+                return prepare_query(layer, inputs, stack)
+            if self._game.comes_before_one_card[number] or not compiles(possible.device):
+                return HistogramQuery(layer, inputs, stack, self._later(number, features[here]))
+            later = self._game.spread_on_complete_boards(features[here][inputs.rows[:, 0]], layer.later)
+            return CompiledHistogramQuery(layer, inputs, stack, later)
 
         kinds = by_kind(self._game.layer_of(features))
         if len(kinds) == 1:
             return query(kinds[0][0], slice(None))
         return join_kinds([(here, query(layer, here)) for layer, here in kinds])
+
+    def _later(self, number: int, features: Tensor) -> Callable[[Tensor], Tensor]:
+        """``[n, F]`` of a layer's → what it is told of ``[n, 2, H]`` beliefs, ``[n, X, H]``."""
+        bins = cast(HistogramLayer, self.layers[number]).later
+        if self._game.comes_before_one_card[number]:
+            return lambda beliefs: self._game.spread_after_next_card(features, beliefs, bins)
+        later = torch.from_numpy(self._game.spread_on_complete_boards(features, bins))
+        return later.to
 
 
 class KernelPolicyNetwork(StrategyNetwork):

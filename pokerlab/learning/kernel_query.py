@@ -11,7 +11,7 @@ from pokerlab import cuda
 from pokerlab.games.dense_payoffs import ROUNDINGS
 from pokerlab.games.parts import HandInputsAt
 from pokerlab.learning import kernel_loops
-from pokerlab.learning.kernel_layer import KernelLayer, NextCardLayer, potential_bins, stack_numbers
+from pokerlab.learning.kernel_layer import HistogramLayer, KernelLayer, potential_bins, stack_numbers
 from pokerlab.learning.kernel_products import ProductQuery, Query
 from pokerlab.learning.query_kernels import fit, sizes_of
 from pokerlab.loops import NUMBA
@@ -26,13 +26,18 @@ def prepare_query(layer: KernelLayer, inputs: HandInputsAt, stack_to_pot: Tensor
         inputs: of hands there.
         stack_to_pot: ``[n]``.
     """
-    if NUMBA and stack_to_pot.device.type == "cpu":
+    if compiles(stack_to_pot.device):
         return CompiledQuery(layer, inputs, stack_to_pot)
     if inputs.again and stack_to_pot.dtype == torch.float32 and asks_kernels(layer, stack_to_pot.device):
         from pokerlab.learning.fused_query import FusedQuery
 
         return FusedQuery(layer, inputs, stack_to_pot)
     return (ProductQuery if inputs.again else TensorQuery)(layer, inputs, stack_to_pot)
+
+
+def compiles(device: torch.device) -> bool:
+    """Whether leaves on a device are asked about in compiled loops."""
+    return NUMBA and device.type == "cpu"
 
 
 def asks_kernels(layer: KernelLayer, device: torch.device) -> bool:
@@ -95,33 +100,33 @@ class TensorQuery(Query):
         return found.transpose(0, 1)[players]
 
 
-class NextCardQuery(Query):
-    """Of a layer that is told how hands will rank after the next card.
+class HistogramQuery(Query):
+    """Of a :class:`~pokerlab.learning.kernel_layer.HistogramLayer`, by tensor operations.
 
     Args:
         layer: that values leaves.
         inputs: of hands there.
-        spread_after: ``[n, 2, H]`` beliefs → ``[n, X, H]``, see
-            :meth:`~pokerlab.games.parts.HandInputs.spread_after_next_card`.
         stack_to_pot: ``[n]``.
+        later: ``[n, 2, H]`` beliefs → ``[n, X, H]`` how often hands will rank how high.
     """
 
     def __init__(
         self,
-        layer: NextCardLayer,
+        layer: HistogramLayer,
         inputs: HandInputsAt,
-        spread_after: Callable[[Tensor], Tensor],
         stack_to_pot: Tensor,
+        later: Callable[[Tensor], Tensor],
     ) -> None:
-        self._layer, self._inputs, self._spread_after = layer, inputs, spread_after
+        self._layer, self._inputs, self._later = layer, inputs, later
         self._stacks = stack_numbers(stack_to_pot)
 
     @torch.no_grad()
     def of_players(self, beliefs: Tensor, players: slice) -> Tensor:
         by_leaf = beliefs.transpose(0, 1)
         with multiply_in("float32", beliefs.device):
-            inputs, after = self._inputs(by_leaf), self._spread_after(by_leaf)
-        return self._layer.values(self._stacks, by_leaf, inputs, after).transpose(0, 1)[players]
+            inputs = self._inputs(by_leaf)
+        found = self._layer.values(self._stacks, by_leaf, inputs, self._later(by_leaf))
+        return found.transpose(0, 1)[players]
 
 
 class CompiledQuery(Query):
@@ -209,4 +214,44 @@ class CompiledQuery(Query):
             gains, itself, self._held[1 - player].numpy(), self._met[player].numpy(),
             self._worth[player].numpy(), self._ranked, self._board_of, self._bins, self._layer.potentials,
             values.numpy(),
+        )  # fmt: skip
+
+
+class CompiledHistogramQuery(CompiledQuery):
+    """The same of a :class:`~pokerlab.learning.kernel_layer.HistogramLayer`.
+
+    Args:
+        layer: that values leaves.
+        inputs: of hands there.
+        stack_to_pot: ``[n]``.
+        later: ``[U, X, H]`` of the boards, how often hands will rank how high.
+    """
+
+    _further: Tensor
+    """``[n, 2 X, 2 R]`` parts of A and B."""
+
+    def __init__(
+        self, layer: HistogramLayer, inputs: HandInputsAt, stack_to_pot: Tensor, later: np.ndarray
+    ) -> None:
+        super().__init__(layer, inputs, stack_to_pot)
+        self._ask_further = layer.further_of
+        self._later = later.astype(self._ranked.possible.dtype)
+        self._further_sums = stack_to_pot.new_empty(len(stack_to_pot), 4, 2 * layer.later)
+
+    def _collect(self, players: slice) -> Tensor:
+        factors = super()._collect(players)
+        kernel_loops.collect_further(
+            self._held.numpy(), self._worth.numpy(), self._later, self._board_of, self._further_sums.numpy()
+        )
+        self._further = self._ask_further(self._further_sums, self._stack_numbers)
+        return factors
+
+    def _spread(self, player: int, factors: Tensor, values: Tensor) -> None:
+        signed = factors.clone()
+        signed[..., : 2 * self._layer.rank] = 0
+        super()._spread(player, signed, values)
+        kernel_loops.win_by_vectors(
+            factors.numpy(), self._further.numpy(), self._later, self._scale.numpy(), player,
+            self._held.numpy(), self._met[player].numpy(), self._worth.numpy(), self._ranked, self._board_of,
+            self._bins, self._layer.potentials, values.numpy(),
         )  # fmt: skip

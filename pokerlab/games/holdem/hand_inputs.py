@@ -19,7 +19,7 @@ from pokerlab import cuda
 from pokerlab.games.base import Floats, Ints, PayoffOperator
 from pokerlab.games.dense_payoffs import DensePayoffs
 from pokerlab.games.holdem.features import HoldemFeatures
-from pokerlab.games.next_card import spread_by_percentile
+from pokerlab.games.later_ranks import spread_after_next_card, spread_on_complete_boards
 from pokerlab.games.parts import RankedBoards
 from pokerlab.games.payoff_tables import RUN_OUT, SHOWDOWN
 from pokerlab.games.ranks import rank_boards
@@ -94,8 +94,15 @@ class HoldemHandInputs(HoldemFeatures):
             here = held[numbers] * possible
             here /= here.sum(2, keepdims=True).clip(1e-30)
             mixtures = (1 - UNIFORM) / 2 * here.sum(1) + UNIFORM / possible.sum() * possible
-            shares[numbers] = spread_by_percentile(self.deck, board, self.complete, mixtures, bins)
+            shares[numbers] = spread_after_next_card(self.deck, board, self.complete, mixtures, bins)
         return torch.as_tensor(shares).to(beliefs)
+
+    def spread_on_complete_boards(self, features: Tensor, bins: int) -> Floats:
+        """See :class:`~pokerlab.games.parts.HandInputs`."""
+        boards = self._boards_of(features)
+        return np.stack(
+            [spread_on_complete_boards(self.deck, board, self.complete, bins) for board in boards]
+        )
 
     def check_downs(self, boards: list[tuple[int, ...]], like: Tensor) -> PayoffOperator:
         """``[..., U, K, H]`` the other's reach → what a hand wins less what it loses if nobody bets.
