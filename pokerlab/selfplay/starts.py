@@ -54,7 +54,8 @@ class Starts(Generic[State]):
             are any; the others start from random ones.
         bottom_up: how many iterations at the beginning of a run have all trajectories start on one street:
             the last street first, then what leads to it, so that values are learned before they are needed;
-            in the order given. None: none.
+            in the order given. In the first half of them they start after the deal: what that is worth is a
+            mean of what the network says of the street, which knows nothing of it yet. None: none.
 
     Raises:
         ValueError: shares do not add up to 1, or the game has no such street.
@@ -97,15 +98,18 @@ class Starts(Generic[State]):
 
     def shares_at(self, iteration: int) -> dict[int, float]:
         """The shares of an iteration, counted from 0."""
-        shares = self.shares
-        for of_stage, number in self._stages:
-            if iteration < number:
-                shares = of_stage
-                break
-            iteration -= number
+        shares, _ = self._stage(iteration)
         if self._on_last is None:
             return shares
         return {street: share for street, share in shares.items() if (street == self._last) == self._on_last}
+
+    def _stage(self, iteration: int) -> tuple[dict[int, float], bool]:
+        """Shares, and whether it is the first half of a stage of ``bottom_up``."""
+        for shares, number in self._stages:
+            if iteration < number:
+                return shares, iteration < number // 2
+            iteration -= number
+        return self.shares, False
 
     def only(self, *, on_last: bool) -> "Starts[State]":
         """The same for trajectories that start on the last street, or for all others."""
@@ -151,6 +155,7 @@ class Starts(Generic[State]):
             iteration: of the run, from 0.
         """
         root, shares = BeliefStates.root(self.game, like), self.shares_at(iteration)
+        _, after_deal = self._stage(iteration)
         if shares.keys() == {0}:
             return [Start(0, root, torch.zeros(trajectories, dtype=torch.int64))]
         draws = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
@@ -165,7 +170,8 @@ class Starts(Generic[State]):
             if street == 0:
                 starts.append(Start(0, root, torch.zeros(number, dtype=torch.int64)))
             elif number:
-                states = self._begin(street, number, draws, stored.get(self.names.get(street, "")), like)
+                of_street = stored.get(self.names.get(street, ""))
+                states = self._begin(street, number, draws, of_street, like, after_deal=after_deal)
                 starts.append(Start(street, states, torch.arange(number)))
         return starts
 
@@ -176,13 +182,18 @@ class Starts(Generic[State]):
         draws: np.random.Generator,
         stored: StartExamples | None,
         like: Tensor,
+        *,
+        after_deal: bool,
     ) -> BeliefStates[State]:
-        """Where ``number`` trajectories start that start on a street after the root's."""
+        """Where ``number`` trajectories start that start on a street after the root's.
+
+        Those that are not stored, after its deal if that is wanted, or if no subgame begins before it.
+        """
         again = int(draws.binomial(number, self.stored)) if stored is not None and len(stored) else 0
         states, beliefs = list[State](), list[Tensor]()
         for _ in range(number - again):
             states.append(self._streets.draw_deal(street, draws))
-            if not self._streets.begins_street(states[-1]):
+            if after_deal or not self._streets.begins_street(states[-1]):
                 dealt = self.game.chance_outcomes(states[-1])
                 states[-1] = dealt[int(draws.integers(len(dealt)))]
             beliefs.append(torch.as_tensor(self._streets.draw_ranges(states[-1], draws)).to(like))

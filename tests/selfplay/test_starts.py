@@ -101,6 +101,11 @@ def test_streets_are_learned_bottom_up() -> None:
     drawn = [starts.draw(5, random_stream(1), {}, LIKE, iteration) for iteration in range(5)]
     assert [[start.street for start in each] for each in drawn] == [[2], [2], [1], [0], [0]]
     assert [len(each[0].subgame_of) for each in drawn] == [5] * 5
+    # in the first half after the deal, whose value is a mean of what is not learned yet
+    begin_at_deal = [
+        {GAME.actor(state) == CHANCE for state in start.states.states} for (start, *_) in drawn[:3]
+    ]
+    assert begin_at_deal == [{False}, {True}, {True}]
 
 
 def test_all_at_the_root_is_as_without_starts() -> None:
