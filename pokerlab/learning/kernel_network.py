@@ -81,14 +81,12 @@ class KernelValueNetwork(LeafNetwork):
             check_sizes(later_bins=later_bins)
         self._game, self._num_hands = with_hand_inputs(game), game.num_hands
         cards = torch.as_tensor(self._game.hand_cards)
-
-        sizes, last = (early_bins, potentials, rank, hidden), KernelLayer(cards, bins, 1, rank, hidden)
-        early = len(self._game.layers) - 1
+        sizes, early = (early_bins, potentials, rank, hidden), len(self._game.layers) - 1
         made = (
             HistogramLayer(cards, *sizes, later_bins) if later_bins else KernelLayer(cards, *sizes)
             for _ in range(early)
-        )  # fmt: skip
-        self.layers = nn.ModuleList([*made, last])
+        )
+        self.layers = nn.ModuleList([*made, KernelLayer(cards, bins, 1, rank, hidden)])
         # kinds whose layers are asked together
         self._bounds = range(1, early + 1) if later_bins else [early]
 
@@ -102,8 +100,7 @@ class KernelValueNetwork(LeafNetwork):
         # in bins along the percentile, and what is made of that; layers shared by bins before and after
         # their activations; sums by bin and card, and kernels; what else hands have
         by_bins = 2 * layer.bins * hands + 2 * number * hidden + 3 * number * (layer.number + number)
-        # shares of hands in further bins, a product with them, vectors by hand
-        further = (6 * layer.later + 8 * layer.rank) * hands if isinstance(layer, HistogramLayer) else 0
+        further = layer.later * hands if isinstance(layer, HistogramLayer) else 0
         return by_bins + further + 8 * hands
 
     def forward(self, features: Tensor, beliefs: Tensor, hand_inputs: Tensor | None = None) -> Tensor:

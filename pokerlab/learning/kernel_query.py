@@ -17,6 +17,9 @@ from pokerlab.learning.query_kernels import fit, sizes_of
 from pokerlab.loops import NUMBA
 from pokerlab.search.leaves import ReachValues, multiply_in
 
+AT_ONCE = 64
+"""Leaves whose hands' shares of further bins are held at once, 0.5 MB a leaf."""
+
 
 def prepare_query(layer: KernelLayer, inputs: HandInputsAt, stack_to_pot: Tensor) -> Query:
     """For leaves of one kind.
@@ -125,7 +128,9 @@ class HistogramQuery(Query):
         by_leaf = beliefs.transpose(0, 1)
         with multiply_in("float32", beliefs.device):
             inputs = self._inputs(by_leaf)
-        found = self._layer.values(self._stacks, by_leaf, inputs, self._later(by_leaf))
+        given = self._stacks, by_leaf, inputs, self._later(by_leaf)
+        parts = zip(*(each.split(AT_ONCE) for each in given), strict=True)
+        found = torch.cat([self._layer.values(*part) for part in parts])
         return found.transpose(0, 1)[players]
 
 
