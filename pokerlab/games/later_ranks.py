@@ -5,7 +5,7 @@ state-space abstractions in extensive-form games", section 4). Shares of a hand 
 percentile by hat functions, from 0 to 1.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -49,7 +49,7 @@ def spread_after_next_card(
 def spread_on_complete_boards(deck: Deck, board: tuple[int, ...], cards: int, bins: int) -> Floats:
     """The histogram of each hand's percentile among all hands, over run-outs.
 
-    Of boards that lack two cards or more it is kept on disk: a flop takes 0.1 s.
+    Of boards that lack two cards or more it is kept on disk: a flop takes 0.02 to 0.04 s.
 
     Args:
         deck: with ``H`` hands.
@@ -92,11 +92,7 @@ def _orders(deck: Deck, board: tuple[int, ...], cards: int) -> Iterator[tuple[In
 
 
 def _share(
-    orders: Iterator[tuple[Ints, Ints]] | list[tuple[Ints, Ints]],
-    deck: Deck,
-    dealt: int,
-    mixtures: Floats,
-    bins: int,
+    orders: Iterable[tuple[Ints, Ints]], deck: Deck, dealt: int, mixtures: Floats, bins: int
 ) -> Floats:
     """``[n, X, H]`` from hands in order on boards of ``dealt`` cards."""
     shares = np.zeros((len(mixtures), bins, deck.num_hands))

@@ -4,6 +4,7 @@ See :mod:`pokerlab.learning.kernel_network`.
 """
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -292,18 +293,12 @@ class HistogramLayer(KernelLayer):
         """
         check_down = inputs[:, :2]
         with torch.no_grad(), multiply_in("float32", beliefs.device):
-            hats = Hats(inputs[:, 2:], self.bins, self.potentials)
-            held = hold(beliefs, hats.possible)
+            hats, held, meets, by_card, sums, won = _put_in_bins(self, stacks, beliefs, inputs)
             theirs = held.flip(1)
-            part, meets = (Columns(self.columns, signs, self.number + 1) for signs in self.signs)
-            by_card = hats.collect(theirs, part)
-            sums = torch.cat([by_card[..., -1].flip(1), hats.collect(held * check_down)], 1)
             worth = _spread_along((check_down + 1) / 2, self.later) * hats.possible[:, None, None]
             shares = torch.cat([later[:, None].expand_as(worth), worth], 2)  # [n, 2, 2 X, H]
             of_hands = torch.stack([held, held * check_down], 1)  # [n, 2, players, H]
             further = torch.einsum("npxh,ncph->ncpx", shares, of_hands).flatten(1, 2)
-            scale = self.turn * stacks[:, None, 1:2] / self.rank**0.5
-            won = scale / self._meet(theirs).clamp_min(LEAST_MASS)
         ab, ce = self.factors_of(sums, stacks).split(2 * self.rank, 2)
         further_ab = self.further_of(further, stacks)
         with multiply_in("float32", beliefs.device):
@@ -312,13 +307,10 @@ class HistogramLayer(KernelLayer):
             rest = hats.spread(torch.stack([kernel, kernel.mT], 1) @ by_card, meets)
             of_shares = further_ab.unflatten(2, (2, -1)).permute(0, 2, 3, 1) @ shares
             a, b = (hats.spread(ab.mT.contiguous()).unflatten(1, (2, -1)) + of_shares).unbind(1)
-            met = self._meet(torch.cat([b * theirs[:, :1], a * theirs[:, 1:]], 1)).unflatten(1, (2, -1))
+            moved = torch.cat([b * theirs[:, :1], a * theirs[:, 1:]], 1)
+            met = (moved + (moved @ self.holds) @ self.meets).unflatten(1, (2, -1))
             rest = rest + (torch.stack([a, b], 1) * met).sum(2)
             return torch.addcmul(check_down / 2, rest, won)
-
-    def _meet(self, mass: Tensor) -> Tensor:
-        """``[n, C, H]`` → the same, the sum over the hands that share no card with each."""
-        return mass + (mass @ self.holds) @ self.meets
 
 
 def _spread_along(places: Tensor, bins: int) -> Tensor:
@@ -352,22 +344,43 @@ def values_of(
         ``[n, 2, H]`` in pots.
     """
     layer = layers[0]
-    check_down = inputs[:, :2]
-    with torch.no_grad(), multiply_in("float32", beliefs.device):  # sums over hands need all digits
-        hats = Hats(inputs[:, 2:], layer.bins, layer.potentials)
-        held = hold(beliefs, hats.possible)
-        theirs = held.flip(1)
-        part, meets = (Columns(layer.columns, signs, layer.number + 1) for signs in layer.signs)
-        by_card = hats.collect(theirs, part)
-        sums = torch.cat([by_card[..., -1].flip(1), hats.collect(held * check_down)], 1)
-        met = theirs + by_card.sum(2) @ layer.meets
-        won = layer.turn * stacks[:, None, 1:2] / layer.rank**0.5 / met.clamp_min(LEAST_MASS)
+    with torch.no_grad(), multiply_in("float32", beliefs.device):
+        hats, held, meets, by_card, sums, won = _put_in_bins(layer, stacks, beliefs, inputs)
     factors = ask([each.factors for each in layers], counts, inputs_of_bins(sums, stacks))
     with multiply_in("float32", beliefs.device):
         kernel = layer.kernel(factors)
         rest = hats.spread(torch.stack([kernel, kernel.mT], 1) @ by_card, meets)
         itself = hats.spread(kernel.diagonal(dim1=1, dim2=2)[:, None])  # what both cards take away
-        return torch.addcmul(check_down / 2, torch.addcmul(rest, theirs, itself), won)
+        return torch.addcmul(inputs[:, :2] / 2, torch.addcmul(rest, held.flip(1), itself), won)
+
+
+class _InBins(NamedTuple):
+    """Hands of ``n`` belief states in bins of a layer."""
+
+    hats: Hats
+    held: Tensor
+    """``[n, 2, H]`` beliefs in possible hands."""
+    meets: Columns
+    """Of the hands that share no card with a hand."""
+    by_card: Tensor
+    """``[n, 2, B, N + 1]`` the other's beliefs by bin and card; last, in all hands."""
+    sums: Tensor
+    """``[n, 4, B]`` both players' mass in bins, and times check-down values."""
+    won: Tensor
+    """``[n, 2, H]`` what a sum over the other's hands is to be multiplied with."""
+
+
+def _put_in_bins(layer: KernelLayer, stacks: Tensor, beliefs: Tensor, inputs: Tensor) -> _InBins:
+    """See :func:`values_of`; sums over hands need all digits."""
+    hats = Hats(inputs[:, 2:], layer.bins, layer.potentials)
+    held = hold(beliefs, hats.possible)
+    theirs = held.flip(1)
+    part, meets = (Columns(layer.columns, signs, layer.number + 1) for signs in layer.signs)
+    by_card = hats.collect(theirs, part)
+    sums = torch.cat([by_card[..., -1].flip(1), hats.collect(held * inputs[:, :2])], 1)
+    met = theirs + by_card.sum(2) @ layer.meets
+    won = layer.turn * stacks[:, None, 1:2] / layer.rank**0.5 / met.clamp_min(LEAST_MASS)
+    return _InBins(hats, held, meets, by_card, sums, won)
 
 
 def logits_of(

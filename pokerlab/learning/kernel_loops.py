@@ -5,7 +5,7 @@ two along its potential. The loops go over all of a leaf's hands while they are 
 matrix products are left to torch.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -67,22 +67,28 @@ def meet(
     one, scale, share = held.dtype.type(1), held.dtype.type(weight), held.dtype.type(rounding)
     of_card = np.empty(number, held.dtype)
     for leaf in range(held.shape[0]):
-        of_card[:] = zero
         mass, row, value, result = held[leaf], met[leaf], won[leaf], worth[leaf]
-        for hand in range(mass.shape[0]):
-            of_card[cards[0, hand]] += mass[hand]
-            of_card[cards[1, hand]] += mass[hand]
-        total = zero
-        for card in range(number):
-            total += of_card[card]
-        total /= held.dtype.type(2)
-        for hand in range(mass.shape[0]):
-            row[hand] = total + mass[hand] - of_card[cards[0, hand]] - of_card[cards[1, hand]]
-        least = total * share
+        least = _sum_others(mass, cards, of_card, row) * share
         for hand in range(mass.shape[0]):
             meets = row[hand] > zero and row[hand] >= least
             expected = value[hand] / (scale * row[hand] if meets else one)
             result[hand] = min(max(expected, -one), one)
+
+
+@jit
+def _sum_others(mass: Floats, cards: np.ndarray, of_card: Floats, sums: Floats) -> np.floating[Any]:
+    """Sets ``[H]`` sums over the hands that share no card with each, and returns that over all."""
+    of_card[:] = mass.dtype.type(0)
+    for hand in range(mass.shape[0]):
+        of_card[cards[0, hand]] += mass[hand]
+        of_card[cards[1, hand]] += mass[hand]
+    total = mass.dtype.type(0)
+    for card in range(len(of_card)):
+        total += of_card[card]
+    total /= mass.dtype.type(2)
+    for hand in range(mass.shape[0]):
+        sums[hand] = total + mass[hand] - of_card[cards[0, hand]] - of_card[cards[1, hand]]
+    return total
 
 
 @jit
@@ -324,7 +330,7 @@ def win_by_vectors(
     """Adds what one player's hands win by A and B, hand by hand.
 
     Args:
-        factors: ``[n, B, 4 R]`` of bins, A and B first.
+        factors: ``[n, B, 2 R]`` A and B of bins.
         further: ``[n, 2 X, 2 R]`` of further bins.
         later: ``[U, X, H]`` shares of hands in the first ``X`` of these.
         scale: ``[n]``.
@@ -341,8 +347,8 @@ def win_by_vectors(
     dtype, hands, rank = held.dtype.type, held.shape[2], further.shape[2] // 2
     zero, least, sign = dtype(0), dtype(LEAST_MASS), dtype(1 - 2 * player)
     own, theirs, other = player * rank, (1 - player) * rank, 1 - player
-    vector, won = np.empty((2, hands), held.dtype)
-    moved, of_card = np.empty((rank, hands), held.dtype), np.empty(int(ranked.cards.max()) + 1, held.dtype)
+    vector, met_by, won = np.empty((3, hands), held.dtype)
+    of_card = np.empty(int(ranked.cards.max()) + 1, held.dtype)
     for leaf in range(held.shape[1]):
         board = board_of[leaf]
         share_of, above = later[board], ranked.above[board]
@@ -353,22 +359,15 @@ def win_by_vectors(
                 of_bins[:, theirs + r], of_further[:, theirs + r], first, near, above, potentials, share_of,
                 worth[other, leaf], vector,
             )  # fmt: skip
-            mass, every = moved[r], zero
-            of_card[:] = zero
             for hand in range(hands):
-                here = held[other, leaf, hand] * vector[hand]
-                mass[hand] = here
-                every += here
-                of_card[ranked.cards[0, hand]] += here
-                of_card[ranked.cards[1, hand]] += here
-            for hand in range(hands):
-                mass[hand] += every - of_card[ranked.cards[0, hand]] - of_card[ranked.cards[1, hand]]
+                vector[hand] *= held[other, leaf, hand]
+            _sum_others(vector, ranked.cards, of_card, met_by)
             _find(
                 of_bins[:, own + r], of_further[:, own + r], first, near, above, potentials, share_of,
                 worth[player, leaf], vector,
             )  # fmt: skip
             for hand in range(hands):
-                won[hand] += vector[hand] * mass[hand]
+                won[hand] += vector[hand] * met_by[hand]
         for hand in range(hands):
             gain = sign * scale[leaf] * won[hand] / max(met[leaf, hand], least)
             values[leaf, hand] += ranked.possible[board, hand] * gain

@@ -232,8 +232,10 @@ class CompiledHistogramQuery(CompiledQuery):
         later: ``[U, X, H]`` of the boards, how often hands will rank how high.
     """
 
-    _further: Tensor
-    """``[n, 2 X, 2 R]`` parts of A and B."""
+    _of_bins: Tensor
+    """``[n, B, 2 R]`` A and B."""
+    _of_further: Tensor
+    """``[n, 2 X, 2 R]`` what further bins add."""
 
     def __init__(
         self, layer: HistogramLayer, inputs: HandInputsAt, stack_to_pot: Tensor, later: np.ndarray
@@ -245,18 +247,19 @@ class CompiledHistogramQuery(CompiledQuery):
 
     def _collect(self, players: slice) -> Tensor:
         factors = super()._collect(players)
+        of_hands = factors[..., : 2 * self._layer.rank]
+        self._of_bins = of_hands.clone()
+        of_hands.zero_()  # hands win by these one by one
         kernel_loops.collect_further(
             self._held.numpy(), self._worth.numpy(), self._later, self._board_of, self._further_sums.numpy()
         )
-        self._further = self._ask_further(self._further_sums, self._stack_numbers)
+        self._of_further = self._ask_further(self._further_sums, self._stack_numbers)
         return factors
 
     def _spread(self, player: int, factors: Tensor, values: Tensor) -> None:
-        signed = factors.clone()
-        signed[..., : 2 * self._layer.rank] = 0
-        super()._spread(player, signed, values)
+        super()._spread(player, factors, values)
         kernel_loops.win_by_vectors(
-            factors.numpy(), self._further.numpy(), self._later, self._scale.numpy(), player,
+            self._of_bins.numpy(), self._of_further.numpy(), self._later, self._scale.numpy(), player,
             self._held.numpy(), self._met[player].numpy(), self._worth.numpy(), self._ranked, self._board_of,
             self._bins, self._layer.potentials, values.numpy(),
         )  # fmt: skip
