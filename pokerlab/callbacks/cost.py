@@ -9,6 +9,7 @@ from typing import Any
 
 import lightning
 
+from pokerlab.interrupts import interruptible
 from pokerlab.learning.module import log_number
 
 log = logging.getLogger("pokerlab")
@@ -16,7 +17,7 @@ log = logging.getLogger("pokerlab")
 MARGIN = 120.0
 """Seconds in which a checkpoint is written and committed."""
 AGAIN = 5.0
-"""Seconds after which an interrupt is sent once more: one that comes in a destructor is lost."""
+"""Seconds after which an interrupt is sent once more: it may have come where it could not be obeyed."""
 TIME_LIMIT = "time_limit"
 
 
@@ -107,8 +108,9 @@ class CostGuard(lightning.Callback):
 
         self._alarm = threading.Thread(target=end, daemon=True)
         self._alarm.start()
-        if left <= 0:  # here and now, while nothing is being written
-            self._alarm.join()
+        if left <= 0:
+            with interruptible():
+                self._alarm.join()
 
     def teardown(self, *_: Any, **__: Any) -> None:
         """Takes the alarm off."""

@@ -15,6 +15,7 @@ from pokerlab.evaluation.matches import Match, play_match
 from pokerlab.evaluation.street_play import StreetPlay
 from pokerlab.games.base import Game
 from pokerlab.games.parts import table_play
+from pokerlab.interrupts import interruptible
 from pokerlab.learning.module import log_number
 from pokerlab.store.folder import RunFolder
 
@@ -42,6 +43,7 @@ class ValueErrorsEvery(lightning.Callback):
         """The belief states, solved when they are first needed."""
         return held_out(self.game, self.settings, self._like)
 
+    @interruptible()
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Logs the errors by street, and by street and stack-to-pot ratio."""
         if not is_due(trainer, self.every):
@@ -77,6 +79,7 @@ class MatchesEvery(lightning.Callback):
             table_play(algorithm.game)
         self.algorithm, self.run, self.every, self.deals, self.seed = algorithm, run, every, deals, seed
 
+    @interruptible()
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Plays them."""
         if not is_due(trainer, self.every):

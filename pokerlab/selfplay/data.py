@@ -16,6 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from pokerlab.ahead import one_ahead
+from pokerlab.interrupts import check, interruptible
 from pokerlab.selfplay.actors.base import Actors, Lagging, Reporter
 from pokerlab.selfplay.examples import Examples, SomeExamples
 from pokerlab.selfplay.place import BATCHES, Place
@@ -174,7 +175,8 @@ class SelfPlayDataset(IterableDataset[Batch]):
     def __iter__(self) -> Iterator[Batch]:
         started = time.perf_counter()
         self.played, self.batches = 0.0, 0
-        examples = self._played() if self._ahead is None else self._ahead.result()
+        with interruptible():
+            examples = self._played() if self._ahead is None else self._ahead.result()
         if examples.keys() != self.replays.keys():
             raise ValueError(
                 f"the actor gave examples of {', '.join(examples)}, but the streams are "
@@ -202,6 +204,7 @@ class SelfPlayDataset(IterableDataset[Batch]):
         self.iteration += 1
         self.played = 1.0
         for batch in self._draw_batches({name: self.replays[name] for name in here}, draws):
+            check()
             self.batches += 1
             yield batch
 

@@ -3,8 +3,6 @@
 import contextlib
 import logging
 import os
-import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import product
@@ -28,6 +26,7 @@ from pokerlab.config.schema import LocalLauncher
 from pokerlab.console import console as output
 from pokerlab.errors import DiskError, UserError, out_of_memory
 from pokerlab.evaluation.plots import plot_run
+from pokerlab.interrupts import listening
 from pokerlab.learning.module import NonFiniteLossError
 from pokerlab.selfplay.actors.processes import WorkerDiedError
 from pokerlab.selfplay.ranks import RankLostError
@@ -178,31 +177,20 @@ def _cost_guard(began: Start, since: float) -> CostGuard:
     )
 
 
-def interrupt(*_: Any) -> None:
-    """Handles a signal: interrupts what runs, unless that is the end which an earlier one brought on."""
-    if not isinstance(sys.exception(), (KeyboardInterrupt, SystemExit)):
-        raise KeyboardInterrupt
-
-
 def _fit(
     trainer: lightning.Trainer, parts: RunParts, began: Start, cost: CostGuard, ranks: Ranks | None
 ) -> None:
     checkpoints = trainer.strategy.checkpoint_io
     assert isinstance(checkpoints, RunCheckpointIO)
 
-    def heard(*_: Any) -> None:
-        if ranks is not None:
-            ranks.raise_if_lost()
-        if ranks is None or ranks.lost is None:
-            interrupt()
+    def is_to_end() -> bool:
+        if ranks is None:
+            return True
+        ranks.raise_if_lost()
+        return ranks.lost is None
 
-    before = {
-        number: signal.signal(number, heard)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN  # as under nohup
-    }
     try:
-        with contextlib.nullcontext() if ranks is None else ranks.fitting():
+        with listening(is_to_end), contextlib.nullcontext() if ranks is None else ranks.fitting():
             fit(trainer, parts, began.checkpoint)
     except SystemExit:
         if not trainer.interrupted:
@@ -220,9 +208,6 @@ def _fit(
         if reason or isinstance(error, (NonFiniteLossError, WorkerDiedError)):
             raise RunFailedError from error
         raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _log_to(run: RunFolder, console: Console) -> None:

@@ -368,8 +368,19 @@ def test_a_league_is_grown_and_drawn(server: Server, page: Page) -> None:
     page.keyboard.press("ArrowRight")
     expect(matrix.locator(".told")).to_have_text(re.compile(r"uniform against r0001: -[\d.]+"))
     picture(page, "app-league")
+    page.set_viewport_size({"width": 800, "height": 700})  # it is drawn anew, as after each round
+    expect(matrix.locator("svg[tabindex]")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(matrix.locator(".told")).to_have_text(re.compile("r0001 against r0001"))
     page.get_by_role("button", name="Lineage").click()
-    expect(page.get_by_role("region", name="Lineage").locator("circle.member")).to_have_count(6)
+    lineage = page.get_by_role("region", name="Lineage")
+    expect(lineage.locator("circle.member")).to_have_count(6)
+    lineage.locator("svg[tabindex]").focus()
+    page.keyboard.press("ArrowRight")
+    page.set_viewport_size({"width": 700, "height": 700})
+    page.keyboard.press("ArrowRight")
+    expect(lineage.locator(".told")).to_have_text(re.compile(r"r0001, round 1"))
+    expect(lineage.locator("circle.here")).to_have_count(1)
 
 
 def test_two_hundred_quick_clicks_from_area_to_area(server: Server, page: Page) -> None:

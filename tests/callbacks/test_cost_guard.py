@@ -13,9 +13,9 @@ from pokerlab.callbacks.checkpoint import RunCheckpoint
 from pokerlab.callbacks.cost import CostGuard
 from pokerlab.callbacks.metrics import IterationNumbers, MetricsFile, RunState
 from pokerlab.config.command import compose
+from pokerlab.interrupts import interruptible, listening
 from pokerlab.store.folder import RunFolder
 from pokerlab.training.cost import price_per_hour
-from pokerlab.training.run import interrupt
 
 HOUR = 3600.0
 
@@ -99,7 +99,8 @@ class Slow(lightning.Callback):
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, *_: Any) -> None:
         if trainer.current_epoch >= self.iteration:
-            time.sleep(60)
+            with interruptible():
+                time.sleep(60)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def test_a_limit_that_could_not_be_foreseen_ends_a_run_in_the_midst_of_an_iterat
     guard, run = CostGuard(**limits), RunFolder(tmp_path)
     metrics = MetricsFile(run, checkpoint_every=100, cost=guard, total=20)
     saving = RunCheckpoint(run, checkpoint_every=100, commit_every=100)
-    with pytest.raises(SystemExit):  # what Lightning makes of Ctrl-C
+    with listening(), pytest.raises(SystemExit):  # what Lightning makes of Ctrl-C
         fit(tmp_path, IterationNumbers(), Slow(2), guard, metrics, RunState(metrics), saving, iterations=20)
     summary, job = run.read_summary(), run.read_job()
     assert (summary["state"], job["state"], job["reason"]) == ("stopped", "stopped", reason)
@@ -125,41 +126,10 @@ def test_a_limit_that_could_not_be_foreseen_ends_a_run_in_the_midst_of_an_iterat
     assert summary["seconds"] < 30
 
 
-class Destructor:
-    """Whatever is raised here is lost."""
-
-    def __del__(self) -> None:
-        time.sleep(60)
-
-
-class SlowDestructor(lightning.Callback):
-    """Is in a destructor when it is first interrupted."""
-
-    def on_train_epoch_start(self, *_: Any) -> None:
-        Destructor()
-        time.sleep(60)
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_an_interrupt_that_is_lost_is_sent_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pokerlab.callbacks.cost.AGAIN", 0.2)
-    with pytest.raises(SystemExit):
-        fit(tmp_path, CostGuard(max_hours=0.5 / 3600), SlowDestructor(), iterations=1)
-
-
-def test_a_signal_interrupts_once() -> None:
-    with pytest.raises(KeyboardInterrupt):
-        interrupt()
-    try:
-        raise KeyboardInterrupt
-    except KeyboardInterrupt:
-        interrupt()  # what follows must finish
-
-
 def test_an_attempt_that_has_nothing_left_plays_nothing(tmp_path: Path) -> None:
     guard, run = CostGuard(max_hours=1.0, seconds_before=3601.0), RunFolder(tmp_path)
     metrics = MetricsFile(run, checkpoint_every=100, cost=guard, total=20)
-    with pytest.raises(SystemExit):
+    with listening(), pytest.raises(SystemExit):
         fit(tmp_path, IterationNumbers(), guard, Slow(0), metrics, RunState(metrics), iterations=20)
     assert (run.read_job()["reason"], run.read_metrics()) == ("max_hours=1", [])
 

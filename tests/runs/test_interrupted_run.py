@@ -112,6 +112,9 @@ def test_a_run_with_its_replay_on_disk_killed_at_any_moment_resumes_to_the_same_
         pytest.param(Moment(PLAYING, 4), 3, id="playing"),
         pytest.param(Moment(LEARNING, 4 * 3 + 2), 3, id="learning"),
         pytest.param(Moment(EVALUATING, 2), 3, id="evaluating"),
+        pytest.param(Moment("threading:Thread.start", 4, "_look"), 3, id="starting a thread"),
+        pytest.param(Moment(MEASURED, 4), 4, id="after the metrics, before the checkpoint"),
+        pytest.param(Moment(WRITING, 2, "last.ckpt"), 4, id="writing the second checkpoint"),
     ],
 )
 def test_a_stopped_run_saves_the_last_finished_iteration_and_resumes_to_the_same_numbers(

@@ -17,6 +17,13 @@ export function fill(element, ...children) {
   element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
 }
 
+// A drawing in place of the last one, with the keyboard's focus if that one had it.
+export function redraw(box, drawing) {
+  const hadFocus = box.contains(document.activeElement);
+  fill(box, drawing);
+  if (hadFocus) drawing.focus();
+}
+
 export function announce(text) {
   document.getElementById("announce").textContent = text;
 }

@@ -1,6 +1,6 @@
 // Curves as SVG: drawn at the width there is, read by the pointer or the arrow keys, and as a table.
 
-import { h, fill } from "../dom.js";
+import { h, fill, redraw } from "../dom.js";
 
 const SPACE = "http://www.w3.org/2000/svg";
 const HEIGHT = 260, LEFT = 62, RIGHT = 14, TOP = 12, BOTTOM = 34;
@@ -115,9 +115,7 @@ export class Chart {
       const here = this.at === null ? (step > 0 ? -1 : this.stops.length) : this.stops.indexOf(this.at);
       this.point(this.stops[Math.min(Math.max(here + step, 0), this.stops.length - 1)], scale);
     });
-    const hadFocus = this.drawing.contains(document.activeElement);
-    fill(this.drawing, drawing);
-    if (hadFocus) drawing.focus();
+    redraw(this.drawing, drawing);
     if (this.at !== null && this.stops.includes(this.at)) this.point(this.at, scale); else this.point(null, scale);
     fill(this.legend, series.map(({ name, published }, number) => h("span", { class: "legend" }, this.key(number, published), name)));
   }

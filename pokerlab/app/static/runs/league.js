@@ -1,6 +1,6 @@
 // A league as drawings: who came from whom, and who wins what of whom.
 
-import { h, fill } from "../dom.js";
+import { h, fill, redraw } from "../dom.js";
 import { svg, short } from "./chart.js";
 
 const ROW = 26, LEFT = 24, RIGHT = 120, TOP = 14, BOTTOM = 30;
@@ -9,6 +9,7 @@ const ROW = 26, LEFT = 24, RIGHT = 120, TOP = 14, BOTTOM = 30;
 export class Lineage {
   constructor(open) {
     this.open = open;
+    this.at = null;
     this.drawing = h("div", { class: "drawing scrolling" });
     this.told = h("p", { class: "muted told", "aria-live": "polite" }, "Arrow keys go from member to member.");
     this.table = h("div", { class: "table-box" });
@@ -53,19 +54,20 @@ export class Lineage {
     });
     this.nodes = nodes;
     drawing.append(svg("text", { class: "tick", x: LEFT, y: height - 6 }, "round 0"), svg("text", { class: "tick", x: this.width - RIGHT, y: height - 6, "text-anchor": "end" }, `round ${last}`));
-    let at = -1;
+    const here = () => members.findIndex(({ name }) => name === this.at);
     drawing.addEventListener("keydown", (event) => {
-      const move = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
+      const move = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key], at = here();
       if (event.key === "Enter" && at >= 0 && members[at].run) this.open(members[at].name);
       if (!move || !members.length) return;
       event.preventDefault();
-      at = Math.min(Math.max(at + move, 0), members.length - 1);
-      this.point(members[at]);
+      this.point(members[Math.min(Math.max(at + move, 0), members.length - 1)]);
     });
-    fill(this.drawing, drawing);
+    redraw(this.drawing, drawing);
+    if (here() >= 0) this.point(members[here()]);
   }
 
   point(member) {
+    this.at = member.name;
     this.nodes.forEach((node, number) => node.classList.toggle("here", this.members[number] === member));
     this.told.textContent = `${member.name}, round ${member.round}: ${member.source ?? member.origin}${member.parent ? `, from ${member.parent}` : ""}, weight ${member.weight.toFixed(3)}${member.exploitability === null ? "" : `, exploitability ${short(member.exploitability)}`}`;
   }
@@ -74,8 +76,9 @@ export class Lineage {
 // Chips a hand that the row's member wins of the column's: blue wins, orange loses, and the sign says it too.
 export class Matrix {
   constructor() {
+    this.at = [];
     this.drawing = h("div", { class: "drawing scrolling" });
-    this.told = h("p", { class: "muted told", "aria-live": "polite" });
+    this.told = h("p", { class: "muted told", "aria-live": "polite" }, "Arrow keys go from cell to cell.");
     this.note = h("p", { class: "muted" });
     this.table = h("div", { class: "table-box" });
     this.element = h("section", { class: "panel chart", "aria-label": "Payoffs" }, h("h3", {}, "Payoffs", h("span", { class: "muted" }, " (chips a hand that the row's member wins of the column's)")), this.drawing, this.told, this.note,
@@ -88,7 +91,6 @@ export class Matrix {
     this.draw();
     const { members, payoffs, of } = matrix;
     this.note.textContent = members.length < of ? `${members.length} of ${of} members: those that are picked most often, then the newest.` : "";
-    this.told.textContent = "Arrow keys go from cell to cell.";
     fill(this.table, h("table", {}, h("caption", { class: "sr-only" }, "Payoffs"), h("thead", {}, h("tr", {}, h("th"), members.map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, payoffs.map((row, i) => h("tr", {}, h("th", { scope: "row" }, members[i]), row.map((_, j) => h("td", {}, this.entry(i, j))))))));
   }
@@ -119,20 +121,23 @@ export class Matrix {
     const here = svg("rect", { class: "here", width: size - 1, height: size - 1, visibility: "hidden" });
     this.corner = [names, above, size];
     drawing.append(here);
-    let [row, column] = [0, -1];
+    const places = () => this.at.map((name) => members.indexOf(name));
     drawing.addEventListener("keydown", (event) => {
       const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
       if (!move) return;
       event.preventDefault();
       const within = (value) => Math.min(Math.max(value, 0), count - 1);
-      [row, column] = [within(row + move[0]), within(column + move[1])];
-      this.point(row, column, here);
+      const [row = 0, column = -1] = places();
+      this.point(within(row + move[0]), within(column + move[1]), here);
     });
-    fill(this.drawing, drawing);
+    redraw(this.drawing, drawing);
+    const [row = -1, column = -1] = places();
+    if (row >= 0 && column >= 0) this.point(row, column, here);
   }
 
   point(i, j, here) {
     const [left, above, size] = this.corner;
+    this.at = [this.matrix.members[i], this.matrix.members[j]];
     here.setAttribute("x", left + j * size); here.setAttribute("y", above + i * size); here.setAttribute("visibility", "visible");
     this.told.textContent = `${this.matrix.members[i]} against ${this.matrix.members[j]}: ${this.entry(i, j)}`;
   }

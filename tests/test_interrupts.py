@@ -1,0 +1,118 @@
+"""When a signal is obeyed."""
+
+import os
+import signal
+import time
+import weakref
+from collections.abc import Callable
+
+import pytest
+
+from pokerlab.interrupts import check, interruptible, listening
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def send(number: int = signal.SIGINT) -> None:
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_waits_for_a_place_where_it_is_obeyed(number: int) -> None:
+    with listening():
+        send(number)
+        with pytest.raises(KeyboardInterrupt):
+            check()
+        check()  # it has been obeyed
+        send(number)
+        with pytest.raises(KeyboardInterrupt), interruptible():
+            pytest.fail("it came before")
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_in_an_interruptible_section_is_obeyed_at_once(number: int) -> None:
+    with listening(), pytest.raises(KeyboardInterrupt), interruptible():
+        send(number)
+        pytest.fail("it came")
+
+
+def test_a_signal_that_nothing_obeyed_ends_what_was_done() -> None:
+    done = False
+    with pytest.raises(KeyboardInterrupt), listening():
+        send()
+        done = True
+    assert done
+
+
+def test_a_signal_interrupts_once() -> None:
+    with listening(), interruptible():
+        try:
+            send()
+            pytest.fail("it came")
+        except KeyboardInterrupt:
+            send()  # what follows must finish
+    check()
+
+
+class WithDestructor:
+    def __init__(self, then: Callable[[], None]) -> None:
+        self._then = then
+
+    def __del__(self) -> None:
+        self._then()
+
+
+def test_a_signal_in_a_destructor_is_not_lost() -> None:
+    with listening(), pytest.raises(KeyboardInterrupt), interruptible():
+        WithDestructor(send)
+
+
+def test_a_signal_in_the_callback_of_a_weak_reference_is_not_lost() -> None:
+    kept, key = weakref.WeakKeyDictionary[WithDestructor, WithDestructor](), WithDestructor(time.time)
+    kept[key] = WithDestructor(send)
+    with listening(), pytest.raises(KeyboardInterrupt), interruptible():
+        del key
+
+
+def test_a_signal_that_comes_again_after_a_while_is_obeyed_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pokerlab.interrupts.PATIENCE", 0.2)
+    with listening():
+        send()
+        send()
+        time.sleep(0.2)
+        with pytest.raises(KeyboardInterrupt):
+            send()
+
+
+def test_signals_that_mean_something_else_are_not_heard() -> None:
+    with listening(lambda: False), interruptible():
+        send()
+    check()
+
+
+def test_handlers_are_as_they_were_before() -> None:
+    before = [signal.getsignal(number) for number in SIGNALS]
+    with listening():
+        assert [signal.getsignal(number) for number in SIGNALS] != before
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_nohup_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with listening(), interruptible():
+            send(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@interruptible()
+def interrupt_itself() -> None:
+    send()
+    pytest.fail("it came")
+
+
+def test_a_function_can_be_interruptible() -> None:
+    for _ in range(2):
+        with listening(), pytest.raises(KeyboardInterrupt):
+            interrupt_itself()
