@@ -17,6 +17,11 @@ def send(number: int = signal.SIGINT) -> None:
     os.kill(os.getpid(), number)
 
 
+def interrupt_itself(number: int = signal.SIGINT) -> None:
+    send(number)
+    pytest.fail("it came")
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_waits_for_a_place_where_it_is_obeyed(number: int) -> None:
     with listening():
@@ -32,16 +37,14 @@ def test_a_signal_waits_for_a_place_where_it_is_obeyed(number: int) -> None:
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_in_an_interruptible_section_is_obeyed_at_once(number: int) -> None:
     with listening(), pytest.raises(KeyboardInterrupt), interruptible():
-        send(number)
-        pytest.fail("it came")
+        interrupt_itself(number)
 
 
 def test_a_signal_that_nothing_obeyed_ends_what_was_done() -> None:
-    done = False
+    said = []
     with pytest.raises(KeyboardInterrupt), listening():
-        send()
-        done = True
-    assert done
+        said += [send(), "what comes after it"]
+    assert said[1:]
 
 
 def test_a_signal_interrupts_once() -> None:
@@ -106,13 +109,7 @@ def test_nohup_stays(monkeypatch: pytest.MonkeyPatch) -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-@interruptible()
-def interrupt_itself() -> None:
-    send()
-    pytest.fail("it came")
-
-
 def test_a_function_can_be_interruptible() -> None:
     for _ in range(2):
         with listening(), pytest.raises(KeyboardInterrupt):
-            interrupt_itself()
+            interruptible()(interrupt_itself)()
