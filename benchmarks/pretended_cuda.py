@@ -4,6 +4,7 @@ What would fail or wait on a GPU is found on any machine, and what an iteration 
 there is known without one. Results are those of the CPU.
 """
 
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -185,18 +186,21 @@ class PretendedCuda(Traffic):
     def __init__(self) -> None:
         super().__init__()
         self.synchronisations = 0
+        self.seconds = 0.0
+        """Of the CPU, for what the device would do and for counting it."""
         self.waited_for: list[str] = []
         """The operations."""
 
     def restart(self) -> None:
         """Counts from 0."""
         self.operations = self.bytes = self.synchronisations = 0
+        self.seconds = 0.0
         self.waited_for.clear()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        kwargs = kwargs or {}
+        kwargs, started = kwargs or {}, time.process_time()
         leaves = tree_leaves((args, kwargs))
         if not any(_is_held(leaf) or _is_cuda(leaf) for leaf in leaves):
             return func(*args, **kwargs)
@@ -205,6 +209,7 @@ class PretendedCuda(Traffic):
         if self._waits(_name(func), args, kwargs):
             self.synchronisations += 1
             self.waited_for.append(_name(func))
+        self.seconds += time.process_time() - started
         return result
 
     @staticmethod

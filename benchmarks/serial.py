@@ -3,10 +3,11 @@
     python -m benchmarks.serial [experiment=phase1]
 
 Milliseconds of one core. Of a subgame: *trees*; *forests*, laid out for the device; *payoffs*, their lists
-and matrices of all-ins (counts and ranks of flops are on disk); *leaves*, what the value network prepares for
-the public states at the depth limit; *inputs*, what is kept of hands with an example. *Ranks* of boards at
-leaves are remembered, and not counted together. Then a batch of each stream, from the replay in memory or on
-disk, and the optimiser's part of a step.
+and matrices of all-ins; *leaves*, what the value network prepares for the public states at the depth limit;
+*inputs*, what is kept of hands with an example. *Ranks* of boards that were not met before are remembered and
+not counted together. The device is a pretended GPU: what it would do is not counted, but *launches* are; or,
+with ``--device cpu``, the CPU's compiled loops, whose matrices it prepares as well. Then a batch of each
+stream, from the replay in memory or on disk, and the optimiser's part of a step.
 """
 
 import sys
@@ -24,6 +25,7 @@ from torch import Tensor
 
 from benchmarks.gpu_runs import random_examples
 from benchmarks.measure import Arguments, Report, positive
+from benchmarks.pretended_cuda import CUDA, PretendedCuda, pretended_cuda
 from benchmarks.selfplay import config_of
 from pokerlab.games import ranks, run_outs
 from pokerlab.games.holdem import Holdem
@@ -37,17 +39,21 @@ EXPERIMENT = "experiment=phase1"
 COSTS = ("trees", "forests", "payoffs", "leaves", "inputs")
 RANKS = "ranks"
 """Ranks of boards at leaves that were not met before: they are remembered, up to suits."""
-FORGET = (run_outs.run_out_wins, run_outs._counts, ranks._levels)
+LAUNCHES = "launches"
+FORGET = (run_outs.run_out_wins, run_outs._counts, ranks._known)
 
 
-def seconds_of(work: Callable[[], Any]) -> tuple[float, Any]:
-    """CPU seconds, and what the work gives."""
+def seconds_of(work: Callable[[], Any], device: PretendedCuda | None = None) -> tuple[float, Any]:
+    """CPU seconds but for those of a pretended device, and what the work gives."""
+    before = 0.0 if device is None else device.seconds
     started = time.process_time()
     result = work()
-    return time.process_time() - started, result
+    return time.process_time() - started - (0.0 if device is None else device.seconds - before), result
 
 
-def subgame_rows(parts: RunParts, number: int, repeats: int, seed: int) -> Iterator[dict[str, Any]]:
+def subgame_rows(
+    parts: RunParts, number: int, repeats: int, seed: int, device: PretendedCuda | None
+) -> Iterator[dict[str, Any]]:
     """What so many subgames of each kind take, each with a board of its own."""
     game: Any = parts.game
     draws = np.random.default_rng(seed)
@@ -55,12 +61,14 @@ def subgame_rows(parts: RunParts, number: int, repeats: int, seed: int) -> Itera
         deals = [[game.draw_deal(street, draws) for _ in range(number)] for _ in range(repeats + 1)]
         after = [[drawn(game.chance_outcomes(state), draws) for state in some] for some in deals]
         for kind, states in (("deal", deals), ("betting", after)):
-            costs = [subgame_costs(parts, some, draws) for some in states]
+            costs = [subgame_costs(parts, some, draws, device) for some in states]
             each = {
                 cost: median(1000 * found[cost] / number for found in costs[1:]) for cost in (*COSTS, RANKS)
             }
             together = sum(each[cost] for cost in COSTS)
-            yield {"subgame": f"{game.streets[street]}: {kind}", **each, "together": together}
+            launches = median(found[LAUNCHES] / number for found in costs[1:])
+            name = f"{game.streets[street]}: {kind}"
+            yield {"subgame": name, **each, "together": together, LAUNCHES: launches}
 
 
 def drawn(some: Sequence[Any], draws: np.random.Generator) -> Any:
@@ -68,34 +76,40 @@ def drawn(some: Sequence[Any], draws: np.random.Generator) -> Any:
     return some[int(draws.integers(len(some)))]
 
 
-def subgame_costs(parts: RunParts, states: Sequence[Any], draws: np.random.Generator) -> dict[str, float]:
-    """CPU seconds by what they go to; nothing is remembered but what lies on disk."""
+def subgame_costs(
+    parts: RunParts, states: Sequence[Any], draws: np.random.Generator, device: PretendedCuda | None
+) -> dict[str, float]:
+    """CPU seconds by what they go to, and launches; nothing is remembered but what lies on disk."""
     for remembered in FORGET:
         remembered.cache_clear()
     game: Any = parts.game
-    like, selfplay = torch.empty(0), parts.algorithm.actor().selfplay  # type: ignore[attr-defined]
+    like = torch.empty(0, device=None if device is None else CUDA)
+    selfplay = parts.algorithm.actor().selfplay  # type: ignore[attr-defined]
     subgames, found = Subgames(game), dict[str, float]()
+    launches = 0 if device is None else device.operations
     found["trees"], _ = seconds_of(lambda: [subgames.tree(state) for state in states])
 
     def lay_out() -> Any:
         forest = subgames.forest(states, like)
         return forest, forest.decisions, forest.terminals, forest.leaves
 
-    found["forests"], (forest, *_) = seconds_of(lay_out)
+    found["forests"], (forest, *_) = seconds_of(lay_out, device)
 
     def pay() -> Any:
-        operator = game.payoff_operator(forest.payoff_kernels.tolist(), like)
-        return forest.payoffs, getattr(operator, "tables", None)  # the compiled loops' matrices
+        operators = [part.operator for part in forest.payoffs.parts]
+        return [getattr(operator, "tables", None) for operator in operators]  # the compiled loops' matrices
 
-    found["payoffs"], _ = seconds_of(pay)
+    found["payoffs"], _ = seconds_of(pay, device)
     leaves, network = forest.leaves, parts.module.value_network
     ask = (lambda: network.at(leaves.features, leaves.possible)) if len(leaves) else (lambda: None)
-    first, _ = seconds_of(ask)
-    found["leaves"], _ = seconds_of(ask)
-    found[RANKS] = max(first - found["leaves"], 0)
     features = torch.as_tensor(np.stack([game.features(state) for state in states])).float()
-    beliefs = torch.as_tensor(np.stack([game.draw_ranges(state, draws) for state in states])).float()
-    found["inputs"], _ = seconds_of(lambda: selfplay._hand_inputs(features, beliefs))
+    beliefs = torch.as_tensor(np.stack([game.draw_ranges(state, draws) for state in states])).to(like)
+    first, _ = seconds_of(lambda: (ask(), selfplay._hand_inputs(features, beliefs)), device)
+    counted = 0 if device is None else device.operations
+    found["leaves"], _ = seconds_of(ask, device)
+    found["inputs"], _ = seconds_of(lambda: selfplay._hand_inputs(features, beliefs), device)
+    found[RANKS] = max(first - found["leaves"] - found["inputs"], 0)
+    found[LAUNCHES] = counted - launches
     return found
 
 
@@ -141,6 +155,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
     parser = Arguments("benchmarks.serial", __doc__, repeats=5)
     parser.add_argument("--subgames", type=positive, default=16, help="of each kind, measured together")
+    parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu", help="where subgames are solved")
     parser.add_argument("overrides", nargs="*", help="of the run's config, as for pokerlab.train")
     given = list(sys.argv[1:] if argv is None else argv)
     options = parser.parse_intermixed_args(given)
@@ -157,8 +172,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         "together": "together",
         RANKS: RANKS,
     }
-    found = subgame_rows(parts, options.subgames, options.repeats, options.seed)
-    report.results["subgames"] = list(found)
+    given_parts = parts, options.subgames, options.repeats, options.seed
+    if options.device == "cpu":
+        report.results["subgames"] = list(subgame_rows(*given_parts, None))
+    else:
+        columns |= {LAUNCHES: "a subgame's launches"}
+        with pretended_cuda(kernels=True, simulate=False) as device:
+            parts.module.to(CUDA)
+            report.results["subgames"] = list(subgame_rows(*given_parts, device))
+        parts = RunParts(config)
     report.table("before a subgame is solved", columns, report.results["subgames"])
     report.results["learning"] = list(learning_rows(parts, config.batch_size, options.repeats))
     report.table(

@@ -108,6 +108,12 @@ class Deck:
         """``[G, H]`` what hands become when suits are exchanged as in :attr:`suit_permutations`."""
         return self.permute_hands(self.suit_permutations)
 
+    @cached_property
+    def hands_before(self) -> Ints:
+        """``[G, H]`` which hands they were: the inverse of :attr:`hand_permutations`."""
+        hands: Ints = self.hand_permutations.argsort(1)
+        return hands
+
     def first_of_suits(self, boards: Ints) -> tuple[Ints, Ints]:
         """Of the boards that differ from each in suits only, the first; and which exchange makes it of it.
 

@@ -16,9 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pokerlab import cuda
 from pokerlab.games.base import Ints
-from pokerlab.games.cards import BLOCKED, Deck
+from pokerlab.games.cards import Deck
 from pokerlab.games.payoff_tables import FOLDED
+from pokerlab.games.run_out_kernels import MOST_TO_COME, set_wins
 from pokerlab.games.run_outs import num_run_outs, run_out_wins
 
 EXACT = 2048
@@ -183,36 +185,25 @@ class DensePayoffs:
 
     def _kind(self, board: tuple[int, ...], times: int) -> tuple[bool, int, int]:
         """What boards have in common that are multiplied with at once: ``times`` rows each."""
-        return self._is_half(board), num_run_outs(self.deck, board, self._complete), times
+        return self._is_half(board), len(board), times
 
     def _product(self, rows_of: dict[tuple[int, ...], list[int]], kind: tuple[bool, int, int]) -> Product:
-        half, run_outs, _ = kind
+        half, dealt, _ = kind
         boards = sorted(board for board, rows in rows_of.items() if self._kind(board, len(rows)) == kind)
         hands, dtype = self.deck.num_hands, torch.float16 if half else self._like.dtype
         key = self.deck, tuple(boards), self._complete, dtype, self._like.device
         if (wins := _WINS.get(key)) is None:
             wins = torch.empty(len(boards), hands, hands, dtype=dtype, device=self._like.device)
-            for to, board in zip(wins, boards, strict=True):
-                to.copy_(self._wins(board).T)
+            few = self._complete - dealt <= MOST_TO_COME
+            if few and wins.device.type == "cuda" and cuda.is_available():
+                set_wins(self.deck, boards, self._complete, wins)
+            else:
+                for to, board in zip(wins, boards, strict=True):
+                    to.copy_(torch.from_numpy(run_out_wins(self.deck, board, self._complete).T))
             _WINS[key] = wins
         rows = np.concatenate([rows_of[board] for board in boards])
+        run_outs = num_run_outs(self.deck, boards[0], self._complete)
         return Product(rows, self._rows(rows), wins, self.weight / run_outs)
-
-    def _wins(self, board: tuple[int, ...]) -> Tensor:
-        """``[H, H]`` on how many run-outs a hand wins less on how many it loses."""
-        deck, device = self.deck, self._like.device
-        missing = self._complete - len(board)
-        if missing > 1 or (missing and device.type == "cpu"):
-            return torch.as_tensor(run_out_wins(deck, board, self._complete), device=device)
-        rest = [[card] for card in range(len(deck.cards)) if card not in board] if missing else [[]]
-        strengths = torch.as_tensor(
-            deck.strengths(np.array([[*board, *dealt] for dealt in rest])), device=device
-        )
-        won = torch.zeros(deck.num_hands, deck.num_hands, dtype=torch.int16, device=device)
-        for strength in strengths:
-            there = strength != BLOCKED
-            won += (strength[:, None] > strength) & there
-        return (won - won.T) * torch.as_tensor(deck.disjoint, device=device)
 
     def __call__(self, reach: Tensor) -> Tensor:
         """``[..., M, K, H]`` opponent reach → the same shape."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pokerlab.games.base import CHANCE, TERMINAL, Bools, Floats, Game, Ints, PayoffOperator, State, Terminal
@@ -70,13 +71,13 @@ class HandFeatures(Protocol):
 
 
 class RankedBoards(NamedTuple):
-    """How hands rank on ``U`` boards."""
+    """How hands rank on ``U`` boards, in whole numbers of any size."""
 
-    order: Ints
+    order: NDArray[np.signedinteger]
     """``[U, H]`` the hands, those that the board blocks first, then from the lowest rank up."""
-    begin: Ints
+    begin: NDArray[np.signedinteger]
     """``[U, H]`` where in this order the hands begin that tie with each hand."""
-    end: Ints
+    end: NDArray[np.signedinteger]
     """``[U, H]`` and where they end."""
     possible: Bools
     """``[U, H]``."""

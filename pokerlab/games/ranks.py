@@ -4,6 +4,7 @@ Boards that differ in the names of suits only are ranked once. A flop takes 50 m
 that lack two cards or more is kept on disk.
 """
 
+import threading
 from functools import lru_cache
 from itertools import combinations
 from math import comb
@@ -22,12 +23,12 @@ MOST_RUN_OUTS = 2048
 AT_ONCE = 256
 """Boards that are ranked at once."""
 BOARDS = 20_000
-"""Of which ranks are remembered, the latest ones, 11 kB each: there are fewer flops and turns up to suits."""
+"""The most up to suits whose ranks are remembered, 16 kB each: 52 cards make 18,370 of up to four."""
 UNITS = 10**9
 """Ranks are whole numbers of so many to 1."""
 
 
-def rank_boards(deck: Deck, boards: Ints, cards: int) -> tuple[RankedBoards, Ints]:
+def rank_boards(deck: Deck, boards: Ints, cards: int) -> tuple[RankedBoards, NDArray[np.signedinteger]]:
     """How hands rank on boards of equal length, and ``[n, H]`` where the tie group of each place ends.
 
     Args:
@@ -36,58 +37,95 @@ def rank_boards(deck: Deck, boards: Ints, cards: int) -> tuple[RankedBoards, Int
         cards: how many are on a complete board.
     """
     number, hands = len(boards), deck.num_hands
-    order, ends, begin, end = np.empty((4, number, hands), np.int64)
+    order, ends, begin, end = np.empty((4, number, hands), np.int32)
     potential = np.empty((number, hands))
     if boards.shape[1] == cards:
-        same = np.arange(hands)[None]
         for part in range(0, number, AT_ONCE):
             here = slice(part, part + AT_ONCE)
-            levels = deck.strengths(boards[here]).astype(np.int32) + 1
-            ranked = np.stack([levels, np.where(levels == 0, -UNITS, 0)], 1)
-            of = np.zeros(len(levels), np.int64)
-            _order(ranked, same, of, order[here], ends[here], begin[here], end[here], potential[here])
+            strengths = deck.strengths(boards[here])
+            potential[here] = np.where(strengths == BLOCKED, BLOCKED, 0)
+            _order(strengths, order[here], ends[here], begin[here], end[here])
     elif number:
         firsts, exchanges = deck.first_of_suits(boards)
-        ranked = np.stack([_levels(deck, first, cards) for first in map(tuple, firsts.tolist())])
-        _order(ranked, deck.hand_permutations, exchanges, order, ends, begin, end, potential)
+        known = _known(deck, cards)
+        _rename(
+            known.places, known.units, known.rows(firsts), deck.hand_permutations, deck.hands_before,
+            exchanges, order, ends, begin, end, potential,
+        )  # fmt: skip
     return RankedBoards(order, begin, end, potential >= 0, potential), ends
 
 
 @jit
 def _order(
-    ranked: np.ndarray,
-    hands: Ints,
-    exchange: Ints,
-    order: Ints,
-    ends: Ints,
-    begin: Ints,
-    end: Ints,
-    potential: Floats,
+    levels: np.ndarray, order: np.ndarray, ends: np.ndarray, begin: np.ndarray, end: np.ndarray
 ) -> None:
-    """Sets ``[n, H]`` from ``[n, 2, H]`` levels and potentials under other names of suits, where hands are
-    ``hands[exchange]``."""
-    for board in range(ranked.shape[0]):
-        there, of_hand = hands[exchange[board]], ranked[board, 0]
-        first = np.zeros(of_hand.max() + 2, np.int64)
+    """Sets ``[n, H]`` from how high hands rank, from −1."""
+    for board in range(levels.shape[0]):
+        of_hand = levels[board]
+        first = np.zeros(of_hand.max() + 3, np.int32)
         for hand in range(of_hand.shape[0]):
-            first[of_hand[hand] + 1] += 1
+            first[of_hand[hand] + 2] += 1
         for level in range(1, first.shape[0]):
             first[level] += first[level - 1]
         place = first.copy()
-        for hand in range(there.shape[0]):
-            level = of_hand[there[hand]]
+        for hand in range(of_hand.shape[0]):
+            level = of_hand[hand] + 1
             begin[board, hand], end[board, hand] = first[level], first[level + 1]
             order[board, place[level]], ends[board, place[level]] = hand, first[level + 1]
             place[level] += 1
-            potential[board, hand] = ranked[board, 1, there[hand]] / UNITS
 
 
-@lru_cache(BOARDS)
-def _levels(deck: Deck, board: tuple[int, ...], cards: int) -> NDArray[np.int32]:
-    """``[2, H]`` of a board of the first suits: which of the different ranks each hand has; its potential, in
-    units."""
-    ranks, potentials = kept_ranks(deck, board, cards)
-    return np.stack([np.unique(ranks, return_inverse=True)[1].astype(np.int32), potentials])
+@jit
+def _rename(
+    places: np.ndarray, units: np.ndarray, rows: Ints, there: np.ndarray, back: np.ndarray, exchange: Ints,
+    order: np.ndarray, ends: np.ndarray, begin: np.ndarray, end: np.ndarray, potential: Floats,
+) -> None:  # fmt: skip
+    """Sets ``[n, H]`` from ``rows`` of what is known of boards of the first suits, where hands are
+    ``there[exchange]``, and of which ``back[exchange]`` makes hands again."""
+    for board in range(rows.shape[0]):
+        of_place, ends_of, begins, ends_at = places[rows[board]]
+        of_hand, to_there, to_here = units[rows[board]], there[exchange[board]], back[exchange[board]]
+        for hand in range(of_place.shape[0]):
+            other = to_there[hand]
+            begin[board, hand], end[board, hand] = begins[other], ends_at[other]
+            potential[board, hand] = of_hand[other] / UNITS
+            order[board, hand], ends[board, hand] = to_here[of_place[hand]], ends_of[hand]
+
+
+class _Known:
+    """Boards of the first suits, as they are met.
+
+    Args:
+        deck: with ``H`` hands.
+        cards: how many are on a complete board.
+    """
+
+    def __init__(self, deck: Deck, cards: int) -> None:
+        self._deck, self._cards = deck, cards
+        self._row_of, self._lock = dict[tuple[int, ...], int](), threading.Lock()
+        self.places = np.empty((BOARDS, 4, deck.num_hands), np.int16)  # memory is taken when it is written to
+        """Order, ends, begin and end."""
+        self.units = np.empty((BOARDS, deck.num_hands), np.int32)
+        """Potentials."""
+
+    def rows(self, boards: Ints) -> Ints:
+        """``[n]`` where each of ``[n, k]`` boards is."""
+        firsts = [tuple(board) for board in boards.tolist()]
+        with self._lock:
+            for board in dict.fromkeys(firsts):
+                if board not in self._row_of:
+                    self._add(board)
+        return np.array([self._row_of[board] for board in firsts], np.int64)
+
+    def _add(self, board: tuple[int, ...]) -> None:
+        row = len(self._row_of)
+        ranks, self.units[row] = kept_ranks(self._deck, board, self._cards)
+        levels = np.unique(ranks, return_inverse=True)[1].astype(np.int16) - np.int16(1)
+        _order(levels[None], *self.places[row][:, None])
+        self._row_of[board] = row
+
+
+_known = lru_cache(4)(_Known)
 
 
 def kept_ranks(deck: Deck, board: tuple[int, ...], cards: int) -> NDArray[np.int32]:

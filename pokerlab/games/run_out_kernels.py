@@ -1,7 +1,8 @@
-"""What hands win from ranges over all ways to deal a board's last cards, on a GPU: no matrix, nothing copied.
+"""What hands win over all ways to deal a board's last cards, on a GPU: nothing is computed beside it.
 
-The sums of :mod:`pokerlab.games.run_out_sums`, for many boards at once. On a complete board hands of the same
-two ranks are equally strong, but for flushes. So mass is summed by pairs of ranks, and by each card with each
+The sums of :mod:`pokerlab.games.run_out_sums` without a matrix, and the matrices of
+:mod:`pokerlab.games.run_outs`, for many boards at once. For sums: on a complete board hands of the same two
+ranks are equally strong, but for flushes. So mass is summed by pairs of ranks, and by each card with each
 rank for hands that exclude each other; hands that a flush makes stronger are met one by one.
 """
 
@@ -27,6 +28,8 @@ THREADS = 256
 """In a block."""
 AT_ONCE = 2**26
 """Numbers that blocks leave to be added up."""
+COUNTED_AT_ONCE = 2**23
+"""Strengths of hands on run-outs, or pairs of hands, of boards that are counted at once."""
 
 
 class Tables(NamedTuple):
@@ -72,23 +75,56 @@ def win_in_kernel(deck: Deck, boards: Sequence[tuple[int, ...]], cards: int, the
     Returns:
         ``[U, K, H]``, see :func:`~pokerlab.games.run_out_sums.win_on_run_outs`. No order of threads matters.
     """
-    padded = np.full((len(boards), cards), -1, np.int32)
-    for row, board in zip(padded, boards, strict=True):
-        row[: len(board)] = board
-    dealt = torch.from_numpy(padded)
-    if theirs.device.type == "cuda":
-        dealt = dealt.pin_memory().to(theirs.device, non_blocking=True)
+    there = _put(boards, cards, theirs.device)
     tables = _tables(deck, cards, theirs.dtype, theirs.device)
-    kernel = _kernel(deck.ranks, deck.suits, theirs.dtype)
+    kernel = _sums(deck.ranks, deck.suits, theirs.dtype)
     parts = PARTS[cards - min(map(len, boards), default=cards)]
     once = max(1, AT_ONCE // (parts * max(1, theirs[0].numel())))
     found = []
-    for board, mass in zip(dealt.split(once), theirs.split(once), strict=True):
+    for board, mass in zip(there.split(once), theirs.split(once), strict=True):
         number, rows, _ = mass.shape
         won = mass.new_empty(parts, *mass.shape)
         kernel((number * rows, parts), THREADS, [mass.contiguous(), board, *tables, won])
         found.append(won.sum(0) if parts > 1 else won[0])
     return torch.cat(found) if len(found) > 1 else found[0]
+
+
+def set_wins(deck: Deck, boards: Sequence[tuple[int, ...]], cards: int, wins: Tensor) -> None:
+    """Sets on how many run-outs a hand wins less on how many it loses.
+
+    Args:
+        deck: with ``H`` hands.
+        boards: ``U``, of the same length; at most ``MOST_TO_COME`` cards are to come.
+        cards: how many are on a complete board, at most 5.
+        wins: ``[U, H, H]`` on a GPU, the loser's hand first; 0 for hands that cannot meet.
+    """
+    hands, to_come = deck.num_hands, cards - len(boards[0])
+    begins = [0, 1, 1 + len(deck.cards), 1 + len(deck.cards) + hands]
+    first, last = begins[to_come : to_come + 2]
+    tables = _tables(deck, cards, torch.float32, wins.device)
+    ranking, counting = _ranking(deck.ranks, deck.suits), _counting()
+    ranked = [
+        tables.keys, tables.values, tables.flushes, tables.rank_keys, tables.pairs, tables.pair_of,
+        tables.suit_bits, tables.masks,
+    ]  # fmt: skip
+    once = max(1, COUNTED_AT_ONCE // (hands * max(last - first, hands)))
+    for board, to in zip(_put(boards, cards, wins.device).split(once), wins.split(once), strict=True):
+        strengths = torch.empty(len(board), last - first, hands, dtype=torch.int16, device=wins.device)
+        ranking(
+            (len(board) * (last - first),), THREADS, [board, tables.dealt[first:last], *ranked, strengths]
+        )
+        counts = torch.empty(to.shape, dtype=torch.int16, device=wins.device)
+        counting((len(board) * hands,), THREADS, [strengths, tables.masks, counts])
+        to.copy_(counts)
+
+
+def _put(boards: Sequence[tuple[int, ...]], cards: int, device: torch.device) -> Tensor:
+    """``[U, cards]`` boards, −1 for cards that are to come."""
+    padded = np.full((len(boards), cards), -1, np.int32)
+    for row, board in zip(padded, boards, strict=True):
+        row[: len(board)] = board
+    there = torch.from_numpy(padded)
+    return there.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else there
 
 
 @cache
@@ -120,9 +156,127 @@ def _tables(deck: Deck, cards: int, dtype: torch.dtype, device: torch.device) ->
 
 
 @cache
-def _kernel(ranks: int, suits: int, dtype: torch.dtype) -> Kernel:
+def _device() -> Any:
+    """What blocks have in common: the strength of hands on a complete board."""
+
+    @numba_cuda.jit(device=True)
+    def find(keys, key):
+        """Where a key is, or where one would be that is not there."""
+        low, high = 0, keys.shape[0] - 1
+        while low < high:
+            middle = (low + high) >> 1
+            if keys[middle] < key:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    @numba_cuda.jit(device=True)
+    def rank_hands(
+        board, key, flushing, keys, values, flushes, rank_keys, pairs_of_ranks, pair_of, suit_bits, masks,
+        cards_in, ranks_in, strength_of, strength,
+    ):  # fmt: skip
+        """Sets the strength of pairs of ranks without a flush, and of hands, −1 if they are blocked; returns
+        the suit of which flushes are possible, or −1."""
+        thread, threads = numba_cuda.threadIdx.x, numba_cuda.blockDim.x
+        suits, ranks = suit_bits.shape[0], rank_keys.shape[0]
+        one, nothing = np.int64(1), np.int64(0)
+        for suit in range(thread, suits, threads):
+            count, bits = 0, 0
+            for rank in range(ranks):
+                if (board >> (rank * suits + suit)) & one != nothing:
+                    count += 1
+                    bits |= 1 << rank
+            cards_in[suit] = count
+            ranks_in[suit] = bits
+        numba_cuda.syncthreads()
+        flush, least = -1, 0
+        for suit in range(suits):
+            if cards_in[suit] >= flushing:
+                flush = suit
+                least = flushes[ranks_in[suit]]  # where the board is a flush itself
+        for pair in range(thread, pairs_of_ranks.shape[0], threads):
+            low, high = pairs_of_ranks[pair, 0], pairs_of_ranks[pair, 1]
+            strength_of[pair] = max(values[find(keys, key + rank_keys[low] + rank_keys[high])], least)
+        numba_cuda.syncthreads()
+        for h in range(thread, strength.shape[0], threads):
+            value = strength_of[pair_of[h]]
+            if masks[h] & board != nothing:
+                value = -1
+            elif flush >= 0:
+                value = max(value, flushes[ranks_in[flush] | suit_bits[flush, h]])
+            strength[h] = value
+        numba_cuda.syncthreads()
+        return flush
+
+    return rank_hands
+
+
+@cache
+def _ranking(ranks: int, suits: int) -> Kernel:
+    """Blocks are boards × what is dealt to them."""
+    rank_hands = _device()
+    hands, pairs, flushing = comb(ranks * suits, 2), comb(ranks + 1, 2), FLUSH - 2
+
+    def set_strengths(
+        boards, dealt, keys, values, flushes, rank_keys, pairs_of_ranks, pair_of, suit_bits, masks, strengths,
+    ):  # fmt: skip
+        strength = numba_cuda.shared.array(hands, np.int32)
+        strength_of = numba_cuda.shared.array(pairs, np.int32)
+        cards_in = numba_cuda.shared.array(suits, np.int32)
+        ranks_in = numba_cuda.shared.array(suits, np.int32)
+        u, d = numba_cuda.blockIdx.x // dealt.shape[0], numba_cuda.blockIdx.x % dealt.shape[0]
+        thread, threads = numba_cuda.threadIdx.x, numba_cuda.blockDim.x
+        one, nothing = np.int64(1), np.int64(0)
+        board, key, clashes = nothing, np.int32(0), False
+        for i in range(boards.shape[1] + 2):
+            card = boards[u, i] if i < boards.shape[1] else dealt[d, i - boards.shape[1]]
+            if card >= 0:
+                clashes = clashes or (board >> card) & one != nothing
+                board |= one << card
+                key += rank_keys[card // suits]
+        if clashes:
+            for h in range(thread, hands, threads):
+                strengths[u, d, h] = -1
+        else:
+            rank_hands(
+                board, key, flushing, keys, values, flushes, rank_keys, pairs_of_ranks, pair_of, suit_bits,
+                masks, cards_in, ranks_in, strength_of, strength,
+            )  # fmt: skip
+            for h in range(thread, hands, threads):
+                strengths[u, d, h] = strength[h]
+
+    return Kernel(set_strengths, f"strengths of {ranks} ranks of {suits} suits")
+
+
+@cache
+def _counting() -> Kernel:
+    """Blocks are boards × hands; threads are hands before that one, of which both get what is counted."""
+
+    def count(strengths, masks, wins):
+        hands = masks.shape[0]
+        u, i = numba_cuda.blockIdx.x // hands, numba_cuda.blockIdx.x % hands
+        for j in range(numba_cuda.threadIdx.x, i + 1, numba_cuda.blockDim.x):
+            total = 0
+            if masks[i] & masks[j] == np.int64(0):
+                for d in range(strengths.shape[1]):
+                    own, other = strengths[u, d, i], strengths[u, d, j]
+                    if own >= 0 and other >= 0:
+                        if own > other:
+                            total += 1
+                        elif own < other:
+                            total -= 1
+            wins[u, j, i] = total
+            wins[u, i, j] = -total
+
+    return Kernel(count, "wins over run-outs")
+
+
+@cache
+def _sums(ranks: int, suits: int, dtype: torch.dtype) -> Kernel:
     """Blocks are boards × rows, of which there may be many, and parts of their run-outs."""
     number: Any = NUMBERS[dtype]
+    rank_hands = _device()
     zero, half = number(0), number(0.5)
     step = np.uint32(1)  # an index without a sign needs no test of it
     cards = ranks * suits
@@ -148,18 +302,6 @@ def _kernel(ranks: int, suits: int, dtype: torch.dtype) -> Kernel:
             total += outcome(own, strengths[i], masses[j])
             i, j = np.uint32(i + step), np.uint32(j + step)
         return total
-
-    @numba_cuda.jit(device=True)
-    def find(keys, key):
-        """Where a key is, or where one would be that is not there."""
-        low, high = 0, keys.shape[0] - 1
-        while low < high:
-            middle = (low + high) >> 1
-            if keys[middle] < key:
-                low = middle + 1
-            else:
-                high = middle
-        return low
 
     def win(
         theirs, boards, dealt, shares, keys, values, flushes, rank_keys, pairs_of_ranks, pair_of, suit_bits,
@@ -210,39 +352,16 @@ def _kernel(ranks: int, suits: int, dtype: torch.dtype) -> Kernel:
             if clashes:
                 continue
             numba_cuda.syncthreads()
-            for suit in range(thread, suits, threads):
-                count, bits = 0, 0
-                for rank in range(ranks):
-                    if (board >> (rank * suits + suit)) & one != nothing:
-                        count += 1
-                        bits |= 1 << rank
-                cards_in[suit] = count
-                ranks_in[suit] = bits
-            numba_cuda.syncthreads()
-            flush, least, listed = -1, 0, np.uint32(0)
-            for suit in range(suits):
-                if cards_in[suit] >= flushing:
-                    flush = suit
-                    least = flushes[ranks_in[suit]]  # where the board is a flush itself
-                    listed = np.uint32(with_two if cards_in[suit] == flushing else with_one)
+            flush = rank_hands(
+                board, key, flushing, keys, values, flushes, rank_keys, pairs_of_ranks, pair_of, suit_bits,
+                masks, cards_in, ranks_in, strength_of, strength,
+            )  # fmt: skip
+            listed = np.uint32(0)
+            if flush >= 0:
+                listed = np.uint32(with_two if cards_in[flush] == flushing else with_one)
             for pair in range(thread, pairs, threads):
                 low, high = pairs_of_ranks[pair, 0], pairs_of_ranks[pair, 1]
-                value = values[find(keys, key + rank_keys[low] + rank_keys[high])]
-                if value < least:
-                    value = least
-                strength_of[pair] = value
-                strength_with[low * ranks + high] = value
-                strength_with[high * ranks + low] = value
-            numba_cuda.syncthreads()
-            for h in range(thread, hands, threads):
-                value = strength_of[pair_of[h]]
-                if masks[h] & board != nothing:
-                    value = -1
-                elif flush >= 0:
-                    of_suit = flushes[ranks_in[flush] | suit_bits[flush, h]]
-                    if of_suit > value:
-                        value = of_suit
-                strength[h] = value
+                strength_with[low * ranks + high] = strength_with[high * ranks + low] = strength_of[pair]
             numba_cuda.syncthreads()
             # sums of mass where no flush matters
             for i in range(thread, with_rank, threads):

@@ -64,7 +64,7 @@ def _win_in_order(
     return won
 
 
-def win_showdowns(deck: Deck, order: Ints, ends: Ints, cards: int, theirs: Floats) -> Floats:
+def win_showdowns(deck: Deck, order: np.ndarray, ends: np.ndarray, cards: int, theirs: Floats) -> Floats:
     """What each hand wins less what it loses on complete boards whose order of hands is known.
 
     Args:

@@ -86,7 +86,7 @@ def counts_below(deck: Deck, board: tuple[int, ...], cards: int) -> tuple[NDArra
 def _first_of_suits(deck: Deck, board: tuple[int, ...]) -> tuple[tuple[int, ...], Ints]:
     """The board that is counted, and the hands here that correspond to those that are possible there."""
     (first,), (exchange,) = deck.first_of_suits(np.array([board], np.int64))
-    return tuple(first.tolist()), np.argsort(deck.hand_permutations[exchange])[deck.possible(first)]
+    return tuple(first.tolist()), deck.hands_before[exchange, deck.possible(first)]
 
 
 def _compare(deck: Deck, board: tuple[int, ...], cards: int, unit: int, wins: np.ndarray) -> None:

@@ -59,8 +59,8 @@ class ProductQuery(Query):
             there = torch.as_tensor(of_boards, device=like.device)[:, None]
             return there.expand(boards, times, hands).reshape(leaves, hands)
 
-        self._order = each(ranked.order)
-        self._ends = torch.cat([each(ranked.begin), each(ranked.end)], 1)
+        self._order = each(ranked.order).long()
+        self._ends = torch.cat([each(ranked.begin), each(ranked.end)], 1).long()
         possible = ranked.possible.astype(np.float64)
         self._possible = each(possible).to(like.dtype)
         self._uniform = each(inputs.uniform * possible / possible.sum(1, keepdims=True)).to(like.dtype)

@@ -162,7 +162,7 @@ class CompiledQuery(Query):
     def _rank(layer: KernelLayer, inputs: HandInputsAt, like: Tensor) -> kernel_loops.RankedHands:
         ranked, dtype = inputs.ranked, torch.empty(0, dtype=like.dtype).numpy().dtype
         lower, above = potential_bins(ranked.potential, layer.potentials)
-        order, begin, end = (of_hands.astype(np.int32) for of_hands in ranked[:3])
+        order, begin, end = (of_hands.astype(np.int32, copy=False) for of_hands in ranked[:3])
         return kernel_loops.RankedHands(
             order=order,
             begin=begin,

@@ -7,17 +7,21 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.pretended_cuda import CUDA, pretended_cuda
 from pokerlab.cuda import Kernel
 from pokerlab.games import run_out_kernels
 from pokerlab.games.cards import Deck
-from pokerlab.games.run_out_kernels import win_in_kernel
+from pokerlab.games.dense_payoffs import DensePayoffs
+from pokerlab.games.payoff_tables import RUN_OUT
+from pokerlab.games.run_out_kernels import set_wins, win_in_kernel
 from pokerlab.games.run_out_sums import win_on_run_outs
+from pokerlab.games.run_outs import run_out_wins
 
 Boards = list[tuple[int, ...]]
 CASES: dict[str, tuple[Deck, int, Boards]] = {
     "boards of three cards": (Deck(4, 2), 3, [(0, 4, 5), (3, 6), (7,)]),
     "boards of four": (Deck(3, 4), 4, [(0, 1, 2, 3), (0, 4, 8), (5, 6)]),
-    "boards of two": (Deck(3, 2), 2, [(), (5,)]),
+    "boards of two": (Deck(3, 2), 2, [(), (4,), (5,)]),
     "flushes of three to five cards on the board": (
         Deck(6, 2), 5, [(0, 2, 4, 7, 9), (0, 2, 4, 6, 9), (0, 2, 4, 8, 10), (1, 3, 7, 11), (0, 3, 5)]
     ),
@@ -49,6 +53,28 @@ def test_sums_are_those_of_the_cpu(case: str) -> None:
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
     for board, won in zip(boards, found, strict=True):
         assert won[:, ~torch.as_tensor(deck.possible(board))].count_nonzero() == 0
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_counts_are_those_of_the_cpu(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    deck, cards, boards = CASES[case]
+    monkeypatch.setattr(run_out_kernels, "COUNTED_AT_ONCE", 1)  # board by board
+    for dealt in sorted({*map(len, boards)}):
+        some = [board for board in boards if len(board) == dealt]
+        expected = np.stack([run_out_wins(deck, board, cards).T for board in some])
+        assert np.abs(expected).max((1, 2)).min() > 0
+        found = torch.empty(expected.shape, dtype=torch.float16)
+        set_wins(deck, some, cards, found)
+        np.testing.assert_array_equal(found.numpy(), expected)
+
+
+def test_all_ins_of_many_boards_are_counted_in_a_few_launches() -> None:
+    kernels = [(RUN_OUT, (0, 5, 10, card)) for card in range(20, 36)]
+    with pretended_cuda(kernels=True, simulate=False) as counted:
+        like = torch.empty(0, device=CUDA)
+        counted.restart()
+        DensePayoffs(Deck(), kernels, complete=5, weight=1.0, like=like)
+        assert counted.operations <= 40
 
 
 def test_one_hand_against_another_on_a_whole_deck() -> None:

@@ -136,8 +136,8 @@ def test_kernels_are_few_and_move_little(street: str, launches: int, megabytes: 
     assert counted["waits"] == 0
     assert counted["launches"] <= launches
     assert counted["megabytes"] + counted["network_megabytes"] <= megabytes
-    # memory that forests are fitted into
-    assert 0.9 <= counted["peak_megabytes"] / counted["counted_megabytes"] <= 1.01
+    # memory that forests are fitted into, and 0.7 MB of tables for all of them
+    assert 0.9 <= counted["peak_megabytes"] / counted["counted_megabytes"] <= 1.02
 
 
 def test_an_optimiser_step_stays_below_its_ceiling_and_waits_for_nothing() -> None:

@@ -8,10 +8,11 @@ are inputs instead.
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -73,8 +74,9 @@ class HoldemHandInputs(HoldemFeatures):
 
     def _boards_of(self, features: Tensor) -> list[tuple[int, ...]]:
         first = self.num_betting_features
-        cards = features[:, first : first + len(self.deck.cards)] > 0.5
-        return [tuple(np.flatnonzero(row).tolist()) for row in cards.cpu().numpy()]
+        there = (features[:, first : first + len(self.deck.cards)] > 0.5).cpu().numpy()
+        cards = iter(np.nonzero(there)[1].tolist())
+        return [tuple(islice(cards, number)) for number in there.sum(1).tolist()]
 
     @property
     def comes_before_one_card(self) -> tuple[bool, ...]:
@@ -146,13 +148,15 @@ class HoldemHandInputs(HoldemFeatures):
     def _win_once(self, board: tuple[int, ...], theirs: Floats) -> Floats:
         return self._weight * sum_outcomes(self.deck, board, self.complete, theirs)
 
-    def rank_boards(self, boards: Sequence[tuple[int, ...]]) -> tuple[RankedBoards, Ints]:
+    def rank_boards(
+        self, boards: Sequence[tuple[int, ...]]
+    ) -> tuple[RankedBoards, NDArray[np.signedinteger]]:
         """See :func:`~pokerlab.games.ranks.rank_boards`: of boards of any length."""
         lengths = np.array([len(board) for board in boards], dtype=np.int64)
         if len(different := set(lengths.tolist())) == 1:
             return rank_boards(self.deck, np.array(boards, np.int64), self.complete)
         shape = len(boards), self.num_hands
-        order, begin, end, ends = np.empty((4, *shape), np.int64)
+        order, begin, end, ends = np.empty((4, *shape), np.int32)
         ranked = RankedBoards(order, begin, end, np.empty(shape, bool), np.empty(shape))
         for length in different:
             here = np.flatnonzero(lengths == length)
@@ -216,13 +220,14 @@ class HandInputsAt:
     def _places(self) -> tuple[Tensor, ...]:
         """``[n, H]``: the order of hands; where each hand's tie group begins, and ends; whether the hand is
         possible; its potential; its part of the mixture that is uniform."""
-        ranked, board_of, like = self.ranked, self.board_of, self._like
+        like = self._like
+        board_of = torch.as_tensor(self.board_of, device=like.device)
         order, begin, end, possible, potential = (
-            torch.as_tensor(of_boards[board_of], device=like.device) for of_boards in ranked
+            torch.as_tensor(of_boards, device=like.device)[board_of] for of_boards in self.ranked
         )
         there = possible.to(like.dtype)
         uniform = UNIFORM * there / there.sum(1, keepdim=True)
-        return order, begin, end, there, potential.to(like.dtype), uniform
+        return order.long(), begin.long(), end.long(), there, potential.to(like.dtype), uniform
 
     def win(self, theirs: Tensor) -> Tensor:
         """``[p, n, H]`` the others' mass → what hands win less what they lose if nobody bets."""
