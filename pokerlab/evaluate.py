@@ -222,13 +222,14 @@ def _check_search(config: EvaluateConfig, run: TrainedRun, ways: Iterable[str]) 
         UserError: it is of none.
     """
     taken = {name for way in ways for name in inspect.signature(run.algorithm.agents[way]).parameters}
-    if "iterations" in taken:
-        return
+    if "iterations" not in taken:
+        _refuse_search(config, f"{' and '.join(ways)} of {run.name} does not")
+
+
+def _refuse_search(config: EvaluateConfig, why: str) -> None:
     for key in ("search_iterations", "play_throughs", "solver"):
         if getattr(config, key) is not None:
-            raise UserError(
-                f"{key} is of search, and {' and '.join(ways)} of {run.name} does not: leave it out"
-            )
+            raise UserError(f"{key} is of search, and {why}: leave it out")
 
 
 def _take_apart(game: Game, config: EvaluateConfig) -> WholeGame | DealByDeal:
@@ -319,6 +320,10 @@ def _line_up(config: EvaluateConfig, run: TrainedRun, find_run: Callable[[str], 
                 entrants.append(lineup.entrant(name))
     if len({entrant.name for entrant in entrants}) < len(entrants):
         raise UserError("match.against names an agent twice, or the run's own")
+    if config.play_throughs is not None:
+        raise UserError("play_throughs is of exploitability: leave it out of a match")
+    if not any(isinstance(entrant.agent, SearchAgent) for entrant in entrants):
+        _refuse_search(config, f"nobody searches with match.play={config.match.play}")
     return entrants
 
 

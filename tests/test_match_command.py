@@ -66,8 +66,9 @@ def test_matches_stand_beside_what_was_said_of_the_same_checkpoint(place: Path) 
 
 @pytest.mark.parametrize("play", ["policy_net", "search_iteration", "search_average", "search_gadget"])
 def test_a_run_plays_in_every_way(play: str, place: Path) -> None:
-    settings = ("search_iterations=4", "match.hands=3", "match.value_function=check_down")
-    found = results(place, "run=leduc", f"match.play={play}", "match.against=other:policy_net", *settings)
+    settings = ("match.hands=3", "match.value_function=check_down", f"match.play={play}")
+    search = () if play == "policy_net" else ("search_iterations=4",)
+    found = results(place, "run=leduc", "match.against=other:policy_net", *settings, *search)
     assert found["matches"][-1]["agents"] == [f"leduc:{play}", "other:policy_net"]
     assert (found["matches"][-1]["exact"] is None) == (play == "search_iteration")
 
@@ -107,6 +108,14 @@ def test_hold_em_hands_are_saved_as_pokerkit_reads_them(place: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
+        (
+            ["match.against=fold", "search_iterations=5"],
+            "search_iterations is of search, and nobody searches with match.play=policy_net: leave it out",
+        ),
+        (
+            ["match.against=fold", "play_throughs=5"],
+            "play_throughs is of exploitability: leave it out of a match",
+        ),
         (
             ["match.against=cal"],
             "match.against=cal: no run 'cal' here: expected one of dice, kuhn, leduc, other, river, fhp, "
