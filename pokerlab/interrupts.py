@@ -53,14 +53,15 @@ def listening(is_to_end: Callable[[], bool] = lambda: True) -> Iterator[None]:
         is_to_end: whether a signal that has come means that; what it raises is raised where the signal came.
 
     Raises:
-        KeyboardInterrupt: one came, at the end at the latest.
+        KeyboardInterrupt: one came; where nothing obeyed it, when all that was to be done is done.
     """
     global _heard
-    outer, _heard = _heard, _Signals()
+    outer, signals = _heard, _Signals()
+    _heard = signals
 
     def hear(_: int, frame: FrameType | None) -> None:
-        if is_to_end() and _heard is not None:
-            _heard.hear(frame)
+        if is_to_end():
+            signals.hear(frame)
 
     before: dict[int, Any] = {
         number: signal.signal(number, hear)
@@ -69,11 +70,12 @@ def listening(is_to_end: Callable[[], bool] = lambda: True) -> Iterator[None]:
     }
     try:
         yield
-        check()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
         _heard = outer
+    if signals.since is not None:
+        raise KeyboardInterrupt
 
 
 def check() -> None:

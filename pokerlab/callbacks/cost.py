@@ -131,6 +131,7 @@ class CostGuard(lightning.Callback):
         took = time.time() - self._iteration_began
         self._longest = 0.0 if self._longest is None else max(self._longest, took)
         if trainer.current_epoch + 1 == trainer.max_epochs:
+            self._over.set()
             return
         spent = self._elapsed
         over = (
@@ -141,4 +142,5 @@ class CostGuard(lightning.Callback):
         self.reason = next(over, None)
         if self.reason is not None:
             trainer.should_stop = True
+            self._over.set()
             log.info("another iteration would go beyond launcher.%s", self.reason)

@@ -19,6 +19,7 @@ from pokerlab.console import say
 from pokerlab.errors import DiskError, UserError
 from pokerlab.store.folder import RunFolder
 from pokerlab.store.lock import RunLock
+from pokerlab.store.records import GOING_ON
 
 STOPPED = 130
 """Exit code of a process that a signal stopped."""
@@ -90,7 +91,8 @@ def main(arguments: list[str]) -> int:
             return 1
     except KeyboardInterrupt:
         with contextlib.suppress(OSError, UserError):
-            run.update_job(state="stopped")
+            if run.read_job().get("state") in GOING_ON:  # else its last iteration was done
+                run.update_job(state="stopped")
         return STOPPED
     except DiskError as error:
         _say(error)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pokerlab.errors import UserError
 
 FORMAT = 1
+REAL = torch.float16, torch.bfloat16, torch.float32, torch.float64
 LEARNED = "learned."
 """What weights are called that learning changes, where those that play are their moving average."""
 
@@ -53,6 +54,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         or ours["format"] != FORMAT
         or Path(ours["replay"]).name != ours["replay"]
         or not isinstance(content.get("state_dict"), dict)
+        or not all(isinstance(name, str) for name in content["state_dict"])
     ):
         raise UserError(f"{path} is not a checkpoint of this version of pokerlab")
     content["state_dict"] = {name: _unpack(weight) for name, weight in content["state_dict"].items()}
@@ -77,8 +79,15 @@ def _unpack(weight: Any) -> Any:
     if not isinstance(weight, dict) or weight.keys() != {"bytes", "units"}:
         return weight
     values, units = weight["bytes"], weight["units"]
-    tensors = isinstance(values, Tensor) and isinstance(units, Tensor)
-    return values * units if tensors and units.shape == (*values.shape[:-1], 1) else weight
+    if _is(values, torch.int8) and _is(units, torch.float32) and units.shape == (*values.shape[:-1], 1):
+        return values * units
+    return weight
+
+
+def _is(found: Any, *dtypes: torch.dtype) -> bool:
+    """Whether it is a tensor that can be calculated with."""
+    plain = isinstance(found, Tensor) and found.layout == torch.strided and not found.is_meta
+    return plain and found.dtype in dtypes
 
 
 def load_weights(module: nn.Module, weights: Mapping[str, Any], path: Path) -> None:
@@ -95,8 +104,8 @@ def load_weights(module: nn.Module, weights: Mapping[str, Any], path: Path) -> N
         if name not in expected:
             raise UserError(f"{path} does not fit the run's networks: they have no {name}")
         found = weights[name]
-        if not isinstance(found, torch.Tensor):
-            raise UserError(f"{path} does not fit the run's networks: {name} is not a tensor")
+        if not _is(found, *(REAL if expected[name].is_floating_point() else [expected[name].dtype])):
+            raise UserError(f"{path} does not fit the run's networks: {name} is not a tensor of numbers")
         if found.shape != expected[name].shape:
             shapes = f"{list(found.shape)} instead of {list(expected[name].shape)}"
             raise UserError(f"{path} does not fit the run's networks: {name} has the shape {shapes}")

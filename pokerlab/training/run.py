@@ -200,6 +200,9 @@ def _fit(
             return
         log.info("stopped; continue with resume_from=%s", began.run.path)
         raise KeyboardInterrupt from None
+    except KeyboardInterrupt:  # came when training was over
+        if cost.reason is None:
+            raise
     except (OSError, RankLostError):
         raise  # it is told where the command ends
     except Exception as error:

@@ -39,7 +39,12 @@ def test_packed_matrices_are_off_by_half_a_unit_at_most(rows: int, columns: int,
     assert (off <= 0.501 * weight.abs().amax(1, keepdim=True) / 127).all()
 
 
-@pytest.mark.parametrize("damage", [{"units": torch.ones(3)}, {"bytes": "x"}, {"more": torch.ones(1)}])
+@pytest.mark.parametrize(
+    "damage", [
+        {"units": torch.ones(3)}, {"bytes": "x"}, {"more": torch.ones(1)}, {"bytes": torch.ones(2, 4)},
+        {"units": torch.ones(2, 1).to_sparse()}, {"bytes": torch.ones(2, 4, dtype=torch.int8, device="meta")},
+    ],
+)  # fmt: skip
 def test_a_damaged_packed_matrix_is_named(damage: dict[str, Any], tmp_path: Path) -> None:
     module = torch.nn.Linear(4, 2)
     content: dict[str, Any] = {

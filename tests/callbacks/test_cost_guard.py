@@ -126,6 +126,21 @@ def test_a_limit_that_could_not_be_foreseen_ends_a_run_in_the_midst_of_an_iterat
     assert summary["seconds"] < 30
 
 
+class Late(lightning.Callback):
+    """A limit is reached while the last iteration is being saved."""
+
+    def on_train_epoch_end(self, *_: Any) -> None:
+        time.sleep(2)
+
+
+def test_a_limit_that_is_reached_when_all_is_done_stops_nothing(tmp_path: Path) -> None:
+    guard, run = CostGuard(max_hours=1.5 / 3600), RunFolder(tmp_path)
+    metrics = MetricsFile(run, checkpoint_every=100, cost=guard, total=1)
+    with listening():
+        fit(tmp_path, IterationNumbers(), guard, Late(), metrics, RunState(metrics), iterations=1)
+    assert (run.read_job()["state"], guard.reason) == ("finished", None)
+
+
 def test_an_attempt_that_has_nothing_left_plays_nothing(tmp_path: Path) -> None:
     guard, run = CostGuard(max_hours=1.0, seconds_before=3601.0), RunFolder(tmp_path)
     metrics = MetricsFile(run, checkpoint_every=100, cost=guard, total=20)

@@ -13,7 +13,7 @@ from runs.harness import KUHN, command, contents, copy, trained
 
 SOLVE = ("solve", "game=kuhn", "iterations=2", "json=r.json")
 EVALUATE = ("evaluate", "run=run", "search_iterations=2", "json=r.json")
-MATCH = (*EVALUATE, "match.against=uniform", "match.hands=2")
+MATCH = ("evaluate", "run=run", "json=r.json", "match.against=uniform", "match.hands=2")
 TRAIN = ("train", *KUHN, "run_name=new")
 
 
