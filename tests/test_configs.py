@@ -213,11 +213,12 @@ def test_every_league_runs(experiment: str, tmp_path: Path) -> None:
 
 def test_evaluate_reads_every_key(here: Path) -> None:
     trained(*KUHN, "iterations=1", "run", cwd=here)
-    overrides = ["run=run", "solver=cfr", "search_iterations=2", "play_throughs=1"]
-    overrides += ["match.against=lbr", "match.hands=2"]
+    search = ["run=run", "solver=cfr", "search_iterations=2"]
+    match = [*search, "match.against=lbr", "match.hands=2", "match.play=search_average"]
     agent = ["game=fhp", "game.ranks=5", "agent=uniform", "threads=1"]
     of_agent = unread("evaluate", agent, evaluate)
-    assert unread("evaluate", overrides, do_evaluate) & of_agent == set()
+    of_run = unread("evaluate", [*search, "play_throughs=1"], do_evaluate)
+    assert unread("evaluate", match, do_evaluate) & of_run & of_agent == set()
     assert not any(key.startswith("game.") for key in of_agent)
 
 
