@@ -38,30 +38,29 @@ from pokerlab.training.assemble import RunParts
 EXPERIMENT = "experiment=phase1"
 COSTS = ("trees", "forests", "payoffs", "leaves", "inputs")
 RANKS = "ranks"
-"""Ranks of boards at leaves that were not met before: they are remembered, up to suits."""
+"""Ranks of boards that were not met before: they are remembered, up to suits."""
 LAUNCHES = "launches"
 FORGET = (run_outs.run_out_wins, run_outs._counts, ranks._known)
 
 
-def seconds_of(work: Callable[[], Any], device: PretendedCuda | None = None) -> tuple[float, Any]:
+def seconds_of(work: Callable[[], Any], device: PretendedCuda) -> tuple[float, Any]:
     """CPU seconds but for those of a pretended device, and what the work gives."""
-    before = 0.0 if device is None else device.seconds
-    started = time.process_time()
+    started = time.process_time() - device.seconds
     result = work()
-    return time.process_time() - started - (0.0 if device is None else device.seconds - before), result
+    return time.process_time() - device.seconds - started, result
 
 
 def subgame_rows(
-    parts: RunParts, number: int, repeats: int, seed: int, device: PretendedCuda | None
+    parts: RunParts, number: int, repeats: int, seed: int, like: Tensor, device: PretendedCuda
 ) -> Iterator[dict[str, Any]]:
-    """What so many subgames of each kind take, each with a board of its own."""
+    """What so many subgames of each kind take, each with a board of its own, where ``like`` is."""
     game: Any = parts.game
     draws = np.random.default_rng(seed)
     for street in range(1, len(game.streets)):
         deals = [[game.draw_deal(street, draws) for _ in range(number)] for _ in range(repeats + 1)]
         after = [[drawn(game.chance_outcomes(state), draws) for state in some] for some in deals]
         for kind, states in (("deal", deals), ("betting", after)):
-            costs = [subgame_costs(parts, some, draws, device) for some in states]
+            costs = [subgame_costs(parts, some, draws, like, device) for some in states]
             each = {
                 cost: median(1000 * found[cost] / number for found in costs[1:]) for cost in (*COSTS, RANKS)
             }
@@ -77,17 +76,16 @@ def drawn(some: Sequence[Any], draws: np.random.Generator) -> Any:
 
 
 def subgame_costs(
-    parts: RunParts, states: Sequence[Any], draws: np.random.Generator, device: PretendedCuda | None
+    parts: RunParts, states: Sequence[Any], draws: np.random.Generator, like: Tensor, device: PretendedCuda
 ) -> dict[str, float]:
     """CPU seconds by what they go to, and launches; nothing is remembered but what lies on disk."""
     for remembered in FORGET:
         remembered.cache_clear()
     game: Any = parts.game
-    like = torch.empty(0, device=None if device is None else CUDA)
     selfplay = parts.algorithm.actor().selfplay  # type: ignore[attr-defined]
     subgames, found = Subgames(game), dict[str, float]()
-    launches = 0 if device is None else device.operations
-    found["trees"], _ = seconds_of(lambda: [subgames.tree(state) for state in states])
+    launches = device.operations
+    found["trees"], _ = seconds_of(lambda: [subgames.tree(state) for state in states], device)
 
     def lay_out() -> Any:
         forest = subgames.forest(states, like)
@@ -105,7 +103,7 @@ def subgame_costs(
     features = torch.as_tensor(np.stack([game.features(state) for state in states])).float()
     beliefs = torch.as_tensor(np.stack([game.draw_ranges(state, draws) for state in states])).to(like)
     first, _ = seconds_of(lambda: (ask(), selfplay._hand_inputs(features, beliefs)), device)
-    counted = 0 if device is None else device.operations
+    counted = device.operations
     found["leaves"], _ = seconds_of(ask, device)
     found["inputs"], _ = seconds_of(lambda: selfplay._hand_inputs(features, beliefs), device)
     found[RANKS] = max(first - found["leaves"] - found["inputs"], 0)
@@ -147,7 +145,7 @@ def gather(replay: Any, size: int, draws: torch.Generator) -> Any:
 
 def row(what: str, repeats: int, work: Callable[[], Tensor | Any]) -> dict[str, Any]:
     """The median of repeats, after one that is not counted."""
-    taken = [1000 * seconds_of(work)[0] for _ in range(repeats + 1)]
+    taken = [1000 * seconds_of(work, PretendedCuda())[0] for _ in range(repeats + 1)]
     return {"what": what, "milliseconds": median(taken[1:])}
 
 
@@ -174,12 +172,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     given_parts = parts, options.subgames, options.repeats, options.seed
     if options.device == "cpu":
-        report.results["subgames"] = list(subgame_rows(*given_parts, None))
+        report.results["subgames"] = list(subgame_rows(*given_parts, torch.empty(0), PretendedCuda()))
     else:
         columns |= {LAUNCHES: "a subgame's launches"}
         with pretended_cuda(kernels=True, simulate=False) as device:
             parts.module.to(CUDA)
-            report.results["subgames"] = list(subgame_rows(*given_parts, device))
+            like = torch.empty(0, device=CUDA)
+            report.results["subgames"] = list(subgame_rows(*given_parts, like, device))
         parts = RunParts(config)
     report.table("before a subgame is solved", columns, report.results["subgames"])
     report.results["learning"] = list(learning_rows(parts, config.batch_size, options.repeats))

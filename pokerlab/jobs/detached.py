@@ -19,7 +19,6 @@ from pokerlab.console import say
 from pokerlab.errors import DiskError, UserError
 from pokerlab.store.folder import RunFolder
 from pokerlab.store.lock import RunLock
-from pokerlab.store.records import GOING_ON
 
 STOPPED = 130
 """Exit code of a process that a signal stopped."""
@@ -48,7 +47,11 @@ def carry_on(
     from pokerlab.training.run import train
     from pokerlab.training.start import go_on
 
-    train(go_on(run, checkpoint, lock or run.lock()), saved=saved, since=since)
+    try:
+        train(go_on(run, checkpoint, lock or run.lock()), saved=saved, since=since)
+    except KeyboardInterrupt:
+        if run.read_job().get("state") != "finished":  # else it came when the last iteration was done
+            raise
 
 
 def is_out_of_time(run: RunFolder, done: int | None) -> bool:
@@ -91,8 +94,7 @@ def main(arguments: list[str]) -> int:
             return 1
     except KeyboardInterrupt:
         with contextlib.suppress(OSError, UserError):
-            if run.read_job().get("state") in GOING_ON:  # else its last iteration was done
-                run.update_job(state="stopped")
+            run.update_job(state="stopped")
         return STOPPED
     except DiskError as error:
         _say(error)

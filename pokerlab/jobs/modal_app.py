@@ -134,11 +134,10 @@ def train_in(
             with stop.watching():
                 carry_on(run, saved=commit, since=since)
         except KeyboardInterrupt:
-            if run.read_job()["state"] != "finished":  # else its last iteration was done
-                if not stop.heard:
-                    run.update_job(state="preempted")
-                    raise
-                run.update_job(state="stopped")
+            if not stop.heard:
+                run.update_job(state="preempted")
+                raise
+            run.update_job(state="stopped")
         except UserError as error:
             run.update_job(state="failed", reason=str(error))
         except Exception as error:

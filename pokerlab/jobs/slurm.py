@@ -171,8 +171,7 @@ class Attempt:
         signal.signal(WARNING, warn)
         code = detached.main([str(run.path)])
         out_of_time = detached.is_out_of_time(run, done)
-        interrupted = code == detached.STOPPED and run.read_job()["state"] != "finished"
-        if out_of_time or (interrupted and not stop_file(run).exists()):
+        if out_of_time or (code == detached.STOPPED and not stop_file(run).exists()):
             run.update_job(state="preempted", reason=None)
             if out_of_time or warned:  # whoever else preempts a job also starts it again
                 signal.signal(WARNING, requeue)

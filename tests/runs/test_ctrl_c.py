@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pokerlab.jobs import detached
 from pokerlab.store.folder import RunFolder
 from runs.harness import KUHN, command, contents, copy, trained
 
@@ -74,3 +75,20 @@ def test_a_run_that_has_not_begun_to_train_says_that_it_was_stopped(
     assert stopped.read_job()["state"] == "stopped"
     assert command("train", "resume_from=new", "iterations=1", cwd=tmp_path, plots=False).code == 0
     assert stopped.read_job()["state"] == "finished"
+
+
+def test_what_comes_when_a_detached_run_is_finished_changes_nothing(
+    tmp_path: Path, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished = copy(run, tmp_path)
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pokerlab.training.run.train", interrupted)
+    monkeypatch.setattr("pokerlab.training.start.go_on", lambda *_: None)
+    assert detached.main([str(finished.path)]) == 0
+    assert finished.read_job()["state"] == "finished"
+    finished.update_job(state="running")
+    assert detached.main([str(finished.path)]) == detached.STOPPED
+    assert finished.read_job()["state"] == "stopped"
