@@ -128,7 +128,7 @@ def test_config_keys_exist() -> None:
         ),
     }
     configs = [compose(parse(name, []), words) for name, each in composed.items() for words in each]
-    known = groups.union(*map(keys, configs))
+    known = groups.union(*(keys(OmegaConf.create(config)) for config in configs))
     form = r"[a-z_]+(\.[a-z_]+)*=\S*|[a-z_]+(\.[a-z_]+)+(?<!\.json)(?<!\.jsonl)"
     named = {
         (page.name, code.partition("=")[0])

@@ -180,9 +180,9 @@ class DeepCFR:
             needed += sum(self._snapshots * bytes_of(each) for each in advantages)
         if needed > (there := virtual_memory().total):
             raise ValueError(
-                f"advantage_capacity {self._advantage_capacity:,} and strategy_capacity "
-                f"{self._strategy_capacity:,} take {needed / 1e9:.3g} GB with {self._snapshots:,} snapshots, "
-                f"and the machine has {there / 1e9:.3g} GB"
+                f"advantage_capacity {self._advantage_capacity:,} and {self._strategy_capacity:,} of "
+                f"strategies take {needed / 1e9:.3g} GB with {self._snapshots:,} snapshots, and the machine "
+                f"has {there / 1e9:.3g} GB"
             )
         networks = DeepCFRNetworks(advantages, average, listed=self.listed, snapshots=self._snapshots)
         return self._module(networks, self.listed)

@@ -106,7 +106,14 @@ def is_trusted(path: str) -> bool:
     return any(path.startswith(f"{module}.") for module in (*OURS, *LIBRARIES, *plugins()))
 
 
-def build(component: Component, *arguments: Any, key: str, kind: type | None = None, **given: Any) -> Any:
+def build(
+    component: Component,
+    *arguments: Any,
+    key: str,
+    kind: type | None = None,
+    origins: Mapping[str, str] = {},
+    **given: Any,
+) -> Any:
     """Makes the object that a component describes.
 
     Args:
@@ -114,22 +121,29 @@ def build(component: Component, *arguments: Any, key: str, kind: type | None = N
         arguments: what else the class takes, by position.
         key: where the component stands in the config, for errors.
         kind: what the class must be a subclass of.
+        origins: other keys where values were written, by the keys where they stand, for errors.
         given: what else the class takes, by name.
 
     Raises:
         UserError: the class cannot be had, or does not take a value.
     """
-    target = check(component, key=key, kind=kind, given=(len(arguments), *given))
-    own = {name: _make(value, f"{key}.{name}") for name, value in component.items() if name != "_target_"}
+    target = check(component, key=key, kind=kind, origins=origins, given=(len(arguments), *given))
+    values = {name: value for name, value in component.items() if name != "_target_"}
+    own = {name: _make(value, _origin(f"{key}.{name}", origins), origins) for name, value in values.items()}
     try:
         return target(*arguments, **own, **given)
     except (ValueError, TypeError) as error:
         text = " ".join(str(error).split())
-        named = text.partition(" ")[0] in inspect.signature(target).parameters
-        raise UserError(f"{key}.{text}" if named else text) from error
+        name, _, said = text.partition(" ")
+        named = name in inspect.signature(target).parameters
+        raise UserError(f"{_origin(f'{key}.{name}', origins)} {said}" if named else text) from error
 
 
-def _make(value: Any, key: str) -> Any:
+def _origin(key: str, origins: Mapping[str, str]) -> str:
+    return origins.get(key, key)
+
+
+def _make(value: Any, key: str, origins: Mapping[str, str]) -> Any:
     """A nested component as an object; one that lacks arguments as what makes it of those."""
     if isinstance(value, Mapping):
         if "_target_" in value:
@@ -140,19 +154,28 @@ def _make(value: Any, key: str) -> Any:
                 for parameter in parameters_of(component, key).values()
                 if parameter.default is parameter.empty and parameter.kind not in optional
             } - component.keys()
-            check(component, key=key, given=(0, *needs))
-            return partial(build, component, key=key) if needs else build(component, key=key)
-        return {name: _make(each, f"{key}.{name}") for name, each in value.items()}
-    return [_make(each, key) for each in value] if isinstance(value, list) else value
+            check(component, key=key, origins=origins, given=(0, *needs))
+            make = partial(build, component, key=key, origins=origins)
+            return make if needs else make()
+        return {name: _make(each, _origin(f"{key}.{name}", origins), origins) for name, each in value.items()}
+    return [_make(each, key, origins) for each in value] if isinstance(value, list) else value
 
 
-def check(component: Component, *, key: str, kind: type | None = None, given: Sequence[Any] = (0,)) -> Any:
+def check(
+    component: Component,
+    *,
+    key: str,
+    kind: type | None = None,
+    origins: Mapping[str, str] = {},
+    given: Sequence[Any] = (0,),
+) -> Any:
     """The class that a component names, if it takes the component's values; makes nothing.
 
     Args:
-        component: see :func:`build`; so are ``key`` and ``kind``.
+        component: see :func:`build`; so are ``key``, ``kind`` and ``origins``.
         key: as above.
         kind: as above.
+        origins: as above.
         given: how many arguments it will get by position, and the names of the others.
 
     Raises:
@@ -176,12 +199,13 @@ def check(component: Component, *, key: str, kind: type | None = None, given: Se
     for name, hint in _hints(target).items():
         if name not in values or (isinstance(values[name], Mapping) and "_target_" in values[name]):
             continue
+        written = _origin(f"{key}.{name}", origins)
         if get_origin(hint) is Mapping and not isinstance(values[name], Mapping):
-            raise UserError(f"{key}.{name} must be a group of keys, got {values[name]!r}")
+            raise UserError(f"{written} must be a group of keys, got {values[name]!r}")
         if _is_simple(hint):
-            convert(hint, values[name], f"{key}.{name}")
+            convert(hint, values[name], written)
         elif _is_maker(hint) and not (values[name] is None and type(None) in get_args(hint)):
-            raise UserError(f"{key}.{name} must be a group with a _target_, got {values[name]!r}")
+            raise UserError(f"{written} must be a group with a _target_, got {values[name]!r}")
     return target
 
 

@@ -15,10 +15,10 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from pokerlab.config.build import allow, trust_folder, trust_targets
-from pokerlab.config.compose import CONF, CommandLine, jobs_of, parse
+from pokerlab.config.compose import CONF, CommandLine, jobs_of, parse, values_of
 from pokerlab.config.compose import compose as compose_job
 from pokerlab.config.schema import read_config
 from pokerlab.console import silence
@@ -41,7 +41,7 @@ def run_command(name: str, job: Callable[[Any], Any], check: Callable[[Any], Any
     def run_job(config: DictConfig) -> Any:
         sweeps.update(sweep_note().values())
         with ending_in_one_line():
-            return job(read_config(name, _plain(config)))
+            return job(read_config(name, values_of(config)))
 
     with ending_in_one_line():
         line = parse(name, sys.argv[1:])
@@ -124,7 +124,7 @@ def compose(name: str, overrides: Sequence[str] = (), own: Path | None = None) -
         UserError: a key, group or value is wrong; names the near matches.
     """
     line = CommandLine(name, tuple(overrides), folder=own)
-    return read_config(name, _plain(compose_job(line, overrides)))
+    return read_config(name, compose_job(line, overrides))
 
 
 def own_folder() -> Path | None:
@@ -156,7 +156,7 @@ def check_overrides(name: str, arguments: Sequence[str]) -> list[Any]:
 
 def _jobs(name: str, line: CommandLine) -> list[Any]:
     look_for_modules(line.folder)
-    composed = [_plain(config) for config in jobs_of(line)]
+    composed = jobs_of(line)
     configs = [read_config(name, plain) for plain in composed]
     _refuse_shared_outputs(configs)
     allow(line.plugins)
@@ -192,7 +192,3 @@ def _refuse_shared_outputs(configs: Sequence[Any]) -> None:
                 raise UserError(f"{key}={path} names one {what}: leave it out, or give each its own")
             if other != key:
                 raise UserError(f"{key}={path} is the file of {other}: give each its own")
-
-
-def _plain(config: DictConfig) -> Any:
-    return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)

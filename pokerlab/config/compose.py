@@ -141,7 +141,7 @@ def is_of_a_population(path: Path) -> bool:
     return not {"rounds", "propose"}.isdisjoint(keys)
 
 
-def jobs_of(line: CommandLine) -> list[DictConfig]:
+def jobs_of(line: CommandLine) -> list[dict[str, Any]]:
     """Composes each job that a command line asks for.
 
     Raises:
@@ -173,8 +173,8 @@ def jobs_of(line: CommandLine) -> list[DictConfig]:
     return [compose(line, job, number) for number, job in enumerate(jobs)]
 
 
-def compose(line: CommandLine, overrides: Sequence[str], number: int = 0) -> DictConfig:
-    """The config of one job, resolved.
+def compose(line: CommandLine, overrides: Sequence[str], number: int = 0) -> dict[str, Any]:
+    """The values of one job's config.
 
     Args:
         line: where configs are.
@@ -187,8 +187,10 @@ def compose(line: CommandLine, overrides: Sequence[str], number: int = 0) -> Dic
     return _resolve(line, overrides, compose_with_hydra(line, overrides), number)
 
 
-def _resolve(line: CommandLine, overrides: Sequence[str], whole: DictConfig, number: int = 0) -> DictConfig:
-    """The config of a job without Hydra's own part, which is Hydra's from now on."""
+def _resolve(
+    line: CommandLine, overrides: Sequence[str], whole: DictConfig, number: int = 0
+) -> dict[str, Any]:
+    """The values of a job's config without Hydra's own part, which is Hydra's from now on."""
     with open_dict(whole):
         whole.hydra.job.num = number
         whole.hydra.job.id = str(number)
@@ -198,11 +200,38 @@ def _resolve(line: CommandLine, overrides: Sequence[str], whole: DictConfig, num
     if line.primary == "train":
         _refuse_what_is_not_read(overrides, whole)
     try:
-        plain = OmegaConf.to_container(whole, resolve=True, throw_on_missing=True)
+        return values_of(whole)
     except OmegaConfBaseException as error:
         raise UserError(_explain(line, overrides, error)) from error
-    assert isinstance(plain, dict)
-    return OmegaConf.create(plain)
+
+
+def values_of(config: DictConfig) -> dict[str, Any]:
+    """A config's plain values; a run's say which of them are another key's, see :class:`.RunConfig`.
+
+    Raises:
+        UserError: it has a key that only this function adds.
+    """
+    values: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    if "origins" in values:
+        raise UserError("unknown key 'origins'")
+    return values | {"origins": _origins(config)} if "algorithm" in values else values
+
+
+def _origins(config: DictConfig) -> dict[str, str]:
+    """The keys whose values are interpolations of another key's, and that key."""
+    raw = _walk(OmegaConf.to_container(config, resolve=False))
+    found = {key: match[1] for key, value in raw if (match := re.fullmatch(r"\$\{(\w[\w.]*)\}", str(value)))}
+    for key in found:
+        while found[key] in found:
+            found[key] = found[found[key]]
+    return found
+
+
+def _walk(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key of nested values, and what stands there."""
+    for name, value in values.items() if isinstance(values, dict) else ():
+        yield f"{prefix}{name}", value
+        yield from _walk(value, f"{prefix}{name}.")
 
 
 def _refuse_what_is_not_read(overrides: Sequence[str], whole: DictConfig) -> None:
@@ -312,13 +341,6 @@ def _keys(line: CommandLine, overrides: Sequence[str]) -> Iterator[str]:
         whole = _compose(line, groups)
     except HydraException:  # a group that this command does not have
         return
-
-    def walk(value: Any, prefix: str) -> Iterator[str]:
-        if isinstance(value, dict):
-            for key in value:
-                yield f"{prefix}{key}"
-                yield from walk(value[key], f"{prefix}{key}.")
-
     with open_dict(whole):
         del whole["hydra"]
-    yield from walk(OmegaConf.to_container(whole, throw_on_missing=False), "")
+    yield from (key for key, _ in _walk(OmegaConf.to_container(whole, throw_on_missing=False)))

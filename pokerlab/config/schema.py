@@ -6,7 +6,7 @@ it takes these, or plain arguments. Objects that are chosen by ``_target_`` stay
 """
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pokerlab.config.fields import (
@@ -208,6 +208,15 @@ class RunConfig:
     logger: Component | dict[str, Component]
     """One, or several by names of their own."""
     callbacks: Component | dict[str, Component]
+    origins: dict[str, str] = field(default_factory=dict, compare=False)
+    """Keys whose values were taken from other keys when it was composed, and those; in no file.
+
+    Such as ``algorithm.value_network`` from ``model.value_network``: errors name what the user wrote.
+    """
+
+    def origin(self, key: str) -> str:
+        """Where the value at a key was written."""
+        return self.origins.get(key, key)
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -392,6 +401,7 @@ def read_config(command: str, values: Any) -> Any:
 def plain(config: Any) -> dict[str, Any]:
     """A config as plain mappings and lists, as YAML and JSON take it."""
     found: dict[str, Any] = _with_lists(asdict(config))
+    found.pop("origins", None)
     return found
 
 

@@ -117,7 +117,8 @@ def make_parts(config: LeagueConfig) -> Parts:
 def _oracle(config: LeagueConfig, where: Where) -> Oracle:
     """One that trains runs is told where, and of which game."""
     wanted = parameters_of(config.propose, "propose").keys()
-    given = {name: value for name, value in {"where": where, "game": config.game}.items() if name in wanted}
+    facts: dict[str, Any] = {"where": where, "game": config.game}
+    given = {name: value for name, value in facts.items() if name in wanted}
     oracle: Oracle = build(config.propose, key="propose", kind=Oracle, **given)
     return oracle
 

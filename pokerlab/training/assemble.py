@@ -61,9 +61,9 @@ class RunParts:
             check_network_size(network, key)
         for name, part in config.algorithm.items():
             if isinstance(part, dict):
-                check_network_size(part, f"algorithm.{name}")
+                check_network_size(part, config.origin(f"algorithm.{name}"))
         self.algorithm: Algorithm = self._algorithm()
-        check(config.actors, key="actors", given=(1,))
+        check(config.actors, key="actors", origins=config.origins, given=(1,))
         wanted = config.evaluation
         self.evaluation = ExploitabilityEvery(
             self.algorithm,
@@ -92,7 +92,7 @@ class RunParts:
         if not isinstance(component.get("opponent"), Mapping | None):
             name = convert(str, component.pop("opponent"), "algorithm.opponent")
             given["opponent"] = partial(_find_opponent, name)
-        made = build(component, self.game, key="algorithm", **given)
+        made = build(component, self.game, key="algorithm", origins=config.origins, **given)
         found: Algorithm = _with_methods(made, Algorithm, "algorithm")
         return found
 
@@ -154,7 +154,7 @@ class RunParts:
     def actors(self) -> Actors:
         """Where it plays; nothing is started yet."""
         try:
-            made = build(self._config.actors, self.actor, key="actors")
+            made = build(self._config.actors, self.actor, key="actors", origins=self._config.origins)
         except (ValueError, TypeError) as error:
             raise _naming(error, self._config) from error
         if isinstance(made, Lagging) and made.staleness and getattr(self.algorithm, "takes_turns", False):
@@ -195,14 +195,11 @@ def _find_opponent(name: str, game: Game) -> Agent:
 
 
 def _naming(error: Exception, config: RunConfig) -> UserError:
-    """What a class says of an argument, with the key that the argument comes from."""
-    text = " ".join(str(error).split())
-    groups = ("model", "selfplay", "algorithm", "actors")
-    plain, name = asdict(config), text.partition(" ")[0]
-    found = [group for group in groups if name in plain[group]]
-    if "algorithm" in found and plain["algorithm"][name] != plain[found[0]][name]:
-        found = ["algorithm"]  # which has another value than where it has values from
-    return UserError(f"{found[0]}.{text}" if found else text)
+    """What a class says of an argument, with the key where it was written."""
+    name, _, said = " ".join(str(error).split()).partition(" ")
+    plain = asdict(config)
+    found = [f"{group}.{name}" for group in ("algorithm", "actors", "selfplay") if name in plain[group]]
+    return UserError(f"{config.origin(found[0]) if found else name} {said}")
 
 
 def _with_methods(made: Any, protocol: type, key: str) -> Any:

@@ -226,7 +226,7 @@ def test_its_runs_are_refused_what_they_do_not_have(straight: RunFolder, tmp_pat
     said = refusal("train", *large, "game=liars_dice_2x3f", "game.faces=9", cwd=tmp_path)
     assert said.startswith("liars_dice_2x9f is too large for Deep CFR: expected hold'em, or a game of")
     said = refusal("train", "experiment=fhp_deep_cfr", "selfplay.value_capacity=1000000000", cwd=tmp_path)
-    assert said.startswith("algorithm.advantage_capacity 1,000,000,000 and strategy_capacity 400,000 take")
+    assert said.startswith("selfplay.value_capacity 1,000,000,000 and 400,000 of strategies take")
     said = refusal("train", "experiment=fhp_deep_cfr", "algorithm.snapshots=1000000000", cwd=tmp_path)
     assert "GB with 1,000,000,000 snapshots, and the machine has" in said
     for wrong in ("algorithm.strategy_every=0", "model.value_network.layers=0"):
@@ -241,7 +241,10 @@ def test_its_runs_are_refused_what_they_do_not_have(straight: RunFolder, tmp_pat
         ("algorithm.strategy_capacity=-5", "algorithm.strategy_capacity must be at least 1, got -5"),
         ("algorithm.sampling=chance", "algorithm.sampling must be external or public_chance, got 'chance'"),
         ("algorithm.learning_rate=-1", "algorithm.learning_rate must be positive, got -1"),
-        ("model=small", f"{NETWORK} must be a LineNetwork (HandsNetwork or CardsNetwork), got ValueNetwork"),
+        (
+            "model=small",
+            "model.value_network must be a LineNetwork (HandsNetwork or CardsNetwork), got ValueNetwork",
+        ),
         ("trainer.compile=true", "trainer.compile: DeepCFRModule has no compile_losses"),
     ],
 )

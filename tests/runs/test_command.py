@@ -1,12 +1,14 @@
 """From a command line to configs, and near matches for what is not there."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from pokerlab.config.command import check_overrides, compose
 from pokerlab.config.own_agents import own_agents
+from pokerlab.config.schema import plain
 from pokerlab.errors import UserError, near
 from runs.harness import KUHN, command, contents, refusal
 
@@ -32,6 +34,37 @@ def test_what_must_be_given_is_asked_for() -> None:
 def test_an_interpolation_of_nothing_is_a_mistake() -> None:
     with pytest.raises(UserError, match="Interpolation key 'nothing' not found"):
         compose("train", ["seed=${nothing}"])
+
+
+LATER_BINS = ("experiment=phase1_laptop", "model.value_network.later_bins=1")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (LATER_BINS, "model.value_network.later_bins must be at least 2, got 1"),
+        ([*LATER_BINS, "hydra.job.name=x"], "model.value_network.later_bins must be at least 2, got 1"),
+        (["+optimizer.x=1"], "unknown key 'optimizer.x': did you mean optimizer."),
+        (["selfplay.bottom_up={flop:1}"], "selfplay.bottom_up must be iterations of root in kuhn"),
+        (["algorithm.exploration=2"], "algorithm.exploration must lie between 0 and 1, got 2"),
+        (["workers=3", "actors.workers=-1"], "actors.workers must not be negative, got -1"),
+    ],
+)
+def test_a_mistake_is_named_by_the_key_that_was_written(
+    overrides: Sequence[str], said: str, tmp_path: Path
+) -> None:
+    assert refusal("train", "experiment=kuhn", *overrides, cwd=tmp_path).startswith(said)
+
+
+def test_where_a_value_was_written_is_known_of_what_was_composed() -> None:
+    config = compose("train", ["model.policy_network=${model.value_network}", "selfplay.exploration=0.5"])
+    assert config.origin("algorithm.policy_network") == "model.value_network"
+    assert config.origin("algorithm.exploration") == "selfplay.exploration"
+    assert config.origin("actors.workers") == "workers"
+    assert config.origin("algorithm._target_") == "algorithm._target_"
+    assert "origins" not in plain(config)
+    with pytest.raises(UserError, match="unknown key 'origins'"):
+        compose("train", ["+origins.seed=x"])
 
 
 @pytest.mark.parametrize("sweep", ["-m", "--multirun"])

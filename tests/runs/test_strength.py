@@ -74,8 +74,8 @@ def test_value_errors_at_held_out_belief_states(tmp_path: Path, monkeypatch: pyt
         ),
         (["evaluation.matches.deals=0"], "evaluation.matches.deals must be an integer of at least 1, got 0"),
         (["draws_per_example=0"], "draws_per_example must be a number above 0, got 0"),
-        (["selfplay.starts={root:0.5}"], "algorithm.starts must be shares that add up to 1, got root 0.5"),
-        (["selfplay.starts={flop:1}"], "algorithm.starts must be shares of root in kuhn, got 'flop'"),
+        (["selfplay.starts={root:0.5}"], "selfplay.starts must be shares that add up to 1, got root 0.5"),
+        (["selfplay.starts={flop:1}"], "selfplay.starts must be shares of root in kuhn, got 'flop'"),
         (["selfplay.stored=2"], "selfplay.stored must lie between 0 and 1, got 2"),
     ],
 )
