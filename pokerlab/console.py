@@ -16,6 +16,8 @@ from typing import Any, TextIO
 
 from rich.console import Console
 
+from pokerlab.interrupts import handling
+
 _PLAIN = {"±": "+-", "–": "-", "−": "-", "×": "x", "²": "^2", "…": "...", "→": "->", "≤": "<=", "≥": ">="}
 _BLOCKS = dict(zip("▁▂▃▄▅▆▇█", "_..--==#", strict=True))
 
@@ -102,11 +104,8 @@ def run_command_of(name: str, arguments: Sequence[str]) -> int:
     Ctrl-C while the module is being imported, and torch with it, ends the process as quietly as later.
     """
     sys.argv = [f"pokerlab {name}", *arguments]
-    before = signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
-    try:
+    with handling(lambda *_: os._exit(INTERRUPTED), [signal.SIGINT]):
         module = importlib.import_module(f"pokerlab.{name}")
-    finally:
-        signal.signal(signal.SIGINT, before)
     try:
         return int(module.run() or 0)
     except KeyboardInterrupt:

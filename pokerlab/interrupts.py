@@ -5,14 +5,16 @@ thread half started or a file half written, and in a destructor it is lost.
 """
 
 import contextlib
+import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE = 10.0
 """Seconds after which a signal that comes again is obeyed anywhere."""
 WEAKREF_FILES = {"weakref.py", "_weakrefset.py", "weak.py"}
@@ -27,6 +29,8 @@ class _Signals:
         """When the first signal came that is not obeyed yet, seconds; None: there is none."""
         self.sections = 0
         """How many are open in which it is obeyed at once."""
+        self.heard: list[int] = []
+        """The signals that are not ignored."""
 
     def hear(self, frame: FrameType | None) -> None:
         """Notes a signal; raises a KeyboardInterrupt if it can be obeyed here."""
@@ -63,19 +67,42 @@ def listening(is_to_end: Callable[[], bool] = lambda: True) -> Iterator[None]:
         if is_to_end():
             signals.hear(frame)
 
-    before: dict[int, Any] = {
-        number: signal.signal(number, hear)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN  # as under nohup
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        _heard = outer
+    with handling(hear) as signals.heard:
+        try:
+            yield
+        finally:
+            _heard = outer
     if signals.since is not None:
         raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def handling(
+    handler: Callable[[int, FrameType | None], Any], numbers: Sequence[int] = SIGNALS
+) -> Iterator[list[int]]:
+    """Where signals go to ``handler``, but for those that are ignored since the process was started.
+
+    nohup has it ignore SIGHUP, and a script SIGINT of what it runs in the background.
+
+    Returns:
+        Those that are not ignored.
+    """
+    before: dict[int, Any] = {
+        number: signal.signal(number, handler)
+        for number in numbers
+        if signal.getsignal(number) != signal.SIG_IGN
+    }
+    try:
+        yield list(before)
+    finally:
+        for number, other in before.items():
+            signal.signal(number, other)
+
+
+def interrupt() -> None:
+    """Interrupts what listens, as a signal would; from any thread."""
+    if _heard is not None and _heard.heard:
+        os.kill(os.getpid(), _heard.heard[0])
 
 
 def check() -> None:

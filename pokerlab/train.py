@@ -22,12 +22,13 @@ from hydra.types import RunMode
 from pokerlab.config.command import run_command, sweep_note
 from pokerlab.config.machine import check_machine
 from pokerlab.config.schema import RunConfig
+from pokerlab.interrupts import interruptible, listening
 from pokerlab.store.disk import writing
 from pokerlab.store.files import now
 from pokerlab.store.process import process_record
 from pokerlab.training.assemble import RunParts
 from pokerlab.training.rank import join
-from pokerlab.training.run import STOPPED, RunFailedError, train
+from pokerlab.training.run import STOPPED, RunFailedError, record_end, train
 from pokerlab.training.start import start
 from pokerlab.training.world import started_by_torchrun
 
@@ -47,21 +48,27 @@ def main(config: RunConfig) -> float | None:
     """
     if (world := started_by_torchrun()) is not None and world.rank:
         sys.exit(join(world))
+    with listening(), interruptible():
+        return _train_here(config)
+
+
+def _train_here(config: RunConfig) -> float | None:
     hydra_config = HydraConfig.get()
     began = start(config, hydra_config.runtime.choices.get("experiment"), hydra_config.overrides.task)
     with began.lock:
-        with writing(began.run):
-            began.run.update_job(
-                launcher="foreground",
-                submitted=now(),
-                call_id=None,
-                state="submitted",
-                **process_record(os.getpid()),
-                **sweep_note(),
-            )
         try:
+            with writing(began.run):
+                began.run.update_job(
+                    launcher="foreground",
+                    submitted=now(),
+                    call_id=None,
+                    state="submitted",
+                    **process_record(os.getpid()),
+                    **sweep_note(),
+                )
             return train(began)
         except KeyboardInterrupt:
+            record_end(began.run, "stopped")
             sys.exit(STOPPED)
         except RunFailedError:
             if hydra_config.mode == RunMode.MULTIRUN:

@@ -1,14 +1,18 @@
 """When a signal is obeyed."""
 
+import contextlib
 import os
 import signal
+import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 
-from pokerlab.interrupts import check, interruptible, listening
+from pokerlab.console import run_command_of
+from pokerlab.interrupts import check, interrupt, interruptible, listening
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -105,13 +109,45 @@ def test_handlers_are_as_they_were_before() -> None:
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
-def test_nohup_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+@contextlib.contextmanager
+def ignoring(number: int) -> Iterator[None]:
+    before = signal.signal(number, signal.SIG_IGN)
     try:
-        with listening(), interruptible():
-            send(signal.SIGHUP)
+        yield
     finally:
-        signal.signal(signal.SIGHUP, before)
+        signal.signal(number, before)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_what_was_ignored_stays_so(number: int) -> None:
+    with ignoring(number), listening(), interruptible():
+        send(number)
+
+
+def be_interrupted() -> None:
+    threading.Thread(target=interrupt).start()
+    time.sleep(10)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_what_is_ignored_keeps_no_limit_from_ending_what_is_done(number: int) -> None:
+    with ignoring(number), listening(), pytest.raises(KeyboardInterrupt), interruptible():
+        be_interrupted()
+
+
+def test_nothing_is_interrupted_where_nothing_listens() -> None:
+    interrupt()
+
+
+def test_a_command_whose_module_is_imported_ignores_what_was_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    def imported(_: str) -> SimpleNamespace:
+        send()
+        return SimpleNamespace(run=lambda: 3)
+
+    monkeypatch.setattr("sys.argv", [])
+    monkeypatch.setattr("importlib.import_module", imported)
+    with ignoring(signal.SIGINT):
+        assert run_command_of("solve", []) == 3
 
 
 def test_a_function_can_be_interruptible() -> None:

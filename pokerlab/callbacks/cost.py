@@ -1,15 +1,13 @@
 """What a run has cost so far, and the end of a run that would cost too much."""
 
 import logging
-import os
-import signal
 import threading
 import time
 from typing import Any
 
 import lightning
 
-from pokerlab.interrupts import interruptible
+from pokerlab.interrupts import interrupt, interruptible
 from pokerlab.learning.module import log_number
 
 log = logging.getLogger("pokerlab")
@@ -102,7 +100,7 @@ class CostGuard(lightning.Callback):
             self.reason = reason
             log.info("stops in the midst of an iteration: launcher.%s is reached", reason)
             while True:
-                os.kill(os.getpid(), signal.SIGINT)
+                interrupt()
                 if self._over.wait(AGAIN):
                     return
 

@@ -7,16 +7,16 @@ It needs nothing but the run's folder, so it can be killed at any moment and sta
 
 import argparse
 import contextlib
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import psutil
 
 from pokerlab.console import say
 from pokerlab.errors import DiskError, UserError
+from pokerlab.interrupts import interruptible, listening
 from pokerlab.store.folder import RunFolder
 from pokerlab.store.lock import RunLock
 
@@ -114,13 +114,10 @@ def _say(error: Exception) -> None:
 
 def run(arguments: list[str]) -> NoReturn:
     """The whole process: asked to end before it trains, it says that it was stopped."""
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
-    sys.exit(main(arguments))
+    code = STOPPED
+    with contextlib.suppress(KeyboardInterrupt), listening(), interruptible():
+        code = main(arguments)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,16 @@
 """
 
 import argparse
+import contextlib
 import json
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pokerlab.console import console, say, wide_console
 from pokerlab.errors import DiskError, UserError
+from pokerlab.interrupts import handling
 from pokerlab.league.folder import LeagueFolder, Member, find_league
 
 
@@ -137,7 +139,12 @@ def _grow(config: Any, experiment: str | None) -> None:
             check_tabular(parts.game)
             openspiel_names(parts.game)
     folder, lock = open_folder(config, experiment)
-    with lock, writing(folder.run), as_mistakes(), _Signals(parts.propose.trains_runs) as asked:
+    with (
+        lock,
+        writing(folder.run),
+        as_mistakes(),
+        _noting_signals(at_once=parts.propose.trains_runs) as asked,
+    ):
         league = open_league(config, parts, folder)
         population = league.population
         with console().status("round 0") as status:
@@ -146,7 +153,7 @@ def _grow(config: Any, experiment: str | None) -> None:
                 config,
                 experiment,
                 tell=lambda line: status.update(f"round {line['round']}: {strength(line)}"),
-                stop=lambda: bool(asked.signals),
+                stop=lambda: bool(asked),
             )
         if outputs["json"]:
             write_json(outputs["json"], results(population))
@@ -160,31 +167,26 @@ def _grow(config: Any, experiment: str | None) -> None:
     for said in summary(population):
         out.print(said, highlight=False, soft_wrap=True)
     out.print("plots:", *(str(plot) for plot in plots), highlight=False, soft_wrap=True)
-    if signal.SIGINT in asked.signals:
+    if signal.SIGINT in asked:
         raise KeyboardInterrupt
 
 
-class _Signals:
-    """Ctrl-C and ``stop`` end a league after the present round, or at once."""
+@contextlib.contextmanager
+def _noting_signals(*, at_once: bool) -> Iterator[list[int]]:
+    """Ctrl-C, ``stop`` and a terminal that is closed end a league after the present round, or at once.
 
-    def __init__(self, at_once: bool) -> None:
-        self.signals: list[int] = []
-        self._at_once = at_once
+    Returns:
+        The signals that came.
+    """
+    noted: list[int] = []
 
-    def __enter__(self) -> "_Signals":
-        self._before = {
-            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        return self
-
-    def _note(self, number: int, _: Any) -> None:
-        if self._at_once or number in self.signals:  # asked twice
+    def note(number: int, _: Any) -> None:
+        if at_once or number in noted:  # asked twice
             raise KeyboardInterrupt
-        self.signals.append(number)
+        noted.append(number)
 
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+    with handling(note):
+        yield noted
 
 
 # Look

@@ -1,5 +1,6 @@
 """Rounds of a league with what goes with them: its state on disk, loggers and pictures."""
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -37,21 +38,24 @@ def grow_rounds(
 
     Raises:
         UserError: the budget was spent before the first round.
-        KeyboardInterrupt: it was stopped while a member was being trained.
+        KeyboardInterrupt: it was stopped before the first round, or while a member was being trained.
     """
     population, state, reason = league.population, "failed", None
     run, before = population.folder.run, len(population.rounds)
     job = {"launcher": "local", "experiment": experiment, "submitted": now()}
-    run.update_job(**job, state="running", **process_record(os.getpid()))
-    with logging_to(population.folder, config) as loggers:
-
-        def tell_all(line: dict[str, Any]) -> None:
-            tell(line)
-            loggers.log_round(line)
-
+    with contextlib.ExitStack() as stack:
         try:
+            run.update_job(**job, state="running", **process_record(os.getpid()))
+            loggers = stack.enter_context(logging_to(population.folder, config))
+
+            def tell_all(line: dict[str, Any]) -> None:
+                tell(line)
+                loggers.log_round(line)
+
             league.run(config.rounds, target=config.target, tell=tell_all, stop=stop)
             state = "stopped" if stop() else "finished"
+            if not population.rounds:
+                raise KeyboardInterrupt
         except BudgetSpentError as error:
             state, reason = "stopped", str(error)
             if len(population.rounds) == before:

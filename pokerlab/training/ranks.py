@@ -32,6 +32,7 @@ import torch
 import torch.distributed
 from torch._C._distributed_c10d import TCPStore
 
+from pokerlab.interrupts import interrupt
 from pokerlab.selfplay.ranks import RankLostError
 from pokerlab.store.folder import RunFolder
 from pokerlab.training.world import World, prefixed, started_by_torchrun
@@ -100,7 +101,7 @@ class Ranks:
         self._found.set()
         end = time.monotonic() + TO_END
         while self._fits and time.monotonic() < end:
-            os.kill(os.getpid(), signal.SIGINT)  # which `raise_if_lost` answers
+            interrupt()  # which `raise_if_lost` answers
             self.is_over.wait(AGAIN)
         if self._fits:  # it is in the midst of something that cannot be interrupted
             log.error("failed: %s", self.lost)

@@ -89,15 +89,20 @@ def train(
         with contextlib.suppress(OSError):
             began.run.update_job(state="failed", reason=str(error))
         raise RunFailedError from error
-    except BaseException as error:  # before training began: later, what watches it has said so
-        with contextlib.suppress(OSError, UserError):
-            if began.run.read_job().get("state") in GOING_ON:
-                began.run.update_job(state="stopped" if isinstance(error, KeyboardInterrupt) else "failed")
+    except BaseException as error:
+        record_end(began.run, "stopped" if isinstance(error, KeyboardInterrupt) else "failed")
         raise
     finally:
         began.lock.release()
         if quiet:
             _close_log()
+
+
+def record_end(run: RunFolder, state: str) -> None:
+    """Says in job.json how a run ended before it trained; later, what watches it has said so."""
+    with contextlib.suppress(OSError, UserError):
+        if run.read_job().get("state") in GOING_ON:
+            run.update_job(state=state)
 
 
 def _train(began: Start, saved: Callable[[], None] | None, since: float, *, quiet: bool) -> float | None:

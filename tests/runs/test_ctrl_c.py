@@ -3,11 +3,14 @@
 import importlib
 import os
 import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pokerlab.interrupts import SIGNALS
 from pokerlab.jobs import detached
 from pokerlab.store.folder import RunFolder
 from runs.harness import KUHN, command, contents, copy, trained
@@ -16,6 +19,7 @@ SOLVE = ("solve", "game=kuhn", "iterations=2", "json=r.json")
 EVALUATE = ("evaluate", "run=run", "search_iterations=2", "json=r.json")
 MATCH = ("evaluate", "run=run", "json=r.json", "match.against=uniform", "match.hands=2")
 TRAIN = ("train", *KUHN, "run_name=new")
+LEAGUE = ("league", "game=kuhn", "rounds=3", "run_dir=league")
 
 
 @pytest.fixture(scope="module")
@@ -23,13 +27,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     return trained(*KUHN, "iterations=1", "run", cwd=tmp_path_factory.mktemp("place"))
 
 
-def press_ctrl_c(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
-    """When ``module:name`` is called."""
+def press_ctrl_c(monkeypatch: pytest.MonkeyPatch, place: str, number: int = signal.SIGINT) -> None:
+    """When ``module:name`` is called; or another signal comes."""
     module, name = place.split(":")
     original = getattr(importlib.import_module(module), name)
 
     def interrupted(*args: Any, **kwargs: Any) -> Any:
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
         return original(*args, **kwargs)
 
     monkeypatch.setattr(f"{module}.{name}", interrupted)
@@ -63,18 +67,73 @@ def test_a_command_ends_quietly_and_leaves_nothing(
     assert {name: after[name] for name in after if not name.startswith("outputs/sweeps")} == before
 
 
-@pytest.mark.parametrize("place", ["pokerlab.training.run:open_loggers", "pokerlab.training.run:callbacks"])
+@pytest.fixture
+def _ends() -> Iterator[None]:
+    """What the process would be ended by ends the command."""
+
+    def end(number: int, _: Any) -> None:
+        sys.exit(-number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_ends")
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("place", ["train:train", "training.run:open_loggers", "training.run:callbacks"])
 def test_a_run_that_has_not_begun_to_train_says_that_it_was_stopped(
-    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as once:
-        press_ctrl_c(once, place)
+        press_ctrl_c(once, f"pokerlab.{place}", number)
         ended = command(*TRAIN, cwd=tmp_path)
     assert (ended.code, ended.err) == (130, "")
     stopped = RunFolder(tmp_path / "outputs/new")
     assert stopped.read_job()["state"] == "stopped"
     assert command("train", "resume_from=new", "iterations=1", cwd=tmp_path, plots=False).code == 0
     assert stopped.read_job()["state"] == "finished"
+
+
+@pytest.mark.usefixtures("_ends")
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_run_that_is_not_made_yet_leaves_nothing(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    press_ctrl_c(monkeypatch, "pokerlab.training.start:write_config", number)
+    ended = command(*TRAIN, cwd=tmp_path)
+    assert (ended.code, ended.err, contents(tmp_path)) == (130, "", {"outputs": None})
+
+
+@pytest.mark.usefixtures("_ends")
+@pytest.mark.parametrize(
+    ("place", "number", "code"),
+    [
+        ("growing:logging_to", signal.SIGTERM, 130),
+        ("loop:named_weights", signal.SIGINT, 130),
+        ("loop:named_weights", signal.SIGTERM, 0),
+        ("loop:named_weights", signal.SIGHUP, 0),
+    ],
+)
+def test_a_league_ends_after_the_round(
+    place: str, number: int, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    press_ctrl_c(monkeypatch, f"pokerlab.league.{place}", number)
+    ended = command(*LEAGUE, cwd=tmp_path, plots=False)
+    assert (ended.code, ended.err) == (code, "")
+    assert RunFolder(tmp_path / "league").read_job()["state"] == "stopped"
+
+
+def test_a_league_that_has_not_begun_says_that_it_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pokerlab.league.growing.logging_to", interrupted)
+    assert command(*LEAGUE, cwd=tmp_path).code == 130
+    assert RunFolder(tmp_path / "league").read_job()["state"] == "stopped"
 
 
 def test_what_comes_when_a_detached_run_is_finished_changes_nothing(
