@@ -3,6 +3,8 @@
 import stat
 from pathlib import Path
 
+import submitit
+
 SCRIPT = r"""#!/bin/bash
 # one file a fact: jobs/N/{state,pid,requeue}
 jobs=@JOBS@
@@ -59,7 +61,8 @@ exit 0
 
 
 def install(folder: Path) -> Path:
-    """Puts the commands into a folder, for ``PATH``; jobs are kept beside them."""
+    """Puts the commands into a folder, for ``PATH``; jobs are kept beside them, and count from 1 again."""
+    submitit.SlurmJob.watcher.clear()  # which remembers how jobs of these numbers ended
     commands, jobs = folder / "bin", folder / "jobs"
     commands.mkdir()
     jobs.mkdir()
