@@ -76,7 +76,8 @@ class Setting:
     def kernel_network(self, **size: int) -> KernelValueNetwork:
         """Phase 1's, with random weights."""
         torch.manual_seed(self.seed)
-        return KernelValueNetwork(self.game, **({"hidden": 16 if self.small else 512} | size))
+        bins = {"early_bins": 12, "potentials": 3, "later_bins": 12}
+        return KernelValueNetwork(self.game, **({"hidden": 16 if self.small else 512} | bins | size))
 
     def network_of(self, model: str, **size: int) -> LeafNetwork:
         """One of ``MODELS`` there, with random weights."""

@@ -248,9 +248,16 @@ def learning(setting: Setting, kept: int) -> Iterator[Row]:
 
 
 def random_examples(game: Holdem, number: int) -> tuple[ValueExamples, PolicyExamples]:
-    """As many of each kind."""
+    """As many of each kind, of all layers, on 16 deals of a board."""
     hands, actions = game.num_hands, game.num_actions
     features, beliefs = torch.rand(number, game.num_features), torch.rand(number, 2, hands)
+    layers, first = len(game.layers), game.num_betting_features
+    kind, deal = torch.arange(number) % layers, torch.arange(number) // layers % 16
+    boards = torch.rand(16, len(game.deck.cards)).argsort(1).argsort(1)[deal]  # places of cards in it
+    features[:, 2] = kind % 2  # a deal comes next
+    features[:, 7 : 7 + len(game.boards)] = torch.eye(len(game.boards))[kind // 2]
+    dealt = (boards < torch.tensor(game.boards)[kind // 2, None]).float()
+    features[:, first : first + dealt.shape[1]] = dealt
     beliefs /= beliefs.sum(-1, keepdim=True)
     possible, legal = (torch.ones(number, n, dtype=torch.bool) for n in (hands, actions))
     strategy = torch.full((number, actions, hands), 1 / actions)

@@ -18,7 +18,6 @@ from benchmarks.gpu_runs import random_examples, to_device
 from benchmarks.gpu_solves import start
 from benchmarks.measure import Arguments, Report, positive
 from benchmarks.pretended_cuda import CUDA, MEMORY, pretended_cuda
-from pokerlab.games.parts import with_hand_inputs
 from pokerlab.search.leaves import values_of
 from pokerlab.search.subgames import payoff_bytes, solving_bytes
 from pokerlab.training.assemble import RunParts
@@ -99,15 +98,11 @@ def count_step(setting: Setting) -> dict[str, Any]:
     """What the losses of a batch in which all kinds of belief states occur, and their gradients, take."""
     torch.manual_seed(setting.seed)
     module, game = RunParts(setting.config).module, setting.game
-    layers = with_hand_inputs(game).layers
-    examples = random_examples(game, 4 * len(layers))
-    for of in examples:
-        kind = torch.arange(len(of.features)) % len(layers)
-        of.features[:, 2] = kind % 2  # a deal comes next
-        of.features[:, 7 : 7 + len(game.boards)] = torch.eye(len(game.boards))[kind // 2]
-    with pretended_cuda() as counted:
+    examples = random_examples(game, 4 * len(game.layers))
+    with pretended_cuda(kernels=True, simulate=False) as counted:
         module = module.to(CUDA)
         batch = to_device(dict(zip(("values", "policies"), examples, strict=True)), CUDA)
+        module.training_step(batch, 0)  # tables are put there at the first time
         counted.restart()
         loss = module.training_step(batch, 0)
         forward = counted.operations

@@ -103,6 +103,13 @@ def _launch(arrays: list[Tensor], name: str, blocks: list[int], threads: int, nu
     _KERNELS[name].launch(blocks, threads, arrays, numbers)
 
 
+def send(values: Tensor, device: torch.device) -> Tensor:
+    """Values there; the host does not wait if they are its own."""
+    if values.device.type == "cpu" and device.type == "cuda":
+        return values.pin_memory().to(device, non_blocking=True)
+    return values.to(device)
+
+
 _LIBRARY = torch.library.Library("pokerlab", "DEF")
 _LIBRARY.define("launch(Tensor(a!)[] arrays, str name, int[] blocks, int threads, Scalar[] numbers) -> ()")
 _LIBRARY.impl("launch", _launch, "CompositeExplicitAutograd")

@@ -28,9 +28,9 @@ from torch.nn import functional
 from pokerlab.agents.policy_net import PolicyNetworkAgent
 from pokerlab.agents.search import SearchAgent
 from pokerlab.algorithms.base import UNITS, MakeAgent
+from pokerlab.cuda import send
 from pokerlab.games.base import Game
 from pokerlab.games.parts import HandInputs, SuitRelabelling, network_features
-from pokerlab.learning.kinds import send
 from pokerlab.learning.module import Learner, MakeOptimizer
 from pokerlab.learning.networks import LeafNetwork, Networks, StrategyNetwork, follow, of_kind
 from pokerlab.learning.relabelling import Relabelling

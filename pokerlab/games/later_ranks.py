@@ -61,11 +61,13 @@ def spread_on_complete_boards(deck: Deck, board: tuple[int, ...], cards: int, bi
         ``[X, H]`` float32, not to be written to; 0 for hands that the board blocks.
     """
     (first,), (exchange,) = deck.first_of_suits(np.array([board], np.int64))
-    return _of_first(deck, tuple(first.tolist()), cards, bins)[:, deck.hand_permutations[exchange]]
+    return of_first_suits(deck, tuple(first.tolist()), cards, bins)[:, deck.hand_permutations[exchange]]
 
 
 @lru_cache(BOARDS)
-def _of_first(deck: Deck, board: tuple[int, ...], cards: int, bins: int) -> Floats:
+def of_first_suits(deck: Deck, board: tuple[int, ...], cards: int, bins: int) -> Floats:
+    """:func:`spread_on_complete_boards` of a board of the first suits."""
+
     def make() -> Floats:
         possible = deck.possible(board)[None].astype(float)
         (found,) = _share(_orders(deck, board, cards), deck, cards, possible, bins)

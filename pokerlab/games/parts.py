@@ -171,23 +171,24 @@ class HandInputs(Protocol):
         """How often hands will rank how high after the next card.
 
         Args:
-            features: ``[n, F]`` of layers that come before one card.
+            features: ``[n, F]`` of a layer that comes before one card.
             beliefs: ``[n, 2, H]``, a mixture of which percentiles are of.
             bins: ``X``, see :mod:`~pokerlab.games.later_ranks`.
 
         Returns:
-            ``[n, X, H]``, made on the CPU.
+            ``[n, X, H]``.
         """
 
-    def spread_on_complete_boards(self, features: Tensor, bins: int) -> Floats:
+    def spread_on_complete_boards(self, features: Tensor, like: Tensor, bins: int) -> Tensor:
         """How often hands will rank how high among all hands when the board is complete.
 
         Args:
-            features: ``[n, F]`` of any layer but the last.
+            features: ``[n, F]`` of a layer that is not the last.
+            like: a tensor with the device and dtype to work in.
             bins: ``X``.
 
         Returns:
-            ``[n, X, H]`` float32.
+            ``[n, X, H]``.
         """
 
 

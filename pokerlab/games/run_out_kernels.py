@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pokerlab.cuda import NUMBERS, Kernel, numba_cuda
+from pokerlab.cuda import NUMBERS, Kernel, numba_cuda, send
 from pokerlab.games.cards import FLUSH, Deck
 
 MOST_TO_COME = 2
@@ -98,24 +98,44 @@ def set_wins(deck: Deck, boards: Sequence[tuple[int, ...]], cards: int, wins: Te
         cards: how many are on a complete board, at most 5.
         wins: ``[U, H, H]`` on a GPU, the loser's hand first; 0 for hands that cannot meet.
     """
-    hands, to_come = deck.num_hands, cards - len(boards[0])
-    begins = [0, 1, 1 + len(deck.cards), 1 + len(deck.cards) + hands]
-    first, last = begins[to_come : to_come + 2]
-    tables = _tables(deck, cards, torch.float32, wins.device)
-    ranking, counting = _ranking(deck.ranks, deck.suits), _counting()
-    ranked = [
-        tables.keys, tables.values, tables.flushes, tables.rank_keys, tables.pairs, tables.pair_of,
-        tables.suit_bits, tables.masks,
-    ]  # fmt: skip
-    once = max(1, COUNTED_AT_ONCE // (hands * max(last - first, hands)))
-    for board, to in zip(_put(boards, cards, wins.device).split(once), wins.split(once), strict=True):
-        strengths = torch.empty(len(board), last - first, hands, dtype=torch.int16, device=wins.device)
-        ranking(
-            (len(board) * (last - first),), THREADS, [board, tables.dealt[first:last], *ranked, strengths]
-        )
+    hands = deck.num_hands
+    to_come = cards - len(boards[0])
+    once = max(1, COUNTED_AT_ONCE // (hands * max(comb(len(deck.cards), to_come), hands)))
+    for first in range(0, len(boards), once):
+        some, to = boards[first : first + once], wins[first : first + once]
+        strengths = strengths_on_run_outs(deck, some, cards, wins.device)
+        masks = _tables(deck, cards, torch.float32, wins.device).masks
         counts = torch.empty(to.shape, dtype=torch.int16, device=wins.device)
-        counting((len(board) * hands,), THREADS, [strengths, tables.masks, counts])
+        _counting()((len(some) * hands,), THREADS, [strengths, masks, counts])
         to.copy_(counts)
+
+
+def strengths_on_run_outs(
+    deck: Deck, boards: Sequence[tuple[int, ...]], cards: int, device: torch.device
+) -> Tensor:
+    """How strong hands are on complete boards.
+
+    Args:
+        deck: with ``H`` hands.
+        boards: ``U``, of the same length; at most ``MOST_TO_COME`` cards are to come.
+        cards: how many are on a complete board, at most 5.
+        device: a GPU.
+
+    Returns:
+        ``[U, D, H]`` int16, for all ``D`` ways to deal cards, the board's own among them; −1 for hands that
+        cannot be.
+    """
+    begins = [0, 1, 1 + len(deck.cards), 1 + len(deck.cards) + deck.num_hands]
+    to_come = cards - len(boards[0])
+    first, last = begins[to_come : to_come + 2]
+    tables = _tables(deck, cards, torch.float32, device)
+    strengths = torch.empty(len(boards), last - first, deck.num_hands, dtype=torch.int16, device=device)
+    _ranking(deck.ranks, deck.suits)(
+        (len(boards) * (last - first),), THREADS,
+        [_put(boards, cards, device), tables.dealt[first:last], tables.keys, tables.values, tables.flushes,
+         tables.rank_keys, tables.pairs, tables.pair_of, tables.suit_bits, tables.masks, strengths],
+    )  # fmt: skip
+    return strengths
 
 
 def _put(boards: Sequence[tuple[int, ...]], cards: int, device: torch.device) -> Tensor:
@@ -123,8 +143,7 @@ def _put(boards: Sequence[tuple[int, ...]], cards: int, device: torch.device) ->
     padded = np.full((len(boards), cards), -1, np.int32)
     for row, board in zip(padded, boards, strict=True):
         row[: len(board)] = board
-    there = torch.from_numpy(padded)
-    return there.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else there
+    return send(torch.from_numpy(padded), device)
 
 
 @cache

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from pokerlab.games.dense_payoffs import ROUNDINGS, put_cards
 from pokerlab.games.parts import HandInputsAt
-from pokerlab.learning.kernel_layer import KernelLayer, potential_bins, stack_numbers
+from pokerlab.learning.further_kernels import further_kernels
+from pokerlab.learning.kernel_layer import HistogramLayer, KernelLayer, potential_bins, stack_numbers
 from pokerlab.learning.kernel_products import Query
 from pokerlab.learning.query_kernels import THREADS, query_kernels, sizes_of
 from pokerlab.search.leaves import BOTH, multiply_in
@@ -105,13 +106,51 @@ class FusedQuery(Query):
              self._place, self._sums, self._of_summary, self._of_bins],
             (self._mixed, self._of_product, *self._sizes),
         )  # fmt: skip
-        factors = self._layer.factors.of_inputs(self._of_summary, self._of_bins).to(self._sums.dtype)
-        values = torch.empty_like(self._held[players])
+        factors = self._layer.factors.of_inputs(self._of_summary, self._of_bins).to(self._sums).contiguous()
+        further, values = self._win_further(factors, players), torch.empty_like(self._held[players])
         self._kernels.spread(
             (n, len(values)), SPREADING,
-            [factors.contiguous(), self._scale, self._held, self._met, self._totals, pots, self._worth,
+            [factors, self._scale, self._held, self._met, self._totals, pots, self._worth,
              self._place, self._sums, self._board_of, self._possible, self._lower, self._above, self._cards,
-             self._with_card, values],
+             self._with_card, further, values],
             (players.start, self._weight, int(counterfactual)),
         )  # fmt: skip
         return values
+
+    def _win_further(self, factors: Tensor, players: slice) -> Tensor:
+        """``[n, B, 4 R]`` → ``[players, n, H]`` what hands win by A and B, if that is not by bins alone."""
+        return factors
+
+
+class FusedHistogramQuery(FusedQuery):
+    """The same of a :class:`~pokerlab.learning.kernel_layer.HistogramLayer`: two kernels more.
+
+    Args:
+        layer: of the network.
+        inputs: of hands at the leaves.
+        stack_to_pot: ``[n]``.
+        shares: ``[U, X, H]`` of the boards, how often hands will rank how high.
+    """
+
+    def __init__(
+        self, layer: HistogramLayer, inputs: HandInputsAt, stack_to_pot: Tensor, shares: Tensor
+    ) -> None:
+        super().__init__(layer, inputs, stack_to_pot)
+        self._further, self._shares = layer.further, shares.to(stack_to_pot).contiguous()
+        self._inputs = layer.further.prepare_inputs(stack_numbers(stack_to_pot))
+        self._further_kernels = further_kernels(sizes_of(layer, stack_to_pot.dtype))
+
+    def _win_further(self, factors: Tensor, players: slice) -> Tensor:
+        self._further_kernels.collect(
+            (len(factors),), THREADS,
+            [self._held, self._worth, self._shares, self._board_of, *self._inputs],
+        )  # fmt: skip
+        further = self._further.of_inputs(*self._inputs).to(factors).contiguous()
+        won = torch.empty_like(self._held[players])
+        self._further_kernels.win(
+            (len(factors), len(won)), THREADS,
+            [factors, further, self._held, self._worth, self._shares, self._place, self._board_of,
+             self._lower, self._above, self._cards, self._with_card, won],
+            (players.start,),
+        )  # fmt: skip
+        return won

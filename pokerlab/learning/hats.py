@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from pokerlab.cuda import send
 from pokerlab.learning import hat_loops
-from pokerlab.learning.kinds import send
 from pokerlab.loops import NUMBA
 
 

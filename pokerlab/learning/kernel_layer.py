@@ -279,38 +279,49 @@ class HistogramLayer(KernelLayer):
         """``[n, 4, 2 X]`` as in :meth:`factors_of`, of further bins → ``[n, 2 X, 2 R]`` parts of A and B."""
         return ask([self.further], [len(sums)], inputs_of_bins(sums, stack_numbers))
 
-    def values(self, stacks: Tensor, beliefs: Tensor, inputs: Tensor, later: Tensor) -> Tensor:
-        """See :func:`values_of`.
 
-        Args:
-            stacks: the same.
-            beliefs: the same.
-            inputs: the same.
-            later: ``[n, X, H]`` how often hands will rank how high.
+def values_by_vectors(
+    layers: Sequence[HistogramLayer],
+    counts: Sequence[int],
+    stacks: Tensor,
+    beliefs: Tensor,
+    inputs: Tensor,
+    later: Tensor,
+) -> Tensor:
+    """:func:`values_of` of histogram layers.
 
-        Returns:
-            ``[n, 2, H]`` in pots.
-        """
-        check_down = inputs[:, :2]
-        with torch.no_grad(), multiply_in("float32", beliefs.device):
-            hats, held, meets, by_card, sums, won = _put_in_bins(self, stacks, beliefs, inputs)
-            theirs = held.flip(1)
-            worth = _spread_along((check_down + 1) / 2, self.later) * hats.possible[:, None, None]
-            shares = torch.cat([later[:, None].expand_as(worth), worth], 2)  # [n, 2, 2 X, H]
-            of_hands = torch.stack([held, held * check_down], 1)  # [n, 2, players, H]
-            further = torch.einsum("npxh,ncph->ncpx", shares, of_hands).flatten(1, 2)
-        ab, ce = self.factors_of(sums, stacks).split(2 * self.rank, 2)
-        further_ab = self.further_of(further, stacks)
-        with multiply_in("float32", beliefs.device):
-            c, e = ce.chunk(2, 2)
-            kernel = self.sign * (c @ e.mT)
-            rest = hats.spread(torch.stack([kernel, kernel.mT], 1) @ by_card, meets)
-            of_shares = further_ab.unflatten(2, (2, -1)).permute(0, 2, 3, 1) @ shares
-            a, b = (hats.spread(ab.mT.contiguous()).unflatten(1, (2, -1)) + of_shares).unbind(1)
-            moved = torch.cat([b * theirs[:, :1], a * theirs[:, 1:]], 1)
-            met = (moved + (moved @ self.holds) @ self.meets).unflatten(1, (2, -1))
-            rest = rest + (torch.stack([a, b], 1) * met).sum(2)
-            return torch.addcmul(check_down / 2, rest, won)
+    Args:
+        layers: of the kinds.
+        counts: the same.
+        stacks: the same.
+        beliefs: the same.
+        inputs: the same.
+        later: ``[n, X, H]`` how often hands will rank how high.
+
+    Returns:
+        ``[n, 2, H]`` in pots.
+    """
+    layer, check_down = layers[0], inputs[:, :2]
+    with torch.no_grad(), multiply_in("float32", beliefs.device):
+        hats, held, meets, by_card, sums, won = _put_in_bins(layer, stacks, beliefs, inputs)
+        theirs = held.flip(1)
+        worth = _spread_along((check_down + 1) / 2, layer.later) * hats.possible[:, None, None]
+        shares = torch.cat([later[:, None].expand_as(worth), worth], 2)  # [n, 2, 2 X, H]
+        of_hands = torch.stack([held, held * check_down], 1)  # [n, 2, players, H]
+        further = torch.einsum("npxh,ncph->ncpx", shares, of_hands).flatten(1, 2)
+    factors = ask([each.factors for each in layers], counts, inputs_of_bins(sums, stacks))
+    ab, ce = factors.split(2 * layer.rank, 2)
+    further_ab = ask([each.further for each in layers], counts, inputs_of_bins(further, stacks))
+    with multiply_in("float32", beliefs.device):
+        c, e = ce.chunk(2, 2)
+        kernel = layer.sign * (c @ e.mT)
+        rest = hats.spread(torch.stack([kernel, kernel.mT], 1) @ by_card, meets)
+        of_shares = further_ab.unflatten(2, (2, -1)).permute(0, 2, 3, 1) @ shares
+        a, b = (hats.spread(ab.mT.contiguous()).unflatten(1, (2, -1)) + of_shares).unbind(1)
+        moved = torch.cat([b * theirs[:, :1], a * theirs[:, 1:]], 1)
+        met = (moved + (moved @ layer.holds) @ layer.meets).unflatten(1, (2, -1))
+        rest = rest + (torch.stack([a, b], 1) * met).sum(2)
+        return torch.addcmul(check_down / 2, rest, won)
 
 
 def _spread_along(places: Tensor, bins: int) -> Tensor:

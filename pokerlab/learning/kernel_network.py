@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pokerlab.cuda import send
 from pokerlab.games.base import Game
 from pokerlab.games.parts import with_hand_inputs
 from pokerlab.learning.kernel_layer import (
@@ -30,18 +31,18 @@ from pokerlab.learning.kernel_layer import (
     KernelLayer,
     logits_of,
     stack_numbers,
+    values_by_vectors,
     values_of,
 )
 from pokerlab.learning.kernel_products import Query
 from pokerlab.learning.kernel_query import (
-    CompiledHistogramQuery,
     HistogramQuery,
     asks_kernels,
-    compiles,
     join_kinds,
+    prepare_histogram_query,
     prepare_query,
 )
-from pokerlab.learning.kinds import Kinds, send
+from pokerlab.learning.kinds import Kinds
 from pokerlab.learning.networks import LeafNetwork, StrategyNetwork, log_strategy
 from pokerlab.search.leaves import LeafValues
 
@@ -87,21 +88,20 @@ class KernelValueNetwork(LeafNetwork):
             for _ in range(early)
         )
         self.layers = nn.ModuleList([*made, KernelLayer(cards, bins, 1, rank, hidden)])
-        # kinds whose layers are asked together
-        self._bounds = range(1, early + 1) if later_bins else [early]
 
     @property
     def floats_per_leaf(self) -> int:
         layer = cast(KernelLayer, self.layers[0])
         number, hands, hidden = layer.bins * layer.potentials, self._num_hands, layer.hidden
-        if not isinstance(layer, HistogramLayer) and asks_kernels(layer, layer.cards.device):
+        later = layer.later if isinstance(layer, HistogramLayer) else 0
+        if asks_kernels(layer, layer.cards.device):
             # layers shared by bins, their inputs and activations; what hands have, and products
-            return number * (layer.factors.num_inputs + 3 * hidden // 2) + 15 * hands
+            in_bins = (number + 2 * later) * (layer.factors.num_inputs + 3 * hidden // 2)
+            return in_bins + (17 if later else 15) * hands
         # in bins along the percentile, and what is made of that; layers shared by bins before and after
         # their activations; sums by bin and card, and kernels; what else hands have
         by_bins = 2 * layer.bins * hands + 2 * number * hidden + 3 * number * (layer.number + number)
-        further = layer.later * hands if isinstance(layer, HistogramLayer) else 0
-        return by_bins + further + 8 * hands
+        return by_bins + (later + 8) * hands
 
     def forward(self, features: Tensor, beliefs: Tensor, hand_inputs: Tensor | None = None) -> Tensor:
         """See :class:`LeafNetwork`."""
@@ -114,14 +114,19 @@ class KernelValueNetwork(LeafNetwork):
         given = [kinds.sort(each) for each in (stacks, beliefs, hand_inputs)]
         found = []
         with torch.autocast(beliefs.device.type, enabled=False):  # sums over hands need all digits
-            for some, rows in kinds.parts(*self._bounds):
+            for some, rows in kinds.parts(len(layers) - 1):  # layers of one shape
+                counts = kinds.counts[some]
                 stack, held, inputs = (each[rows] for each in given)
-                layer = layers[some.start]
-                if isinstance(layer, HistogramLayer):
-                    later = self._later(some.start, features[layer_of == some.start])(held)
-                    found.append(layer.values(stack, held, inputs, later))
+                if isinstance(layers[some.start], HistogramLayer):
+                    later = [
+                        self._later(number, features[layer_of == number], believed)(believed)
+                        for number, believed in enumerate(held.split(counts), some.start)
+                        if len(believed)
+                    ]
+                    told = [cast(HistogramLayer, layer) for layer in layers[some]]
+                    found.append(values_by_vectors(told, counts, stack, held, inputs, torch.cat(later)))
                 else:
-                    found.append(values_of(layers[some], kinds.counts[some], stack, held, inputs))
+                    found.append(values_of(layers[some], counts, stack, held, inputs))
             return kinds.unsort(torch.cat(found))
 
     def at(self, features: Tensor, possible: Tensor) -> LeafValues:
@@ -135,23 +140,24 @@ class KernelValueNetwork(LeafNetwork):
             stack = stack_to_pot[here]
             if not isinstance(layer, HistogramLayer):
                 return prepare_query(layer, inputs, stack)
-            if self._game.comes_before_one_card[number] or not compiles(possible.device):
-                return HistogramQuery(layer, inputs, stack, self._later(number, features[here]))
-            later = self._game.spread_on_complete_boards(features[here][inputs.rows[:, 0]], layer.later)
-            return CompiledHistogramQuery(layer, inputs, stack, later)
+            if self._game.comes_before_one_card[number]:
+                return HistogramQuery(layer, inputs, stack, self._later(number, features[here], stack))
+            of_boards = torch.as_tensor(np.unique(inputs.board_of, return_index=True)[1])
+            later = self._game.spread_on_complete_boards(features[here][of_boards], stack, layer.later)
+            return prepare_histogram_query(layer, inputs, stack, later)
 
         kinds = by_kind(self._game.layer_of(features))
         if len(kinds) == 1:
             return query(kinds[0][0], slice(None))
         return join_kinds([(here, query(layer, here)) for layer, here in kinds])
 
-    def _later(self, number: int, features: Tensor) -> Callable[[Tensor], Tensor]:
+    def _later(self, number: int, features: Tensor, like: Tensor) -> Callable[[Tensor], Tensor]:
         """``[n, F]`` of a layer's → what it is told of ``[n, 2, H]`` beliefs, ``[n, X, H]``."""
         bins = cast(HistogramLayer, self.layers[number]).later
         if self._game.comes_before_one_card[number]:
             return lambda beliefs: self._game.spread_after_next_card(features, beliefs, bins)
-        later = torch.from_numpy(self._game.spread_on_complete_boards(features, bins))
-        return later.to
+        later = self._game.spread_on_complete_boards(features, like, bins)
+        return lambda beliefs: later
 
 
 class KernelPolicyNetwork(StrategyNetwork):

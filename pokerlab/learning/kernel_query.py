@@ -8,10 +8,17 @@ import torch
 from torch import Tensor
 
 from pokerlab import cuda
+from pokerlab.cuda import send
 from pokerlab.games.dense_payoffs import ROUNDINGS
 from pokerlab.games.parts import HandInputsAt
 from pokerlab.learning import kernel_loops
-from pokerlab.learning.kernel_layer import HistogramLayer, KernelLayer, potential_bins, stack_numbers
+from pokerlab.learning.kernel_layer import (
+    HistogramLayer,
+    KernelLayer,
+    potential_bins,
+    stack_numbers,
+    values_by_vectors,
+)
 from pokerlab.learning.kernel_products import ProductQuery, Query
 from pokerlab.learning.query_kernels import fit, sizes_of
 from pokerlab.loops import NUMBA
@@ -36,6 +43,27 @@ def prepare_query(layer: KernelLayer, inputs: HandInputsAt, stack_to_pot: Tensor
 
         return FusedQuery(layer, inputs, stack_to_pot)
     return (ProductQuery if inputs.again else TensorQuery)(layer, inputs, stack_to_pot)
+
+
+def prepare_histogram_query(
+    layer: HistogramLayer, inputs: HandInputsAt, stack_to_pot: Tensor, shares: Tensor
+) -> Query:
+    """The same of a layer that is told how hands will rank.
+
+    Args:
+        layer: that values them.
+        inputs: of hands there.
+        stack_to_pot: ``[n]``.
+        shares: ``[U, X, H]`` of the boards, whatever is believed.
+    """
+    if compiles(stack_to_pot.device):
+        return CompiledHistogramQuery(layer, inputs, stack_to_pot, shares.numpy())
+    if inputs.again and stack_to_pot.dtype == torch.float32 and asks_kernels(layer, stack_to_pot.device):
+        from pokerlab.learning.fused_query import FusedHistogramQuery
+
+        return FusedHistogramQuery(layer, inputs, stack_to_pot, shares)
+    of_leaves = shares[send(torch.from_numpy(inputs.board_of), shares.device)]
+    return HistogramQuery(layer, inputs, stack_to_pot, lambda beliefs: of_leaves)
 
 
 def compiles(device: torch.device) -> bool:
@@ -130,7 +158,7 @@ class HistogramQuery(Query):
             inputs = self._inputs(by_leaf)
         given = self._stacks, by_leaf, inputs, self._later(by_leaf)
         parts = zip(*(each.split(AT_ONCE) for each in given), strict=True)
-        found = torch.cat([self._layer.values(*part) for part in parts])
+        found = torch.cat([values_by_vectors([self._layer], [len(part[0])], *part) for part in parts])
         return found.transpose(0, 1)[players]
 
 
@@ -242,7 +270,7 @@ class CompiledHistogramQuery(CompiledQuery):
     ) -> None:
         super().__init__(layer, inputs, stack_to_pot)
         self._ask_further = layer.further_of
-        self._later = later.astype(self._ranked.possible.dtype)
+        self._later = later
         self._further_sums = stack_to_pot.new_empty(len(stack_to_pot), 4, 2 * layer.later)
 
     def _collect(self, players: slice) -> Tensor:

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pokerlab.cuda import send
+
 
 class Kinds:
     """``n`` rows of several kinds, and the order in which each kind's rows lie together.
@@ -41,13 +43,6 @@ class Kinds:
             before, here = sum(self.counts[:first]), sum(self.counts[first:last])
             if here:
                 yield slice(first, last), slice(before, before + here)
-
-
-def send(values: Tensor, device: torch.device) -> Tensor:
-    """Values there; the host does not wait if they are its own."""
-    if values.device.type == "cpu" and device.type == "cuda":
-        return values.pin_memory().to(device, non_blocking=True)
-    return values.to(device)
 
 
 def pad(counts: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:

@@ -13,13 +13,15 @@ import torch
 
 from pokerlab.cuda import NUMBERS, Kernel
 from pokerlab.cuda import numba_cuda as cuda
-from pokerlab.learning.kernel_layer import CONTEXT, OF_BIN, STACK_NUMBERS, KernelLayer
+from pokerlab.learning.kernel_layer import CONTEXT, OF_BIN, STACK_NUMBERS, HistogramLayer, KernelLayer
 from pokerlab.learning.kernel_loops import LEAST_MASS
 
 THREADS = 256
 """In a block."""
 MOST_SHARED = 48 * 1024 - 128
 """Bytes of a block's shared arrays: what any GPU has, less what aligning them takes."""
+AT_ONCE = 4
+"""Numbers of a hand's vector that a block holds at once, see :mod:`pokerlab.learning.further_kernels`."""
 IN_BIN = CONTEXT + STACK_NUMBERS + OF_BIN
 """Where what lies in a bin begins among the inputs of the layers that bins share."""
 
@@ -36,19 +38,25 @@ class Sizes(NamedTuple):
     potentials: int
     rank: int
     """Of the network's kernels."""
+    later: int = 0
+    """Further bins along the percentile later, and as many along the check-down value."""
 
 
 def sizes_of(layer: KernelLayer, dtype: torch.dtype) -> Sizes:
     """What kernels for a network are compiled for."""
-    return Sizes(NUMBERS[dtype], len(layer.cards), layer.number, layer.bins, layer.potentials, layer.rank)
+    later = layer.later if isinstance(layer, HistogramLayer) else 0
+    shape = len(layer.cards), layer.number, layer.bins, layer.potentials, layer.rank
+    return Sizes(NUMBERS[dtype], *shape, later)
 
 
 def fit(sizes: Sizes) -> bool:
-    """Whether a block's shared memory holds what :func:`_make_collect` and :func:`_make_spread` put there."""
-    real, hands, cards, bins, potentials, rank = sizes
+    """Whether a block's shared memory holds what kernels put there."""
+    real, hands, cards, bins, potentials, rank, later = sizes
+    every = bins * potentials
     collect = 6 * hands + 1 + 2 * potentials * THREADS + bins + 1
-    spread = bins * potentials * (cards + 2 + 4 * rank) + 2 * hands
-    return max(collect, spread) * np.dtype(real).itemsize <= MOST_SHARED
+    spread = every * (cards + 2 + 4 * rank) + 2 * hands
+    further = 4 * (hands + THREADS), AT_ONCE * (hands + cards + 1 + every + 2 * later)
+    return max(collect, spread, *further) * np.dtype(real).itemsize <= MOST_SHARED
 
 
 class QueryKernels(NamedTuple):
@@ -304,16 +312,17 @@ def _make_spread(sizes: Sizes) -> Callable:
     real, hands, number, rank = sizes.real, sizes.hands, sizes.cards, sizes.rank
     bins, potentials = sizes.bins, sizes.potentials
     every, columns, factors_of_bin = bins * potentials, number + 1, 4 * rank
+    by_bins = not sizes.later  # whether A and B are of bins alone
     zero, one, two, least = real(0), real(1), real(2), real(LEAST_MASS)
 
     def spread(  # type: ignore[no-untyped-def]
         factors, scales, held, met, totals, pots, worth, place, sums, board_of, possible, lower, above, cards,
-        with_card, values, first_player, weight, counterfactual
+        with_card, further, values, first_player, weight, counterfactual
     ):  # fmt: skip
         """Values, by the network's kernel between bins. Blocks ``[n, players]``.
 
         Args:
-            factors: ``[n, B, 4 R]``: A, B, C, E.
+            factors: ``[n, B, 4 R]``: A, B, C, E; of a histogram layer's, A and B are not read.
             scales: ``[n]`` of kernels.
             held: ``[2, n, H]``.
             met: ``[2, n, H]``.
@@ -328,6 +337,7 @@ def _make_spread(sizes: Sizes) -> Callable:
             above: ``[U, H]``.
             cards: ``[2, H]``.
             with_card: ``[N, hands]``.
+            further: ``[players, n, H]`` what hands win by A and B of a histogram layer; else it is not read.
             values: ``[players, n, H]`` is set.
             first_player: of them.
             weight: of a pair of hands.
@@ -357,8 +367,9 @@ def _make_spread(sizes: Sizes) -> Callable:
         cuda.syncthreads()
         for k in range(thread, every, step):
             total = zero
-            for r in range(rank):
-                total += factor[k, left + r] * factor[k, right + r]
+            if by_bins:
+                for r in range(rank):
+                    total += factor[k, left + r] * factor[k, right + r]
             itself[k] = sign * total
         for card in range(thread, number + 1, step):
             if card < number:
@@ -386,7 +397,8 @@ def _make_spread(sizes: Sizes) -> Callable:
             for k in range(every):
                 mass = by_card[k, card]
                 for r in range(rank):
-                    total[r] += factor[k, right + r] * mass
+                    if by_bins:
+                        total[r] += factor[k, right + r] * mass
                     all_theirs[r] += factor[k, theirs + r] * mass
             for k in range(bins):
                 for r in range(rank):
@@ -398,7 +410,8 @@ def _make_spread(sizes: Sizes) -> Callable:
                 for p in range(potentials):
                     b, won = k * potentials + p, zero
                     for r in range(rank):
-                        won += sign * factor[b, left + r] * total[r]
+                        if by_bins:
+                            won += sign * factor[b, left + r] * total[r]
                         won += factor[b, mine + r] * (two * weaker[r] + same[r] - all_theirs[r])
                     by_card[b, card] = won
                 for r in range(rank):
@@ -424,7 +437,10 @@ def _make_spread(sizes: Sizes) -> Callable:
                         share = along * up
                         rest += share * (by_card[b + 1, number] - by_card[b + 1, a] - by_card[b + 1, c])
                         own += share * itself[b + 1]
-                rest += own * mass_of[hand]
+                if by_bins:
+                    rest += own * mass_of[hand]
+                else:
+                    rest += further[cuda.blockIdx.y, leaf, hand]
                 meets = met[player, leaf, hand]
                 value = scale * rest / max(meets, least * real(weight)) + worth[player, leaf, hand] / two
                 if counterfactual:

@@ -4,7 +4,10 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+import torch
 
+from benchmarks.pretended_cuda import CUDA, pretended_cuda
+from pokerlab.games import later_rank_kernels
 from pokerlab.games.base import Bools, Floats
 from pokerlab.games.cards import Deck
 from pokerlab.games.later_ranks import spread_after_next_card, spread_on_complete_boards
@@ -38,6 +41,29 @@ def test_percentiles_after_the_next_card_are_those_of_every_card(board: tuple[in
             add(to, ranks, DECK.possible(after), mixture)
     expected /= expected.sum(1, keepdims=True).clip(1e-30)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("boards", "cards"), [([(0, 4), (3, 7), (0, 4)], 3), ([(1,), (5,)], 3), ([()] * 2, 1)]
+)
+def test_a_gpu_finds_the_same(boards: list[tuple[int, ...]], cards: int, dtype: torch.dtype) -> None:
+    """After the next card and on complete boards; in numba's simulator."""
+    beliefs = np.random.default_rng(0).random((len(boards), 2, DECK.num_hands)) ** 3
+    beliefs[1, 0] = ~DECK.possible(boards[1])  # in nothing that is possible
+    expected = []
+    for board, both in zip(boards, beliefs, strict=True):
+        held = both * (possible := DECK.possible(board))
+        held /= held.sum(1, keepdims=True).clip(1e-30)
+        mixture = 0.45 * held.sum(0) + 0.1 / possible.sum() * possible
+        expected.append(spread_after_next_card(DECK, board, cards, mixture[None], BINS)[0])
+    with pretended_cuda(kernels=True):
+        there = torch.as_tensor(beliefs).to(dtype).to(CUDA)
+        found = later_rank_kernels.spread_after_next_card(DECK, boards, cards, there, 0.1, BINS).cpu()
+        of_boards = later_rank_kernels.spread_on_complete_boards(DECK, boards, cards, there, BINS).cpu()
+    np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=1e-6)
+    expected = [spread_on_complete_boards(DECK, board, cards, BINS) for board in boards]
+    np.testing.assert_allclose(of_boards.numpy(), expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("board", [(0, 4), (5,), (14, 7), ()])

@@ -11,11 +11,11 @@ from benchmarks.gpu_forests import state_on
 from benchmarks.pretended_cuda import CUDA, pretended_cuda
 from pokerlab.games.holdem import Holdem
 from pokerlab.learning import query_kernels
-from pokerlab.learning.fused_query import FusedQuery
-from pokerlab.learning.kernel_layer import KernelLayer
+from pokerlab.learning.fused_query import FusedHistogramQuery, FusedQuery
+from pokerlab.learning.kernel_layer import HistogramLayer, KernelLayer
 from pokerlab.learning.kernel_network import KernelValueNetwork
-from pokerlab.learning.kernel_products import ProductQuery
-from pokerlab.learning.kernel_query import ReachQueryOfKinds, prepare_query
+from pokerlab.learning.kernel_products import ProductQuery, Query
+from pokerlab.learning.kernel_query import HistogramQuery, ReachQueryOfKinds, prepare_query
 from pokerlab.learning.query_kernels import Sizes, fit
 from pokerlab.search.cfr import CFR
 from pokerlab.search.leaves import BOTH
@@ -27,25 +27,36 @@ BOARDS: list[tuple[int, ...]] = [(0, 4), (3, 7), (0, 4), (1, 5)]
 FIRST, SECOND = slice(0, 1), slice(1, 2)
 
 
-def queries(dtype: torch.dtype, potentials: int) -> tuple[ProductQuery, FusedQuery]:
+def queries(dtype: torch.dtype, potentials: int, later: int = 0) -> tuple[Query, FusedQuery]:
+    """By tensor operations, and in kernels."""
     torch.manual_seed(0)
-    layer = KernelLayer(torch.as_tensor(GAME.deck.hands), 5, potentials, rank=4, hidden=16).to(dtype)
-    here = possible(BOARDS).to(dtype).to(CUDA)
+    hands, here = torch.as_tensor(GAME.deck.hands), possible(BOARDS).to(dtype).to(CUDA)
     inputs = GAME.prepare_hand_inputs(features(boards=BOARDS).to(CUDA), here, again=True)
     stacks = torch.linspace(0.1, 5, len(BOARDS)).to(dtype).to(CUDA)
-    layer = layer.to(CUDA)
-    return ProductQuery(layer, inputs, stacks), FusedQuery(layer, inputs, stacks)
+    if not later:
+        layer = KernelLayer(hands, 5, potentials, rank=4, hidden=16).to(dtype).to(CUDA)
+        return ProductQuery(layer, inputs, stacks), FusedQuery(layer, inputs, stacks)
+    told = HistogramLayer(hands, 5, potentials, 6, 16, later).to(dtype).to(CUDA)  # not a multiple of AT_ONCE
+    shares = GAME.spread_on_complete_boards(features(boards=BOARDS), here, later)
+    by_board = shares[inputs.rows[:, 0]]
+    return (
+        HistogramQuery(told, inputs, stacks, lambda _: shares),
+        FusedHistogramQuery(told, inputs, stacks, by_board),
+    )
 
 
 def beliefs(seed: int, dtype: torch.dtype) -> Tensor:
     return random_beliefs(seed, len(BOARDS)).to(dtype).transpose(0, 1).contiguous()
 
 
+@pytest.mark.parametrize("later", [0, 5])
 @pytest.mark.parametrize("potentials", [1, 3])
 @pytest.mark.parametrize(("dtype", "most"), [(torch.float64, 1e-13), (torch.float32, 3e-6)])
-def test_kernels_find_what_products_find(potentials: int, dtype: torch.dtype, most: float) -> None:
+def test_kernels_find_what_products_find(
+    later: int, potentials: int, dtype: torch.dtype, most: float
+) -> None:
     with pretended_cuda(kernels=True):
-        products, kernels = queries(dtype, potentials)
+        products, kernels = queries(dtype, potentials, later)
         for seed, players in enumerate((FIRST, SECOND, BOTH)):
             given = beliefs(seed, dtype)
             if seed == 1:  # in nothing that is possible
@@ -54,12 +65,13 @@ def test_kernels_find_what_products_find(potentials: int, dtype: torch.dtype, mo
             torch.testing.assert_close(found.cpu(), expected.cpu(), rtol=0, atol=most)
 
 
-def test_reach_gives_counterfactual_values() -> None:
+@pytest.mark.parametrize("later", [0, 5])
+def test_reach_gives_counterfactual_values(later: int) -> None:
     """Of one player's changed reach, too; where nobody comes, what was believed stays."""
     own, pots = beliefs(0, torch.float64) * 3, torch.tensor([1.0, 20, 300, 4]).double()
     mass = GAME.mass_operator(own)
     with pretended_cuda(kernels=True):
-        products, kernels = queries(torch.float64, 3)
+        products, kernels = queries(torch.float64, 3, later)
         here = possible(BOARDS).double()
         believed = own * here
         kernels.hold(believed.to(CUDA))
@@ -92,11 +104,11 @@ def test_beliefs_do_not_depend_on_how_many_come() -> None:
         torch.testing.assert_close(values[1] / scale, found[0][1], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("alternating", [True, False])
-def test_a_search_finds_the_same_by_kernels(alternating: bool) -> None:
+@pytest.mark.parametrize(("alternating", "later_bins"), [(True, 0), (False, 0), (True, 4)])
+def test_a_search_finds_the_same_by_kernels(alternating: bool, later_bins: int) -> None:
     """On two streets at once, whose leaves are of two kinds; with captured iterations."""
     torch.manual_seed(0)
-    network = KernelValueNetwork(SMALL, 16, bins=8, early_bins=5, potentials=3, rank=4)
+    network = KernelValueNetwork(SMALL, 16, bins=8, early_bins=5, potentials=3, rank=4, later_bins=later_bins)
     found = []
     for kernels in (False, True):
         with pretended_cuda(kernels=kernels), torch.no_grad():

@@ -244,14 +244,16 @@ def test_what_is_learned_together_is_what_is_learned_one_by_one(on_gpu: bool, la
         said, gradients = learn(networks, *given)
         torch.testing.assert_close(said + gradients, expected, rtol=0, atol=1e-10)
         return
-    with pretended_cuda() as cuda:
+    with pretended_cuda(kernels=True) as cuda:
         told, *rest = given
         there, moved = networks.to(CUDA), [each.to(CUDA) for each in rest]
+        learn(there, told, *moved)  # tables are put there at the first time
         cuda.restart()
         said, gradients = learn(there, told, *moved)
-        assert cuda.synchronisations == 0 or later_bins, cuda.waited_for
+        assert cuda.synchronisations == 0, cuda.waited_for
         found = [each.cpu() for each in said + gradients]
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
+    # kernels sum mass in units of 2**-30
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6 if later_bins else 1e-10)
 
 
 def test_bins_of_hands_are_the_same_in_loops_and_by_tensors(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pokerlab import cuda
+from pokerlab.games import later_rank_kernels
 from pokerlab.games.base import Floats, Ints, PayoffOperator
 from pokerlab.games.dense_payoffs import DensePayoffs
 from pokerlab.games.holdem.features import HoldemFeatures
@@ -86,8 +87,12 @@ class HoldemHandInputs(HoldemFeatures):
 
     def spread_after_next_card(self, features: Tensor, beliefs: Tensor, bins: int) -> Tensor:
         """See :class:`~pokerlab.games.parts.HandInputs`."""
+        boards = self._boards_of(features)
+        if self._in_kernels(beliefs):
+            deck, cards = self.deck, self.complete
+            return later_rank_kernels.spread_after_next_card(deck, boards, cards, beliefs, UNIFORM, bins)
         numbers_of = dict[tuple[int, ...], list[int]]()
-        for number, board in enumerate(self._boards_of(features)):
+        for number, board in enumerate(boards):
             numbers_of.setdefault(board, []).append(number)
         held = beliefs.double().cpu().numpy()
         shares = np.empty((len(held), bins, self.num_hands))
@@ -99,12 +104,16 @@ class HoldemHandInputs(HoldemFeatures):
             shares[numbers] = spread_after_next_card(self.deck, board, self.complete, mixtures, bins)
         return torch.as_tensor(shares).to(beliefs)
 
-    def spread_on_complete_boards(self, features: Tensor, bins: int) -> Floats:
+    def spread_on_complete_boards(self, features: Tensor, like: Tensor, bins: int) -> Tensor:
         """See :class:`~pokerlab.games.parts.HandInputs`."""
         boards = self._boards_of(features)
-        return np.stack(
-            [spread_on_complete_boards(self.deck, board, self.complete, bins) for board in boards]
-        )
+        if self._in_kernels(like):
+            return later_rank_kernels.spread_on_complete_boards(self.deck, boards, self.complete, like, bins)
+        shares = [spread_on_complete_boards(self.deck, board, self.complete, bins) for board in boards]
+        return cuda.send(torch.from_numpy(np.stack(shares)).to(like.dtype), like.device)
+
+    def _in_kernels(self, like: Tensor) -> bool:
+        return like.device.type == "cuda" and cuda.is_available()
 
     def check_downs(self, boards: list[tuple[int, ...]], like: Tensor) -> PayoffOperator:
         """``[..., U, K, H]`` the other's reach → what a hand wins less what it loses if nobody bets.
