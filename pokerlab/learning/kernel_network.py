@@ -95,9 +95,11 @@ class KernelValueNetwork(LeafNetwork):
         number, hands, hidden = layer.bins * layer.potentials, self._num_hands, layer.hidden
         later = layer.later if isinstance(layer, HistogramLayer) else 0
         if asks_kernels(layer, layer.cards.device):
-            # layers shared by bins, their inputs and activations; what hands have, and products
-            in_bins = (number + 2 * later) * (layer.factors.num_inputs + 3 * hidden // 2)
-            return in_bins + (17 if later else 15) * hands
+            # layers shared by bins, their inputs and, of one network at once, activations; what hands have,
+            # and products
+            inputs = (number + 2 * later) * layer.factors.num_inputs
+            activations = max(number, 2 * later) * (3 * hidden // 2)
+            return inputs + activations + (17 if later else 15) * hands
         # in bins along the percentile, and what is made of that; layers shared by bins before and after
         # their activations; sums by bin and card, and kernels; what else hands have
         by_bins = 2 * layer.bins * hands + 2 * number * hidden + 3 * number * (layer.number + number)
