@@ -76,8 +76,9 @@ class Setting:
     def kernel_network(self, **size: int) -> KernelValueNetwork:
         """Phase 1's, with random weights."""
         torch.manual_seed(self.seed)
-        bins = {"early_bins": 12, "potentials": 3, "later_bins": 12}
-        return KernelValueNetwork(self.game, **({"hidden": 16 if self.small else 512} | bins | size))
+        sizes = dict(self.config.model.value_network)
+        del sizes["_target_"]
+        return KernelValueNetwork(self.game, **(sizes | ({"hidden": 16} if self.small else {}) | size))
 
     def network_of(self, model: str, **size: int) -> LeafNetwork:
         """One of ``MODELS`` there, with random weights."""

@@ -14,7 +14,6 @@ percentile of their rank under a mixture of both beliefs and, before the last st
 from its place, both players' mass and check-down value there, and a summary of all bins.
 """
 
-from collections.abc import Callable
 from typing import cast
 
 import numpy as np
@@ -37,6 +36,7 @@ from pokerlab.learning.kernel_layer import (
 from pokerlab.learning.kernel_products import Query
 from pokerlab.learning.kernel_query import (
     HistogramQuery,
+    Later,
     asks_kernels,
     join_kinds,
     prepare_histogram_query,
@@ -121,7 +121,7 @@ class KernelValueNetwork(LeafNetwork):
                 stack, held, inputs = (each[rows] for each in given)
                 if isinstance(layers[some.start], HistogramLayer):
                     later = [
-                        self._later(number, features[layer_of == number], believed)(believed)
+                        self._later(number, features[layer_of == number], believed)(believed, slice(None))
                         for number, believed in enumerate(held.split(counts), some.start)
                         if len(believed)
                     ]
@@ -153,13 +153,13 @@ class KernelValueNetwork(LeafNetwork):
             return query(kinds[0][0], slice(None))
         return join_kinds([(here, query(layer, here)) for layer, here in kinds])
 
-    def _later(self, number: int, features: Tensor, like: Tensor) -> Callable[[Tensor], Tensor]:
-        """``[n, F]`` of a layer's → what it is told of ``[n, 2, H]`` beliefs, ``[n, X, H]``."""
+    def _later(self, number: int, features: Tensor, like: Tensor) -> Later:
+        """What a layer is told of ``[n, F]`` public states."""
         bins = cast(HistogramLayer, self.layers[number]).later
         if self._game.comes_before_one_card[number]:
-            return lambda beliefs: self._game.spread_after_next_card(features, beliefs, bins)
+            return lambda beliefs, here: self._game.spread_after_next_card(features[here], beliefs, bins)
         later = self._game.spread_on_complete_boards(features, like, bins)
-        return lambda beliefs: later
+        return lambda beliefs, here: later[here]
 
 
 class KernelPolicyNetwork(StrategyNetwork):

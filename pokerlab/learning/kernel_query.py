@@ -24,8 +24,10 @@ from pokerlab.learning.query_kernels import fit, sizes_of
 from pokerlab.loops import NUMBA
 from pokerlab.search.leaves import ReachValues, multiply_in
 
-AT_ONCE = 64
+AT_ONCE = {"cpu": 64, "cuda": 512}
 """Leaves whose hands' shares of further bins are held at once, 0.5 MB a leaf."""
+Later = Callable[[Tensor, slice], Tensor]
+"""``[k, 2, H]`` beliefs, and of which leaves, → ``[k, X, H]`` how often hands will rank how high."""
 
 
 def prepare_query(layer: KernelLayer, inputs: HandInputsAt, stack_to_pot: Tensor) -> Query:
@@ -63,7 +65,7 @@ def prepare_histogram_query(
 
         return FusedHistogramQuery(layer, inputs, stack_to_pot, shares)
     of_leaves = shares[send(torch.from_numpy(inputs.board_of), shares.device)]
-    return HistogramQuery(layer, inputs, stack_to_pot, lambda beliefs: of_leaves)
+    return HistogramQuery(layer, inputs, stack_to_pot, lambda beliefs, here: of_leaves[here])
 
 
 def compiles(device: torch.device) -> bool:
@@ -138,7 +140,7 @@ class HistogramQuery(Query):
         layer: that values leaves.
         inputs: of hands there.
         stack_to_pot: ``[n]``.
-        later: ``[n, 2, H]`` beliefs → ``[n, X, H]`` how often hands will rank how high.
+        later: tells how often hands will rank how high.
     """
 
     def __init__(
@@ -146,7 +148,7 @@ class HistogramQuery(Query):
         layer: HistogramLayer,
         inputs: HandInputsAt,
         stack_to_pot: Tensor,
-        later: Callable[[Tensor], Tensor],
+        later: Later,
     ) -> None:
         self._layer, self._inputs, self._later = layer, inputs, later
         self._stacks = stack_numbers(stack_to_pot)
@@ -156,9 +158,12 @@ class HistogramQuery(Query):
         by_leaf = beliefs.transpose(0, 1)
         with multiply_in("float32", beliefs.device):
             inputs = self._inputs(by_leaf)
-        given = self._stacks, by_leaf, inputs, self._later(by_leaf)
-        parts = zip(*(each.split(AT_ONCE) for each in given), strict=True)
-        found = torch.cat([values_by_vectors([self._layer], [len(part[0])], *part) for part in parts])
+        found, once = torch.empty_like(by_leaf), AT_ONCE[beliefs.device.type]
+        for first in range(0, len(by_leaf), once):
+            here = slice(first, first + once)
+            stacks, held, given = self._stacks[here], by_leaf[here], inputs[here]
+            later = self._later(held, here)
+            found[here] = values_by_vectors([self._layer], [len(held)], stacks, held, given, later)
         return found.transpose(0, 1)[players]
 
 

@@ -40,7 +40,7 @@ def queries(dtype: torch.dtype, potentials: int, later: int = 0) -> tuple[Query,
     shares = GAME.spread_on_complete_boards(features(boards=BOARDS), here, later)
     by_board = shares[inputs.rows[:, 0]]
     return (
-        HistogramQuery(told, inputs, stacks, lambda _: shares),
+        HistogramQuery(told, inputs, stacks, lambda _, here: shares[here]),
         FusedHistogramQuery(told, inputs, stacks, by_board),
     )
 
