@@ -47,14 +47,17 @@ def spread_after_next_card(
     if len(lengths) != 1:
         raise ValueError(f"boards must have the same length, got {sorted(lengths)}")
     complete = cards - lengths.pop() == 1
-    firsts, exchange = deck.first_of_suits(np.array(boards, np.int64))
-    names = list(boards) if complete else [tuple(board) for board in firsts.tolist()]
+    dealt = np.array(boards, np.int64)
+    if complete:
+        names, exchange = list(boards), np.zeros(len(boards), np.int64)
+    else:
+        firsts, exchange = deck.first_of_suits(dealt)
+        names = [tuple(board) for board in firsts.tolist()]
     number = {board: i for i, board in enumerate(dict.fromkeys(names))}
-    rows = np.array([number[board] for board in names])
-    masks = (1 << np.array(boards, np.int64)).sum(1)
-    given = np.stack([rows, np.zeros_like(rows) if complete else exchange, masks])
+    given = np.stack([[number[board] for board in names], exchange, (1 << dealt).sum(1)])
     there = send(torch.from_numpy(given), device)
-    most = int(deck.strengths_by_ranks(cards + 2)[1].max()) + 1 if complete else deck.num_hands
+    strengths = deck.strengths_by_ranks(cards + 2)[1:]
+    most = 1 + max(int(some.max()) for some in strengths) if complete else deck.num_hands
     shares = beliefs.new_empty(len(boards), bins, deck.num_hands)
     once = max(1, COUNTED_AT_ONCE // (len(deck.cards) * deck.num_hands))
     different = list(number)

@@ -45,7 +45,7 @@ def test_percentiles_after_the_next_card_are_those_of_every_card(board: tuple[in
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(
-    ("boards", "cards"), [([(0, 4), (3, 7), (0, 4)], 3), ([(1,), (5,)], 3), ([()] * 2, 1)]
+    ("boards", "cards"), [([(0, 4), (0, 3), (0, 4)], 3), ([(1,), (5,)], 3), ([()] * 2, 1)]
 )
 def test_a_gpu_finds_the_same(boards: list[tuple[int, ...]], cards: int, dtype: torch.dtype) -> None:
     """After the next card and on complete boards; in numba's simulator."""
