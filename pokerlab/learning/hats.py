@@ -117,7 +117,7 @@ class _Spread(torch.autograd.Function):
 def find_hat(coordinate: Tensor, knots: int) -> tuple[Tensor, Tensor]:
     """The knot at or below each coordinate in [0, 1], and how far it is above that, in knots."""
     place = coordinate.clamp(0, 1) * (knots - 1)
-    lower = place.long().clamp_max(knots - 2)
+    lower = place.long().clamp(0, knots - 2)  # NaN has a bin, too
     return lower, place - lower
 
 
