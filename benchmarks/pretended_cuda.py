@@ -281,6 +281,9 @@ class PretendedGraph(TorchDispatchMode):
     Operations are done while it records, so that the first replay has nothing to do.
     """
 
+    captures = False
+    """Whether one records."""
+
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.replays = -1
@@ -320,6 +323,7 @@ def pretended_graphs() -> Iterator[None]:
             ("CUDAGraph", PretendedGraph),
             ("graph", _capture),
             ("current_stream", lambda: None),
+            ("is_current_stream_capturing", lambda: PretendedGraph.captures),
             ("set_stream", lambda _: None),
         ):
             stack.enter_context(patch.object(torch.cuda, name, stand_in))
@@ -329,5 +333,9 @@ def pretended_graphs() -> Iterator[None]:
 @contextmanager
 def _capture(graph: PretendedGraph, **_: Any) -> Iterator[None]:
     """Stands for ``torch.cuda.graph``."""
-    with graph:
-        yield
+    PretendedGraph.captures = True
+    try:
+        with graph:
+            yield
+    finally:
+        PretendedGraph.captures = False

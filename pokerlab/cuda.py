@@ -104,8 +104,14 @@ def _launch(arrays: list[Tensor], name: str, blocks: list[int], threads: int, nu
 
 
 def send(values: Tensor, device: torch.device) -> Tensor:
-    """Values there; the host does not wait if they are its own."""
+    """Values there; the host does not wait if they are its own.
+
+    Raises:
+        RuntimeError: a CUDA graph is being captured: it would read the host's memory at every replay.
+    """
     if values.device.type == "cpu" and device.type == "cuda":
+        if torch.cuda.is_current_stream_capturing():
+            raise RuntimeError("values are sent to the GPU at every query, as of leaves after a deal")
         return values.pin_memory().to(device, non_blocking=True)
     return values.to(device)
 

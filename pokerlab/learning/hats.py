@@ -1,5 +1,6 @@
 """Bins of hands: which of them hands belong to, and sums over bins of what hands have."""
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,13 +44,12 @@ class Hats:
             self._placed = hat_loops.place(places.numpy(), bins, potentials)
             return
         first, along = find_hat(places[:, 0], bins)
-        weight, steps = _of_both(along) * self.possible[..., None], [0, potentials]
+        weight = _of_both(along) * self.possible[..., None]
         if potentials > 1:
             second, above = find_hat(places[:, 1], potentials)
             first = torch.add(second, first, alpha=potentials)
             weight = (weight[..., None] * _of_both(above)[..., None, :]).flatten(-2)
-            steps = [0, 1, potentials, potentials + 1]
-        self._index = first[..., None] + send(torch.tensor(steps), places.device)  # [n, H, J]
+        self._index = first[..., None] + _steps(potentials, places.device)  # [n, H, J]
         self._weight = weight
         self._index_by: tuple[Tensor, Tensor] | None = None
 
@@ -119,6 +119,13 @@ def find_hat(coordinate: Tensor, knots: int) -> tuple[Tensor, Tensor]:
     place = coordinate.clamp(0, 1) * (knots - 1)
     lower = place.long().clamp(0, knots - 2)  # NaN has a bin, too
     return lower, place - lower
+
+
+@cache
+def _steps(potentials: int, device: torch.device) -> Tensor:
+    """``[J]`` how far a hand's bins are above the first of them: a CUDA graph must find them there."""
+    steps = [0, potentials] if potentials == 1 else [0, 1, potentials, potentials + 1]
+    return send(torch.tensor(steps), device)
 
 
 def _of_both(above: Tensor) -> Tensor:

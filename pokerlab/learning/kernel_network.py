@@ -59,8 +59,7 @@ class KernelValueNetwork(LeafNetwork):
         rank: of kernels.
         later_bins: before the last street, along the percentile that hands will have, and along their
             check-down values; 0: none. Of betting rounds before one card, it is the percentile of what is
-            believed, after that card, computed on the CPU at every query; else that among all hands on
-            complete boards.
+            believed, after that card, computed at every query; else that among all hands on complete boards.
     """
 
     features_on_host = True

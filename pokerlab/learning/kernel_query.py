@@ -21,7 +21,7 @@ from pokerlab.learning.kernel_layer import (
 )
 from pokerlab.learning.kernel_products import ProductQuery, Query
 from pokerlab.learning.query_kernels import fit, sizes_of
-from pokerlab.loops import NUMBA
+from pokerlab.loops import NUMBA, warn_once
 from pokerlab.search.leaves import ReachValues, multiply_in
 
 AT_ONCE = {"cpu": 64, "cuda": 512}
@@ -74,8 +74,15 @@ def compiles(device: torch.device) -> bool:
 
 
 def asks_kernels(layer: KernelLayer, device: torch.device) -> bool:
-    """Whether what is asked again on a device is asked in kernels, if in float32."""
-    return device.type == "cuda" and fit(sizes_of(layer, torch.float32)) and cuda.is_available()
+    """Whether what is asked again on a device is asked in kernels, if in float32; warns of those too large."""
+    if device.type != "cuda" or not cuda.is_available():
+        return False
+    if not (fits := fit(sizes_of(layer, torch.float32))):
+        warn_once(
+            "a GPU takes several times longer to ask a value network whose early_bins, potentials, later_bins "
+            "and rank are too large for its kernels: smaller ones need less of a block's memory"
+        )
+    return fits
 
 
 class QueryOfKinds(Query):

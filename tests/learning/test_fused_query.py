@@ -17,6 +17,7 @@ from pokerlab.learning.kernel_network import KernelValueNetwork
 from pokerlab.learning.kernel_products import ProductQuery, Query
 from pokerlab.learning.kernel_query import HistogramQuery, ReachQueryOfKinds, prepare_query
 from pokerlab.learning.query_kernels import Sizes, fit
+from pokerlab.loops import warn_once
 from pokerlab.search.cfr import CFR
 from pokerlab.search.leaves import BOTH
 from pokerlab.search.rules import RULES
@@ -132,6 +133,26 @@ def test_a_search_finds_the_same_by_kernels(alternating: bool, later_bins: int) 
         torch.testing.assert_close(of_kernels, of_tensors, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("kernels", [False, True])
+def test_a_graph_of_iterations_reads_no_memory_of_the_host(
+    kernels: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is sent is gone when a graph is replayed; leaves after a deal send their boards."""
+    warn_once.cache_clear()
+    leaves, rules = "after_deal" if kernels else "before_deal", {"pot": 0, "stack": 1000, "most_raises": 1}
+    game = Holdem("s", ranks=4, suits=2, deals=(0, 2, 1, 1), bets=[[1]], leaves=leaves, **rules)
+    network = KernelValueNetwork(game, 16, bins=4, early_bins=3, potentials=2, rank=1, later_bins=2)
+    graphs = []
+    with pretended_cuda(kernels=kernels), torch.no_grad():
+        for street in (0, 1):  # the deal after the first is one of two cards
+            forest = Subgames(game).forest([state_on(game, street, 1, 1)], torch.empty(0, device=CUDA))
+            options = {"alternating": True, "leaf_evaluator": network.to(CUDA)}
+            cfr = CFR(forest, random_roots(forest, 1), RULES["dcfr"], **options).run(2)
+            graphs.append(cfr._backend._graph is not None)  # type: ignore[attr-defined]
+    assert graphs == [True, not kernels]
+    assert ("take longer: values are sent to the GPU at every query" in caplog.text) == kernels
+
+
 def test_shared_memory_holds_sizes_that_are_usual() -> None:
     """48 KB a block; with 32 x 4 bins of two cards each, sums by card alone take 27."""
     shapes = {(16, 4, 8): True, (32, 1, 8): True, (32, 4, 8): False, (16, 8, 8): False, (16, 4, 32): False}
@@ -140,7 +161,10 @@ def test_shared_memory_holds_sizes_that_are_usual() -> None:
     assert not fit(Sizes(np.float64, 1326, 52, 16, 4, 8))
 
 
-def test_networks_too_large_for_kernels_are_asked_by_products(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_networks_too_large_for_kernels_are_asked_by_products(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_once.cache_clear()
     network, here = KernelValueNetwork(GAME, 16, bins=8, early_bins=5, potentials=3), possible(BOARDS)
     kinds, floats = [], []
     with pretended_cuda(kernels=True):
@@ -151,6 +175,7 @@ def test_networks_too_large_for_kernels_are_asked_by_products(monkeypatch: pytes
         for most in (query_kernels.MOST_SHARED, 1000):
             monkeypatch.setattr(query_kernels, "MOST_SHARED", most)
             kinds.append(type(prepare_query(layer, inputs, torch.ones(len(BOARDS)).to(CUDA))))
+            assert bool(caplog.records) == bool(floats), "the second time it says so"
             floats.append(network.floats_per_leaf)
     assert kinds == [FusedQuery, ProductQuery]
     assert floats[0] < floats[1]
