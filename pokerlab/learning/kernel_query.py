@@ -74,13 +74,13 @@ def compiles(device: torch.device) -> bool:
 
 
 def asks_kernels(layer: KernelLayer, device: torch.device) -> bool:
-    """Whether what is asked again on a device is asked in kernels, if in float32; warns of those too large."""
+    """Whether what is asked again on a device is asked in kernels, if in float32. Warns of too large ones."""
     if device.type != "cuda" or not cuda.is_available():
         return False
     if not (fits := fit(sizes_of(layer, torch.float32))):
         warn_once(
-            "a GPU takes several times longer to ask a value network whose early_bins, potentials, later_bins "
-            "and rank are too large for its kernels: smaller ones need less of a block's memory"
+            "a GPU takes several times longer to ask a value network that is too large for its kernels: "
+            "early_bins, potentials, later_bins and rank have to share 48 kB"
         )
     return fits
 

@@ -139,15 +139,17 @@ def test_a_graph_of_iterations_reads_no_memory_of_the_host(
 ) -> None:
     """What is sent is gone when a graph is replayed; leaves after a deal send their boards."""
     warn_once.cache_clear()
-    leaves, rules = "after_deal" if kernels else "before_deal", {"pot": 0, "stack": 1000, "most_raises": 1}
-    game = Holdem("s", ranks=4, suits=2, deals=(0, 2, 1, 1), bets=[[1]], leaves=leaves, **rules)
+    game = Holdem(
+        "s", ranks=4, suits=2, deals=(0, 2, 1, 1), pot=0, stack=1000, bets=[[1]], most_raises=1,
+        leaves="after_deal" if kernels else "before_deal",
+    )  # fmt: skip
     network = KernelValueNetwork(game, 16, bins=4, early_bins=3, potentials=2, rank=1, later_bins=2)
     graphs = []
     with pretended_cuda(kernels=kernels), torch.no_grad():
         for street in (0, 1):  # the deal after the first is one of two cards
             forest = Subgames(game).forest([state_on(game, street, 1, 1)], torch.empty(0, device=CUDA))
-            options = {"alternating": True, "leaf_evaluator": network.to(CUDA)}
-            cfr = CFR(forest, random_roots(forest, 1), RULES["dcfr"], **options).run(2)
+            roots, leaves = random_roots(forest, 1), network.to(CUDA)
+            cfr = CFR(forest, roots, RULES["dcfr"], alternating=False, leaf_evaluator=leaves).run(2)
             graphs.append(cfr._backend._graph is not None)  # type: ignore[attr-defined]
     assert graphs == [True, not kernels]
     assert ("take longer: values are sent to the GPU at every query" in caplog.text) == kernels
@@ -166,7 +168,7 @@ def test_networks_too_large_for_kernels_are_asked_by_products(
 ) -> None:
     warn_once.cache_clear()
     network, here = KernelValueNetwork(GAME, 16, bins=8, early_bins=5, potentials=3), possible(BOARDS)
-    kinds, floats = [], []
+    kinds, floats = list[type](), list[int]()
     with pretended_cuda(kernels=True):
         network = network.to(CUDA)
         layer = network.layers[1]

@@ -117,8 +117,11 @@ def test_an_iteration_launches_and_moves_no_more_than_it_did(street: str) -> Non
 def test_networks_that_know_cards_launch_and_move_no_more_than_they_did(
     street: str, launches: int, megabytes: float
 ) -> None:
+    """Those that are not told how hands will rank: by tensor operations the others are not for use."""
     setting = Setting(torch.device("cpu"), small=False, seed=1)
-    counted = count_iteration(setting, STREETS.index(street), 4, backend="tensors")
+    counted = count_iteration(
+        setting, STREETS.index(street), 4, backend="tensors", early_bins=16, potentials=4, later_bins=0
+    )
     assert counted["waits"] == 0
     assert counted["launches"] <= launches
     assert counted["network_megabytes"] <= megabytes
@@ -127,7 +130,7 @@ def test_networks_that_know_cards_launch_and_move_no_more_than_they_did(
 
 
 @pytest.mark.parametrize(
-    ("street", "launches", "megabytes"), [("preflop", 47, 61), ("turn", 47, 68.6), ("river", 7, 22.8)]
+    ("street", "launches", "megabytes"), [("preflop", 81, 64.4), ("turn", 81, 72.1), ("river", 7, 22.8)]
 )
 def test_kernels_are_few_and_move_little(street: str, launches: int, megabytes: float) -> None:
     """With the leaf network that phase 1 has."""
@@ -143,5 +146,5 @@ def test_kernels_are_few_and_move_little(street: str, launches: int, megabytes: 
 def test_an_optimiser_step_stays_below_its_ceiling_and_waits_for_nothing() -> None:
     """Of networks that know cards, in which all kinds of belief states occur."""
     counted = count_step(Setting(torch.device("cpu"), small=True, seed=1))
-    assert counted["forward"] + counted["backward"] <= 540
+    assert counted["forward"] + counted["backward"] <= 656
     assert counted["waits"] == 0
