@@ -38,7 +38,7 @@ def test_it_trains_and_resumes_to_the_same_run(tmp_path: Path) -> None:
     straight = RunFolder(place / "outputs" / "run")
     last = metrics(straight)[-1]
     assert last["value_error_river"] > 0
-    assert last["lbr_mbb_half_width"] > 0
+    assert last["lbr_mbb_half_width"] >= 0  # 0: no deal mattered, for all ended alike before the flop
     kinds = {path.name.partition("-")[0] for path in straight.replay.iterdir()}
     assert {"values", "policies", "river_starts"} <= kinds
     assert kinds <= {"values", "policies", "flop_starts", "turn_starts", "river_starts"}

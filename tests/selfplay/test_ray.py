@@ -195,7 +195,7 @@ def test_wrong_options_are_named(options: dict[str, Any], said: str) -> None:
 
 def test_a_mistake_is_a_line_and_leaves_nothing(tmp_path: Path) -> None:
     ended = command("train", "experiment=kuhn", "actors=ray", cwd=tmp_path)
-    assert (ended.code, ended.err) == (2, "error: actors.workers must be at least 1 with actors=ray, got 0\n")
+    assert (ended.code, ended.err) == (2, "error: workers must be at least 1 with actors=ray, got 0\n")
     assert list(tmp_path.iterdir()) == []
 
 

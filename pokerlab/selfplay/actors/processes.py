@@ -107,8 +107,8 @@ class Processes:
         return here.generate(networks, n, place, *stored)
 
     def _start(self, networks: nn.Module) -> None:
-        self._shared = copy.deepcopy(networks).cpu().share_memory()
-        setup = pickle.dumps((for_workers(self.actor, networks), self._shared))
+        self._shared = copy.deepcopy(networks).cpu()
+        setup, weights = pickle.dumps((for_workers(self.actor, networks), self._shared)), _share(self._shared)
         # Shared as well, for what a process is started with goes through a pipe. Were it more than that
         # holds, start() would wait until the process has read it: for seconds, or for ever if it was killed.
         shared_setup = torch.frombuffer(bytearray(setup), dtype=torch.uint8).share_memory_()
@@ -118,7 +118,7 @@ class Processes:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
         try:
             for number in range(self.workers):
-                self._running.append(_Worker(number, shared_setup, self._shared.state_dict()))
+                self._running.append(_Worker(number, shared_setup, weights))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -191,7 +191,7 @@ class _Answers:
 class _Worker:
     """A process that plays, seen from the trainer."""
 
-    def __init__(self, number: int, setup: Tensor, weights: dict[str, Tensor]) -> None:
+    def __init__(self, number: int, setup: Tensor, weights: Tensor) -> None:
         self.number = number
         self.pipe, theirs = _SPAWN.Pipe()
         with theirs:  # then open in that process alone: its end is the pipe's
@@ -256,13 +256,36 @@ class _Reports:
             self.pipe.send_bytes(pickle.dumps(float(share)))
 
 
-def _work(pipe: Connection, setup: Tensor, weights: dict[str, Tensor]) -> None:
+def _share(networks: nn.Module) -> Tensor:
+    """Moves weights to one block of bytes that processes share: each block takes a file descriptor."""
+    weights = networks.state_dict()
+    block = torch.empty(sum(map(_room, weights.values())), dtype=torch.uint8).share_memory_()
+    _read_from(block, networks)
+    networks.load_state_dict(weights)
+    return block
+
+
+def _read_from(block: Tensor, networks: nn.Module) -> None:
+    """Has networks read their weights in a block from now on."""
+    weights, at = dict[str, Tensor](), 0
+    for name, weight in networks.state_dict().items():
+        weights[name] = block[at : at + weight.nbytes].view(weight.dtype).view(weight.shape)
+        at += _room(weight)
+    networks.load_state_dict(weights, assign=True)
+
+
+def _room(weight: Tensor) -> int:
+    """Bytes that a weight takes in a block, where it begins at a multiple of 64."""
+    return -(-weight.nbytes // 64) * 64
+
+
+def _work(pipe: Connection, setup: Tensor, weights: Tensor) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     with contextlib.suppress(ConnectionError):  # nobody is left to answer
         try:
             actor, networks = pickle.loads(setup.numpy().tobytes())
-            networks.load_state_dict(weights, assign=True)  # from now on it reads the shared ones
+            _read_from(weights, networks)
             if isinstance(actor, Reporter):
                 actor.report = _Reports(pipe)
             while True:
