@@ -57,6 +57,11 @@ def is_available() -> bool:
     return False
 
 
+def runs_on(device: torch.device) -> bool:
+    """Whether kernels can run on a device; warns of a GPU where they cannot."""
+    return device.type == "cuda" and is_available()
+
+
 class Kernel:
     """A function whose threads write to arrays that they are given.
 

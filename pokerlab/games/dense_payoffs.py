@@ -195,7 +195,7 @@ class DensePayoffs:
         if (wins := _WINS.get(key)) is None:
             wins = torch.empty(len(boards), hands, hands, dtype=dtype, device=self._like.device)
             few = self._complete - dealt <= MOST_TO_COME
-            if few and wins.device.type == "cuda" and cuda.is_available():
+            if few and cuda.runs_on(wins.device):
                 set_wins(self.deck, boards, self._complete, wins)
             else:
                 for to, board in zip(wins, boards, strict=True):

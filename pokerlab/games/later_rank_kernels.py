@@ -18,10 +18,8 @@ from pokerlab.cuda import numba_cuda as cuda
 from pokerlab.games.cards import Deck
 from pokerlab.games.later_ranks import BOARDS, of_first_suits
 from pokerlab.games.ranks import rank_boards
-from pokerlab.games.run_out_kernels import COUNTED_AT_ONCE, strengths_on_run_outs
+from pokerlab.games.run_out_kernels import COUNTED_AT_ONCE, THREADS, strengths_on_run_outs, tables_of
 
-THREADS = 256
-"""In a block."""
 UNITS = 2**30
 """Of all mass."""
 
@@ -60,7 +58,7 @@ def spread_after_next_card(
     most = 1 + max(int(some.max()) for some in strengths) if complete else deck.num_hands
     shares = beliefs.new_empty(len(boards), bins, deck.num_hands)
     once = max(1, COUNTED_AT_ONCE // (len(deck.cards) * deck.num_hands))
-    different = list(number)
+    masks, different = tables_of(deck, cards, torch.float32, device).masks, list(number)
     for first in range(0, len(different), once):
         some = different[first : first + once]
         levels = (
@@ -69,7 +67,8 @@ def spread_after_next_card(
             else torch.stack([_ranks_after(deck, board, cards, device) for board in some])
         )
         _spreading(deck.num_hands, len(deck.cards), most, bins, beliefs.dtype)(
-            (len(boards),), THREADS, [levels, there, *_hands(deck, device), beliefs.contiguous(), shares],
+            (len(boards),), THREADS,
+            [levels, there, _exchanges(deck, device), masks, beliefs.contiguous(), shares],
             (first, uniform, 1 / max(1, len(deck.cards) - len(boards[0]) - 2)),
         )  # fmt: skip
     return shares
@@ -97,7 +96,7 @@ def spread_on_complete_boards(
     else:
         firsts, exchange = deck.first_of_suits(np.array(list(number), np.int64))
         found = [_on_device(deck, tuple(first), cards, bins, like.device) for first in firsts.tolist()]
-        there = _hands(deck, like.device)[0][send(torch.from_numpy(exchange), like.device)].long()
+        there = _exchanges(deck, like.device)[send(torch.from_numpy(exchange), like.device)].long()
         of_boards = torch.stack(found).gather(2, there[:, None].expand(-1, bins, -1)).to(like)
     return of_boards[send(torch.tensor([number[board] for board in boards]), like.device)]
 
@@ -118,10 +117,9 @@ def _ranks_after(deck: Deck, board: tuple[int, ...], cards: int, device: torch.d
 
 
 @cache
-def _hands(deck: Deck, device: torch.device) -> tuple[Tensor, Tensor]:
-    """``[G, H]`` what hands become when suits are exchanged, and ``[H]`` a bit for each of a hand's cards."""
-    there = torch.from_numpy(deck.hand_permutations.astype(np.int32)).to(device)
-    return there, torch.from_numpy((1 << deck.hands).sum(1)).to(device)
+def _exchanges(deck: Deck, device: torch.device) -> Tensor:
+    """``[G, H]`` int32 what hands become when suits are exchanged."""
+    return torch.from_numpy(deck.hand_permutations.astype(np.int32)).to(device)
 
 
 @cache

@@ -76,7 +76,7 @@ def win_in_kernel(deck: Deck, boards: Sequence[tuple[int, ...]], cards: int, the
         ``[U, K, H]``, see :func:`~pokerlab.games.run_out_sums.win_on_run_outs`. No order of threads matters.
     """
     there = _put(boards, cards, theirs.device)
-    tables = _tables(deck, cards, theirs.dtype, theirs.device)
+    tables = tables_of(deck, cards, theirs.dtype, theirs.device)
     kernel = _sums(deck.ranks, deck.suits, theirs.dtype)
     parts = PARTS[cards - min(map(len, boards), default=cards)]
     once = max(1, AT_ONCE // (parts * max(1, theirs[0].numel())))
@@ -104,7 +104,7 @@ def set_wins(deck: Deck, boards: Sequence[tuple[int, ...]], cards: int, wins: Te
     for first in range(0, len(boards), once):
         some, to = boards[first : first + once], wins[first : first + once]
         strengths = strengths_on_run_outs(deck, some, cards, wins.device)
-        masks = _tables(deck, cards, torch.float32, wins.device).masks
+        masks = tables_of(deck, cards, torch.float32, wins.device).masks
         counts = torch.empty(to.shape, dtype=torch.int16, device=wins.device)
         _counting()((len(some) * hands,), THREADS, [strengths, masks, counts])
         to.copy_(counts)
@@ -128,7 +128,7 @@ def strengths_on_run_outs(
     begins = [0, 1, 1 + len(deck.cards), 1 + len(deck.cards) + deck.num_hands]
     to_come = cards - len(boards[0])
     first, last = begins[to_come : to_come + 2]
-    tables = _tables(deck, cards, torch.float32, device)
+    tables = tables_of(deck, cards, torch.float32, device)
     strengths = torch.empty(len(boards), last - first, deck.num_hands, dtype=torch.int16, device=device)
     _ranking(deck.ranks, deck.suits)(
         (len(boards) * (last - first),), THREADS,
@@ -147,7 +147,8 @@ def _put(boards: Sequence[tuple[int, ...]], cards: int, device: torch.device) ->
 
 
 @cache
-def _tables(deck: Deck, cards: int, dtype: torch.dtype, device: torch.device) -> Tables:
+def tables_of(deck: Deck, cards: int, dtype: torch.dtype, device: torch.device) -> Tables:
+    """Of a deck and complete boards of so many cards."""
     number = len(deck.cards)
     keys, values, flushes = deck.strengths_by_ranks(cards + 2)
     singles = np.stack([np.arange(number), np.full(number, -1)], 1)

@@ -115,11 +115,11 @@ def _make_win(sizes: Sizes) -> Callable:
                 table[k, r] = further[leaf, k - of_bins, column + r]
 
     @cuda.jit(device=True)
-    def set_vector(table, hand, spot, first, up, value, share_of, vector):
+    def set_vector(table, hand, spots, firsts, ups, values, share_of, vector):
         """A hand's part of these columns."""
-        k = int(spot)
-        near, b = spot - real(k), k * potentials + first
-        along = (value + one) / two * last
+        k, up = int(spots[hand]), ups[hand]
+        near, b = spots[hand] - real(k), k * potentials + firsts[hand]
+        along = (values[hand] + one) / two * last
         x = min(int(along), later - 2)
         over = along - real(x)
         for i in range(at_once):
@@ -164,14 +164,12 @@ def _make_win(sizes: Sizes) -> Callable:
         player = first_player + cuda.blockIdx.y
         board, other = board_of[leaf], 1 - player
         own, theirs, sign = (0, rank, one) if player == 0 else (rank, 0, -one)
+        spots, firsts, ups, share_of = place[leaf], lower[board], above[board], shares[board]
         for first in range(0, rank, at_once):
             set_table(factors, further, leaf, theirs + first, table)
             cuda.syncthreads()
             for hand in range(thread, hands, step):
-                set_vector(
-                    table, hand, place[leaf, hand], lower[board, hand], above[board, hand],
-                    worth[other, leaf, hand], shares[board], vector,
-                )  # fmt: skip
+                set_vector(table, hand, spots, firsts, ups, worth[other, leaf], share_of, vector)
                 for i in range(at_once):
                     moved[i, hand] = vector[i] * held[other, leaf, hand]
             cuda.syncthreads()
@@ -190,10 +188,7 @@ def _make_win(sizes: Sizes) -> Callable:
                 total[i] = mass / two
             cuda.syncthreads()
             for hand in range(thread, hands, step):
-                set_vector(
-                    table, hand, place[leaf, hand], lower[board, hand], above[board, hand],
-                    worth[player, leaf, hand], shares[board], vector,
-                )  # fmt: skip
+                set_vector(table, hand, spots, firsts, ups, worth[player, leaf], share_of, vector)
                 gain = zero if first == 0 else won[cuda.blockIdx.y, leaf, hand]
                 for i in range(at_once):
                     met = total[i] + moved[i, hand] - of_card[i, cards[0, hand]] - of_card[i, cards[1, hand]]

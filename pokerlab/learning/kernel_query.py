@@ -40,7 +40,7 @@ def prepare_query(layer: KernelLayer, inputs: HandInputsAt, stack_to_pot: Tensor
     """
     if compiles(stack_to_pot.device):
         return CompiledQuery(layer, inputs, stack_to_pot)
-    if inputs.again and stack_to_pot.dtype == torch.float32 and asks_kernels(layer, stack_to_pot.device):
+    if _is_fused(layer, inputs, stack_to_pot):
         from pokerlab.learning.fused_query import FusedQuery
 
         return FusedQuery(layer, inputs, stack_to_pot)
@@ -60,12 +60,16 @@ def prepare_histogram_query(
     """
     if compiles(stack_to_pot.device):
         return CompiledHistogramQuery(layer, inputs, stack_to_pot, shares.numpy())
-    if inputs.again and stack_to_pot.dtype == torch.float32 and asks_kernels(layer, stack_to_pot.device):
+    if _is_fused(layer, inputs, stack_to_pot):
         from pokerlab.learning.fused_query import FusedHistogramQuery
 
         return FusedHistogramQuery(layer, inputs, stack_to_pot, shares)
-    of_leaves = shares[send(torch.from_numpy(inputs.board_of), shares.device)]
-    return HistogramQuery(layer, inputs, stack_to_pot, lambda beliefs, here: of_leaves[here])
+    board_of = send(torch.from_numpy(inputs.board_of), shares.device)
+    return HistogramQuery(layer, inputs, stack_to_pot, lambda beliefs, here: shares[board_of[here]])
+
+
+def _is_fused(layer: KernelLayer, inputs: HandInputsAt, like: Tensor) -> bool:
+    return inputs.again and like.dtype == torch.float32 and asks_kernels(layer, like.device)
 
 
 def compiles(device: torch.device) -> bool:
@@ -75,7 +79,7 @@ def compiles(device: torch.device) -> bool:
 
 def asks_kernels(layer: KernelLayer, device: torch.device) -> bool:
     """Whether what is asked again on a device is asked in kernels, if in float32. Warns of too large ones."""
-    if device.type != "cuda" or not cuda.is_available():
+    if not cuda.runs_on(device):
         return False
     if not (fits := fit(sizes_of(layer, torch.float32))):
         warn_once(

@@ -97,7 +97,7 @@ class Solver:
 
     def in_kernels(self, device: torch.device) -> bool:
         """Whether it solves in kernels there, but for the forests that need tensor operations."""
-        return self.backend != "tensors" and device.type == "cuda" and cuda.is_available()
+        return self.backend != "tensors" and cuda.runs_on(device)
 
     def bytes_a_state(self, game: Game, dtype: torch.dtype, device: torch.device) -> float:
         """About what solving a whole game takes for each of its public states."""

@@ -88,7 +88,7 @@ class HoldemHandInputs(HoldemFeatures):
     def spread_after_next_card(self, features: Tensor, beliefs: Tensor, bins: int) -> Tensor:
         """See :class:`~pokerlab.games.parts.HandInputs`."""
         boards = self._boards_of(features)
-        if self._in_kernels(beliefs):
+        if cuda.runs_on(beliefs.device):
             deck, cards = self.deck, self.complete
             return later_rank_kernels.spread_after_next_card(deck, boards, cards, beliefs, UNIFORM, bins)
         numbers_of = dict[tuple[int, ...], list[int]]()
@@ -107,13 +107,10 @@ class HoldemHandInputs(HoldemFeatures):
     def spread_on_complete_boards(self, features: Tensor, like: Tensor, bins: int) -> Tensor:
         """See :class:`~pokerlab.games.parts.HandInputs`."""
         boards = self._boards_of(features)
-        if self._in_kernels(like):
+        if cuda.runs_on(like.device):
             return later_rank_kernels.spread_on_complete_boards(self.deck, boards, self.complete, like, bins)
         shares = [spread_on_complete_boards(self.deck, board, self.complete, bins) for board in boards]
         return cuda.send(torch.from_numpy(np.stack(shares)).to(like.dtype), like.device)
-
-    def _in_kernels(self, like: Tensor) -> bool:
-        return like.device.type == "cuda" and cuda.is_available()
 
     def check_downs(self, boards: list[tuple[int, ...]], like: Tensor) -> PayoffOperator:
         """``[..., U, K, H]`` the other's reach → what a hand wins less what it loses if nobody bets.
@@ -126,7 +123,7 @@ class HoldemHandInputs(HoldemFeatures):
 
     def check_downs_once(self, boards: list[tuple[int, ...]], theirs: Tensor) -> Tensor:
         """The same at once, of boards that are not asked about again: ``[n, U, K, H]``."""
-        kernels = theirs.device.type == "cuda" and cuda.is_available()
+        kernels = cuda.runs_on(theirs.device)
         in_kernel = [kernels and self.complete - len(board) <= MOST_TO_COME for board in boards]
         if boards and all(in_kernel):
             rows = win_in_kernel(self.deck, boards, self.complete, theirs.transpose(0, 1).flatten(1, 2))

@@ -45,7 +45,7 @@ def choose_backend(
     """
     if name not in BACKENDS:
         raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {name!r}")
-    possible = (device.type == "cpu" and NUMBA) or (device.type == "cuda" and cuda.is_available())
+    possible = (device.type == "cpu" and NUMBA) or cuda.runs_on(device)
     if name == "compiled" and not possible:
         reason = f"this one is {device.type}" if device.type not in ("cpu", "cuda") else "numba is not there"
         raise ValueError(f"backend=compiled needs numba and the CPU or a GPU as its device: {reason}")
