@@ -196,10 +196,10 @@ def _find_opponent(name: str, game: Game) -> Agent:
 
 def _naming(error: Exception, config: RunConfig) -> UserError:
     """What a class says of an argument, with the key where it was written."""
-    name, _, said = " ".join(str(error).split()).partition(" ")
-    plain = asdict(config)
+    text, plain = " ".join(str(error).split()), asdict(config)
+    name, _, said = text.partition(" ")
     found = [f"{group}.{name}" for group in ("algorithm", "actors", "selfplay") if name in plain[group]]
-    return UserError(f"{config.origin(found[0]) if found else name} {said}")
+    return UserError(f"{config.origin(found[0])} {said}" if found else text)
 
 
 def _with_methods(made: Any, protocol: type, key: str) -> Any:
