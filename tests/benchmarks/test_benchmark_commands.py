@@ -15,6 +15,7 @@ from runs.harness import ForkedRank, command, trained
 from benchmarks import (
     capacity,
     endgame,
+    flops,
     holdem,
     launches,
     machines,
@@ -37,6 +38,7 @@ COMMANDS = {
     "profile": profile.main,
     "holdem": holdem.main,
     "endgame": endgame.main,
+    "flops": flops.main,
     "capacity": capacity.main,
 }
 QUICK = ["--repeats", "1", "--seconds", "0.001"]
@@ -196,6 +198,23 @@ def test_an_endgame_is_measured_beside_zero_leaves_and_full_game_cfr(
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_flops_are_held_against_deeper_solves(tmp_path: Path) -> None:
+    run = trained("experiment=mini_holdem", "profile=tiny", "workers=0", "run", cwd=tmp_path)
+    sizes = [str(run.path), "--states", "2", "--iterations", "20"]
+    found = results_of("flops", tmp_path, *sizes)
+    (to_end, other), (mean,) = found["flops"], found["means"]
+    for row in (to_end, other):
+        assert row["how"] == "end of the game"
+        assert row["search"] == 0 < row["network"]  # this run's flops are solved to the end as well
+    assert mean["network"] == pytest.approx((to_end["network"] + other["network"]) / 2)
+    asked = results_of("flops", tmp_path, *sizes, "--most", "1")["flops"]
+    for row, exact in zip(asked, found["flops"], strict=True):
+        assert row["how"] == "every turn card"
+        assert row["spr"] == exact["spr"]
+        assert row["search"] > 0
+        assert row["network"] != exact["network"]
+
+
 def test_launches_counts_every_street(tmp_path: Path) -> None:
     path = tmp_path / "launches.json"
     launches.main(["--small", "--subgames", "2", "--json", str(path)])
@@ -210,6 +229,7 @@ def test_launches_counts_every_street(tmp_path: Path) -> None:
     ("command", "arguments", "expected"),
     [
         ("endgame", ["nothing"], "no run 'nothing' here"),
+        ("flops", ["leduc"], "leduc plays leduc, in which no flop comes before a turn"),
         ("capacity", ["experiment=phase3"], "did you mean phase2 or phase1 or phase2_kuhn3?"),
         ("holdem", ["--target", "0"], "expected percent above 0 and up to 100, got '0'"),
         ("holdem", ["--boards", "0"], "expected an integer of at least 1, got '0'"),
