@@ -32,10 +32,13 @@ class PayoffTables(NamedTuple):
     """``[M, 3H]`` the lists one behind the other."""
     list_at: Ints
     """``[M, N + 2]`` where each list begins, and the last ends."""
-    partial: np.ndarray
-    """``[M, 6, H]`` for each place of the last list, that list and those of both the hand's cards. At a
-    showdown, two of a list's partial sums, of which a list of n has n + 1: up to the hand's tie group, and
-    up to its end. Else ``[:, :3]``, the lists."""
+    group_end: np.ndarray
+    """``[M, 3H]`` at showdowns, where each tie group of each list ends in ``members``."""
+    group_at: Ints
+    """``[M, N + 2]`` where each list's groups begin, and the last's end."""
+    row: np.ndarray
+    """``[M, 2, H]`` for each place of the last list, the groups of the hand in its two cards' lists; but for
+    showdowns, those lists."""
     run_out: Ints
     """``[M]`` which of ``run_outs``."""
     run_outs: Floats

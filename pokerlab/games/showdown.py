@@ -123,13 +123,17 @@ class CardPayoffs:
         """``[M]`` numbers the different boards."""
         self._dealt_out = tuple(sorted({boards[row] for row in np.flatnonzero(kinds == RUN_OUT)}))
         matrix = {board: i for i, board in enumerate(self._dealt_out)}
-        cards, members, list_at, partial = _list_hands(deck, kinds == SHOWDOWN, boards, complete)
+        cards, members, list_at, group_end, group_at, row = _list_hands(
+            deck, kinds == SHOWDOWN, boards, complete
+        )
         self.lists = PayoffTables(
             cards=cards,
             kind=kinds,
             members=members,
             list_at=list_at,
-            partial=partial,
+            group_end=group_end,
+            group_at=group_at,
+            row=row,
             run_out=np.array([matrix.get(board, -1) for board in boards], dtype=np.int64),
             run_outs=self._pad(()),
         )
@@ -168,8 +172,8 @@ class CardPayoffs:
 
 def _list_hands(
     deck: Deck, shown: Bools, boards: Sequence[tuple[int, ...]], complete: int
-) -> tuple[np.ndarray, np.ndarray, Ints, np.ndarray]:
-    """``cards``, ``members``, ``list_at``, ``partial`` of :class:`PayoffTables`; ``shown`` at showdowns."""
+) -> tuple[np.ndarray, ...]:
+    """``cards`` and what follows ``kind`` in :class:`PayoffTables`; ``shown`` at showdowns."""
     number, hands = len(boards), deck.num_hands
     possible = np.array([deck.possible(board) for board in boards], dtype=bool).reshape(-1, hands)
     blocked = hands - possible.sum(-1)
@@ -178,10 +182,13 @@ def _list_hands(
     strengths = deck.strengths(np.array(complete_boards, np.int64).reshape(-1, complete))
     order[shown], ends[shown] = order_by_strength(strengths)  # those that are blocked come first
     cards = deck.hands.T.astype(np.uint16, order="C")
-    members, partial = np.zeros((number, 3 * hands), np.uint16), np.zeros((number, 6, hands), np.uint16)
-    list_at = np.zeros((number, len(deck.cards) + 2), np.int64)
-    for row in range(number):
-        there = slice(blocked[row], hands) if shown[row] else slice(0, hands - blocked[row])
-        end = ends[row, there] - blocked[row] if shown[row] else ends[row, :0]
-        payoff_loops.list_hands(order[row, there], end, cards, members[row], list_at[row], partial[row])
-    return cards, members, list_at, partial
+    members, group_end = (np.zeros((number, 3 * hands), np.uint16) for _ in range(2))
+    list_at, group_at = (np.zeros((number, len(deck.cards) + 2), np.int64) for _ in range(2))
+    row = np.zeros((number, 2, hands), np.uint16)
+    for i in range(number):
+        there = slice(blocked[i], hands) if shown[i] else slice(0, hands - blocked[i])
+        end = ends[i, there] - blocked[i] if shown[i] else ends[i, :0]
+        payoff_loops.list_hands(
+            order[i, there], end, cards, members[i], list_at[i], group_end[i], group_at[i], row[i]
+        )
+    return cards, members, list_at, group_end, group_at, row

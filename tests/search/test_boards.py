@@ -152,6 +152,29 @@ def test_hands_that_nobody_believes_in_are_left_out() -> None:
     assert backend_of(cfr)._layout.size < 0.3 * forest.trees[0].num_edges * forest.game.num_hands
 
 
+@pytest.mark.parametrize("name", ["turn_with_ranges", "flop"])
+def test_iterations_in_several_calls_are_those_of_one(name: str) -> None:
+    """In one call, player 0's strategies are added to the averages a pass ahead."""
+    at = subgame(name)
+    once, often = start(*at, RULES["dcfr"], 0)[0].run(7), start(*at, RULES["dcfr"], 0)[0]
+    for iterations in (1, 3, 1, 2):
+        often.run(iterations)
+    for ours, theirs in (
+        (once.average_strategy(), often.average_strategy()),
+        (once.strategy, often.strategy),
+        (once.root_values(), often.root_values()),
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+def test_lines_that_are_hardly_played_are_kept_as_never_played() -> None:
+    """Their scale would be too small to divide by."""
+    forest, belief = subgame("turn_with_ranges", torch.float32)
+    cfr = Solver(storage="int16").start(forest, belief * 1e-38).run(5)
+    assert cfr.average_strategy().isfinite().all()
+    assert cfr.strategy.isfinite().all()
+
+
 def test_threads_change_nothing() -> None:
     at, threads, found = subgame("turn"), torch.get_num_threads(), []
     try:

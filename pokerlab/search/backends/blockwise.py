@@ -11,7 +11,6 @@ from torch import Tensor
 
 from pokerlab.games.base import Ints
 from pokerlab.games.payoff_tables import Floats, TabledPayoffs
-from pokerlab.lanes import LANES
 from pokerlab.search.backends import board_loops, board_nodes
 from pokerlab.search.backends.base import LeafQuery
 from pokerlab.search.backends.board_loops import AVERAGE, BEST, ITERATE
@@ -23,6 +22,7 @@ from pokerlab.search.locks import NOTHING, Locks
 from pokerlab.search.rules import UpdateRule
 from pokerlab.search.sampling import SampledStrategies
 from pokerlab.search.tree import PublicTree
+from pokerlab.vectors import LANES
 
 PARTS = 16
 """What threads share out: so many parts that they end together. However many threads there are, sums over
@@ -57,13 +57,10 @@ class BlockwiseBackend:
     ) -> None:
         self._forest, self._rule = forest, rule
         self._dtype = np.dtype(str(forest.dtype).removeprefix("torch."))
-        tree, beliefs = forest.trees[forest.tree_of[0]], belief[:, 0].numpy()
-        believed = tree.root_possible & (beliefs > 0).any(0)
-        self._layout = BoardLayout(
-            tree, believed, payoffs.lists, forest.payoff_kernels, payoffs.weight, self._dtype
-        )
+        tree, beliefs = forest.trees[forest.tree_of[0]], belief[:, 0].contiguous().numpy()
+        self._layout = BoardLayout(tree, beliefs, payoffs.lists, forest.payoff_kernels, payoffs.weight)
         self._blocks = blocks = self._layout.blocks
-        self._width, self._hands = int(blocks.width[0]), self._layout.hand[: blocks.hand_at[1]]
+        self._width, self._hands = int(blocks.width[0]), blocks.hand[: blocks.hand_at[1]]
         whole = storage == "int16" or (storage == "auto" and self._dtype == np.float32)
         number = np.dtype(np.int16) if whole else self._dtype
         self._kept = board_nodes.Kept(
@@ -71,6 +68,7 @@ class BlockwiseBackend:
             strategy_sum=np.zeros(self._layout.size, number),
             regret_scale=np.ones(len(blocks.data_at), self._dtype),
             sum_scale=np.ones(len(blocks.data_at), self._dtype),
+            most_sum=np.zeros(len(blocks.data_at), self._dtype),
             limit=self._dtype.type(np.iinfo(np.int16).max - 1 if whole else 0),
             lock_of=np.full(len(blocks.data_at), -1),
             locked=np.zeros((len(locks.node) if locks else 1, blocks.width.max()), bool),
@@ -83,10 +81,8 @@ class BlockwiseBackend:
             generator=torch.Generator().manual_seed(0),
             dtype=forest.dtype,
         )
-        self._dither = random.numpy()
+        self._dither = (random - 0.5).numpy() if whole else 0 * random.numpy()
         self._top, self._rooms = self._zeros(self._layout.top_room), list[board_loops.Room]()
-        self._belief = self._zeros(2, self._width)
-        self._belief[:, : len(self._hands)] = beliefs[:, self._hands]
         bounds = np.unique(np.linspace(1, blocks.last_child[0], PARTS + 1).round().astype(int))
         self._parts = list(pairwise(bounds.tolist()))
         self._values_at = int(blocks.room[0, 2])
@@ -107,7 +103,7 @@ class BlockwiseBackend:
             first, last = tree.first_edge[node : node + 2]
             here = int(np.searchsorted(blocks.first_edge, layout.place[first], side="right")) - 1
             block = int(np.searchsorted(blocks.node_at[:, 2], here, side="right"))
-            hands, width = layout.hand[slice(*blocks.hand_at[block : block + 2])], int(blocks.width[block])
+            hands, width = blocks.hand[slice(*blocks.hand_at[block : block + 2])], int(blocks.width[block])
             bound = locks.locked[number, hands]
             self._kept.lock_of[here] = number
             self._kept.locked[number, : len(hands)] = bound
@@ -119,17 +115,15 @@ class BlockwiseBackend:
             done += last - first
 
     def _make_room(self) -> board_loops.Room:
-        width, whole = int(self._blocks.width.max()), np.dtype(f"i{self._dtype.itemsize}")
-        lists = 2 * self._blocks.list_at.shape[1]
+        width = int(self._blocks.width.max())
         return board_loops.Room(
             own=self._zeros(self._layout.room),
-            rows=self._zeros((4 + self._forest.width) * width),
-            most=self._zeros(1),
-            unsigned=np.array([np.iinfo(whole).max], whole),
+            rows=self._zeros(max(2, self._forest.width) * width),
             dither=self._dither,
+            belief=self._zeros(width),
             mass=self._zeros(width, LANES),
             outcome=self._zeros(width, LANES),
-            sums=self._zeros(3 * width + lists, LANES),
+            sums=self._zeros(2 * width + self._blocks.list_at.shape[1], LANES),
             places=np.zeros((4, LANES), np.int64),
             chips=self._zeros(LANES),
         )
@@ -168,8 +162,7 @@ class BlockwiseBackend:
         edges = self._forest.to_edges(regret).numpy()
         room = self._make_room()
         board_nodes.pack_regrets(
-            self._blocks, self._layout.edge, self._layout.hand, edges, self._kept, room.rows, room.most,
-            room.unsigned, room.dither,
+            self._blocks, self._layout.edge, edges, self._kept, room.rows, room.dither,
         )  # fmt: skip
 
     def run(
@@ -181,14 +174,20 @@ class BlockwiseBackend:
         *,
         sample_averages: bool = False,
     ) -> None:
+        fresh = True  # whether player 0's strategy is still to be added to the sums
         for iteration in range(first, first + iterations):
             if samples is not None and samples.is_due(iteration):
                 average = self._forest.average(self.strategy_sum) if sample_averages else self.strategy
                 samples.record(iteration, average)
             discounts, weight = self._rule.discounts(iteration), self._rule.weight(iteration)
+            # each strategy is added where it is found as the other's anyway: player 0's a pass ahead of time
+            ahead = iteration + 1 < first + iterations
+            ahead &= not (sample_averages and samples is not None and samples.is_due(iteration + 1))
+            weights = ((weight * fresh, weight), (0.0, self._rule.weight(iteration + 1) * ahead))
             for player in (0, 1):
-                values = self._pass(ITERATE, player, *discounts, weight, iteration)
+                values = self._pass(ITERATE, player, *discounts, *weights[player], iteration)
                 self._root_values[player] += self._dtype.type(weight) * values
+            fresh = not ahead
 
     def average_values(self) -> tuple[Tensor, Tensor]:
         average, best = (
@@ -205,21 +204,22 @@ class BlockwiseBackend:
         player: int,
         positive: float = 1.0,
         negative: float = 1.0,
-        weight: float = 0.0,
+        own_weight: float = 0.0,
+        other_weight: float = 0.0,
         iteration: int = 0,
     ) -> Floats:
         """``[hands]`` the values of the player's hands at the root, in one of :mod:`.board_loops`' modes."""
         number = self._dtype.type
         lowest = 0.0 if self._rule.floor else -np.inf
         what = board_loops.Pass(
-            mode, player, number(positive), number(negative), number(lowest), number(weight),
-            seed=2 * iteration + player,
+            mode, player, number(positive), number(negative), number(lowest), number(own_weight),
+            number(other_weight), seed=2 * iteration + player,
         )  # fmt: skip
         for who in (0, 1):
             at = int(self._blocks.room[0, who])
             if who == player and not self._parts:  # a block without others below keeps its own reach there
                 at = self._values_at
-            self._top[at : at + self._width] = 1 if who == player else self._belief[who]
+            self._top[at : at + self._width] = 1
         while len(self._rooms) < torch.get_num_threads():
             self._rooms.append(self._make_room())
         room, values = self._rooms[0], self._top[self._values_at :]
@@ -285,9 +285,7 @@ class AverageEdges:
         nodes = np.unique(np.searchsorted(blocks.first_edge, places, side="right") - 1)
         block = np.searchsorted(blocks.node_at[:, 2], nodes, side="right")
         scale = np.zeros(0, self._dtype) if self._scale is None else self._scale
-        board_nodes.unpack_nodes(
-            nodes, block, blocks, self._layout.edge - first, self._layout.hand, self._numbers, scale, rows
-        )
+        board_nodes.unpack_nodes(nodes, block, blocks, self._layout.edge - first, self._numbers, scale, rows)
         return rows
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Floats:

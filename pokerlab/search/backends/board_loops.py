@@ -7,22 +7,22 @@ import numpy as np
 from pokerlab.games.base import Ints
 from pokerlab.games.payoff_loops import value_lists
 from pokerlab.games.payoff_tables import Floats
-from pokerlab.lanes import LANES, fetch, scatter_lanes, transpose_lanes
+from pokerlab.lanes import fetch, scatter_lanes, transpose_lanes
 from pokerlab.loops import jit_for_numbers, jit_inline
 from pokerlab.search.backends.board_nodes import (
     Kept,
-    add_to_sums,
+    add_average,
     best,
     hold,
     keep,
-    match,
     place_of,
-    share,
+    reach_and_sum,
+    reach_below,
     update,
-    weigh,
     weigh_locked,
 )
 from pokerlab.search.backends.boards import Blocks
+from pokerlab.vectors import LANES
 
 ITERATE, AVERAGE, BEST = 0, 1, 2
 """What a pass does: updates a player, or values its average strategy or best response against the other's
@@ -42,8 +42,10 @@ class Pass(NamedTuple):
     negative: np.floating
     lowest: np.floating
     """Regrets are cut off here."""
-    weight: np.floating
-    """Of the iteration in averages."""
+    own_weight: np.floating
+    """Of the player's strategy in averages; 0: it is not added in this pass."""
+    other_weight: np.floating
+    """The same for the other's."""
     seed: int
     """Of rounding."""
 
@@ -54,13 +56,11 @@ class Room(NamedTuple):
     own: Floats
     """Reach and values of the blocks on the way down, see ``Blocks.room``."""
     rows: Floats
-    """``[(4 + A) · width]``."""
-    most: Floats
-    """``[1]``."""
-    unsigned: Ints
+    """Two, or as many as a node has."""
     dither: Floats
     """See :func:`~pokerlab.search.backends.board_nodes.keep`: ``DITHER`` and a node's numbers."""
-    """``[1]`` as wide as numbers: all bits but that of the sign."""
+    belief: Floats
+    """``[width]`` the other's, of a block's hands."""
     mass: Floats
     """``[width, LANES]``."""
     outcome: Floats
@@ -141,11 +141,13 @@ def go_down(
         room: of this thread.
     """
     width, player, values_at = blocks.width[block], what.player, blocks.room[level, 2]
-    if what.mode == ITERATE:
+    if what.own_weight > 0:
         # the player's reach is of use until the values come, if there is no block below
         last = blocks.first_child[block] == blocks.last_child[block]
         reach = own[values_at if last else blocks.room[level, player] :]
-        set_reach(block, parent, level, player, blocks, kept, kept.regret, what, above, reach, room)
+        set_reach(
+            block, parent, level, player, blocks, kept, kept.regret, what, what.own_weight, above, reach, room
+        )
     first, end = blocks.node_at[block, player], blocks.node_at[block, player + 1]
     rows = blocks.first_edge[end] - blocks.first_edge[first]
     rows += blocks.entry_at[player, block + 1] - blocks.entry_at[player, block]
@@ -154,7 +156,9 @@ def go_down(
         kept.regret if what.mode == ITERATE else kept.strategy_sum,
         own[blocks.room[level, 1 - player] :],
     )
-    set_reach(block, parent, level, 1 - player, blocks, kept, source, what, above, reach, room)
+    set_reach(
+        block, parent, level, 1 - player, blocks, kept, source, what, what.other_weight, above, reach, room
+    )
 
 
 @jit_for_numbers
@@ -167,36 +171,32 @@ def set_reach(
     kept: Kept,
     source: np.ndarray,
     what: Pass,
+    weight: np.floating,
     above: Floats,
     reach: Floats,
     room: Room,
 ) -> None:
     """One player's reach of a block's rows: to ``reach``; the rest as for :func:`go_down`.
 
-    Strategies are those that match ``source``.
+    Strategies are those that match ``source``. With a ``weight`` they are added to the sums.
     """
     width = blocks.width[block]
     if parent >= 0:
         bring_entries(block, parent, level, who, blocks, above, reach)
     first, last = blocks.node_at[block, who], blocks.node_at[block, who + 1]
-    inverse, rest = room.rows[width : 2 * width], room.rows[2 * width : 3 * width]
     for node in range(first, last):
         at, end = place_of(node, width, blocks)
         if node + 1 < last:
             fetch(source, *place_of(node + 1, width, blocks))
-            if who == what.player:
+            if weight > 0:
                 fetch(kept.strategy_sum, *place_of(node + 1, width, blocks))
-        numbers = source[at:end]
-        match(numbers, (end - at) // width, room.rows[: 4 * width].reshape(4, width))
-        above_at, row = blocks.row_above[node] * width, blocks.row[node] * width
-        upper, lower = reach[above_at : above_at + width], reach[row : row + end - at]
-        for part in range(0, end - at, width):
-            share(numbers[part : part + width], inverse, rest, upper, lower[part : part + width])
-        if who == what.player:
-            kept.sum_scale[node] = add_to_sums(
-                lower, kept.strategy_sum[at:end], kept.sum_scale[node], what.weight, room.rows[4 * width :],
-                kept.limit, room.most, room.unsigned, dither_of(node, what, room),
-            )  # fmt: skip
+        above_at, row, actions = blocks.row_above[node] * width, blocks.row[node] * width, (end - at) // width
+        upper, below = reach[above_at : above_at + width], reach[row : row + end - at]
+        if weight > 0:
+            random = dither_of(node, what, room)
+            reach_and_sum(source[at:end], actions, upper, below, kept, node, at, weight, random)
+        else:
+            reach_below(source[at:end], actions, upper, below)
 
 
 @jit_inline
@@ -236,56 +236,51 @@ def come_up(block: int, level: int, blocks: Blocks, kept: Kept, what: Pass, own:
         room: of this thread.
     """
     width, player = blocks.width[block], what.player
-    value_ends(block, level, blocks, player, own, room)
+    value_ends(block, level, blocks, what, own, room)
     values = own[blocks.room[level, 2] :]
     first, last = blocks.node_at[block, player], blocks.node_at[block, player + 1]
     source = kept.regret if what.mode == ITERATE else kept.strategy_sum
-    inverse, rest = room.rows[width : 2 * width], room.rows[2 * width : 3 * width]
-    worth = room.rows[3 * width : 4 * width]
+    worth = room.rows[:width]
     for node in range(last - 1, first - 1, -1):
         actions = blocks.first_edge[node + 1] - blocks.first_edge[node]
-        at, row = blocks.data_at[node], blocks.row[node] * width
         if node > first:
             fetch(source, *place_of(node - 1, width, blocks))
-        numbers = source[at : at + actions * width]
-        here = values[row : row + actions * width].reshape(actions, width)
-        lock = kept.lock_of[node]
+        at, row, above = blocks.data_at[node], blocks.row[node] * width, blocks.row_above[node] * width
+        numbers, here = source[at : at + actions * width], values[row : row + actions * width]
+        upper, lock = values[above : above + width], kept.lock_of[node]
         if what.mode == BEST:
-            best(here, worth)
+            best(here, actions, worth)
             if lock >= 0:
-                match(numbers, actions, room.rows[: 4 * width].reshape(4, width))
-                weigh_locked(kept.locked[lock], numbers, inverse, rest, here, worth)
+                weigh_locked(kept.locked[lock], numbers, here, actions, worth)
+            for c in range(width):
+                upper[c] += worth[c]
+        elif what.mode == AVERAGE:
+            add_average(numbers, here, actions, upper)
         else:
-            match(numbers, actions, room.rows[: 4 * width].reshape(4, width))
-            weigh(numbers, inverse, rest, here, worth)
-        row = blocks.row_above[node] * width
-        upper = values[row : row + width]
-        for c in range(width):
-            upper[c] += worth[c]
-        if what.mode == ITERATE:
-            update(numbers, kept.regret_scale[node], here, worth, what.positive, what.negative, what.lowest)
+            most = update(
+                numbers, kept.regret_scale[node], here, actions, upper, what.positive, what.negative,
+                what.lowest,
+            )  # fmt: skip
             if lock >= 0:
-                hold(kept.locked[lock], numbers, here)
-            kept.regret_scale[node] = keep(
-                here.reshape(here.size),
-                numbers,
-                kept.limit,
-                room.most,
-                room.unsigned,
-                dither_of(node, what, room),
-            )
+                hold(kept.locked[lock], numbers, here, actions, width)
+            kept.regret_scale[node] = keep(here, most, numbers, kept.limit, dither_of(node, what, room))
 
 
 @jit_inline
-def value_ends(block: int, level: int, blocks: Blocks, player: int, own: Floats, room: Room) -> None:
+def value_ends(block: int, level: int, blocks: Blocks, what: Pass, own: Floats, room: Room) -> None:
     """Adds what a block's terminals pay to the player's rows."""
-    width, first_hand = blocks.width[block], blocks.hand_at[block]
+    width, first_hand, player = blocks.width[block], blocks.hand_at[block], what.player
     hands = blocks.hand_at[block + 1] - first_hand
     members = blocks.members[3 * first_hand : 3 * (first_hand + hands)]
-    partial = blocks.partial[9 * first_hand : 9 * (first_hand + hands)].reshape(9, hands)
+    group_end = blocks.group_end[3 * first_hand : 3 * (first_hand + hands)]
+    rows = blocks.list_row[4 * first_hand : 4 * (first_hand + hands)].reshape(4, hands)
     reach_at, values_at = blocks.room[level, 1 - player], blocks.room[level, 2]
     from_row, to_row, chips = room.places[0], room.places[1], room.chips
     mass, outcome = room.mass, room.outcome
+    for c in range(hands):
+        room.belief[c] = blocks.belief[1 - player, blocks.hand[first_hand + c]]
+    for c in range(hands, width):
+        room.belief[c] = 0
     for kind in range(2):
         last = blocks.terminal_at[block, kind + 1]
         for begin in range(blocks.terminal_at[block, kind], last, LANES):
@@ -296,14 +291,14 @@ def value_ends(block: int, level: int, blocks: Blocks, player: int, own: Floats,
                 to_row[k] = values_at + blocks.terminal_row[player, at] * width
                 chips[k] = blocks.payoff[player, at]
             for c in range(0, width, LANES):
-                transpose_lanes(mass, c, own, from_row, c)
+                transpose_lanes(mass, c, own, from_row, c, room.belief)
             outcome[hands:width] = 0
             value_lists(
-                kind == 1, members, blocks.list_at[block], partial[0 if kind == 1 else 6 :], mass, outcome,
-                room.sums,
+                kind == 1, members, blocks.list_at[block], group_end, blocks.group_at[block],
+                rows[2 * kind : 2 * kind + 2], mass, outcome, room.sums,
             )  # fmt: skip
             for c in range(0, width, LANES):
-                scatter_lanes(own, to_row, c, chips, lanes, outcome, c)
+                scatter_lanes(own, to_row, c, chips, lanes, outcome, c, blocks.weight)
 
 
 @jit_for_numbers

@@ -4,7 +4,7 @@ Regrets and sums of strategies are numbers, or whole numbers times a scale of th
 matches them does not depend on it.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,10 @@ from pokerlab.games.base import Bools, Ints
 from pokerlab.games.payoff_tables import Floats
 from pokerlab.loops import jit_for_numbers, jit_inline
 from pokerlab.search.backends.boards import Blocks
+from pokerlab.vectors import LANES, larger, largest, load, splat, store, where
+
+NEGLIGIBLE = 1e-30
+"""A scale below which a node's numbers are kept as zeros: their inverse would overflow."""
 
 
 class Kept(NamedTuple):
@@ -23,6 +27,8 @@ class Kept(NamedTuple):
     """``[D]``."""
     sum_scale: Floats
     """``[D]``."""
+    most_sum: Floats
+    """``[D]`` the largest sum of each node."""
     limit: np.floating
     """The largest whole number but one; 0: numbers are kept as they are."""
     lock_of: Ints
@@ -39,136 +45,152 @@ def place_of(node: int, width: int, blocks: Blocks) -> tuple[int, int]:
 
 
 @jit_inline
-def match(numbers: np.ndarray, actions: int, rows: Floats) -> None:
-    """Row 1: 1 / the sum of positive numbers, or 0; row 2: 0, or where there are none, 1 / ``actions``."""
-    total, inverse, rest, width = rows[0], rows[1], rows[2], rows.shape[1]
-    number = total.dtype.type
-    zero, one = number(0), number(1)
-    uniform = one / number(actions)
-    first = numbers[:width]
-    for c in range(width):
-        total[c] = max(number(first[c]), zero)
-    for action in range(1, actions):
-        more = numbers[action * width : (action + 1) * width]
-        for c in range(width):
-            total[c] += max(number(more[c]), zero)
-    for c in range(width):
-        some = total[c] > zero
-        inverse[c] = one / total[c] if some else zero
-        rest[c] = zero if some else uniform
+def matching(numbers: np.ndarray, actions: int, width: int, c: int, like: Floats) -> tuple[Any, Any]:
+    """1 / the sum of the actions' positive numbers, or 0; and 0 or, where there are none, 1 / ``actions``.
+
+    Vectors, for the hands from ``c`` on, of numbers like those of an array.
+    """
+    zero, one = splat(like.dtype.type(0)), splat(like.dtype.type(1))
+    total = zero
+    for action in range(actions):
+        total = total + larger(load(numbers, action * width + c, zero), zero)
+    uniform = splat(like.dtype.type(1) / like.dtype.type(actions))
+    return where(total, zero, one / total, zero), where(total, zero, zero, uniform)
 
 
 @jit_inline
-def share(numbers: np.ndarray, inverse: Floats, rest: Floats, upper: Floats, below: Floats) -> None:
-    """The reach below an action."""
-    number = upper.dtype.type
-    for c in range(upper.shape[0]):
-        below[c] = upper[c] * (max(number(numbers[c]), number(0)) * inverse[c] + rest[c])
+def share(numbers: np.ndarray, at: int, inverse: Any, rest: Any, zero: Any) -> Any:
+    """How often the hands from a place on take an action, see :func:`matching`."""
+    return larger(load(numbers, at, zero), zero) * inverse + rest
 
 
 @jit_inline
-def add_to_sums(
-    reach: Floats,
-    sums: np.ndarray,
-    scale: np.floating,
+def reach_below(numbers: np.ndarray, actions: int, upper: Floats, below: Floats) -> None:
+    """The reach below a node's actions, by the strategy that matches its numbers."""
+    width, zero = upper.shape[0], splat(upper.dtype.type(0))
+    for c in range(0, width, LANES):
+        inverse, rest = matching(numbers, actions, width, c, upper)
+        above = load(upper, c, zero)
+        for action in range(actions):
+            at = action * width + c
+            store(below, at, above * share(numbers, at, inverse, rest, zero))
+
+
+@jit_inline
+def scale_for(most: np.floating, limit: np.floating) -> tuple[np.floating, np.floating]:
+    """The scale of numbers up to ``most``, and its inverse; 1, if they are kept as they are."""
+    scale = inverse = type(limit)(1)
+    if limit > 0:
+        scale = most / limit
+        inverse = type(limit)(1) / scale if scale > NEGLIGIBLE else type(limit)(0)
+    return scale, inverse
+
+
+@jit_inline
+def reach_and_sum(
+    numbers: np.ndarray,
+    actions: int,
+    upper: Floats,
+    below: Floats,
+    kept: Kept,
+    node: int,
+    at: int,
     weight: np.floating,
-    room: Floats,
-    limit: np.floating,
-    most: Floats,
-    unsigned: Ints,
     dither: Floats,
-) -> np.floating:
-    """Adds a node's own reach to its sums of strategies; the rest as for :func:`keep`."""
-    number, summed = reach.dtype.type, room[: reach.shape[0]]
-    for c in range(reach.shape[0]):
-        summed[c] = number(sums[c]) * scale + weight * reach[c]
-    return keep(summed, sums, limit, most, unsigned, dither)
+) -> None:
+    """The same, and adds it to the node's sums of strategies, which begin at ``at``."""
+    width, zero, sums = upper.shape[0], splat(upper.dtype.type(0)), kept.strategy_sum[at:]
+    # sums are written as soon as they are known: the scale is for what they can be at most
+    most = zero
+    for c in range(0, width, LANES):
+        most = larger(load(upper, c, zero), most)
+    scale, inverse = scale_for(kept.most_sum[node] + weight * largest(most), kept.limit)
+    old, new = splat(kept.sum_scale[node] * inverse), splat(weight * inverse)
+    kept.sum_scale[node], most = scale, zero
+    for c in range(0, width, LANES):
+        share_of, rest = matching(numbers, actions, width, c, upper)
+        above = load(upper, c, zero)
+        for action in range(actions):
+            place = action * width + c
+            reach = above * share(numbers, place, share_of, rest, zero)
+            store(below, place, reach)
+            total = load(sums, place, zero) * old + reach * new
+            most = larger(total, most)
+            store(sums, place, total + load(dither, place, zero))
+    kept.most_sum[node] = largest(most) * scale
 
 
 @jit_inline
-def keep(
-    numbers: Floats, to: np.ndarray, limit: np.floating, most: Floats, unsigned: Ints, dither: Floats
-) -> np.floating:
+def keep(numbers: Floats, most: Any, to: np.ndarray, limit: np.floating, dither: Floats) -> np.floating:
     """Writes a node's numbers as whole ones, or as they are.
 
-    Whole numbers are rounded up or down at random, so that they are right on average: the small steps of late
+    Whole numbers are rounded at random, so that they are right on average: the small steps of late
     iterations would be lost if each one was rounded to the nearest.
 
     Args:
         numbers: to write.
+        most: a vector of which the largest number is the largest of their magnitudes.
         to: where.
         limit: ``Kept.limit``.
-        most: room for one number.
-        unsigned: an integer as wide as a number: all bits but that of the sign.
-        dither: random numbers from 0 to below 1, at least as many.
+        dither: random numbers from −½ to below ½, or zeros, at least as many.
 
     Returns:
         The scale.
     """
-    number = numbers.dtype.type
-    some, scale, inverse = number(0), number(1), number(1)
-    if limit > 0:
-        # found among the bits: of positive numbers, the largest has the largest
-        bits, largest = numbers.view(unsigned.dtype), unsigned[0] & 0
-        for c in range(bits.shape[0]):
-            largest = max(largest, bits[c] & unsigned[0])
-        most.view(unsigned.dtype)[0] = largest
-        some = number(1)
-        scale = most[0] / limit
-        inverse = limit / most[0] if scale > 0 else number(0)
-    for c in range(numbers.shape[0]):
-        value = numbers[c] * inverse
-        random = some * dither[c]
-        to[c] = value + (random if value >= 0 else -random)
+    zero = splat(numbers.dtype.type(0))
+    scale, inverse = scale_for(largest(most), limit)
+    factor = splat(inverse)
+    for c in range(0, numbers.shape[0], LANES):
+        store(to, c, load(numbers, c, zero) * factor + load(dither, c, zero))
     return scale
 
 
 @jit_inline
-def best(values: Floats, worth: Floats) -> None:
+def weigh(
+    numbers: np.ndarray, values: Floats, actions: int, width: int, c: int, inverse: Any, rest: Any
+) -> Any:
+    """A node's value for the hands from ``c`` on: its actions', weighted by the strategy."""
+    zero = splat(values.dtype.type(0))
+    worth = zero
+    for action in range(actions):
+        at = action * width + c
+        worth = worth + load(values, at, zero) * share(numbers, at, inverse, rest, zero)
+    return worth
+
+
+@jit_inline
+def add_average(numbers: np.ndarray, values: Floats, actions: int, upper: Floats) -> None:
+    """Adds a node's value to that of the sequence above."""
+    width, zero = upper.shape[0], splat(upper.dtype.type(0))
+    for c in range(0, width, LANES):
+        inverse, rest = matching(numbers, actions, width, c, upper)
+        worth = weigh(numbers, values, actions, width, c, inverse, rest)
+        store(upper, c, load(upper, c, zero) + worth)
+
+
+@jit_inline
+def best(values: Floats, actions: int, worth: Floats) -> None:
     """The best action's value."""
-    first = values[0]
-    for c in range(worth.shape[0]):
-        worth[c] = first[c]
-    for action in range(1, values.shape[0]):
-        value = values[action]
-        for c in range(worth.shape[0]):
-            worth[c] = max(worth[c], value[c])
+    width, zero = worth.shape[0], splat(worth.dtype.type(0))
+    for c in range(0, width, LANES):
+        most = load(values, c, zero)
+        for action in range(1, actions):
+            most = larger(load(values, action * width + c, zero), most)
+        store(worth, c, most)
 
 
 @jit_inline
-def hold(locked: Bools, numbers: np.ndarray, regrets: Floats) -> None:
-    """Leaves the regrets of locked hands as they are."""
-    width = regrets.shape[1]
-    for action in range(regrets.shape[0]):
-        for c in range(width):
-            if locked[c]:
-                regrets[action, c] = numbers[action * width + c]
-
-
-@jit_inline
-def weigh_locked(
-    locked: Bools, numbers: np.ndarray, inverse: Floats, rest: Floats, values: Floats, worth: Floats
-) -> None:
+def weigh_locked(locked: Bools, numbers: np.ndarray, values: Floats, actions: int, worth: Floats) -> None:
     """Where hands are locked, the value of what they play instead of the best."""
-    number, width = worth.dtype.type, worth.shape[0]
+    width = worth.shape[0]
     for c in range(width):
         if locked[c]:
+            total = worth.dtype.type(0)
+            for action in range(actions):
+                total += numbers[action * width + c]
             worth[c] = 0
-            for action in range(values.shape[0]):
-                played = max(number(numbers[action * width + c]), number(0)) * inverse[c] + rest[c]
-                worth[c] += values[action, c] * played
-
-
-@jit_inline
-def weigh(numbers: np.ndarray, inverse: Floats, rest: Floats, values: Floats, worth: Floats) -> None:
-    """A node's value: its actions', weighted by the strategy."""
-    number, width = worth.dtype.type, worth.shape[0]
-    for c in range(width):
-        worth[c] = 0
-    for action in range(values.shape[0]):
-        value, old = values[action], numbers[action * width :]
-        for c in range(width):
-            worth[c] += value[c] * (max(number(old[c]), number(0)) * inverse[c] + rest[c])
+            for action in range(actions):
+                worth[c] += values[action * width + c] * (numbers[action * width + c] / total)
 
 
 @jit_inline
@@ -176,21 +198,40 @@ def update(
     numbers: np.ndarray,
     scale: np.floating,
     values: Floats,
-    worth: Floats,
+    actions: int,
+    upper: Floats,
     positive: np.floating,
     negative: np.floating,
     lowest: np.floating,
-) -> None:
-    """Discounts a node's regrets and adds the new ones: to ``values``."""
-    number, width = worth.dtype.type, worth.shape[0]
-    positive *= scale
-    negative *= scale
-    for action in range(values.shape[0]):
-        value, old = values[action], numbers[action * width :]
+) -> Any:
+    """Adds a node's value to that of the sequence above; ``values`` become its regrets, the new ones added.
+
+    Returns a vector of which the largest number is the largest of their magnitudes.
+    """
+    width, zero = upper.shape[0], splat(upper.dtype.type(0))
+    up, down, floor = splat(positive * scale), splat(negative * scale), splat(lowest)
+    most = zero
+    for c in range(0, width, LANES):
+        inverse, rest = matching(numbers, actions, width, c, upper)
+        worth = weigh(numbers, values, actions, width, c, inverse, rest)
+        store(upper, c, load(upper, c, zero) + worth)
+        for action in range(actions):
+            at = action * width + c
+            before = load(numbers, at, zero)
+            regret = before * where(before, zero, up, down) + (load(values, at, zero) - worth)
+            regret = larger(regret, floor)
+            store(values, at, regret)
+            most = larger(larger(regret, zero - regret), most)
+    return most
+
+
+@jit_inline
+def hold(locked: Bools, numbers: np.ndarray, regrets: Floats, actions: int, width: int) -> None:
+    """Leaves the regrets of locked hands as they are."""
+    for action in range(actions):
         for c in range(width):
-            before = number(old[c])
-            before *= positive if before > 0 else negative
-            value[c] = max(before + (value[c] - worth[c]), lowest)
+            if locked[c]:
+                regrets[action * width + c] = numbers[action * width + c]
 
 
 @jit_for_numbers
@@ -199,7 +240,6 @@ def unpack_nodes(
     block_of: Ints,
     blocks: Blocks,
     row: Ints,
-    hand: Ints,
     numbers: np.ndarray,
     scale: Floats,
     out: Floats,
@@ -211,7 +251,6 @@ def unpack_nodes(
         block_of: ``[n]`` their blocks.
         blocks: of the tree.
         row: ``[E]`` where each edge goes in ``out``; others than there are, nowhere.
-        hand: which of the game's hands each one is.
         numbers: of edges.
         scale: of each node, if numbers are wanted; else empty.
         out: ``[n, H]`` is set; hands that are left out have the uniform strategy, or 0.
@@ -231,32 +270,30 @@ def unpack_nodes(
                 to[h] = uniform if matches else number(0)
             for c in range(blocks.hand_at[block + 1] - first_hand):
                 if not matches:
-                    to[hand[first_hand + c]] = number(own[c]) * scale[node]
+                    to[blocks.hand[first_hand + c]] = number(own[c]) * scale[node]
                     continue
                 total = number(0)
                 for other in range(actions):
                     total += max(number(numbers[at + other * width + c]), number(0))
                 if total > 0:
-                    to[hand[first_hand + c]] = max(number(own[c]), number(0)) / total
+                    to[blocks.hand[first_hand + c]] = max(number(own[c]), number(0)) / total
 
 
 @jit_for_numbers
 def pack_regrets(
     blocks: Blocks,
     edge: Ints,
-    hand: Ints,
     edges: Floats,
     kept: Kept,
     room: Floats,
-    most: Floats,
-    unsigned: Ints,
     dither: Floats,
 ) -> None:
     """Sets regrets to numbers of edges ``[E, H]``.
 
-    ``edge`` says which of the tree's each one is; ``hand`` is as for :func:`unpack_nodes`, the last arguments
-    as for :func:`keep`; ``room`` is for the widest node's numbers.
+    ``edge`` says which of the tree's each one is; ``room`` is for the widest node's numbers; ``dither`` is as
+    for :func:`keep`.
     """
+    zero = splat(room.dtype.type(0))
     for block in range(blocks.width.shape[0]):
         width, first_hand = blocks.width[block], blocks.hand_at[block]
         for node in range(blocks.node_at[block, 0], blocks.node_at[block, 2]):
@@ -267,5 +304,8 @@ def pack_regrets(
             for action in range((end - at) // width):
                 numbers = edges[edge[blocks.first_edge[node] + action]]
                 for c in range(blocks.hand_at[block + 1] - first_hand):
-                    rows[action * width + c] = numbers[hand[first_hand + c]]
-            kept.regret_scale[node] = keep(rows, kept.regret[at:end], kept.limit, most, unsigned, dither)
+                    rows[action * width + c] = numbers[blocks.hand[first_hand + c]]
+            most = zero
+            for c in range(0, rows.shape[0], LANES):
+                most = larger(larger(load(rows, c, zero), zero - load(rows, c, zero)), most)
+            kept.regret_scale[node] = keep(rows, most, kept.regret[at:end], kept.limit, dither)

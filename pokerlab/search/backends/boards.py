@@ -17,10 +17,10 @@ import numpy as np
 from pokerlab.games.base import Bools, Ints
 from pokerlab.games.payoff_loops import list_hands
 from pokerlab.games.payoff_tables import FOLDED, RUN_OUT, SHOWDOWN, Floats, PayoffTables
-from pokerlab.lanes import LANES
 from pokerlab.loops import jit
 from pokerlab.search.backends.packing import starts_of
 from pokerlab.search.tree import PublicTree
+from pokerlab.vectors import LANES
 
 KINDS = (FOLDED, SHOWDOWN)
 """Of terminals, in their order."""
@@ -40,14 +40,24 @@ class Blocks(NamedTuple):
     """``[N + 1]`` where each one's hands begin."""
     width: Ints
     """``[N]`` of a row: so many hands, in whole vectors."""
+    hand: Ints
+    """``[hands]`` of the game's."""
     above: Ints
     """Each hand's place in the block above."""
+    belief: Floats
+    """``[2, H]`` the players', at the root."""
+    weight: np.floating
+    """Of each pair of hands."""
     members: np.ndarray
     """``[3 · hands]`` lists of the hands, see :class:`~pokerlab.games.payoff_tables.PayoffTables`."""
     list_at: Ints
     """``[N, cards + 2]`` where each list begins in ``members``, counted from the block's first."""
-    partial: np.ndarray
-    """``[9 · hands]`` for each block, the ``partial`` of a showdown, then that of folds."""
+    group_end: np.ndarray
+    """``[3 · hands]`` where the lists' tie groups end."""
+    group_at: Ints
+    """``[N, cards + 2]`` where each list's groups begin, counted from the block's first."""
+    list_row: np.ndarray
+    """``[4 · hands]`` for each block, the ``row`` of folds, then that of a showdown."""
     entry_at: Ints
     """``[2, N + 1]`` where each one's entries begin, for each player."""
     entry: Ints
@@ -67,7 +77,7 @@ class Blocks(NamedTuple):
     terminal_row: Ints
     """``[2, T]``."""
     payoff: Floats
-    """``[2, T]`` chips × probabilities of deals and of a pair of hands."""
+    """``[2, T]`` chips × probabilities of deals."""
     room: Ints
     """``[levels, 3]`` where both players' reach and the values of a block begin in the workspace."""
 
@@ -77,21 +87,19 @@ class BoardLayout:
 
     Args:
         tree: played to the end.
-        believed: ``[H]`` which hands to keep.
+        belief: ``[2, H]`` at the root; hands that neither player believes in are left out.
         tables: of the payoff kernels; run-outs are not needed.
         kernels: ``[M]`` which ones, ascending.
         weight: of each pair of hands.
-        dtype: of payoffs.
     """
 
     def __init__(
         self,
         tree: PublicTree,
-        believed: Bools,
+        belief: Floats,
         tables: PayoffTables,
         kernels: Ints,
         weight: float,
-        dtype: np.dtype,
     ) -> None:
         self._tree, self._boards = tree, _find_boards(tree)
         boards, number, node_edges = self._boards, self._boards.number, np.diff(tree.first_edge)
@@ -112,9 +120,7 @@ class BoardLayout:
         above = [self._edges(tree.decisions.last_edge[player]) for player in (0, 1)]
         ends = self._find_ends(tables.kind[np.searchsorted(kernels, tree.payoff_kernel)])
         self._find_entries(above, ends)
-        hands = _list_blocks(tree, boards, believed, tables, kernels)
-        self.hand = hands.hand
-        """Each block's hands, of the game's."""
+        hands = _list_blocks(tree, boards, tree.root_possible & (belief > 0).any(0), tables, kernels)
         width = -(-np.diff(hands.hand_at) // LANES) * LANES
         data_at = starts_of(node_edges[order] * width[boards.of_node[order]])
         self.size = int(data_at[-1])
@@ -130,10 +136,15 @@ class BoardLayout:
             last_child=np.searchsorted(boards.parent[1:], np.arange(number), side="right") + 1,
             hand_at=hands.hand_at,
             width=width,
+            hand=hands.hand,
             above=hands.above,
+            belief=belief,
+            weight=belief.dtype.type(weight),
             members=hands.members,
             list_at=hands.list_at,
-            partial=hands.partial,
+            group_end=hands.group_end,
+            group_at=hands.group_at,
+            list_row=hands.list_row,
             entry_at=self._entry_at,
             entry=self._entry,
             node_at=node_at[each],
@@ -143,7 +154,7 @@ class BoardLayout:
             row_above=np.where(tree.actor == 0, *rows_above)[order],
             terminal_at=terminal_at[each],
             terminal_row=terminal_row,
-            payoff=(ends.payoff[:, by_kind] * weight).astype(dtype),
+            payoff=ends.payoff[:, by_kind].astype(belief.dtype),
             room=self._find_room(width),
         )
 
@@ -287,7 +298,9 @@ class _Hands(NamedTuple):
     above: Ints
     members: np.ndarray
     list_at: Ints
-    partial: np.ndarray
+    group_end: np.ndarray
+    group_at: Ints
+    list_row: np.ndarray
 
 
 def _list_blocks(
@@ -297,32 +310,39 @@ def _list_blocks(
     end_block = boards.of_node[tree.terminals.last_edge[:, shown, 0].max(0)]
     row_of = np.full(boards.number, -1)
     row_of[end_block] = np.searchsorted(kernels, tree.payoff_kernel[shown])
-    hands, above, members, partial = [], [], [], []
-    list_at = np.zeros((boards.number, tables.list_at.shape[1]), np.int64)
-    place = np.zeros((boards.number, len(believed)), np.int32)
+    hands, above, members, group_ends, list_rows = [], [], [], [], []
+    list_at, group_at = (np.zeros((boards.number, tables.list_at.shape[1]), np.int64) for _ in range(2))
+    place, nothing = np.zeros((boards.number, len(believed)), np.int32), np.zeros(0, np.int64)
     for block in range(boards.number):
-        row, nothing = row_of[block], np.zeros(0, np.int64)
+        row = row_of[block]
         if row < 0:
             order, end = np.flatnonzero(tree.boards[boards.board[block]] & believed), nothing
         else:
             first, last = tables.list_at[row, -2:]
-            order, group = tables.members[row, first:last], tables.partial[row, 1, : last - first]
+            ends = tables.group_end[row, slice(*tables.group_at[row, -2:])]
+            group = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=first))
+            order = tables.members[row, first:last]
             order, group = order[believed[order]], group[believed[order]]
             end = np.searchsorted(group, group, side="right")
         hands.append(order.astype(np.int64))
         above.append(place[boards.parent[block], order])
         place[block, order] = np.arange(len(order))
         members.append(np.zeros(3 * len(order), np.uint16))
-        for ends, rows in ((end, 6), (nothing, 3)):
-            listed = np.zeros((rows, len(order)), np.uint16)
-            cards = np.ascontiguousarray(tables.cards[:, order])
-            list_hands(np.arange(len(order)), ends, cards, members[-1], list_at[block], listed)
-            partial.append(listed.ravel())
+        group_ends.append(np.zeros(3 * len(order), np.uint16))
+        cards = np.ascontiguousarray(tables.cards[:, order])
+        for ends, to in ((nothing, group_at[block].copy()), (end, group_at[block])):
+            listed = np.zeros((2, len(order)), np.uint16)
+            list_hands(
+                np.arange(len(order)), ends, cards, members[-1], list_at[block], group_ends[-1], to, listed
+            )
+            list_rows.append(listed.ravel())
     return _Hands(
         hand=np.concatenate(hands),
         hand_at=starts_of([len(each) for each in hands]),
-        above=np.concatenate(above).astype(np.int64),
+        above=np.concatenate(above).astype(np.uint16),
         members=np.concatenate(members),
         list_at=list_at,
-        partial=np.concatenate(partial),
+        group_end=np.concatenate(group_ends),
+        group_at=group_at,
+        list_row=np.concatenate(list_rows),
     )

@@ -12,11 +12,12 @@ import numpy as np
 from pokerlab.games.base import Ints
 from pokerlab.games.payoff_loops import parts_of, value_lanes
 from pokerlab.games.payoff_tables import PayoffTables, TabledPayoffs
-from pokerlab.lanes import LANES, gather_lanes, scatter_lanes
+from pokerlab.lanes import gather_lanes, scatter_lanes
 from pokerlab.loops import jit, jit_inline
 from pokerlab.search.backends.loops import WHOLE, Numbers, RootChoice, Samples, Steps, advance
 from pokerlab.search.backends.packing import Floats, Packs, Trees
 from pokerlab.search.forest import Forest
+from pokerlab.vectors import LANES
 
 
 class Jobs(NamedTuple):
@@ -25,6 +26,8 @@ class Jobs(NamedTuple):
     tables: PayoffTables
     row: Ints
     """``[J]`` the payoff kernel's row in ``tables``."""
+    board: Ints
+    """``[J]`` numbers the kernels' different boards."""
     at: Ints
     """``[J + 1]`` where the job's terminals begin."""
     subgame: Ints
@@ -68,19 +71,18 @@ def value_terminals(
         outcomes: ``[2, slots, H]`` is set for terminals that end sequences beside other jobs' terminals.
         workspace: see :func:`pokerlab.games.payoff_loops.workspace_for`.
     """
-    hands = jobs.tables.partial.shape[2]
+    hands = jobs.tables.row.shape[2]
     mass, outcome, sums = parts_of(workspace, jobs.tables)
     for job in range(first_job, last_job):
         row, begin = jobs.row[job], jobs.at[job]
         lanes = jobs.at[job + 1] - begin
+        if job == first_job or jobs.board[job] != jobs.board[job - 1]:
+            outcome[:] = 0  # hands that the board rules out stay so
         for player in range(first_player, last_player):
             _gather(begin, lanes, 1 - player, jobs, trees, packs, numbers, mass)
             value_lanes(row, jobs.tables, mass, outcome, sums)
-            for hand in range(hands):
-                for k in range(LANES):
-                    outcome[hand, k] *= weight
-            _scatter(begin, lanes, player, jobs, trees, packs, numbers, outcome)
-            _hand_out(begin, lanes, player, jobs, trees, packs, outcome[:hands], outcomes)
+            _scatter(begin, lanes, player, jobs, trees, packs, numbers, weight, outcome)
+            _hand_out(begin, lanes, player, jobs, trees, packs, weight, outcome[:hands], outcomes)
 
 
 class Groups(NamedTuple):
@@ -137,14 +139,22 @@ def _place(at: int, jobs: Jobs, trees: Trees, packs: Packs) -> int:
 
 @jit_inline
 def _hand_out(
-    begin: int, lanes: int, player: int, jobs: Jobs, trees: Trees, packs: Packs, values: Floats, out: Floats
+    begin: int,
+    lanes: int,
+    player: int,
+    jobs: Jobs,
+    trees: Trees,
+    packs: Packs,
+    weight: np.floating,
+    values: Floats,
+    out: Floats,
 ) -> None:
     """Lanes of the terminals that have a slot, to their slots."""
     for k in range(lanes):
         slot = packs.slot[player, _place(begin + k, jobs, trees, packs)]
         if slot >= 0:
             for hand in range(values.shape[0]):
-                out[player, slot, hand] = values[hand, k]
+                out[player, slot, hand] = values[hand, k] * weight
 
 
 @jit_inline
@@ -191,6 +201,7 @@ def _scatter(
     trees: Trees,
     packs: Packs,
     numbers: Numbers,
+    weight: np.floating,
     outcome: Floats,
 ) -> None:
     """What terminals without a slot are worth, to the values of the sequences that they end."""
@@ -208,13 +219,15 @@ def _scatter(
         first, hands = packs.first_hand[pack], packs.last_hand[pack] - packs.first_hand[pack]
         if jobs.whole_vectors:
             for i in range(0, hands, LANES):
-                scatter_lanes(numbers.values, values_at, i, chips, lanes, outcome, first + i)
+                scatter_lanes(numbers.values, values_at, i, chips, lanes, outcome, first + i, weight)
             continue
         for k in range(lanes):
             subgame = jobs.subgame[begin + k]
             stride, lane = packs.lanes[jobs.pack_of[subgame, part]], jobs.lane_of[subgame, part]
             for i in range(hands):
-                numbers.values[values_at[k] + i * stride + lane] += chips[k] * outcome[first + i, k]
+                numbers.values[values_at[k] + i * stride + lane] += chips[k] * (
+                    outcome[first + i, k] * weight
+                )
 
 
 class TerminalJobs:
@@ -239,6 +252,7 @@ class TerminalJobs:
         new = np.flatnonzero(np.diff(row[order], prepend=-1))
         rank = np.arange(len(order)) - np.repeat(new, np.diff([*new, len(order)]))
         at = np.flatnonzero(rank % LANES == 0)
+        of_job = board[order][at]
         self.weight = trees.payoff.dtype.type(operator.weight)
         """Of each pair of hands."""
         by_lane = np.argsort(packs.subgame, kind="stable")[(packs.subgame < 0).sum() :]
@@ -247,6 +261,7 @@ class TerminalJobs:
         self.jobs = Jobs(
             tables=operator.tables,
             row=row[order][at],
+            board=of_job,
             at=np.append(at, len(order)),
             subgame=subgame[order],
             terminal=terminal[order],
@@ -254,7 +269,6 @@ class TerminalJobs:
             pack_of=pack,
             whole_vectors=bool((packs.lanes == 1).all()) and not (np.diff(packs.root_at) % (2 * LANES)).any(),
         )
-        of_job = board[order][at]
         self.bounds = np.append(np.flatnonzero(np.diff(of_job, prepend=-1)), len(at))
         """Between which jobs to part: a board's are done by one thread."""
         self.groups = self._groups(subgame, board, len(packs.tree))
