@@ -3,7 +3,7 @@
     python -m benchmarks.donksolver FOLDER --minutes 10 --threads 2
     pokerlab evaluate run=RUN match.against=donksolver:FOLDER/bundle.json 'match.rules={small_blind: 0}'
 
-It solves heads-up hold'em, 200 big blinds, no rake, with the bets of ``phase1_laptop``; its card
+It solves heads-up hold'em, ``--stack`` big blinds, no rake, with the bets of ``phase1_laptop``; its card
 abstraction (50 buckets a street) takes minutes more, once. In donksolver's heads-up games the small blind
 acts first on every street, and the run is to play that game: nothing but what leads to the flop differs
 from what it was trained on, and search finds that anew.
@@ -16,7 +16,7 @@ BETS, MOST_RAISES = [[0.5, 1.0], [1.0]], 3
 BUCKETS = (50, 50, 50)
 
 
-def make(folder: Path, minutes: float, threads: int) -> Path:
+def make(folder: Path, minutes: float, threads: int, stack: int = 200) -> Path:
     """Solves, and returns the bundle's manifest."""
     from donksolver import Abstraction, Solve, Solver
     from donksolver.config import Game
@@ -27,7 +27,7 @@ def make(folder: Path, minutes: float, threads: int) -> Path:
     if not cards.exists():
         Abstraction.build(BUCKETS, threads=threads).save(str(cards))
     game = Game(
-        players=2, stack_bb=200, sb=50, bb=100, rake_pct=0.0, rake_cap=0, menus=[BETS] * 4,
+        players=2, stack_bb=stack, sb=50, bb=100, rake_pct=0.0, rake_cap=0, menus=[BETS] * 4,
         max_raises=[MOST_RAISES] * 4, kappa_bet=1.0, buckets=[169, *BUCKETS],
     )  # fmt: skip
     solver = Solver.nlhe(game, str(cards), Solve())
@@ -42,8 +42,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=float, default=1)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--stack", type=int, default=200, help="in big blinds")
     arguments = parser.parse_args()
-    print(make(arguments.folder, arguments.minutes, arguments.threads))
+    print(make(arguments.folder, arguments.minutes, arguments.threads, arguments.stack))
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ def test_hold_em_hands_are_saved_as_pokerkit_reads_them(place: Path, tmp_path: P
         (
             ["match.against=cal"],
             "match.against=cal: no run 'cal' here: expected one of dice, kuhn, leduc, other, river, fhp, "
-            "hunl-laptop; agents that are no runs: uniform, call, fold, equity, equilibrium, lbr",
+            "hunl-20bb, hunl-laptop; agents that are no runs: uniform, call, fold, equity, equilibrium, lbr",
         ),
         (["match.against=kuhn"], "match.against=kuhn: a run of another game: kuhn, not leduc"),
         (["match.against=[lbr,call]"], "match.against: lbr responds to one agent, it cannot meet several"),

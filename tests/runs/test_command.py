@@ -194,5 +194,8 @@ def test_a_run_may_be_called_so(name: str, tmp_path: Path) -> None:
 def test_a_run_may_not_be_called_so(name: str, expected: str, tmp_path: Path) -> None:
     assert refusal("train", *TINY, f"run_name={name}", cwd=tmp_path) == expected
     where = refusal("evaluate", f"run={name}", cwd=tmp_path)
-    assert where in (f"no run {name!r} here: expected one of fhp, hunl-laptop, leduc", f"run {name!r}")
+    assert where in (
+        f"no run {name!r} here: expected one of fhp, hunl-20bb, hunl-laptop, leduc",
+        f"run {name!r}",
+    )
     assert contents(tmp_path) == {}
