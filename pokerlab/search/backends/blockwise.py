@@ -57,7 +57,7 @@ class BlockwiseBackend:
     ) -> None:
         self._forest, self._rule = forest, rule
         self._dtype = np.dtype(str(forest.dtype).removeprefix("torch."))
-        tree, beliefs = forest.trees[forest.tree_of[0]], belief[:, 0].contiguous().numpy()
+        tree, beliefs = forest.trees[forest.tree_of[0]], belief[:, 0].numpy().copy()
         self._layout = BoardLayout(tree, beliefs, payoffs.lists, forest.payoff_kernels, payoffs.weight)
         self._blocks = blocks = self._layout.blocks
         self._width, self._hands = int(blocks.width[0]), blocks.hand[: blocks.hand_at[1]]

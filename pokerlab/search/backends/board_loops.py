@@ -193,16 +193,17 @@ def set_reach(
         above_at, row, actions = blocks.row_above[node] * width, blocks.row[node] * width, (end - at) // width
         upper, below = reach[above_at : above_at + width], reach[row : row + end - at]
         if weight > 0:
-            random = dither_of(node, what, room)
+            # the same, whether they are added in this pass or ahead, in the other's before
+            random = dither_of(node, what.seed - (who == what.player), room)
             reach_and_sum(source[at:end], actions, upper, below, kept, node, at, weight, random)
         else:
             reach_below(source[at:end], actions, upper, below)
 
 
 @jit_inline
-def dither_of(node: int, what: Pass, room: Room) -> Floats:
+def dither_of(node: int, seed: int, room: Room) -> Floats:
     """What a node's numbers are rounded by: other numbers at every node and in every pass."""
-    return room.dither[(node * 619 + what.seed * 2029) % DITHER :]
+    return room.dither[(node * 619 + seed * 2029) % DITHER :]
 
 
 @jit_inline
@@ -263,7 +264,7 @@ def come_up(block: int, level: int, blocks: Blocks, kept: Kept, what: Pass, own:
             )  # fmt: skip
             if lock >= 0:
                 hold(kept.locked[lock], numbers, here, actions, width)
-            kept.regret_scale[node] = keep(here, most, numbers, kept.limit, dither_of(node, what, room))
+            kept.regret_scale[node] = keep(here, most, numbers, kept.limit, dither_of(node, what.seed, room))
 
 
 @jit_inline

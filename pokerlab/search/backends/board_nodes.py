@@ -14,8 +14,8 @@ from pokerlab.loops import jit_for_numbers, jit_inline
 from pokerlab.search.backends.boards import Blocks
 from pokerlab.vectors import LANES, larger, largest, load, splat, store, where
 
-NEGLIGIBLE = 1e-30
-"""A scale below which a node's numbers are kept as zeros: their inverse would overflow."""
+NEGLIGIBLE = 1e-37
+"""A scale below which a node's numbers are kept as zeros: its inverse would overflow."""
 
 
 class Kept(NamedTuple):
@@ -28,7 +28,7 @@ class Kept(NamedTuple):
     sum_scale: Floats
     """``[D]``."""
     most_sum: Floats
-    """``[D]`` the largest sum of each node."""
+    """``[D]`` the largest sum of each node, or more."""
     limit: np.floating
     """The largest whole number but one; 0: numbers are kept as they are."""
     lock_of: Ints
@@ -77,12 +77,15 @@ def reach_below(numbers: np.ndarray, actions: int, upper: Floats, below: Floats)
 
 
 @jit_inline
-def scale_for(most: np.floating, limit: np.floating) -> tuple[np.floating, np.floating]:
-    """The scale of numbers up to ``most``, and its inverse; 1, if they are kept as they are."""
+def scale_for(most: np.floating, weight: np.floating, limit: np.floating) -> tuple[np.floating, np.floating]:
+    """The scale of numbers up to ``most``, and its inverse; 1, if they are kept as they are.
+
+    The inverse is to be multiplied by ``weight``.
+    """
     scale = inverse = type(limit)(1)
     if limit > 0:
         scale = most / limit
-        inverse = type(limit)(1) / scale if scale > NEGLIGIBLE else type(limit)(0)
+        inverse = type(limit)(1) / scale if scale > NEGLIGIBLE * (1 + weight) else type(limit)(0)
     return scale, inverse
 
 
@@ -104,7 +107,7 @@ def reach_and_sum(
     most = zero
     for c in range(0, width, LANES):
         most = larger(load(upper, c, zero), most)
-    scale, inverse = scale_for(kept.most_sum[node] + weight * largest(most), kept.limit)
+    scale, inverse = scale_for(kept.most_sum[node] + weight * largest(most), weight, kept.limit)
     old, new = splat(kept.sum_scale[node] * inverse), splat(weight * inverse)
     kept.sum_scale[node], most = scale, zero
     for c in range(0, width, LANES):
@@ -117,7 +120,8 @@ def reach_and_sum(
             total = load(sums, place, zero) * old + reach * new
             most = larger(total, most)
             store(sums, place, total + load(dither, place, zero))
-    kept.most_sum[node] = largest(most) * scale
+    # whole numbers can be larger by one after rounding
+    kept.most_sum[node] = (largest(most) + type(weight)(kept.limit > 0)) * scale
 
 
 @jit_inline
@@ -138,7 +142,7 @@ def keep(numbers: Floats, most: Any, to: np.ndarray, limit: np.floating, dither:
         The scale.
     """
     zero = splat(numbers.dtype.type(0))
-    scale, inverse = scale_for(largest(most), limit)
+    scale, inverse = scale_for(largest(most), limit * 0, limit)
     factor = splat(inverse)
     for c in range(0, numbers.shape[0], LANES):
         store(to, c, load(numbers, c, zero) * factor + load(dither, c, zero))
