@@ -1,9 +1,10 @@
 """Loops over arrays that numba compiles; without numba, they run as the plain Python that they are."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from multiprocessing import parent_process
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 Function = TypeVar("Function", bound=Callable)
@@ -30,7 +31,10 @@ _OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": {"nsz"}, "error_model": "
 
 
 def jit(function: Function) -> Function:
-    """Compiles a function when it is first called, and keeps it on disk where there is room for it."""
+    """Compiles a function when it is first called, and keeps it on disk where there is room for it.
+
+    It is compiled anew when the file of a compiled function that it calls was changed.
+    """
     return _jit(function)
 
 
@@ -53,12 +57,45 @@ def _jit(function: Function, **given: Any) -> Function:
         return function
     options = _OPTIONS | given
     try:
-        made = numba.njit(cache=True, **options)(function)
+        made: Any = numba.njit(cache=True, **options)(function)
+        index = made._cache._cache_file
+        index._source_stamp = index._source_stamp, _stamps(function)
     except RuntimeError:  # no folder can be written to
         why = "numba can keep its compiled loops in no folder"
         warn_once(f"{why}: every start compiles them (NUMBA_CACHE_DIR)")
         made = numba.njit(**options)(function)
     return cast(Function, made)
+
+
+def _stamps(function: Callable) -> tuple[tuple[str, float, int], ...]:
+    """Of the files that go into a function's machine code; numba itself looks at the function's own alone."""
+    files: dict[str, Callable] = {}
+    found = [function]
+    while found:
+        one = found.pop()
+        path = one.__code__.co_filename
+        if path not in files:
+            files[path] = one
+            found += _compiled_in(one.__globals__)
+    return tuple((path, *_stamp(path)) for path in sorted(files))
+
+
+def _compiled_in(names: dict[str, Any]) -> Iterator[Callable]:
+    """The functions behind what a module has of compiled ones and of intrinsics."""
+    for each in names.values():
+        for attribute in ("py_func", "_defn"):
+            function: Any = getattr(each, attribute, None)
+            if hasattr(function, "__code__"):
+                yield function
+
+
+@cache
+def _stamp(path: str) -> tuple[float, int]:
+    file = Path(path)
+    if not file.exists():  # a notebook's cell
+        return 0.0, 0
+    found = file.stat()
+    return found.st_mtime, found.st_size
 
 
 def jit_inline(function: Function) -> Function:
