@@ -45,6 +45,19 @@ def place_of(node: int, width: int, blocks: Blocks) -> tuple[int, int]:
 
 
 @jit_inline
+def scale_for(most: np.floating, weight: np.floating, limit: np.floating) -> tuple[np.floating, np.floating]:
+    """The scale of numbers up to ``most``, and its inverse; 1, if they are kept as they are.
+
+    The inverse is to be multiplied by ``weight``.
+    """
+    scale = inverse = type(limit)(1)
+    if limit > 0:
+        scale = most / limit
+        inverse = type(limit)(1) / scale if scale > NEGLIGIBLE * (1 + weight) else type(limit)(0)
+    return scale, inverse
+
+
+@jit_inline
 def matching(numbers: np.ndarray, actions: int, width: int, c: int, like: Floats) -> tuple[Any, Any]:
     """1 / the sum of the actions' positive numbers, or 0; and 0 or, where there are none, 1 / ``actions``.
 
@@ -77,19 +90,6 @@ def reach_below(numbers: np.ndarray, actions: int, upper: Floats, below: Floats)
 
 
 @jit_inline
-def scale_for(most: np.floating, weight: np.floating, limit: np.floating) -> tuple[np.floating, np.floating]:
-    """The scale of numbers up to ``most``, and its inverse; 1, if they are kept as they are.
-
-    The inverse is to be multiplied by ``weight``.
-    """
-    scale = inverse = type(limit)(1)
-    if limit > 0:
-        scale = most / limit
-        inverse = type(limit)(1) / scale if scale > NEGLIGIBLE * (1 + weight) else type(limit)(0)
-    return scale, inverse
-
-
-@jit_inline
 def reach_and_sum(
     numbers: np.ndarray,
     actions: int,
@@ -101,7 +101,7 @@ def reach_and_sum(
     weight: np.floating,
     dither: Floats,
 ) -> None:
-    """The same, and adds it to the node's sums of strategies, which begin at ``at``."""
+    """The same, which is also added to the node's sums of strategies; they begin at ``at``."""
     width, zero, sums = upper.shape[0], splat(upper.dtype.type(0)), kept.strategy_sum[at:]
     # sums are written as soon as they are known: the scale is for what they can be at most
     most = zero
