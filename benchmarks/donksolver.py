@@ -12,6 +12,8 @@ from what it was trained on, and search finds that anew.
 import argparse
 from pathlib import Path
 
+from benchmarks.measure import positive
+
 BETS, MOST_RAISES = [[0.5, 1.0], [1.0]], 3
 BUCKETS = (50, 50, 50)
 
@@ -41,8 +43,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.donksolver")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=float, default=1)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--stack", type=int, default=200, help="in big blinds")
+    parser.add_argument("--threads", type=positive, default=2)
+    parser.add_argument("--stack", type=positive, default=200, help="in big blinds")
     arguments = parser.parse_args()
     print(make(arguments.folder, arguments.minutes, arguments.threads, arguments.stack))
 
