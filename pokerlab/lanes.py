@@ -27,6 +27,13 @@ def _transpose(builder: Any, rows: list[Any]) -> list[Any]:
     return rows
 
 
+def _store_transposed(builder: Any, to: Array, row: Any, rows: list[Any]) -> None:
+    """Writes the first, second, … numbers of ``LANES`` vectors as rows from ``row`` on."""
+    begin = to.row(row)
+    for j, vector in enumerate(_transpose(builder, rows)):
+        to.store(vector, builder.add(begin, ir.Constant(begin.type, j * LANES)))
+
+
 def _numbers_of(context: Any, builder: Any, array_type: Any, array: Any) -> list[Any]:
     """The first ``LANES`` of an array."""
     data = context.make_array(array_type)(context, builder, array).data
@@ -85,9 +92,7 @@ def gather_lanes(
             )
             for start, other in zip(starts, others, strict=True)
         ]
-        begin = taken.row(arguments[1])
-        for j, vector in enumerate(_transpose(builder, rows)):
-            taken.store(vector, builder.add(begin, ir.Constant(begin.type, j * LANES)))
+        _store_transposed(builder, taken, arguments[1], rows)
 
     return types.void(to, types.intp, values, at, factors, factors_at, types.intp), code
 
@@ -98,14 +103,10 @@ def transpose_lanes(typing: Any, to: Any, row: Any, values: Any, at: Any, offset
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> None:
         taken, there, weighed = (Array(context, builder, signature.args[i], arguments[i]) for i in (0, 2, 5))
-        starts, factor = (
-            _numbers_of(context, builder, signature.args[3], arguments[3]),
-            weighed.load(arguments[4]),
-        )
+        starts = _numbers_of(context, builder, signature.args[3], arguments[3])
+        factor = weighed.load(arguments[4])
         rows = [builder.fmul(there.load(builder.add(start, arguments[4])), factor) for start in starts]
-        begin = taken.row(arguments[1])
-        for j, vector in enumerate(_transpose(builder, rows)):
-            taken.store(vector, builder.add(begin, ir.Constant(begin.type, j * LANES)))
+        _store_transposed(builder, taken, arguments[1], rows)
 
     return types.void(to, types.intp, values, at, types.intp, factors), code
 

@@ -69,13 +69,12 @@ def _jit(function: Function, **given: Any) -> Function:
 
 def _stamps(function: Callable) -> tuple[tuple[str, float, int], ...]:
     """Of the files that go into a function's machine code; numba itself looks at the function's own alone."""
-    files: dict[str, Callable] = {}
-    found = [function]
+    files, found = set[str](), [function]
     while found:
         one = found.pop()
         path = one.__code__.co_filename
         if path not in files:
-            files[path] = one
+            files.add(path)
             found += _compiled_in(one.__globals__)
     return tuple((path, *_stamp(path)) for path in sorted(files))
 

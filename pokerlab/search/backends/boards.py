@@ -330,11 +330,12 @@ def _list_blocks(
         members.append(np.zeros(3 * len(order), np.uint16))
         group_ends.append(np.zeros(3 * len(order), np.uint16))
         cards = np.ascontiguousarray(tables.cards[:, order])
-        for ends, to in ((nothing, group_at[block].copy()), (end, group_at[block])):
+        for ends in (nothing, end):  # folds have no groups: what stays is the showdown's
             listed = np.zeros((2, len(order)), np.uint16)
             list_hands(
-                np.arange(len(order)), ends, cards, members[-1], list_at[block], group_ends[-1], to, listed
-            )
+                np.arange(len(order)), ends, cards, members[-1], list_at[block], group_ends[-1],
+                group_at[block], listed,
+            )  # fmt: skip
             list_rows.append(listed.ravel())
     return _Hands(
         hand=np.concatenate(hands),
