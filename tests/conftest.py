@@ -19,6 +19,7 @@ from hypothesis import settings
 from omegaconf import DictConfig, open_dict
 
 os.environ["NUMBA_ENABLE_CUDASIM"] = "1"  # before numba is imported: kernels for a GPU run in its simulator
+os.environ["OMP_WAIT_POLICY"] = "passive"  # before torch is: threads that wait would keep others from a core
 
 settings.register_profile("pokerlab", deadline=None, max_examples=20, derandomize=True)
 settings.load_profile("pokerlab")

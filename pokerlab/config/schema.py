@@ -274,6 +274,7 @@ class LeagueConfig:
     target: Above0 | None
     start: Text | tuple[Text, ...]
     seed: CountOrZero
+    threads: Annotated[int, Range(1, MOST_THREADS)]
     run_name: Text | None
     run_dir: Text | None
     json: Text | None

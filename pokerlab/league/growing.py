@@ -2,9 +2,11 @@
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from pokerlab.config.schema import LeagueConfig
 from pokerlab.errors import UserError
@@ -46,6 +48,7 @@ def grow_rounds(
     with contextlib.ExitStack() as stack:
         try:
             run.update_job(**job, state="running", **process_record(os.getpid()))
+            stack.enter_context(_threads(config.threads))
             loggers = stack.enter_context(logging_to(population.folder, config))
 
             def tell_all(line: dict[str, Any]) -> None:
@@ -68,3 +71,14 @@ def grow_rounds(
         plots = plot_league(population)
         loggers.log_pictures(plots)
     return plots, reason
+
+
+@contextlib.contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """Torch takes so many, not all cores: layers of a few neurons would wait for them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -267,4 +267,4 @@ def read_settings(folder: LeagueFolder) -> dict[str, Any]:
         raise UserError(f"{folder.run.config} is gone: the league's own command writes it anew") from error
     if not isinstance(stored, dict) or not isinstance(stored.get("game"), dict):
         raise UserError(f"{folder.run.config} is not the config of a league")
-    return stored
+    return {"threads": 1} | stored  # older leagues do not say

@@ -14,11 +14,13 @@ from unittest.mock import patch
 import numpy as np
 import pyspiel
 import pytest
+import torch
 from runs.harness import KUHN, Ended, command, refusal, trained
 
 from league.killing import Killed, essence, killing, run
 from pokerlab.config.command import compose
 from pokerlab.league import command as league_command
+from pokerlab.league.view import grow_league
 from pokerlab.store import files
 from pokerlab.store.folder import local_runs
 from pokerlab.store.lock import RunLock
@@ -124,6 +126,24 @@ def test_resume_has_it_all_from_the_folder(
     assert look(capsys, "resume", "L", "9").err == "error: '9' is not an override: expected key=value\n"
     assert essence(league) == essence(good)
     assert not (tmp_path / "M").exists()
+
+
+def test_a_league_takes_so_many_threads_and_gives_the_others_back(tmp_path: Path) -> None:
+    torch.set_num_threads(3)
+    seen = []
+    grow_league(
+        "game=kuhn", "rounds=2", f"run_dir={tmp_path}/L", watch=lambda _: seen.append(torch.get_num_threads())
+    )
+    assert (set(seen), torch.get_num_threads()) == ({1}, 3)
+
+
+def test_a_league_of_a_version_without_threads_goes_on(
+    league: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = league / "config.yaml"
+    config.write_text(config.read_text().replace("threads: 1\n", ""))
+    assert look(capsys, "resume", str(league), "rounds=6").code == 0
+    assert "threads: 1\n" in config.read_text()
 
 
 def test_looking_at_leagues_is_quick() -> None:
