@@ -1,12 +1,19 @@
-"""How wrong a run's value network is about flops, against deeper solves.
+"""How wrong a run's value network is about flops, and about what is before them, against deeper solves.
 
     python -m benchmarks.flops RUN [--states 12] [--iterations 100] [--most 200000]
+    python -m benchmarks.flops RUN --deals 11 [--flops 8] [--iterations 100] [--most 200000]
 
 Belief states at the start of the flop's betting, drawn as self-play draws starts, with a seed of their own.
 What they are worth: where the game has few public states below, it is solved to its end, so that no network
 takes part; elsewhere search asks the network about every turn card, which is as good as its turns are. Beside
 that stand the network's answer and what flops are labelled by, search that asks about the deal of the turn.
 Mean absolute errors in pots, weighted by belief.
+
+With ``--deals``, deals of the flop that search before it most often comes to, with what it believes there.
+What one is worth: the mean of what the network says of all flops, plus the mean by which deeper solves of
+random flops differ from it. Beside the network's error stand its parts: how far its answer is from the mean
+of its own answers about flops; how far that mean is from the deeper one; and what another choice of flops
+would change, half of the difference between two halves, by which errors look larger than they are.
 """
 
 import sys
@@ -16,71 +23,169 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from benchmarks.measure import Arguments, Report, positive
+from benchmarks.measure import Arguments, Report, even, positive
 from pokerlab.config.build import build
 from pokerlab.config.stored import read_config
 from pokerlab.errors import UserError
+from pokerlab.games.base import CHANCE
 from pokerlab.games.holdem import Holdem
-from pokerlab.search.forest import Forest
-from pokerlab.search.payoffs import hand_probabilities
+from pokerlab.games.holdem.state import HoldemState
+from pokerlab.games.parts import Symmetry, features_of, symmetry_of
+from pokerlab.search.forest import Forest, normalise_beliefs, rows_of
+from pokerlab.search.payoffs import hand_probabilities, joint_mass
 from pokerlab.search.tree import build_tree
 from pokerlab.selfplay.examples import ValueExamples, value_examples
 from pokerlab.training.assemble import RunParts
 from pokerlab.training.restore import find_checkpoint, restore
 
 FLOP = 1
-COLUMNS = {
+AT_ONCE = 64
+"""Flops that the network is asked about."""
+FLOPS = {
     "spr": "stack, pots",
     "how": "worth by",
     "network": "network",
     "search": "search",
     "seconds": "seconds",
 }
+DEALS = {
+    "spr": "stack, pots",
+    "hands": "hands, %",
+    "network": "network",
+    "deal": "against its own flops",
+    "flops": "its flops",
+    "noise": "choice of flops",
+    "seconds": "seconds",
+}
 
 
-def flop_rows(
-    parts: RunParts, deeper: Holdem, states: int, iterations: int, most: int, seed: int
-) -> Iterator[dict[str, Any]]:
-    """Each belief state's errors.
+class Deeper:
+    """What is known of a belief state on the flop.
 
     Args:
         parts: the run's.
-        deeper: its game, with leaves after deals.
-        states: how many.
+        rules: its game, with leaves after deals.
         iterations: of a solve or a search.
         most: public states of a game that is solved to its end.
-        seed: of belief states.
     """
-    game, draws = cast(Holdem, parts.game), np.random.default_rng([seed, FLOP])
-    network = parts.module.networks
 
-    def solved(rules: Holdem, *, to_end: bool) -> ValueExamples:
+    def __init__(self, parts: RunParts, rules: Holdem, iterations: int, most: int) -> None:
+        self.game, self.network = cast(Holdem, parts.game), parts.module.networks
+        self._rules, self._solver, self._iterations, self._most = rules, parts.solver, iterations, most
+
+    def ends(self, state: HoldemState) -> bool:
+        """Whether it is solved to the end of the game."""
+        return self.game.count_below(state) <= self._most
+
+    def worth(self, state: HoldemState, belief: Tensor) -> ValueExamples:
+        """By the deeper solve, given ``[2, 1, H]`` beliefs."""
+        to_end = self.ends(state)
+        return self._solved(self.game if to_end else self._rules, state, belief, to_end=to_end)
+
+    def searched(self, state: HoldemState, belief: Tensor) -> ValueExamples:
+        """By the search that labels flops."""
+        return self._solved(self.game, state, belief, to_end=False)
+
+    def said(self, states: Sequence[HoldemState], beliefs: Tensor) -> Tensor:
+        """``[2, n, H]`` by the network, in pots, given ``[2, n, H]`` beliefs."""
+        features = torch.as_tensor(features_of(self.game, states)).float()
+        possible = torch.as_tensor(np.stack([self.game.possible_hands(state) for state in states])).float()
+        parts = [slice(first, first + AT_ONCE) for first in range(0, len(states), AT_ONCE)]
+        return torch.cat(
+            [self.network.at(features[some], possible[some])(beliefs[:, some]).clone() for some in parts], 1
+        )
+
+    def before(self) -> tuple[Sequence[HoldemState], Tensor, Tensor]:
+        """``L`` deals of the flop that search comes to, beliefs ``[2, L, H]`` there, how often ``[L]``.
+
+        Raises:
+            UserError: search asks about flops instead.
+        """
+        game = self.game
+        forest = Forest(game, [build_tree(game, game.root(), depth_limited=True)], dtype=torch.float32)
+        states = forest.trees[0].leaves.states
+        if any(game.actor(state) != CHANCE for state in states):
+            raise UserError("search asks about every flop, never what their deal is worth")
+        belief = torch.as_tensor(game.initial_beliefs).float()[:, None]
+        strategy = self._solver.start(forest, belief, self.network).run(self._iterations).average_strategy()
+        reach = rows_of(forest.reach(strategy), forest.leaves.row) * belief
+        often = joint_mass(game, reach.double()) / joint_mass(game, belief.double())
+        return states, normalise_beliefs(reach, torch.ones(game.num_hands)), often
+
+    def _solved(self, rules: Holdem, state: HoldemState, belief: Tensor, *, to_end: bool) -> ValueExamples:
         forest = Forest(rules, [build_tree(rules, state, depth_limited=not to_end)], dtype=torch.float32)
-        cfr = parts.solver.start(forest, belief, None if to_end else network).run(iterations)
-        return value_examples(game, forest, belief, cfr.root_infostate_values())
+        cfr = self._solver.start(forest, belief, None if to_end else self.network).run(self._iterations)
+        return value_examples(self.game, forest, belief, cfr.root_infostate_values())
 
+
+def flop_rows(deeper: Deeper, states: int, seed: int) -> Iterator[dict[str, Any]]:
+    """The errors at so many belief states."""
+    game, draws = deeper.game, np.random.default_rng([seed, FLOP])
     for _ in range(states):
         outcomes = game.chance_outcomes(game.draw_deal(FLOP, draws))
         state = outcomes[int(draws.integers(len(outcomes)))]
         belief = torch.as_tensor(game.draw_ranges(state, draws)).float()[:, None]
-        to_end = game.count_below(state) <= most
         started = time.perf_counter()
-        truth = solved(game if to_end else deeper, to_end=to_end)
+        truth = deeper.worth(state, belief)
         seconds = time.perf_counter() - started
         weight = hand_probabilities(game, truth.beliefs.double()) / 2
-        say = network.at(truth.features, truth.possible.float())
-        said = say(truth.beliefs.transpose(0, 1)).transpose(0, 1)
+        said = deeper.said([state], belief).transpose(0, 1)
         errors = [
             float((weight * (values - truth.values).double().abs()).sum())
-            for values in (said, solved(game, to_end=False).values)
+            for values in (said, deeper.searched(state, belief).values)
         ]
         yield {
             "spr": game.stack_to_pot(state),
-            "how": "end of the game" if to_end else "every turn card",
+            "how": "end of the game" if deeper.ends(state) else "every turn card",
             "network": errors[0],
             "search": errors[1],
             "seconds": seconds,
+        }
+
+
+def deal_rows(deeper: Deeper, deals: int, flops: int, seed: int) -> Iterator[dict[str, Any]]:
+    """The errors at so many deals of the flop, against so many flops of each."""
+    game, draws = deeper.game, np.random.default_rng([seed, FLOP])
+    symmetry = cast(Symmetry[HoldemState], symmetry_of(game))
+    alike = torch.as_tensor(symmetry.representative_hand)
+    states, believed, often = deeper.before()
+    for leaf in often.argsort(descending=True)[:deals].tolist():
+        started, belief = time.perf_counter(), believed[:, leaf]
+        dealt, number = zip(*symmetry.outcomes(states[leaf]), strict=True)
+        possible = torch.as_tensor(np.stack([game.possible_hands(state) for state in dealt])).float()
+        beliefs = normalise_beliefs(belief[:, None] * possible, possible)
+        met = game.mass_operator(belief)((belief.flip(0)[:, None] * possible).flatten(0, 1))
+        met = met.view(2, *possible.shape).double() * possible
+        said = deeper.said(dealt, beliefs)
+
+        def mean(values: Tensor, weights: Tensor) -> Tensor:
+            """``[2, H]`` of ``[2, n, H]`` by flop, of hands that differ in suits only."""
+            sums = torch.stack([(weights * values).sum(1), weights.sum(1)])
+            won, weight = torch.zeros_like(sums).index_add_(2, alike, sums)[..., alike]
+            return won / weight.clamp_min(1e-30)
+
+        of_all = np.array(number)
+        some = draws.choice(len(dealt), flops, p=of_all / of_all.sum())
+        worth = [deeper.worth(dealt[flop], beliefs[:, flop : flop + 1]).values[0] for flop in some.tolist()]
+        differs, weights = torch.stack(worth, 1) - said[:, some], met[:, some]
+        own = mean(said, met * torch.as_tensor(of_all)[:, None])
+        bias = mean(differs, weights)
+        halves = [mean(differs[:, half::2], weights[:, half::2]) for half in (0, 1)]
+        answer = deeper.said([states[leaf]], belief[:, None])[:, 0]
+        weight = hand_probabilities(game, belief[None].double())[0] / 2
+        errors = {
+            "network": answer - own - bias,
+            "deal": answer - own,
+            "flops": bias,
+            "noise": (halves[0] - halves[1]) / 2,
+        }
+        yield {
+            "spr": game.stack_to_pot(states[leaf]),
+            "hands": 100 * float(often[leaf]),
+            **{name: float((weight * error.abs()).sum()) for name, error in errors.items()},
+            "seconds": time.perf_counter() - started,
         }
 
 
@@ -88,7 +193,7 @@ def means(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The mean of those whose worth was found in the same way."""
     for how in dict.fromkeys(row["how"] for row in rows):
         some = [row for row in rows if row["how"] == how]
-        numbers = {name: float(np.mean([row[name] for row in some])) for name in COLUMNS if name != "how"}
+        numbers = {name: float(np.mean([row[name] for row in some])) for name in FLOPS if name != "how"}
         yield {"how": f"{how}: mean of {len(some)}", **numbers}
 
 
@@ -98,7 +203,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = Arguments("benchmarks.flops", __doc__, repeats=None)
     given = list(sys.argv[1:] if argv is None else argv)
     parser.add_argument("run", metavar="RUN", help="a run's name, folder or checkpoint")
-    parser.add_argument("--states", type=positive, default=12, help="belief states")
+    parser.add_argument("--states", type=positive, default=12, help="belief states on the flop")
+    parser.add_argument("--deals", type=positive, metavar="N", help="instead: so many deals of the flop")
+    parser.add_argument("--flops", type=even, default=8, help="that a deal is held against")
     parser.add_argument("--iterations", type=positive, default=100, help="of a solve or a search")
     parser.add_argument(
         "--most", type=positive, default=200_000, help="public states that are solved to the end"
@@ -113,14 +220,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not isinstance(parts.game, Holdem) or parts.game.streets[:3] != ("preflop", "flop", "turn"):
         parser.error(f"{options.run} plays {parts.game.name}, in which no flop comes before a turn")
     parts.module.eval()
-    deeper = build(config.game | {"leaves": "after_deal", "solve_to_end": None}, key="game")
+    rules = build(config.game | {"leaves": "after_deal", "solve_to_end": None}, key="game")
+    deeper = Deeper(parts, rules, options.iterations, options.most)
     report = Report(parser, given, threads=torch.get_num_threads(), dtype="float32", seed=options.seed)
     report.console.print(f"{run.path.name}, iteration {iteration}: {parts.game.name}", highlight=False)
-    rows = report.results["flops"] = list(
-        flop_rows(parts, deeper, options.states, options.iterations, options.most, options.seed)
-    )
-    report.results["means"] = list(means(rows))
-    report.table("flops, mean absolute errors in pots", COLUMNS, rows + report.results["means"])
+    if options.deals:
+        what, columns, found = "deals", DEALS, deal_rows(deeper, options.deals, options.flops, options.seed)
+    else:
+        what, columns, found = "flops", FLOPS, flop_rows(deeper, options.states, options.seed)
+    rows = report.results[what] = list[dict[str, Any]]()
+    try:
+        for row in found:
+            rows.append(row)
+            report.console.print(f"{what}: {len(rows)}, {row['network']:.4f} pots", highlight=False)
+    except UserError as error:
+        parser.error(f"{options.run}: {error}")
+    shown = list(rows)
+    if what == "flops":
+        shown += report.results.setdefault("means", list(means(rows)))
+    report.table(f"{what}, mean absolute errors in pots", columns, shown)
     report.finish(options.json)
 
 

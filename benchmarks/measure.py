@@ -70,6 +70,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def even(text: str) -> int:
+    """An argument that is an even integer of at least 2."""
+    if positive(text) % 2:
+        raise argparse.ArgumentTypeError(f"expected an even integer, got {text!r}")
+    return int(text)
+
+
 def duration(text: str) -> float:
     """An argument in seconds, above 0 and up to an hour."""
     try:

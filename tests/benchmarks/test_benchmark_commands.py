@@ -6,10 +6,11 @@ import runpy
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 import pytest
+import torch
 from runs.harness import ForkedRank, command, trained
 
 from benchmarks import (
@@ -27,8 +28,13 @@ from benchmarks import (
 )
 from benchmarks.measure import median_rates
 from benchmarks.selfplay import Clock
+from pokerlab.config.stored import read_config
 from pokerlab.games.holdem import Holdem
+from pokerlab.search.forest import Forest
+from pokerlab.search.payoffs import hand_probabilities
+from pokerlab.search.tree import build_tree
 from pokerlab.training import ranks
+from pokerlab.training.restore import find_checkpoint, restore
 
 COMMANDS = {
     "solver": solver.main,
@@ -198,7 +204,7 @@ def test_an_endgame_is_measured_beside_zero_leaves_and_full_game_cfr(
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_flops_are_held_against_deeper_solves(tmp_path: Path) -> None:
+def test_flops_are_held_against_deeper_solves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = trained("experiment=mini_holdem", "profile=tiny", "workers=0", "run", cwd=tmp_path)
     sizes = [str(run.path), "--states", "2", "--iterations", "20"]
     found = results_of("flops", tmp_path, *sizes)
@@ -213,6 +219,43 @@ def test_flops_are_held_against_deeper_solves(tmp_path: Path) -> None:
         assert row["spr"] == exact["spr"]
         assert row["search"] > 0
         assert row["network"] != exact["network"]
+    with pytest.raises(SystemExit, match="2"):
+        flops.main([*sizes, "--deals", "1"])
+    assert capsys.readouterr().err == (
+        f"error: {run.path}: search asks about every flop, never what their deal is worth\n"
+    )
+
+
+@torch.no_grad()
+def test_deals_are_held_against_deeper_solves_of_flops(tmp_path: Path) -> None:
+    before_deal = ["game.leaves=before_deal", "game.solve_to_end=null"]
+    trained_run = trained(
+        "experiment=mini_holdem", "profile=tiny", "workers=0", *before_deal, "run", cwd=tmp_path
+    )
+    sizes = [str(trained_run.path), "--deals", "2", "--iterations", "20"]
+    rows = results_of("flops", tmp_path, *sizes, "--flops", "200")["deals"]
+    assert len(rows) == 2
+    for row in rows:
+        assert row["network"] <= row["deal"] + row["flops"]
+        assert 0 < row["noise"] < row["flops"] / 4  # there are few flops, so that all of them are known
+    (few, _) = results_of("flops", tmp_path, *sizes, "--flops", "2")["deals"]
+    assert few["deal"] == rows[0]["deal"]
+    assert few["noise"] > 4 * rows[0]["noise"]
+
+    # self-play's own label of a deal is the mean of what the network says of flops, too
+    run, path = find_checkpoint(str(trained_run.path))
+    parts, _ = restore(read_config(run), path)
+    game = cast(Holdem, parts.game)
+    parts.module.eval()
+    deeper = flops.Deeper(parts, game, iterations=20, most=200_000)
+    states, believed, often = deeper.before()
+    leaf = int(often.argmax())
+    belief = believed[:, leaf : leaf + 1]
+    deal = Forest(game, [build_tree(game, states[leaf], depth_limited=True)], dtype=torch.float32)
+    label = parts.solver.start(deal, belief, parts.module.networks).run(1).root_infostate_values()
+    error = deeper.said([states[leaf]], belief) - label / game.pot(states[leaf])
+    weight = hand_probabilities(game, belief.transpose(0, 1).double())[0] / 2
+    assert float((weight * error[:, 0].abs()).sum()) == pytest.approx(rows[0]["deal"], rel=1e-4)
 
 
 def test_launches_counts_every_street(tmp_path: Path) -> None:
@@ -229,6 +272,7 @@ def test_launches_counts_every_street(tmp_path: Path) -> None:
     ("command", "arguments", "expected"),
     [
         ("endgame", ["nothing"], "no run 'nothing' here"),
+        ("flops", ["fhp", "--deals", "1", "--flops", "3"], "expected an even integer, got '3'"),
         ("flops", ["leduc"], "leduc plays leduc, in which no flop comes before a turn"),
         ("capacity", ["experiment=phase3"], "did you mean phase2 or phase1 or phase2_kuhn3?"),
         ("holdem", ["--target", "0"], "expected percent above 0 and up to 100, got '0'"),
