@@ -9,6 +9,7 @@ import torch
 from matplotlib.figure import Figure
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.jupyter import JupyterMixin
+from torch import Tensor
 
 from pokerlab.agents.base import Agent, read_line
 from pokerlab.algorithms.base import units_of
@@ -17,7 +18,7 @@ from pokerlab.evaluation import range_grids, strategy_tables
 from pokerlab.evaluation.contest import Contest, ContestSettings, hold_contest
 from pokerlab.evaluation.deal_by_deal import DealByDeal, SoFar, policy_of
 from pokerlab.evaluation.exact import whole_game_strategy
-from pokerlab.evaluation.lineup import Entrant
+from pokerlab.evaluation.lineup import Entrant, difference_of_rules
 from pokerlab.evaluation.local_best_response import LocalBestResponse
 from pokerlab.evaluation.match_matrix import plot_matrix
 from pokerlab.evaluation.plots import draw_run
@@ -104,17 +105,18 @@ class Run:
         return calibrations.plot_calibration(found)
 
 
-def load(name: str, *, device: str = "cpu") -> Run:
+def load(name: str, *, device: str = "cpu", rules: Mapping[str, Any] | None = None) -> Run:
     """Opens a trained run.
 
     Args:
         name: a run's name, its folder, one of its checkpoints, or a run that the package ships.
         device: where its networks are asked.
+        rules: arguments of its game that differ from its own, as ``match.rules`` takes them.
 
     Raises:
-        UserError: there is none, or it cannot be read.
+        UserError: there is none, it cannot be read, or its networks are not for a game of such rules.
     """
-    return Run(load_run(name, torch.device(device)))
+    return Run(load_run(name, torch.device(device), rules=rules))
 
 
 def make_agent(name: str, game: Game, against: Agent | None = None) -> Agent:
@@ -287,20 +289,37 @@ def range_grid(of: Spot | Agent, player: int, line: str = "") -> Figure:
     return range_grids.range_grid(game, torch.as_tensor(of.weights(line)[player]), state.board)
 
 
-def strategy_grid(of: Spot | Agent, line: str = "") -> Figure:
+def strategy_grid(
+    of: Spot | Agent,
+    line: str = "",
+    *,
+    beside: Spot | Agent | None = None,
+    names: tuple[str, str] = ("first", "second"),
+) -> Figure:
     """Draws how often each hand takes each action where a line ends, a grid an action.
 
     Args:
         of: a spot, or an agent, of hold'em.
         line: public moves from the root, such as ``check bet 0.5``.
+        beside: another of the same game, whose grids stand to the right; of hands as often as the first has
+            them.
+        names: of the two.
 
     Raises:
-        ValueError: the line is not one of its game, nobody acts there, or the game is not hold'em.
+        ValueError: the line is not one of its game, nobody acts there, or the game is not hold'em or not that
+            of the other.
     """
     game, state = _holdem(of.game), read_line(of.game, line).state
-    strategy = torch.as_tensor(np.stack(list(of.strategy(line).values())))
+    if beside is not None and (difference := difference_of_rules(beside.game, game)):
+        raise ValueError(f"{names[1]} plays another game: {difference}")
     weights = torch.as_tensor(of.weights(line)[game.actor(state)])
-    return range_grids.strategy_grid(game, state, strategy, weights)
+    other = None if beside is None else _strategy(beside, line)
+    return range_grids.strategy_grid(game, state, _strategy(of, line), weights, other, names)
+
+
+def _strategy(of: Spot | Agent, line: str) -> Tensor:
+    """``[A, H]`` of the legal actions where a line ends."""
+    return torch.as_tensor(np.stack(list(of.strategy(line).values())))
 
 
 def _holdem(game: Game) -> Holdem:

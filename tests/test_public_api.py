@@ -1,5 +1,6 @@
 """The names that other people's programs use."""
 
+import re
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 import pokerlab
+from pokerlab.errors import UserError
 
 
 def test_importing_is_quick_and_imports_nothing_large() -> None:
@@ -62,6 +64,11 @@ def test_grids_of_an_agent_are_those_of_the_spot_that_it_plays() -> None:
             assert panel.get_title() == same.get_title()
             drawn, wanted = (np.asarray(of.images[0].get_array()) for of in (panel, same))
             np.testing.assert_allclose(drawn, wanted, rtol=0, atol=1e-3)
+    both = pokerlab.strategy_grid(spot, beside=agent, names=("solved", "played"))
+    assert [panel.get_title()[:6] for panel in both.axes[:2]] == ["solved", "played"]
+    deeper = pokerlab.make_game("turn", board="Td9d6hQc", pot=200, stack=800, bets=[[1]])
+    with pytest.raises(ValueError, match=re.escape("played plays another game: stack: 800.0, not 400.0")):
+        pokerlab.strategy_grid(spot, beside=pokerlab.make_agent("call", deeper), names=("solved", "played"))
     assert pokerlab.range_grid(agent, 0, "bet 1 call | 2s").axes[0].get_title().startswith("Td9d6hQc2s")
     with pytest.raises(ValueError, match="at 'raise'"):
         agent.weights("raise")
@@ -86,6 +93,13 @@ def test_a_run_is_loaded_and_plays() -> None:
     assert found.exploitability == pytest.approx(stored, rel=1e-3)
     assert found.nash_conv == pytest.approx(2 * found.exploitability)
     assert len(run.calibration(trajectories=20).axes) == 4  # two streets and their colour bars
+
+
+def test_a_run_plays_by_other_rules() -> None:
+    run = pokerlab.load("hunl-20bb", rules={"small_blind": 0, "stack": 1500})
+    assert (run.game.arguments["small_blind"], run.game.root().stack) == (0, 1500)
+    with pytest.raises(UserError, match=re.escape("'match.rules.stak': did you mean match.rules.stack")):
+        pokerlab.load("hunl-20bb", rules={"stak": 1500})
 
 
 def test_a_way_to_play_that_there_is_not() -> None:

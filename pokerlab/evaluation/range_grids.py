@@ -68,7 +68,14 @@ def range_grid(game: Holdem, belief: Tensor, board: Sequence[int]) -> Figure:
     return _grids(game.deck, [means], [heading], "", "weight of a hand (% of the greatest)")
 
 
-def strategy_grid(game: Holdem, state: HoldemState, strategy: Tensor, belief: Tensor) -> Figure:
+def strategy_grid(
+    game: Holdem,
+    state: HoldemState,
+    strategy: Tensor,
+    belief: Tensor,
+    beside: Tensor | None = None,
+    names: tuple[str, str] = ("first", "second"),
+) -> Figure:
     """Draws how often each legal action is played, in %: a panel for each.
 
     Args:
@@ -77,22 +84,24 @@ def strategy_grid(game: Holdem, state: HoldemState, strategy: Tensor, belief: Te
         strategy: ``[A, H]`` of its legal actions, in their order.
         belief: ``[H]`` of the player to act: a cell's frequency, and all hands', is the mean by belief. Which
             hands the opponent's block more often is not counted.
+        beside: ``[A, H]`` another strategy, whose panels stand to the right.
+        names: of the two.
     """
-    played, believed = strategy.numpy(force=True), belief.numpy(force=True) * game.possible_hands(state)
-    means = 100 * cell_means(game.deck, played, np.where(believed > NEGLIGIBLE * believed.max(), believed, 0))
+    believed = belief.numpy(force=True) * game.possible_hands(state)
+    weight = np.where(believed > NEGLIGIBLE * believed.max(), believed, 0)
+    labels, headings = [game.action_labels[action] for action in game.actions(state)], list[str]()
+    every = [strategy] if beside is None else [strategy, beside]
+    played = np.stack([each.numpy(force=True) for each in every], 1)  # [A, strategies, H]
     overall = 100 * (played @ believed) / believed.sum()
-    labels = game.action_labels
-    headings = [f"{labels[a]}: {of:.1f} %" for a, of in zip(game.actions(state), overall, strict=True)]
-    line = ", ".join(labels[action] for action in state.actions[-1])
+    for label, of in zip(labels, overall, strict=True):
+        whose = [f"{name}, " for name in names] if len(every) > 1 else [""]
+        headings += [f"{who}{label}: {each:.1f} %" for who, each in zip(whose, of, strict=True)]
+    means = 100 * cell_means(game.deck, played.reshape(-1, game.num_hands), weight)
+    line = ", ".join(game.action_labels[action] for action in state.actions[-1])
     board = game.deck.board_name(state.board) or "no board"
     title = f"{board}, pot {game.pot(state):g}, player {game.actor(state)} acts"
-    return _grids(
-        game.deck,
-        means,
-        headings,
-        f"{title} after {line}" if line else title,
-        "how often a hand plays it (%)",
-    )
+    title = f"{title} after {line}" if line else title
+    return _grids(game.deck, means, headings, title, "how often a hand plays it (%)")
 
 
 def _grids(

@@ -3,13 +3,17 @@
 A policy of its own takes minutes to make: a recorder stands in its place, with what version 0.1.0 answers.
 """
 
+import json
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
+import pokerlab
+from benchmarks import openings
 from pokerlab.agents.base import Player
 from pokerlab.agents.registry import make_agent
 from pokerlab.games.betting import CALL, FOLD
@@ -115,3 +119,33 @@ def test_what_it_cannot_play(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_unaffordable_fold_is_a_check() -> None:
     assert agent()._action(GAME.next_state(GAME.root(), CALL), FOLD, 0.0) == CALL
+
+
+def test_openings_stand_beside_its_chart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found, picture = tmp_path / "openings.json", tmp_path / "openings.png"
+    sizes = ["hunl-20bb", "bundle.json", "--iterations", "2", "--lines", "", "call"]
+    openings.main([*sizes, "--json", str(found), "--png", str(picture)])
+    rows = json.loads(found.read_text())["lines"]
+    assert [(row["line"], row["action"]) for row in rows] == [
+        ("–", "fold"), ("", "call"), ("", "raise 0.5"), ("", "raise 1"), ("", "all-in"),
+        ("call", "check"), ("", "raise 0.5"), ("", "raise 1"), ("", "all-in"),
+    ]  # fmt: skip
+    # of its hands in bucket 0, as the root's are played; the others call
+    even = np.arange(1326) % 2 == 0
+    assert [row["other"] for row in rows[:5]] == pytest.approx([5, 60, 15, 7.5, 12.5])
+    ours = pokerlab.load("hunl-20bb", rules={"small_blind": 0}).agent("search_average", iterations=2)
+    strategy = np.stack(list(ours.strategy().values()))
+    theirs = np.where(even, np.array(PREFLOP[0])[:, None], np.eye(5)[:, 1:2])
+    assert [row["run"] for row in rows[:5]] == pytest.approx(100 * strategy.mean(1), abs=0.01)
+    assert rows[0]["differs"] == pytest.approx(50 * np.abs(strategy - theirs).sum(0).mean(), abs=0.01)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    for wrong, said in [
+        (["hunl-20bb", "no.json"], "donksolver cannot read no.json: no such file"),
+        (["leduc", "bundle.json"], "unknown key 'match.rules.small_blind'"),
+        ([*sizes[:-1], "rise"], "line 'rise'"),
+    ]:
+        with pytest.raises(SystemExit, match="2"):
+            openings.main(wrong)
+        printed = capsys.readouterr().err
+        assert said in printed
+        assert printed.count("\n") == 1

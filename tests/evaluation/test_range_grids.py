@@ -120,6 +120,21 @@ def test_a_strategy_is_drawn() -> None:
     assert sum(drawn(figure, panel)[0, 0] for panel in range(len(actions))) == pytest.approx(100)
 
 
+def test_a_strategy_is_drawn_beside_another() -> None:
+    state, draws = RIVER.root(), np.random.default_rng(1)
+    number = len(RIVER.actions(state))
+    belief = torch.as_tensor(draws.random(1326))
+    one, other = (torch.as_tensor(draws.dirichlet(np.ones(number), 1326).T) for _ in (0, 1))
+    figure = strategy_grid(RIVER, state, one, belief, other, ("ours", "theirs"))
+    for panel, (strategy, name) in enumerate([(one, "ours"), (other, "theirs")]):
+        alone = strategy_grid(RIVER, state, strategy, belief)
+        for action in range(number):
+            np.testing.assert_allclose(drawn(figure, 2 * action + panel), drawn(alone, action), rtol=1e-12)
+            title = figure.axes[2 * action + panel].get_title()
+            assert title == f"{name}, {alone.axes[action].get_title()}"
+    assert len(figure.axes) == 2 * number + 1  # a colour bar
+
+
 def test_texts_contrast_with_their_cells() -> None:
     """WCAG 2.1 asks for 4.5."""
 
