@@ -1,7 +1,7 @@
 """How wrong a run's value network is about flops, and about what is before them, against deeper solves.
 
     python -m benchmarks.flops RUN [--states 12] [--iterations 100] [--most 200000]
-    python -m benchmarks.flops RUN --deals 11 [--flops 8] [--iterations 100] [--most 200000]
+    python -m benchmarks.flops RUN --deals 11 [--searched 32] [--flops 4] [--iterations 100] [--most 200000]
 
 Belief states at the start of the flop's betting, drawn as self-play draws starts, with a seed of their own.
 What they are worth: where the game has few public states below, it is solved to its end, so that no network
@@ -10,10 +10,11 @@ that stand the network's answer and what flops are labelled by, search that asks
 Mean absolute errors in pots, weighted by belief.
 
 With ``--deals``, deals of the flop that search before it most often comes to, with what it believes there.
-What one is worth: the mean of what the network says of all flops, plus the mean by which deeper solves of
-random flops differ from it. Beside the network's error stand its parts: how far its answer is from the mean
-of its own answers about flops; how far that mean is from the deeper one; and what another choice of flops
-would change, half of the difference between two halves, by which errors look larger than they are.
+What one is worth: the mean of what the network says of all flops, plus the mean by which search of random
+flops differs from it, plus that by which deeper solves of a few of these differ from search. Beside the
+network's error stand its parts: how far its answer is from the mean of its own answers about flops; how far
+that mean is from the deeper one; and what another choice of flops would change, half of the difference
+between two halves, by which errors look larger than they are.
 """
 
 import sys
@@ -145,8 +146,8 @@ def flop_rows(deeper: Deeper, states: int, seed: int) -> Iterator[dict[str, Any]
         }
 
 
-def deal_rows(deeper: Deeper, deals: int, flops: int, seed: int) -> Iterator[dict[str, Any]]:
-    """The errors at so many deals of the flop, against so many flops of each."""
+def deal_rows(deeper: Deeper, deals: int, searched: int, flops: int, seed: int) -> Iterator[dict[str, Any]]:
+    """The errors at so many deals of the flop, of each of which so many flops are searched and solved."""
     game, draws = deeper.game, np.random.default_rng([seed, FLOP])
     symmetry = cast(Symmetry[HoldemState], symmetry_of(game))
     alike = torch.as_tensor(symmetry.representative_hand)
@@ -167,12 +168,16 @@ def deal_rows(deeper: Deeper, deals: int, flops: int, seed: int) -> Iterator[dic
             return won / weight.clamp_min(1e-30)
 
         of_all = np.array(number)
-        some = draws.choice(len(dealt), flops, p=of_all / of_all.sum())
-        worth = [deeper.worth(dealt[flop], beliefs[:, flop : flop + 1]).values[0] for flop in some.tolist()]
-        differs, weights = torch.stack(worth, 1) - said[:, some], met[:, some]
+        some = draws.choice(len(dealt), searched, p=of_all / of_all.sum())
+        asked = [(dealt[flop], beliefs[:, flop : flop + 1]) for flop in some.tolist()]
+        found = torch.cat([deeper.searched(*each).values for each in asked]).transpose(0, 1)
+        worth = torch.cat([deeper.worth(*each).values for each in asked[:flops]]).transpose(0, 1)
+        levels = [(found - said[:, some], met[:, some]), (worth - found[:, :flops], met[:, some[:flops]])]
         own = mean(said, met * torch.as_tensor(of_all)[:, None])
-        bias = mean(differs, weights)
-        halves = [mean(differs[:, half::2], weights[:, half::2]) for half in (0, 1)]
+        bias, *halves = (
+            torch.stack([mean(differs[:, part], weights[:, part]) for differs, weights in levels]).sum(0)
+            for part in (slice(None), slice(0, None, 2), slice(1, None, 2))
+        )
         answer = deeper.said([states[leaf]], belief[:, None])[:, 0]
         weight = hand_probabilities(game, belief[None].double())[0] / 2
         errors = {
@@ -205,12 +210,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("run", metavar="RUN", help="a run's name, folder or checkpoint")
     parser.add_argument("--states", type=positive, default=12, help="belief states on the flop")
     parser.add_argument("--deals", type=positive, metavar="N", help="instead: so many deals of the flop")
-    parser.add_argument("--flops", type=even, default=8, help="that a deal is held against")
+    parser.add_argument("--searched", type=even, default=32, help="flops of a deal that are searched")
+    parser.add_argument("--flops", type=even, default=4, help="of these, that are solved deeper")
     parser.add_argument("--iterations", type=positive, default=100, help="of a solve or a search")
     parser.add_argument(
         "--most", type=positive, default=200_000, help="public states that are solved to the end"
     )
     options = parser.parse_args(given)
+    if options.flops > options.searched:
+        parser.error(f"--flops {options.flops}: only {options.searched} are searched")
     try:
         run, path = find_checkpoint(options.run)
         config = read_config(run)
@@ -225,7 +233,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     report = Report(parser, given, threads=torch.get_num_threads(), dtype="float32", seed=options.seed)
     report.console.print(f"{run.path.name}, iteration {iteration}: {parts.game.name}", highlight=False)
     if options.deals:
-        what, columns, found = "deals", DEALS, deal_rows(deeper, options.deals, options.flops, options.seed)
+        what, columns = "deals", DEALS
+        found = deal_rows(deeper, options.deals, options.searched, options.flops, options.seed)
     else:
         what, columns, found = "flops", FLOPS, flop_rows(deeper, options.states, options.seed)
     rows = report.results[what] = list[dict[str, Any]]()

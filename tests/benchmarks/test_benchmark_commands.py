@@ -232,13 +232,13 @@ def test_deals_are_held_against_deeper_solves_of_flops(tmp_path: Path) -> None:
     trained_run = trained(
         "experiment=mini_holdem", "profile=tiny", "workers=0", *before_deal, "run", cwd=tmp_path
     )
-    sizes = [str(trained_run.path), "--deals", "2", "--iterations", "20"]
-    rows = results_of("flops", tmp_path, *sizes, "--flops", "200")["deals"]
+    sizes = [str(trained_run.path), "--deals", "2", "--iterations", "5"]
+    rows = results_of("flops", tmp_path, *sizes, "--searched", "60", "--flops", "20")["deals"]
     assert len(rows) == 2
     for row in rows:
         assert row["network"] <= row["deal"] + row["flops"]
         assert 0 < row["noise"] < row["flops"] / 4  # there are few flops, so that all of them are known
-    (few, _) = results_of("flops", tmp_path, *sizes, "--flops", "2")["deals"]
+    (few, _) = results_of("flops", tmp_path, *sizes, "--searched", "2", "--flops", "2")["deals"]
     assert few["deal"] == rows[0]["deal"]
     assert few["noise"] > 4 * rows[0]["noise"]
 
@@ -247,7 +247,7 @@ def test_deals_are_held_against_deeper_solves_of_flops(tmp_path: Path) -> None:
     parts, _ = restore(read_config(run), path)
     game = cast(Holdem, parts.game)
     parts.module.eval()
-    deeper = flops.Deeper(parts, game, iterations=20, most=200_000)
+    deeper = flops.Deeper(parts, game, iterations=5, most=200_000)
     states, believed, often = deeper.before()
     leaf = int(often.argmax())
     belief = believed[:, leaf : leaf + 1]
@@ -273,6 +273,7 @@ def test_launches_counts_every_street(tmp_path: Path) -> None:
     [
         ("endgame", ["nothing"], "no run 'nothing' here"),
         ("flops", ["fhp", "--deals", "1", "--flops", "3"], "expected an even integer, got '3'"),
+        ("flops", ["fhp", "--deals", "1", "--flops", "34"], "--flops 34: only 32 are searched"),
         ("flops", ["leduc"], "leduc plays leduc, in which no flop comes before a turn"),
         ("capacity", ["experiment=phase3"], "did you mean phase2 or phase1 or phase2_kuhn3?"),
         ("holdem", ["--target", "0"], "expected percent above 0 and up to 100, got '0'"),
