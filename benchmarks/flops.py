@@ -7,7 +7,7 @@ Belief states at the start of the flop's betting, drawn as self-play draws start
 What they are worth: where the game has few public states below, it is solved to its end, so that no network
 takes part; elsewhere search asks the network about every turn card, which is as good as its turns are. Beside
 that stand the network's answer and what flops are labelled by, search that asks about the deal of the turn.
-Mean absolute errors in pots, weighted by belief.
+Mean absolute errors in pots, weighted by belief. Stopped by Ctrl-C, it shows what is done.
 
 With ``--deals``, deals of the flop that search before it most often comes to, with what it believes there.
 What one is worth: the mean of what the network says of all flops, plus the mean by which search of random
@@ -244,6 +244,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             report.console.print(f"{what}: {len(rows)}, {row['network']:.4f} pots", highlight=False)
     except UserError as error:
         parser.error(f"{options.run}: {error}")
+    except KeyboardInterrupt:
+        if not rows:
+            raise
+        report.console.print("stopped: this is what is done")
     shown = list(rows)
     if what == "flops":
         shown += report.results.setdefault("means", list(means(rows)))

@@ -4,7 +4,7 @@ import json
 import os
 import runpy
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 from unittest.mock import patch
@@ -224,6 +224,17 @@ def test_flops_are_held_against_deeper_solves(tmp_path: Path, capsys: pytest.Cap
     assert capsys.readouterr().err == (
         f"error: {run.path}: search asks about every flop, never what their deal is worth\n"
     )
+
+
+def test_flops_that_are_stopped_show_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"spr": 1.0, "how": "end of the game", "network": 0.1, "search": 0.0, "seconds": 2.0}
+
+    def one_and_stop(deeper: flops.Deeper, states: int, seed: int) -> Iterator[dict[str, Any]]:
+        yield row
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(flops, "flop_rows", one_and_stop)
+    assert results_of("flops", tmp_path, "hunl-20bb")["flops"] == [row]
 
 
 @torch.no_grad()
