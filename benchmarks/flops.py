@@ -13,8 +13,8 @@ With ``--deals``, deals of the flop that search before it most often comes to, w
 What one is worth: the mean of what the network says of all flops, plus the mean by which search of random
 flops differs from it, plus that by which deeper solves of a few of these differ from search. Beside the
 network's error stand its parts: how far its answer is from the mean of its own answers about flops; how far
-that mean is from the deeper one; and what another choice of flops would change, half of the difference
-between two halves, by which errors look larger than they are.
+that mean is from the deeper one; and the standard error of that, half of the difference between two halves of
+the random flops, by which errors look larger than they are, but by no more.
 """
 
 import sys
@@ -33,7 +33,7 @@ from pokerlab.errors import UserError
 from pokerlab.games.base import CHANCE
 from pokerlab.games.holdem import Holdem
 from pokerlab.games.holdem.state import HoldemState
-from pokerlab.games.parts import Symmetry, features_of, symmetry_of
+from pokerlab.games.parts import features_of, symmetry_of
 from pokerlab.search.forest import Forest, normalise_beliefs, rows_of
 from pokerlab.search.payoffs import hand_probabilities, joint_mass
 from pokerlab.search.tree import build_tree
@@ -57,7 +57,7 @@ DEALS = {
     "network": "network",
     "deal": "against its own flops",
     "flops": "its flops",
-    "noise": "choice of flops",
+    "noise": "standard error",
     "seconds": "seconds",
 }
 
@@ -149,12 +149,14 @@ def flop_rows(deeper: Deeper, states: int, seed: int) -> Iterator[dict[str, Any]
 def deal_rows(deeper: Deeper, deals: int, searched: int, flops: int, seed: int) -> Iterator[dict[str, Any]]:
     """The errors at so many deals of the flop, of each of which so many flops are searched and solved."""
     game, draws = deeper.game, np.random.default_rng([seed, FLOP])
-    symmetry = cast(Symmetry[HoldemState], symmetry_of(game))
-    alike = torch.as_tensor(symmetry.representative_hand)
+    symmetry = symmetry_of(game)
+    alike = torch.as_tensor(symmetry.representative_hand if symmetry else np.arange(game.num_hands))
     states, believed, often = deeper.before()
     for leaf in often.argsort(descending=True)[:deals].tolist():
         started, belief = time.perf_counter(), believed[:, leaf]
-        dealt, number = zip(*symmetry.outcomes(states[leaf]), strict=True)
+        every = game.chance_outcomes(states[leaf])
+        different = symmetry.outcomes(states[leaf]) if symmetry else [(state, 1) for state in every]
+        dealt, number = zip(*different, strict=True)
         possible = torch.as_tensor(np.stack([game.possible_hands(state) for state in dealt])).float()
         beliefs = normalise_beliefs(belief[:, None] * possible, possible)
         met = game.mass_operator(belief)((belief.flip(0)[:, None] * possible).flatten(0, 1))
@@ -217,7 +219,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--most", type=positive, default=200_000, help="public states that are solved to the end"
     )
     options = parser.parse_args(given)
-    if options.flops > options.searched:
+    if options.deals and options.flops > options.searched:
         parser.error(f"--flops {options.flops}: only {options.searched} are searched")
     try:
         run, path = find_checkpoint(options.run)

@@ -190,7 +190,10 @@ class Report:
             soft_wrap=True,
         )
         if path is not None:
-            path.write_text(json.dumps(self.results, indent=2, allow_nan=False) + "\n")
+            try:
+                path.write_text(json.dumps(self.results, indent=2, allow_nan=False) + "\n")
+            except OSError as error:
+                raise SystemExit(f"error: cannot write {path}: {error.strerror}") from error
 
 
 def _setting(value: Any) -> str:

@@ -4,8 +4,9 @@
 
 The other is a bundle of ``benchmarks.donksolver``: Monte Carlo CFR that keeps all hands apart before the
 flop, and classes of them after it. Its two-player games have the small blind first on every street, so the
-run plays that game as well. Shown is how often each action is taken, in % of the run's range; and how often
-at least the two do something else with the same hand, which is no error where actions are worth the same.
+run plays that game as well. Shown is how often each action is taken, in % of the run's range; by how much
+that differs on average with the same hand; and how often at least the two then do something else, in all.
+Many actions are worth the same: to differ is no error.
 """
 
 import sys
@@ -20,30 +21,37 @@ from benchmarks.measure import Arguments, Report, output_path, positive
 from pokerlab.agents.base import Agent, read_line
 from pokerlab.errors import UserError
 from pokerlab.evaluation.plots import save
+from pokerlab.games.base import Floats
 
-COLUMNS = {"line": "after", "action": "action", "run": "run, %", "other": "other, %", "differs": "differs, %"}
+COLUMNS = {
+    "line": "after",
+    "action": "action",
+    "run": "run, %",
+    "other": "other, %",
+    "differs": "differs, %",
+    "in_all": "in all, %",
+}
 LINES = ["", "call", "raise 0.5", "raise 1", "raise 1 raise 1"]
 NAMES = ("run", "donksolver")
 
 
-def rows_of(ours: Agent, theirs: Agent, line: str) -> Iterator[dict[str, Any]]:
-    """What both do where a line ends: an action a row, and what differs in the first."""
-    player = ours.game.actor(read_line(ours.game, line).state)
-    weights = ours.weights(line)[player]
-    strategies = [agent.strategy(line) for agent in (ours, theirs)]
-    first, second = (
-        {action: 100 * np.average(chances, weights=weights) for action, chances in strategy.items()}
-        for strategy in strategies
-    )
-    apart = sum(np.abs(strategies[0][action] - strategies[1][action]) for action in first) / 2
-    differs = 100 * float(np.average(apart, weights=weights))
+def rows_of(ours: Agent, theirs: Agent, line: str, seed: int) -> Iterator[dict[str, Any]]:
+    """What both do where a line ends: an action a row, and in the first what differs in all."""
+    first, second = (agent.strategy(line, seed) for agent in (ours, theirs))
+    weights = ours.weights(line, seed)[ours.game.actor(read_line(ours.game, line).state)]
+
+    def percent(chances: Floats) -> float:
+        return 100 * float(np.average(chances, weights=weights))
+
+    differs = {action: np.abs(first[action] - second[action]) for action in first}
     for number, action in enumerate(first):
         yield {
             "line": (line or "–") if number == 0 else "",
             "action": action,
-            "run": float(first[action]),
-            "other": float(second[action]),
-            "differs": differs if number == 0 else None,
+            "run": percent(first[action]),
+            "other": percent(second[action]),
+            "differs": percent(differs[action]),
+            "in_all": percent(sum(differs.values(), np.zeros(len(weights))) / 2) if number == 0 else None,
         }
 
 
@@ -64,16 +72,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         run = pokerlab.load(options.run, rules={"small_blind": 0})
         ours = run.agent("search_average", iterations=options.iterations)
         theirs = pokerlab.make_agent(f"donksolver:{options.bundle}", run.game)
-        rows = [row for line in options.lines for row in rows_of(ours, theirs, line)]
-        if options.png:
-            save(pokerlab.strategy_grid(ours, options.lines[0], beside=theirs, names=NAMES), options.png)
+        rows = [row for line in options.lines for row in rows_of(ours, theirs, line, options.seed)]
     except (UserError, ValueError) as error:
         parser.error(str(error))
     report = Report(parser, given, threads=torch.get_num_threads(), dtype="float32", seed=options.seed)
-    report.results["lines"] = rows
+    report.results |= {"iteration": run.iteration, "search_iterations": options.iterations, "lines": rows}
     report.console.print(f"{run.name}, iteration {run.iteration}: {run.game.name}", highlight=False)
-    report.table("before the flop", COLUMNS, rows)
+    report.table("what is done where lines end", COLUMNS, rows)
     report.finish(options.json)
+    if options.png:
+        figure = pokerlab.strategy_grid(ours, options.lines[0], beside=theirs, names=NAMES)
+        try:
+            save(figure, options.png)
+        except OSError as error:
+            parser.error(f"cannot write {options.png}: {error.strerror}")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ from pokerlab.training.stored_agents import agent_by_name
 from pokerlab.training.trained import TrainedRun, load_run
 
 LOCAL_BEST_RESPONSE = "lbr"
+NAMES = ("first", "second")
+"""Of two agents, unless others are given."""
 
 
 class Run:
@@ -228,7 +230,7 @@ def play_match(
     deals: int = 10_000,
     seed: int = 1,
     aivat: bool = True,
-    names: tuple[str, str] = ("first", "second"),
+    names: tuple[str, str] = NAMES,
 ) -> Matches:
     """Plays two agents against each other, each deal twice with seats swapped.
 
@@ -294,7 +296,7 @@ def strategy_grid(
     line: str = "",
     *,
     beside: Spot | Agent | None = None,
-    names: tuple[str, str] = ("first", "second"),
+    names: tuple[str, str] = NAMES,
 ) -> Figure:
     """Draws how often each hand takes each action where a line ends, a grid an action.
 
@@ -303,22 +305,26 @@ def strategy_grid(
         line: public moves from the root, such as ``check bet 0.5``.
         beside: another of the same game, whose grids stand to the right; of hands as often as the first has
             them.
-        names: of the two.
+        names: of the two, different.
 
     Raises:
         ValueError: the line is not one of its game, nobody acts there, or the game is not hold'em or not that
             of the other.
     """
     game, state = _holdem(of.game), read_line(of.game, line).state
+    if len({*names}) != len(NAMES):
+        raise ValueError(f"names must be two different ones, got {names!r}")
     if beside is not None and (difference := difference_of_rules(beside.game, game)):
         raise ValueError(f"{names[1]} plays another game: {difference}")
+    strategy, other = _strategy(of, line), None if beside is None else _strategy(beside, line)
     weights = torch.as_tensor(of.weights(line)[game.actor(state)])
-    other = None if beside is None else _strategy(beside, line)
-    return range_grids.strategy_grid(game, state, _strategy(of, line), weights, other, names)
+    return range_grids.strategy_grid(game, state, strategy, weights, other, names)
 
 
 def _strategy(of: Spot | Agent, line: str) -> Tensor:
     """``[A, H]`` of the legal actions where a line ends."""
+    if isinstance(of, Run):
+        raise ValueError(f"{of.name} is a run: expected an agent, such as run.agent()")
     return torch.as_tensor(np.stack(list(of.strategy(line).values())))
 
 

@@ -69,6 +69,12 @@ def test_grids_of_an_agent_are_those_of_the_spot_that_it_plays() -> None:
     deeper = pokerlab.make_game("turn", board="Td9d6hQc", pot=200, stack=800, bets=[[1]])
     with pytest.raises(ValueError, match=re.escape("played plays another game: stack: 800.0, not 400.0")):
         pokerlab.strategy_grid(spot, beside=pokerlab.make_agent("call", deeper), names=("solved", "played"))
+    for of, line in ((spot, "check check"), (agent, "bet 1 fold")):
+        with pytest.raises(ValueError, match=f"line {line!r}: nobody acts there"):
+            pokerlab.strategy_grid(of, line)
+    for names in (("same", "same"), ("one",)):
+        with pytest.raises(ValueError, match=re.escape(f"names must be two different ones, got {names!r}")):
+            pokerlab.strategy_grid(spot, beside=agent, names=names)  # type: ignore[arg-type]
     assert pokerlab.range_grid(agent, 0, "bet 1 call | 2s").axes[0].get_title().startswith("Td9d6hQc2s")
     with pytest.raises(ValueError, match="at 'raise'"):
         agent.weights("raise")
@@ -100,6 +106,14 @@ def test_a_run_plays_by_other_rules() -> None:
     assert (run.game.arguments["small_blind"], run.game.root().stack) == (0, 1500)
     with pytest.raises(UserError, match=re.escape("'match.rules.stak': did you mean match.rules.stack")):
         pokerlab.load("hunl-20bb", rules={"stak": 1500})
+
+
+def test_a_run_is_no_agent() -> None:
+    run = pokerlab.load("hunl-20bb")
+    with pytest.raises(
+        ValueError, match=re.escape("hunl-20bb is a run: expected an agent, such as run.agent()")
+    ):
+        pokerlab.strategy_grid(run)  # type: ignore[arg-type]
 
 
 def test_a_way_to_play_that_there_is_not() -> None:

@@ -35,7 +35,7 @@ class DonkSolver(Memoryless[HoldemState]):
         bundle: its manifest, a JSON file.
 
     Raises:
-        ValueError: donksolver is not installed, has no such bundle, or cannot play the game.
+        ValueError: donksolver is not installed, has no such bundle, or the bundle is for other games.
     """
 
     def __init__(self, game: Game, bundle: str | Path) -> None:
@@ -58,10 +58,14 @@ class DonkSolver(Memoryless[HoldemState]):
             )
         try:
             self._bundle = Bundle(str(bundle))
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError) as error:
             raise ValueError(f"donksolver cannot read {bundle}: {error}") from error
         if self._bundle.players != 2:
             raise ValueError(f"{bundle} is for {self._bundle.players} players")
+        stacks = [each["stack"] / each["bb"] for each in self._bundle.classes]
+        if (wanted := root.stack / game.big_blind) not in stacks:
+            known = ", ".join(f"{stack:g}" for stack in stacks)
+            raise ValueError(f"{bundle} is for stacks of {known} big blinds, not of {wanted:g}")
         self.game: Holdem = game
         self._cards = np.array([card_id(card) for card in game.deck.cards])
 

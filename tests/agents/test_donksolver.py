@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ class Recorder:
 
     players = 2
     status = 0
+    classes: tuple[dict[str, int], ...] = ({"stack": 20000, "bb": 100}, {"stack": 2000, "bb": 100})
 
     def __init__(self, path: str) -> None:
         if path != "bundle.json":
@@ -110,6 +112,13 @@ def test_what_it_cannot_play(monkeypatch: pytest.MonkeyPatch) -> None:
     for game in (Holdem("hunl"), Holdem("river", board="Td9d6hQc2s", pot=200)):
         with pytest.raises(ValueError, match=r"expected hunl with small_blind=0$"):
             make_agent("donksolver:bundle.json", game)
+    wrong = r"^bundle\.json is for stacks of 200, 20 big blinds, not of 30$"
+    with pytest.raises(ValueError, match=wrong):
+        make_agent("donksolver:bundle.json", Holdem("hunl", small_blind=0, stack=3000))
+    damaged = Mock(side_effect=AttributeError("'list' object has no attribute 'get'"))
+    monkeypatch.setattr(sys.modules["donksolver"], "Bundle", damaged)
+    with pytest.raises(ValueError, match=r"^donksolver cannot read bundle\.json: 'list' object has no"):
+        agent()
     monkeypatch.setitem(sys.modules, "donksolver", None)
     with pytest.raises(
         ValueError, match=r"^donksolver is not installed: pip install 'pokerlab\[donksolver\]'$"
@@ -121,7 +130,7 @@ def test_an_unaffordable_fold_is_a_check() -> None:
     assert agent()._action(GAME.next_state(GAME.root(), CALL), FOLD, 0.0) == CALL
 
 
-def test_openings_stand_beside_its_chart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_openings_stand_beside_its_chart(tmp_path: Path) -> None:
     found, picture = tmp_path / "openings.json", tmp_path / "openings.png"
     sizes = ["hunl-20bb", "bundle.json", "--iterations", "2", "--lines", "", "call"]
     openings.main([*sizes, "--json", str(found), "--png", str(picture)])
@@ -137,15 +146,38 @@ def test_openings_stand_beside_its_chart(tmp_path: Path, capsys: pytest.CaptureF
     strategy = np.stack(list(ours.strategy().values()))
     theirs = np.where(even, np.array(PREFLOP[0])[:, None], np.eye(5)[:, 1:2])
     assert [row["run"] for row in rows[:5]] == pytest.approx(100 * strategy.mean(1), abs=0.01)
-    assert rows[0]["differs"] == pytest.approx(50 * np.abs(strategy - theirs).sum(0).mean(), abs=0.01)
+    apart = np.abs(strategy - theirs).mean(1)
+    assert [row["differs"] for row in rows[:5]] == pytest.approx(100 * apart, abs=0.01)
+    assert rows[0]["in_all"] == pytest.approx(50 * apart.sum(), abs=0.01)
     assert picture.read_bytes().startswith(b"\x89PNG")
-    for wrong, said in [
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
         (["hunl-20bb", "no.json"], "donksolver cannot read no.json: no such file"),
         (["leduc", "bundle.json"], "unknown key 'match.rules.small_blind'"),
-        ([*sizes[:-1], "rise"], "line 'rise'"),
-    ]:
-        with pytest.raises(SystemExit, match="2"):
-            openings.main(wrong)
-        printed = capsys.readouterr().err
-        assert said in printed
-        assert printed.count("\n") == 1
+        (["hunl-20bb", "bundle.json", "--iterations", "1", "--lines", "rise"], "line 'rise'"),
+        (["hunl-20bb", "bundle.json", "--iterations", "1", "--lines", "call check"], "nobody acts there"),
+    ],
+)
+def test_openings_that_cannot_be_compared_are_one_line(
+    wrong: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        openings.main(wrong)
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert printed.count("\n") == 1
+
+
+def test_openings_are_shown_where_they_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ["hunl-20bb", "bundle.json", "--iterations", "1", "--lines", ""]
+    with pytest.raises(SystemExit, match=r"error: cannot write /proc/x\.json: No such file or directory"):
+        openings.main([*sizes, "--json", "/proc/x.json"])
+    assert "all-in" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):
+        openings.main([*sizes, "--png", "/proc/x.png"])
+    printed = capsys.readouterr()
+    assert "all-in" in printed.out
+    assert printed.err == "error: cannot write /proc/x.png: No such file or directory\n"

@@ -249,6 +249,11 @@ def test_deals_are_held_against_deeper_solves_of_flops(tmp_path: Path) -> None:
     for row in rows:
         assert row["network"] <= row["deal"] + row["flops"]
         assert 0 < row["noise"] < row["flops"] / 4  # there are few flops, so that all of them are known
+    config = trained_run.config.read_text()
+    trained_run.config.write_text(config.replace("isomorphism: true", "isomorphism: false"))
+    (one, _) = results_of("flops", tmp_path, *sizes, "--searched", "2", "--flops", "2")["deals"]
+    assert one["deal"] == pytest.approx(rows[0]["deal"], rel=1e-4)  # all flops, instead of one of each kind
+    trained_run.config.write_text(config)
     (few, _) = results_of("flops", tmp_path, *sizes, "--searched", "2", "--flops", "2")["deals"]
     assert few["deal"] == rows[0]["deal"]
     assert few["noise"] > 4 * rows[0]["noise"]
