@@ -22,6 +22,7 @@ from pokerlab.agents.base import Agent, read_line
 from pokerlab.errors import UserError
 from pokerlab.evaluation.plots import save
 from pokerlab.games.base import Floats
+from pokerlab.games.holdem import Holdem
 
 COLUMNS = {
     "line": "after",
@@ -69,6 +70,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(given)
     torch.set_num_threads(1)
     try:
+        if not isinstance(learned := pokerlab.load(options.run).game, Holdem):
+            raise UserError(f"{options.run} plays {learned.name}: expected hold'em")
         run = pokerlab.load(options.run, rules={"small_blind": 0})
         ours = run.agent("search_average", iterations=options.iterations)
         theirs = pokerlab.make_agent(f"donksolver:{options.bundle}", run.game)

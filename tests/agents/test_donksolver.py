@@ -155,7 +155,7 @@ def test_openings_stand_beside_its_chart(tmp_path: Path) -> None:
     ("wrong", "said"),
     [
         (["hunl-20bb", "no.json"], "donksolver cannot read no.json: no such file"),
-        (["leduc", "bundle.json"], "unknown key 'match.rules.small_blind'"),
+        (["leduc", "bundle.json"], "leduc plays leduc: expected hold'em"),
         (["hunl-20bb", "bundle.json", "--iterations", "1", "--lines", "rise"], "line 'rise'"),
         (["hunl-20bb", "bundle.json", "--iterations", "1", "--lines", "call check"], "nobody acts there"),
     ],
