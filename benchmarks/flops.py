@@ -33,7 +33,7 @@ from pokerlab.errors import UserError
 from pokerlab.games.base import CHANCE
 from pokerlab.games.holdem import Holdem
 from pokerlab.games.holdem.state import HoldemState
-from pokerlab.games.parts import features_of, symmetry_of
+from pokerlab.games.parts import different_outcomes, features_of, symmetry_of
 from pokerlab.search.forest import Forest, normalise_beliefs, rows_of
 from pokerlab.search.payoffs import hand_probabilities, joint_mass
 from pokerlab.search.tree import build_tree
@@ -151,23 +151,22 @@ def deal_rows(deeper: Deeper, deals: int, searched: int, flops: int, seed: int) 
     game, draws = deeper.game, np.random.default_rng([seed, FLOP])
     symmetry = symmetry_of(game)
     alike = torch.as_tensor(symmetry.representative_hand if symmetry else np.arange(game.num_hands))
+
+    def mean(values: Tensor, weights: Tensor) -> Tensor:
+        """``[2, H]`` of ``[2, n, H]`` by flop, of hands that differ in suits only."""
+        sums = torch.stack([(weights * values).sum(1), weights.sum(1)])
+        won, weight = torch.zeros_like(sums).index_add_(2, alike, sums)[..., alike]
+        return won / weight.clamp_min(1e-30)
+
     states, believed, often = deeper.before()
     for leaf in often.argsort(descending=True)[:deals].tolist():
         started, belief = time.perf_counter(), believed[:, leaf]
-        every = game.chance_outcomes(states[leaf])
-        different = symmetry.outcomes(states[leaf]) if symmetry else [(state, 1) for state in every]
-        dealt, number = zip(*different, strict=True)
+        dealt, number = zip(*different_outcomes(game, symmetry, states[leaf]), strict=True)
         possible = torch.as_tensor(np.stack([game.possible_hands(state) for state in dealt])).float()
         beliefs = normalise_beliefs(belief[:, None] * possible, possible)
         met = game.mass_operator(belief)((belief.flip(0)[:, None] * possible).flatten(0, 1))
         met = met.view(2, *possible.shape).double() * possible
         said = deeper.said(dealt, beliefs)
-
-        def mean(values: Tensor, weights: Tensor) -> Tensor:
-            """``[2, H]`` of ``[2, n, H]`` by flop, of hands that differ in suits only."""
-            sums = torch.stack([(weights * values).sum(1), weights.sum(1)])
-            won, weight = torch.zeros_like(sums).index_add_(2, alike, sums)[..., alike]
-            return won / weight.clamp_min(1e-30)
 
         of_all = np.array(number)
         some = draws.choice(len(dealt), searched, p=of_all / of_all.sum())

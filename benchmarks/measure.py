@@ -72,9 +72,9 @@ def positive(text: str) -> int:
 
 def even(text: str) -> int:
     """An argument that is an even integer of at least 2."""
-    if positive(text) % 2:
+    if (number := positive(text)) % 2:
         raise argparse.ArgumentTypeError(f"expected an even integer, got {text!r}")
-    return int(text)
+    return number
 
 
 def duration(text: str) -> float:

@@ -28,7 +28,7 @@ from pokerlab.agents.policy_net import PolicyNetworkAgent
 from pokerlab.agents.search import SearchAgent
 from pokerlab.evaluation.policies import Frontier, Mixture, PublicTrees, Searching
 from pokerlab.games.base import CHANCE, Game, State
-from pokerlab.games.parts import StreetStarts, Symmetry, symmetry_of
+from pokerlab.games.parts import StreetStarts, Symmetry, different_outcomes, symmetry_of
 from pokerlab.search.best_response import (
     Exploitability,
     response_values_above,
@@ -90,10 +90,7 @@ class DealByDeal(Generic[State]):
     @cached_property
     def deals(self) -> list[Deal[State]]:
         """All of them, or of those that differ in suits only, one."""
-        if self.symmetry:
-            each = [self.symmetry.outcomes(leaf) for leaf in self.leaves]
-        else:
-            each = [[(outcome, 1) for outcome in self.game.chance_outcomes(leaf)] for leaf in self.leaves]
+        each = [different_outcomes(self.game, self.symmetry, leaf) for leaf in self.leaves]
         return [Deal([state for state, _ in deal], deal[0][1]) for deal in zip(*each, strict=True)]
 
     @cached_property

@@ -93,8 +93,8 @@ def strategy_grid(
     every = [strategy] if beside is None else [strategy, beside]
     played = np.stack([each.numpy(force=True) for each in every], 1)  # [A, strategies, H]
     overall = 100 * (played @ believed) / believed.sum()
+    whose = [f"{name}, " for name in names] if len(every) > 1 else [""]
     for label, of in zip(labels, overall, strict=True):
-        whose = [f"{name}, " for name in names] if len(every) > 1 else [""]
         headings += [f"{who}{label}: {each:.1f} %" for who, each in zip(whose, of, strict=True)]
     means = 100 * cell_means(game.deck, played.reshape(-1, game.num_hands), weight)
     line = ", ".join(game.action_labels[action] for action in state.actions[-1])

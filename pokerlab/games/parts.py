@@ -317,6 +317,16 @@ def symmetry_of(game: Game[State]) -> Symmetry[State] | None:
     return game.symmetry() if isinstance(game, SuitSymmetry) else None
 
 
+def different_outcomes(
+    game: Game[State], symmetry: Symmetry[State] | None, state: State
+) -> Sequence[tuple[State, int]]:
+    """For a state where chance acts first: of isomorphic outcomes, one and their number; without symmetry,
+    each."""
+    if symmetry:
+        return symmetry.outcomes(state)
+    return [(outcome, 1) for outcome in game.chance_outcomes(state)]
+
+
 @runtime_checkable
 class OutcomesOnce(Protocol):
     """Payoffs that are asked about once: an operator would take longer to make than to use."""

@@ -7,7 +7,7 @@ from typing import Generic, Protocol, TypeVar, overload, runtime_checkable
 import numpy as np
 
 from pokerlab.games.base import CHANCE, LEAF, TERMINAL, Bools, Floats, Game, Ints, State
-from pokerlab.games.parts import Symmetry, features_of
+from pokerlab.games.parts import Symmetry, different_outcomes, features_of
 
 _State = TypeVar("_State")
 
@@ -124,10 +124,7 @@ def walk(
         chances.append(chance)
         if kind == CHANCE:
             chance *= game.chance_probability(state)
-            if symmetry and not dealt:
-                outcomes = symmetry.outcomes(state)
-            else:
-                outcomes = [(outcome, 1) for outcome in game.chance_outcomes(state)]
+            outcomes = different_outcomes(game, None if dealt else symmetry, state)
             stack += [
                 (outcome, here, -1, chance * number, depth + 1, True)
                 for outcome, number in reversed(outcomes)
