@@ -314,7 +314,7 @@ class Deck:
                     mask = np.where(of_suit[some], bits[some], 0).sum(1)[:, None] | self.suit_bits[suit]
                     found[some] = np.maximum(found[some], flushes[mask])
         for column in range(size):
-            found[self.holds[boards[:, column]]] = BLOCKED
+            np.put_along_axis(found, self._hands_with[boards[:, column]], BLOCKED, 1)
         return found
 
     @cached_property
@@ -323,6 +323,11 @@ class Deck:
         cards = np.arange(len(self.cards))[:, None]
         holds: Bools = (self.hands[:, 0] == cards) | (self.hands[:, 1] == cards)
         return holds
+
+    @cached_property
+    def _hands_with(self) -> Ints:
+        """``[N, N − 1]`` the hands that have each card."""
+        return self.holds.nonzero()[1].reshape(len(self.cards), -1)
 
     @cached_property
     def disjoint(self) -> Bools:

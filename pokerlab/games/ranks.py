@@ -43,7 +43,7 @@ def rank_boards(deck: Deck, boards: Ints, cards: int) -> tuple[RankedBoards, NDA
         for part in range(0, number, AT_ONCE):
             here = slice(part, part + AT_ONCE)
             strengths = deck.strengths(boards[here])
-            potential[here] = np.where(strengths == BLOCKED, BLOCKED, 0)
+            np.minimum(strengths, 0, out=potential[here])
             _order(strengths, order[here], ends[here], begin[here], end[here])
     elif number:
         firsts, exchanges = deck.first_of_suits(boards)

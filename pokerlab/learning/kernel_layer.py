@@ -28,8 +28,8 @@ Linear = Callable[[nn.Linear, Tensor], Tensor]
 
 def potential_bins(potential: np.ndarray, potentials: int) -> tuple[np.ndarray, np.ndarray]:
     """``[U, H]`` the bin at or below each hand's potential, and how far it is above that, in bins."""
-    if potentials == 1:
-        return np.zeros(potential.shape), np.zeros(potential.shape)
+    if potentials == 1 or not (potential > 0).any():  # on complete boards no hand has any
+        return np.zeros(potential.shape, np.int64), np.zeros_like(potential)
     lower, above = find_hat(torch.from_numpy(potential), potentials)
     return lower.numpy(), above.numpy()
 

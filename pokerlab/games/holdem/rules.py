@@ -1,6 +1,6 @@
 """What is legal, what it leads to, and what it pays."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import combinations, pairwise
@@ -293,10 +293,14 @@ class HoldemRules(Game[HoldemState]):
         return self.boards[street + 1] - self.boards[street]
 
     def chance_outcomes(self, state: HoldemState) -> tuple[HoldemState, ...]:
+        return tuple(state.deal(cards) for cards in self._deals_at(state))
+
+    def _deals_at(self, state: HoldemState) -> Iterable[tuple[int, ...]]:
+        """The cards of each outcome."""
         rest = [card for card in range(len(self.deck.cards)) if card not in state.board]
         if self._draws_deals(state):
-            return tuple(state.deal(cards) for cards in self._draw_decks(rest, state))
-        return tuple(state.deal(cards) for cards in combinations(rest, self._to_deal(state)))
+            return self._draw_decks(rest, state)
+        return combinations(rest, self._to_deal(state))
 
     def chance_probability(self, state: HoldemState) -> float:
         rest, cards = len(self.deck.cards) - len(state.board), self._to_deal(state)

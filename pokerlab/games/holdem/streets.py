@@ -96,7 +96,7 @@ class HoldemStreets(HoldemFeatures):
             boards = np.array([dealt.board for dealt, _ in outcomes])
             return _Deal(boards, chance * np.array([number for _, number in outcomes]))
         others = [replace(state, board=tuple(board)) for board in before.tolist()]
-        boards = np.array([dealt.board for other in others for dealt in self.chance_outcomes(other)])
+        boards = np.array([other.board + cards for other in others for cards in self._deals_at(other)])
         return _Deal(boards, np.full(len(boards) // len(before), chance))
 
     def _describe(
