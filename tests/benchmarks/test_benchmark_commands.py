@@ -18,6 +18,7 @@ from benchmarks import (
     endgame,
     flops,
     holdem,
+    labels,
     launches,
     machines,
     profile,
@@ -45,6 +46,7 @@ COMMANDS = {
     "holdem": holdem.main,
     "endgame": endgame.main,
     "flops": flops.main,
+    "labels": labels.main,
     "capacity": capacity.main,
 }
 QUICK = ["--repeats", "1", "--seconds", "0.001"]
@@ -202,6 +204,43 @@ def test_an_endgame_is_measured_beside_zero_leaves_and_full_game_cfr(
     assert found["errors"][0]["minutes"] == 0 < found["errors"][1]["minutes"] < found["errors"][2]["minutes"]
     assert min(row["error"] for row in found["errors"]) > 0
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_labels_are_held_against_more_iterations(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ["experiment=mini_holdem", "--states", "3", "2", "--truth", "400", "--iterations", "400", "20"]
+    found = results_of("labels", tmp_path, *given, "--rules", "dcfr:alpha=1,beta=1,gamma=5", "cfr")
+    assert len(found["solves"]) == 5 * 4
+    assert [(row["rule"], row["iterations"]) for row in found["rows"]] == [
+        ("dcfr:alpha=1,beta=1,gamma=5", 20), ("dcfr:alpha=1,beta=1,gamma=5", 400), ("cfr", 20), ("cfr", 400)
+    ]  # fmt: skip
+    for few, same, cfr_few, cfr in zip(*(found["solves"][first::4] for first in range(4)), strict=True):
+        assert same["error"] == 0 < few["error"]
+        assert cfr["error"] < cfr_few["error"]
+        assert same["exploited"] < cfr["exploited"] < cfr_few["exploited"]
+    depth = found["solves"][0]["depth"]
+    some = [row["error"] for row in found["solves"][::4] if row["depth"] == depth]
+    assert found["rows"][0][f"error_{depth}"] == pytest.approx(sum(some) / len(some))
+
+    solves = labels.solves
+
+    def one_and_stop(*given: Any) -> Iterator[list[dict[str, Any]]]:
+        yield next(solves(*given))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(labels, "solves", one_and_stop)
+    assert len(results_of("labels", tmp_path, *given, "--rules", "cfr")["solves"]) == 2
+    for wrong, why in {
+        "dcfr:alpha": "could not convert string to float: ''",
+        "cfr:gamma=5": "gamma given for cfr: only dcfr has them",
+    }.items():
+        with pytest.raises(SystemExit, match="2"):
+            labels.main(["--rules", wrong])
+        assert capsys.readouterr().err.endswith(f"error: argument --rules: {wrong!r} is no rule: {why}\n")
+    with pytest.raises(SystemExit, match="2"):
+        labels.main(["experiment=kuhn"])
+    assert "which are none in kuhn" in capsys.readouterr().err
 
 
 def test_flops_are_held_against_deeper_solves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

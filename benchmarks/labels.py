@@ -1,0 +1,149 @@
+"""How far what self-play learns from is from the truth, by update rule, iterations and depth of stacks.
+
+    python -m benchmarks.labels [experiment=phase1_laptop] [--states 0 12] [--iterations 60 120 240]
+        [--rules dcfr dcfr:gamma=4 linear_cfr:averaging=quadratic]
+
+Random belief states, drawn as those that runs are measured by, are solved to the end of the game: once by
+many iterations, which stand for the truth, and by each rule. *Error*: the mean absolute one of what hands are
+worth, in pots, weighted by belief. *Exploited*: the exploitability of the average strategy (NashConv/2), in %
+of the pot. Both are means over belief states by the stack behind, in pots. Stopped by Ctrl-C, it shows what
+is done.
+"""
+
+import sys
+from argparse import ArgumentTypeError
+from collections.abc import Iterator, Sequence
+from statistics import mean
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from benchmarks.measure import Arguments, Report, natural, positive
+from benchmarks.selfplay import config_of
+from pokerlab.config.build import build
+from pokerlab.errors import UserError
+from pokerlab.evaluation.held_out import BUCKETS, SOLVER, SPR, HeldOutSettings, draw_belief_states
+from pokerlab.games.base import Game
+from pokerlab.games.parts import StreetStarts
+from pokerlab.search.forest import Forest
+from pokerlab.search.payoffs import hand_probabilities
+from pokerlab.search.solver import Solver
+from pokerlab.search.tree import build_tree
+
+EXPERIMENT = "experiment=phase1_laptop"
+RULES = ("dcfr", "dcfr:gamma=4", "linear_cfr:averaging=quadratic")
+DEPTHS = dict(zip(BUCKETS, ("<1", "1–4", ">4"), strict=True))
+COLUMNS = {
+    "rule": "rule",
+    "iterations": "iterations",
+    **{f"error_{bucket}": f"error {depth}" for bucket, depth in DEPTHS.items()},
+    **{f"exploited_{bucket}": f"exploited {depth}" for bucket, depth in DEPTHS.items()},
+}
+
+
+def rule(text: str) -> tuple[str, Solver]:
+    """An argument such as ``dcfr:alpha=1,gamma=5``."""
+    name, _, rest = text.partition(":")
+    try:
+        given = [setting.partition("=") for setting in rest.split(",")] if rest else []
+        settings: dict[str, Any] = {
+            key: value if key == "averaging" else float(value) for key, _, value in given
+        }
+        return text, Solver(name, **settings)
+    except (TypeError, ValueError) as error:
+        raise ArgumentTypeError(f"{text!r} is no rule: {error}") from error
+
+
+def solves(
+    game: Game, settings: HeldOutSettings, rules: Sequence[tuple[str, Solver]], marks: Sequence[int]
+) -> Iterator[list[dict[str, Any]]]:
+    """Of one belief state after the other, what each rule finds after so many iterations.
+
+    Args:
+        game: with streets.
+        settings: which belief states, and the iterations of the truth.
+        rules: their names and solvers.
+        marks: iterations, ascending.
+    """
+    for _, state, beliefs in draw_belief_states(game, settings):
+        forest = Forest(game, [build_tree(game, state, depth_limited=False)], dtype=torch.float32)
+        belief = torch.as_tensor(beliefs).float()[:, None]
+        weight = hand_probabilities(game, belief.transpose(0, 1).double()).transpose(0, 1) / 2
+        pot = game.pot(state)
+
+        def error(values: Tensor, truth: Tensor, weight: Tensor = weight, pot: float = pot) -> float:
+            return float((weight * (values - truth).double().abs()).sum()) / pot
+
+        truth = SOLVER.start(forest, belief).run(settings.iterations).root_infostate_values()
+        deep = int(torch.bucketize(cast(StreetStarts, game).stack_to_pot(state), torch.tensor(SPR)))
+        rows = []
+        for name, solver in rules:
+            cfr = solver.start(forest, belief)
+            for mark in marks:
+                cfr.run(mark - cfr.iteration)
+                exploitability = float(cfr.exploitability().nash_conv) / 2
+                rows.append({
+                    "rule": name, "iterations": mark, "depth": BUCKETS[deep],
+                    "error": error(cfr.root_infostate_values(), truth),
+                    "exploited": 100 * exploitability / pot,
+                })  # fmt: skip
+        yield rows
+
+
+def summarise(found: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """A row for each rule and number of iterations: means over belief states."""
+    for name, iterations in dict.fromkeys((row["rule"], row["iterations"]) for row in found):
+        rows = [row for row in found if (row["rule"], row["iterations"]) == (name, iterations)]
+        means: dict[str, Any] = {"rule": name, "iterations": iterations}
+        for what in ("error", "exploited"):
+            for bucket in BUCKETS:
+                some = [row[what] for row in rows if row["depth"] == bucket]
+                means[f"{what}_{bucket}"] = mean(some) if some else None
+        yield means
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command."""
+    parser = Arguments("benchmarks.labels", __doc__, repeats=None)
+    given = list(sys.argv[1:] if argv is None else argv)
+    parser.add_argument(
+        "--states", type=natural, nargs="+", default=[0, 12], help="on the last street, on the one before, …"
+    )
+    parser.add_argument("--iterations", type=positive, nargs="+", default=[60, 120, 240])
+    parser.add_argument("--rules", type=rule, nargs="+", default=[rule(name) for name in RULES])
+    parser.add_argument("--truth", type=positive, default=1600, help="iterations that stand for the truth")
+    parser.add_argument("overrides", nargs="*", help="of an experiment's config, as for pokerlab.train")
+    options = parser.parse_intermixed_args(given)
+    overrides = list(options.overrides)
+    if not any(override.startswith("experiment=") for override in overrides):
+        overrides = [EXPERIMENT, *overrides]
+    torch.set_num_threads(1)
+    report = Report(parser, given, threads=1, dtype="float32", seed=options.seed)
+    found = list[dict[str, Any]]()
+    try:
+        game = cast(Game, build(config_of(overrides, options.seed).game, key="game"))
+        settings = HeldOutSettings(options.states, options.truth, options.seed)
+        for number, rows in enumerate(
+            solves(game, settings, options.rules, sorted({*options.iterations})), 1
+        ):
+            found += rows
+            print(f"{number} of {sum(options.states)} belief states are solved", file=sys.stderr)
+    except (UserError, ValueError) as error:
+        parser.error(str(error))
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+    if not found:
+        parser.error("no belief state was solved")
+    report.results |= {"truth": options.truth, "solves": found, "rows": list(summarise(found))}
+    number = len(found) // (len(options.rules) * len({*options.iterations}))
+    report.table(
+        f"{number} belief states of {game.name}, {options.truth:,} iterations as the truth",
+        COLUMNS,
+        report.results["rows"],
+    )
+    report.finish(options.json)
+
+
+if __name__ == "__main__":
+    main()
