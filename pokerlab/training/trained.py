@@ -1,5 +1,6 @@
 """What a run has learned to play, from one of its checkpoints."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -122,7 +123,7 @@ def load_run(
         try:
             algorithm = RunParts(replace(config, game={**config.game, **rules})).algorithm
         except UserError as error:  # the run's own rules are right
-            raise UserError(str(error).replace("game.", "match.rules.")) from error
+            raise UserError(re.sub(r"(?<![\w.])game\.", "match.rules.", str(error))) from error
         check_cards(learned, algorithm.game)
     return TrainedRun(
         folder,
