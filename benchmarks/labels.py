@@ -1,18 +1,20 @@
 """How far what self-play learns from is from the truth, by update rule, iterations and depth of stacks.
 
     python -m benchmarks.labels [experiment=phase1_laptop] [--states 0 12] [--iterations 60 120 240]
-        [--rules dcfr dcfr:gamma=4 linear_cfr:averaging=quadratic]
+        [--rules dcfr dcfr:gamma=4 linear_cfr:averaging=quadratic] [--network RUN]
 
-Random belief states, drawn as those that runs are measured by, are solved to the end of the game: once by
-many iterations, which stand for the truth, and by each rule. *Error*: the mean absolute one of what hands are
-worth, in pots, weighted by belief. *Exploited*: the exploitability of the average strategy (NashConv/2), in %
-of the pot. Both are means over belief states by the stack behind, in pots. Stopped by Ctrl-C, it shows what
-is done.
+Random belief states, drawn as those that runs are measured by, are solved to the end of the game; or as
+search solves them, with a run's network at the leaves. Once by many iterations, which stand for the truth,
+and by each rule. *Error*: the mean absolute one of what hands are worth, in pots, weighted by belief.
+*Exploited*: the exploitability of the average strategy (NashConv/2), in % of the pot, where the game is
+solved to its end. Both are means over belief states by the stack behind, in pots. Stopped by Ctrl-C, it shows
+what is done.
 """
 
 import sys
 from argparse import ArgumentTypeError
 from collections.abc import Iterator, Sequence
+from math import inf
 from statistics import mean
 from typing import Any, cast
 
@@ -21,15 +23,25 @@ from torch import Tensor
 
 from benchmarks.measure import Arguments, Report, natural, positive
 from benchmarks.selfplay import config_of
-from pokerlab.config.build import build
+from pokerlab.config.build import build, check_cards
+from pokerlab.config.stored import read_config
 from pokerlab.errors import UserError
-from pokerlab.evaluation.held_out import BUCKETS, SOLVER, SPR, HeldOutSettings, draw_belief_states
+from pokerlab.evaluation.held_out import (
+    BUCKETS,
+    MOST_STATES,
+    SOLVER,
+    SPR,
+    HeldOutSettings,
+    draw_belief_states,
+)
 from pokerlab.games.base import Game
 from pokerlab.games.parts import StreetStarts
 from pokerlab.search.forest import Forest
+from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.payoffs import hand_probabilities
 from pokerlab.search.solver import Solver
 from pokerlab.search.tree import build_tree
+from pokerlab.training.restore import find_checkpoint, restore
 
 EXPERIMENT = "experiment=phase1_laptop"
 RULES = ("dcfr", "dcfr:gamma=4", "linear_cfr:averaging=quadratic")
@@ -56,7 +68,11 @@ def rule(text: str) -> tuple[str, Solver]:
 
 
 def solves(
-    game: Game, settings: HeldOutSettings, rules: Sequence[tuple[str, Solver]], marks: Sequence[int]
+    game: Game,
+    settings: HeldOutSettings,
+    rules: Sequence[tuple[str, Solver]],
+    marks: Sequence[int],
+    network: LeafEvaluator | None,
 ) -> Iterator[list[dict[str, Any]]]:
     """Of one belief state after the other, what each rule finds after so many iterations.
 
@@ -65,9 +81,12 @@ def solves(
         settings: which belief states, and the iterations of the truth.
         rules: their names and solvers.
         marks: iterations, ascending.
+        network: values leaves; None: games are solved to their end.
     """
-    for _, state, beliefs in draw_belief_states(game, settings):
-        forest = Forest(game, [build_tree(game, state, depth_limited=False)], dtype=torch.float32)
+    most = MOST_STATES if network is None else inf
+    for _, state, beliefs in draw_belief_states(game, settings, most):
+        tree = build_tree(game, state, depth_limited=network is not None)
+        forest = Forest(game, [tree], dtype=torch.float32)
         belief = torch.as_tensor(beliefs).float()[:, None]
         weight = hand_probabilities(game, belief.transpose(0, 1).double()).transpose(0, 1) / 2
         pot = game.pot(state)
@@ -75,18 +94,18 @@ def solves(
         def error(values: Tensor, truth: Tensor, weight: Tensor = weight, pot: float = pot) -> float:
             return float((weight * (values - truth).double().abs()).sum()) / pot
 
-        truth = SOLVER.start(forest, belief).run(settings.iterations).root_infostate_values()
+        truth = SOLVER.start(forest, belief, network).run(settings.iterations).root_infostate_values()
         deep = int(torch.bucketize(cast(StreetStarts, game).stack_to_pot(state), torch.tensor(SPR)))
         rows = []
         for name, solver in rules:
-            cfr = solver.start(forest, belief)
+            cfr = solver.start(forest, belief, network)
             for mark in marks:
                 cfr.run(mark - cfr.iteration)
-                exploitability = float(cfr.exploitability().nash_conv) / 2
+                to_end = not len(forest.leaves)
                 rows.append({
                     "rule": name, "iterations": mark, "depth": BUCKETS[deep],
                     "error": error(cfr.root_infostate_values(), truth),
-                    "exploited": 100 * exploitability / pot,
+                    "exploited": 50 * float(cfr.exploitability().nash_conv) / pot if to_end else None,
                 })  # fmt: skip
         yield rows
 
@@ -98,7 +117,7 @@ def summarise(found: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         means: dict[str, Any] = {"rule": name, "iterations": iterations}
         for what in ("error", "exploited"):
             for bucket in BUCKETS:
-                some = [row[what] for row in rows if row["depth"] == bucket]
+                some = [row[what] for row in rows if row["depth"] == bucket and row[what] is not None]
                 means[f"{what}_{bucket}"] = mean(some) if some else None
         yield means
 
@@ -108,11 +127,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = Arguments("benchmarks.labels", __doc__, repeats=None)
     given = list(sys.argv[1:] if argv is None else argv)
     parser.add_argument(
-        "--states", type=natural, nargs="+", default=[0, 12], help="on the last street, on the one before, …"
+        "--states", type=natural, nargs="+", default=[0, 12], help="on the last street, the one before, …"
     )
     parser.add_argument("--iterations", type=positive, nargs="+", default=[60, 120, 240])
     parser.add_argument("--rules", type=rule, nargs="+", default=[rule(name) for name in RULES])
     parser.add_argument("--truth", type=positive, default=1600, help="iterations that stand for the truth")
+    parser.add_argument(
+        "--network", metavar="RUN", help="values leaves; left out: games are solved to their end"
+    )
     parser.add_argument("overrides", nargs="*", help="of an experiment's config, as for pokerlab.train")
     options = parser.parse_intermixed_args(given)
     overrides = list(options.overrides)
@@ -124,9 +146,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         game = cast(Game, build(config_of(overrides, options.seed).game, key="game"))
         settings = HeldOutSettings(options.states, options.truth, options.seed)
-        for number, rows in enumerate(
-            solves(game, settings, options.rules, sorted({*options.iterations})), 1
-        ):
+        marks, network = sorted({*options.iterations}), None
+        if options.network:
+            folder, checkpoint = find_checkpoint(options.network, "--network")
+            parts, _ = restore(read_config(folder), checkpoint)
+            check_cards(parts.game, game)
+            network = cast(LeafEvaluator, parts.module.networks)
+        for number, rows in enumerate(solves(game, settings, options.rules, marks, network), 1):
             found += rows
             print(f"{number} of {sum(options.states)} belief states are solved", file=sys.stderr)
     except (UserError, ValueError) as error:
@@ -135,12 +161,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         print("stopped", file=sys.stderr)
     if not found:
         parser.error("no belief state was solved")
-    report.results |= {"truth": options.truth, "solves": found, "rows": list(summarise(found))}
+    rows = list(summarise(found))
+    report.results |= {"truth": options.truth, "solves": found, "rows": rows}
+    columns = {key: name for key, name in COLUMNS.items() if any(row[key] is not None for row in rows)}
     number = len(found) // (len(options.rules) * len({*options.iterations}))
     report.table(
         f"{number} belief states of {game.name}, {options.truth:,} iterations as the truth",
-        COLUMNS,
-        report.results["rows"],
+        columns,
+        rows,
     )
     report.finish(options.json)
 

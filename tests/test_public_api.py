@@ -106,9 +106,7 @@ def test_a_run_plays_by_other_rules() -> None:
     assert (run.game.arguments["small_blind"], run.game.root().stack) == (0, 1500)
     with pytest.raises(UserError, match=re.escape("'match.rules.stak': did you mean match.rules.stack")):
         pokerlab.load("hunl-20bb", rules={"stak": 1500})
-    with pytest.raises(
-        UserError, match=re.escape("unknown key 'match.rules.game.stack': did")
-    ):
+    with pytest.raises(UserError, match=re.escape("unknown key 'match.rules.game.stack': did")):
         pokerlab.load("hunl-20bb", rules={"game.stack": 1500})
 
 

@@ -107,7 +107,7 @@ class _SearchSeat(Seat[State]):
 
     def strategies(self, lines: Sequence[Line[State]]) -> Tensor:
         roots = [[line.states[place] for place in self._find_roots(line)] for line in lines]
-        drawn = [self._draw(line.hand, len(states)) for line, states in zip(lines, roots, strict=True)]
+        drawn = [self._draw(line.hand, states) for line, states in zip(lines, roots, strict=True)]
         for level in range(max(map(len, roots))):
             keys = dict.fromkeys(
                 (states[level], draws[: level + 1])
@@ -131,13 +131,20 @@ class _SearchSeat(Seat[State]):
                 places.append(place)
         return places
 
-    def _draw(self, hand: int, subgames: int) -> Drawn:
+    def _draw(self, hand: int, roots: Sequence[State]) -> Drawn:
         if not self._agent.draws:
-            return (0,) * subgames
+            return (0,) * len(roots)
         # the same in a hand however lines come
-        fractions = np.random.default_rng((self._seed, self._player, hand)).random(subgames)
-        rule, iterations = self._resolving.solver.rule, self._resolving.iterations
-        return tuple(draw_iterations(rule, iterations, torch.as_tensor(fractions)).tolist())
+        fractions = torch.as_tensor(
+            np.random.default_rng((self._seed, self._player, hand)).random(len(roots))
+        )
+        solver, iterations = self._resolving.solver, self._resolving.iterations
+        drawn = torch.stack([
+            draw_iterations(solver.rule_of(has_leaves=has_leaves), iterations, fractions)
+            for has_leaves in (False, True)
+        ])  # fmt: skip
+        has_leaves = torch.tensor([len(self._number(root)[1]) > 0 for root in roots], dtype=torch.int64)
+        return tuple(drawn.gather(0, has_leaves[None])[0].tolist())
 
     def _number(self, root: State) -> tuple[dict[State, int], dict[State, int]]:
         """Of a subgame's decision nodes and of its leaves, by public state."""

@@ -118,8 +118,11 @@ def _read(path: Path) -> HeldOut | None:
         return None
 
 
-def draw_belief_states(game: Game[State], settings: HeldOutSettings) -> Iterator[tuple[int, State, Floats]]:
-    """Streets, states and ``[2, H]`` beliefs; those whose game is too large are left out, as the log says."""
+def draw_belief_states(
+    game: Game[State], settings: HeldOutSettings, most: float = MOST_STATES
+) -> Iterator[tuple[int, State, Floats]]:
+    """Streets, states and ``[2, H]`` beliefs; those with more than ``most`` public states below are left out,
+    as the log says."""
     streets, draws = cast(StreetStarts[State], game), np.random.default_rng([settings.seed, 1])
     number = settings.streets(game)
     for street in sorted(number):
@@ -129,7 +132,7 @@ def draw_belief_states(game: Game[State], settings: HeldOutSettings) -> Iterator
             outcomes = game.chance_outcomes(streets.decode(streets.encode(deal)))  # all, none is left out
             state = outcomes[int(draws.integers(len(outcomes)))]
             beliefs = streets.draw_ranges(state, draws)
-            if streets.count_below(state) > MOST_STATES:
+            if streets.count_below(state) > most:
                 left_out += 1
             else:
                 yield street, state, beliefs
@@ -137,7 +140,7 @@ def draw_belief_states(game: Game[State], settings: HeldOutSettings) -> Iterator
             log.info(
                 "%d of %d held-out belief states of the %s are left out: solving them to the end takes more "
                 "than %s public states",
-                left_out, number[street], streets.streets[street], f"{MOST_STATES:,}",
+                left_out, number[street], streets.streets[street], f"{most:,}",
             )  # fmt: skip
 
 

@@ -240,7 +240,7 @@ class Searching(Generic[State]):
     def play(self, frontier: Frontier[State], mixture: Mixture[State]) -> Frontier[State]:
         """Plays the subgames that start at a frontier, and gives the next one."""
         draws = max(self.play_throughs, 1) if frontier.first else 1
-        iterations, rule = self.resolving.iterations, self.resolving.solver.rule
+        iterations, rule = self.resolving.iterations, self.resolving.solver.leaf_rule
         # as many draws as there are iterations are one of each
         fractions = _spread(frontier.states.states, draws if draws < iterations else 1, self.generator)
         reached = [(BeliefStates.none(self.resolving.subgames.game, frontier.weight), frontier.weight[:, :0])]

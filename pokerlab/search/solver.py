@@ -16,7 +16,7 @@ from pokerlab.search.forest import Forest
 from pokerlab.search.gadget import Gadget
 from pokerlab.search.leaves import LEAF_PRECISIONS, LeafEvaluator, Prior
 from pokerlab.search.locks import Locks
-from pokerlab.search.rules import update_rule
+from pokerlab.search.rules import UpdateRule, update_rule
 
 BYTES_OF_A_STATE = 3000
 """Of a whole game's tree, besides the numbers of hands."""
@@ -29,6 +29,9 @@ class Solver:
     Args:
         rule: ``cfr``, ``cfr_plus``, ``linear_cfr``, ``dcfr`` or ``pcfr_plus``.
         averaging: ``uniform``, ``linear`` or ``quadratic``; None: the rule's own.
+        leaf_rule: the rule of subgames that end at leaves which a network values; None: the same. There,
+            DCFR's strategies go round in circles for longer than those of linear CFR (docs/holdem.md).
+        leaf_averaging: of that rule; None: its own.
         alternating: players update in turn instead of at once.
         leaf_beliefs: under which beliefs leaves are valued: ``current``, those of the iteration's strategy
             (CFR-D), or ``average``, those of the average strategy (CFR-AVG).
@@ -58,6 +61,8 @@ class Solver:
         rule: str = "dcfr",
         averaging: str | None = None,
         *,
+        leaf_rule: str | None = None,
+        leaf_averaging: str | None = None,
         alternating: bool = True,
         leaf_beliefs: str = "current",
         alpha: float | None = None,
@@ -89,6 +94,9 @@ class Solver:
         self.backend, self.cuda_graph = backend, cuda_graph
         self.average_leaves = leaf_beliefs == "average"
         self.rule = update_rule(rule, averaging, alpha=alpha, beta=beta, gamma=gamma)
+        if leaf_rule is None and leaf_averaging is not None:
+            raise ValueError(f"leaf_averaging is {leaf_averaging!r} without a leaf_rule")
+        self.leaf_rule = self.rule if leaf_rule is None else update_rule(leaf_rule, leaf_averaging)
         self.alternating, self.warm_start, self.memory = alternating, warm_start, memory_gb * 1e9
 
     def in_loops(self, device: torch.device) -> bool:
@@ -111,6 +119,10 @@ class Solver:
             else dtype.itemsize
         )
         return BYTES_OF_A_STATE + 2 * number * float(believed.sum())
+
+    def rule_of(self, *, has_leaves: bool) -> UpdateRule:
+        """That of subgames whose leaves a network values, or of those that are played to the end."""
+        return self.leaf_rule if has_leaves else self.rule
 
     def start(
         self,
@@ -135,7 +147,7 @@ class Solver:
         cfr = CFR(
             forest,
             belief,
-            self.rule,
+            self.rule_of(has_leaves=len(forest.leaves) > 0),
             alternating=self.alternating and not is_deal,
             backend=self.backend,
             leaf_evaluator=leaf_evaluator,

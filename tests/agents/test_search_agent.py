@@ -172,10 +172,10 @@ def by_state(forest: Forest[Any], strategy: Tensor) -> dict[Any, Tensor]:
     return {states[node]: of_node for node, of_node in zip(nodes, forest.by_action(strategy), strict=True)}
 
 
-@pytest.mark.parametrize("rule", ["linear_cfr", "dcfr"])
-def test_what_a_hand_plays_is_one_iteration_of_each_solve(rule: str) -> None:
+@pytest.mark.parametrize("solver", [Solver("linear_cfr"), Solver("dcfr"), Solver("dcfr", leaf_rule="cfr")])
+def test_what_a_hand_plays_is_one_iteration_of_each_solve(solver: Solver) -> None:
     """The same one in all of the first subgame; another in the second, which starts from its beliefs."""
-    game, solver = Kuhn(depth_limit=2), Solver(rule)
+    game = Kuhn(depth_limit=2)
     forest, strategies = by_hand(game, solver, ROOT, torch.as_tensor(game.initial_beliefs))
     first = [by_state(forest, strategy) for strategy in strategies]
     second = []
@@ -194,7 +194,7 @@ def test_what_a_hand_plays_is_one_iteration_of_each_solve(rule: str) -> None:
         answers = seats[1].strategies([as_hand(line, hand) for line in FIRST_SUBGAME[1]])
         the_one(answers, [torch.stack([played[line.state] for line in FIRST_SUBGAME[1]]) for played in first])
     # as often as they weigh in averages
-    weights = np.array([solver.rule.weight(t) for t in range(1, ITERATIONS + 1)])
+    weights = np.array([solver.leaf_rule.weight(t) for t in range(1, ITERATIONS + 1)])
     shares = weights / weights.sum()
     found = np.bincount(drawn, minlength=ITERATIONS) / len(drawn)
     assert (np.abs(found - shares) < 5 * np.sqrt(shares * (1 - shares) / len(drawn))).all()

@@ -223,6 +223,28 @@ def test_labels_are_held_against_more_iterations(
     some = [row["error"] for row in found["solves"][::4] if row["depth"] == depth]
     assert found["rows"][0][f"error_{depth}"] == pytest.approx(sum(some) / len(some))
 
+    asked = ["experiment=hunl_20bb", "game.solve_to_end=null", "--network", "hunl-20bb", "--states", "0", "1"]
+    short = ["--truth", "3", "--iterations", "2", "3", "--rules", "linear_cfr", "dcfr:alpha=1,beta=1,gamma=5"]
+    linear, _, _, same = results_of("labels", tmp_path, *asked, *short)["solves"]
+    assert linear["exploited"] is None  # the network's part in it is not known
+    assert same["error"] == 0 < linear["error"]
+
+    for wrong, why in {
+        "dcfr:alpha": "could not convert string to float: ''",
+        "cfr:gamma=5": "gamma given for cfr: only dcfr has them",
+    }.items():
+        with pytest.raises(SystemExit, match="2"):
+            labels.main(["--rules", wrong])
+        assert capsys.readouterr().err.endswith(f"error: argument --rules: {wrong!r} is no rule: {why}\n")
+    for arguments, why in {
+        ("experiment=kuhn",): "which are none in kuhn",
+        ("--network", "leduc"): "networks know other cards: deck",
+        ("--states", "0", "0"): "no belief state was solved",
+    }.items():
+        with pytest.raises(SystemExit, match="2"):
+            labels.main(arguments)
+        assert why in capsys.readouterr().err
+
     solves = labels.solves
 
     def one_and_stop(*given: Any) -> Iterator[list[dict[str, Any]]]:
@@ -231,16 +253,6 @@ def test_labels_are_held_against_more_iterations(
 
     monkeypatch.setattr(labels, "solves", one_and_stop)
     assert len(results_of("labels", tmp_path, *given, "--rules", "cfr")["solves"]) == 2
-    for wrong, why in {
-        "dcfr:alpha": "could not convert string to float: ''",
-        "cfr:gamma=5": "gamma given for cfr: only dcfr has them",
-    }.items():
-        with pytest.raises(SystemExit, match="2"):
-            labels.main(["--rules", wrong])
-        assert capsys.readouterr().err.endswith(f"error: argument --rules: {wrong!r} is no rule: {why}\n")
-    with pytest.raises(SystemExit, match="2"):
-        labels.main(["experiment=kuhn"])
-    assert "which are none in kuhn" in capsys.readouterr().err
 
 
 def test_flops_are_held_against_deeper_solves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,13 +1,19 @@
 """Update rules: published settings, their arithmetic, and mistakes named in one line."""
 
 import re
+from collections.abc import Callable
 from math import inf
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
+from pokerlab.games.leduc import Leduc
+from pokerlab.search.forest import Forest
 from pokerlab.search.rules import RULES, UpdateRule, update_rule
 from pokerlab.search.solver import Solver
+from pokerlab.search.tree import build_tree
 
 
 def test_published_settings() -> None:
@@ -70,3 +76,27 @@ def test_the_solver_is_dcfr_with_players_in_turn_unless_told_otherwise() -> None
     assert (solver.rule, solver.alternating) == (RULES["dcfr"], True)
     other = Solver("cfr_plus", "quadratic", alternating=False)
     assert (other.rule, other.alternating) == (UpdateRule("cfr_plus", gamma=2, floor=True), False)
+
+
+class Worthless:
+    """Leaves."""
+
+    floats_per_leaf = 0
+
+    def at(self, features: Tensor, possible: Tensor) -> Callable[[Tensor], Tensor]:
+        return torch.zeros_like
+
+
+def test_subgames_with_leaves_may_have_a_rule_of_their_own() -> None:
+    assert Solver("cfr_plus").rule_of(has_leaves=True) == RULES["cfr_plus"]
+    solver, game = Solver("dcfr", gamma=4.0, leaf_rule="linear_cfr", leaf_averaging="quadratic"), Leduc()
+    assert solver.rule_of(has_leaves=True) == update_rule("linear_cfr", "quadratic")
+    assert solver.rule_of(has_leaves=False) == update_rule("dcfr", gamma=4.0)
+    for depth_limited, rule in ((True, solver.leaf_rule), (False, solver.rule)):
+        forest = Forest(game, [build_tree(game, game.root(), depth_limited=depth_limited)])
+        belief = torch.as_tensor(game.initial_beliefs).to(forest.dtype)[:, None]
+        assert solver.start(forest, belief, Worthless()).rule == rule
+    with pytest.raises(ValueError, match=r"^leaf_averaging is 'linear' without a leaf_rule$"):
+        Solver(leaf_averaging="linear")
+    with pytest.raises(ValueError, match=r"^unknown update rule 'best'"):
+        Solver(leaf_rule="best")
