@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 import hydra
 import pytest
+import torch
 from omegaconf import DictConfig, OmegaConf
 from runs.fake_modal import FakeModal
 from runs.harness import KUHN, command, config_of, metrics, refusal, trained
@@ -29,6 +30,7 @@ from pokerlab.jobs.launch import check, launch
 from pokerlab.league.command import grow
 from pokerlab.solve import solve
 from pokerlab.training.assemble import RunParts
+from pokerlab.training.first_weights import take_weights
 from pokerlab.training.run import train
 from pokerlab.training.start import start
 
@@ -54,10 +56,21 @@ def test_every_experiment_trains(experiment: str, tmp_path: Path) -> None:
 def test_phase1_is_the_cloud_run() -> None:
     config = compose("train", ["experiment=phase1"])
     keys = ("iterations", "trajectories", "workers", "resume_from", "checkpoint_every", "commit_every")
-    assert [getattr(config, key) for key in keys] == [1000, 4000, 0, None, 100, 10]
+    assert [getattr(config, key) for key in keys] == [1000, 16000, 0, None, 100, 10]
     assert (config.trainer.accelerator, config.launcher.name) == ("cuda", "modal")
     assert (config.launcher.gpu, config.launcher.max_cost_usd) == ("H100", 100)
+    assert (config.solver["leaf_rule"], config.solver["leaf_averaging"]) == ("linear_cfr", "quadratic")
     assert (config.launcher.time_limit, config.launcher.retries) == (24 * 3600, 10)
+
+
+def test_phase1_laptop_begins_with_what_comes_with_the_package() -> None:
+    config = compose("train", ["experiment=phase1_laptop"])
+    parts = RunParts(config)
+    before = [weight.clone() for weight in parts.module.parameters()]
+    assert take_weights(config, parts) is not None
+    assert not any(
+        torch.equal(one, other) for one, other in zip(before, parts.module.parameters(), strict=True)
+    )
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)

@@ -38,7 +38,10 @@ def take_weights(config: RunConfig, parts: RunParts, run: RunFolder | None = Non
         weights, game = content["state_dict"], content["pokerlab"]["game"]
         if game != parts.game.name:
             raise UserError(f"start_from={path} is a checkpoint of {game}, not of {parts.game.name}")
-    load_weights(parts.module, weights, path)
+    try:
+        load_weights(parts.module, weights, path)
+    except UserError as error:
+        raise UserError(f"start_from: {error}") from error
     found: dict[str, Any] = weights
     return found
 
