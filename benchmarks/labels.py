@@ -24,7 +24,6 @@ from torch import Tensor
 from benchmarks.measure import Arguments, Report, natural, positive
 from benchmarks.selfplay import config_of
 from pokerlab.config.build import build, check_cards
-from pokerlab.config.stored import read_config
 from pokerlab.errors import UserError
 from pokerlab.evaluation.held_out import (
     BUCKETS,
@@ -41,9 +40,10 @@ from pokerlab.search.leaves import LeafEvaluator
 from pokerlab.search.payoffs import hand_probabilities
 from pokerlab.search.solver import Solver
 from pokerlab.search.tree import build_tree
-from pokerlab.training.restore import find_checkpoint, restore
+from pokerlab.training.trained import load_run
 
 EXPERIMENT = "experiment=phase1_laptop"
+SETTINGS = ("averaging", "alpha", "beta", "gamma")
 RULES = ("dcfr", "dcfr:gamma=4", "linear_cfr:averaging=quadratic")
 DEPTHS = dict(zip(BUCKETS, ("<1", "1–4", ">4"), strict=True))
 COLUMNS = {
@@ -59,6 +59,8 @@ def rule(text: str) -> tuple[str, Solver]:
     name, _, rest = text.partition(":")
     try:
         given = [setting.partition("=") for setting in rest.split(",")] if rest else []
+        if unknown := [key for key, _, _ in given if key not in SETTINGS]:
+            raise ValueError(f"expected {', '.join(SETTINGS)}, got {unknown[0]!r}")
         settings: dict[str, Any] = {
             key: value if key == "averaging" else float(value) for key, _, value in given
         }
@@ -84,9 +86,14 @@ def solves(
         network: values leaves; None: games are solved to their end.
     """
     most = MOST_STATES if network is None else inf
-    for _, state, beliefs in draw_belief_states(game, settings, most):
+    for street, state, beliefs in draw_belief_states(game, settings, most):
         tree = build_tree(game, state, depth_limited=network is not None)
         forest = Forest(game, [tree], dtype=torch.float32)
+        if network is not None and not len(forest.leaves):
+            where = cast(StreetStarts, game).streets[street]
+            raise UserError(
+                f"search on the {where} asks no network: --states without it, or game.solve_to_end=null"
+            )
         belief = torch.as_tensor(beliefs).float()[:, None]
         weight = hand_probabilities(game, belief.transpose(0, 1).double()).transpose(0, 1) / 2
         pot = game.pot(state)
@@ -95,7 +102,8 @@ def solves(
             return float((weight * (values - truth).double().abs()).sum()) / pot
 
         truth = SOLVER.start(forest, belief, network).run(settings.iterations).root_infostate_values()
-        deep = int(torch.bucketize(cast(StreetStarts, game).stack_to_pot(state), torch.tensor(SPR)))
+        spr = cast(StreetStarts, game).stack_to_pot(state)
+        depth = BUCKETS[int(torch.bucketize(spr, torch.tensor(SPR)))]
         rows = []
         for name, solver in rules:
             cfr = solver.start(forest, belief, network)
@@ -103,7 +111,7 @@ def solves(
                 cfr.run(mark - cfr.iteration)
                 to_end = not len(forest.leaves)
                 rows.append({
-                    "rule": name, "iterations": mark, "depth": BUCKETS[deep],
+                    "rule": name, "iterations": mark, "spr": spr, "depth": depth,
                     "error": error(cfr.root_infostate_values(), truth),
                     "exploited": 50 * float(cfr.exploitability().nash_conv) / pot if to_end else None,
                 })  # fmt: skip
@@ -137,6 +145,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("overrides", nargs="*", help="of an experiment's config, as for pokerlab.train")
     options = parser.parse_intermixed_args(given)
+    if options.truth < max(options.iterations):
+        parser.error(
+            f"--truth {options.truth} is less than the {max(options.iterations)} iterations held against it"
+        )
     overrides = list(options.overrides)
     if not any(override.startswith("experiment=") for override in overrides):
         overrides = [EXPERIMENT, *overrides]
@@ -148,10 +160,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         settings = HeldOutSettings(options.states, options.truth, options.seed)
         marks, network = sorted({*options.iterations}), None
         if options.network:
-            folder, checkpoint = find_checkpoint(options.network, "--network")
-            parts, _ = restore(read_config(folder), checkpoint)
-            check_cards(parts.game, game)
-            network = cast(LeafEvaluator, parts.module.networks)
+            learned = load_run(options.network, torch.device("cpu"))
+            check_cards(learned.rebel().game, game)
+            network = cast(LeafEvaluator, learned.networks)
         for number, rows in enumerate(solves(game, settings, options.rules, marks, network), 1):
             found += rows
             print(f"{number} of {sum(options.states)} belief states are solved", file=sys.stderr)
@@ -160,7 +171,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
     if not found:
-        parser.error("no belief state was solved")
+        parser.error(
+            f"no belief state was solved: more than {MOST_STATES:,} public states below are too many"
+        )
     rows = list(summarise(found))
     report.results |= {"truth": options.truth, "solves": found, "rows": rows}
     columns = {key: name for key, name in COLUMNS.items() if any(row[key] is not None for row in rows)}

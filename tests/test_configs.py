@@ -56,7 +56,7 @@ def test_every_experiment_trains(experiment: str, tmp_path: Path) -> None:
 def test_phase1_is_the_cloud_run() -> None:
     config = compose("train", ["experiment=phase1"])
     keys = ("iterations", "trajectories", "workers", "resume_from", "checkpoint_every", "commit_every")
-    assert [getattr(config, key) for key in keys] == [1000, 16000, 0, None, 100, 10]
+    assert [getattr(config, key) for key in keys] == [1000, 12000, 0, None, 100, 10]
     assert (config.trainer.accelerator, config.launcher.name) == ("cuda", "modal")
     assert (config.launcher.gpu, config.launcher.max_cost_usd) == ("H100", 100)
     assert (config.solver["leaf_rule"], config.solver["leaf_averaging"]) == ("linear_cfr", "quadratic")

@@ -143,8 +143,8 @@ class _SearchSeat(Seat[State]):
             draw_iterations(solver.rule_of(has_leaves=has_leaves), iterations, fractions)
             for has_leaves in (False, True)
         ])  # fmt: skip
-        has_leaves = torch.tensor([len(self._number(root)[1]) > 0 for root in roots], dtype=torch.int64)
-        return tuple(drawn.gather(0, has_leaves[None])[0].tolist())
+        has_leaves = [self._is_deal(root) or len(self._number(root)[1]) > 0 for root in roots]
+        return tuple(drawn.gather(0, torch.tensor([has_leaves], dtype=torch.int64))[0].tolist())
 
     def _number(self, root: State) -> tuple[dict[State, int], dict[State, int]]:
         """Of a subgame's decision nodes and of its leaves, by public state."""

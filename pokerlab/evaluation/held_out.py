@@ -33,8 +33,8 @@ log = logging.getLogger("pokerlab")
 VERSION = 2
 """Of how belief states are solved."""
 SOLVER = Solver("dcfr", alpha=1.0, beta=1.0, gamma=5.0)
-"""Linear CFR with more weight on late iterations: of all stacks it has the smallest largest error, for it is
-several times closer to the truth than DCFR's own exponents where stacks are deepest (docs/holdem.md)."""
+"""Linear CFR with more weight on late iterations: several times closer to the truth than DCFR's own exponents
+where stacks are deepest, and not far from it elsewhere (docs/holdem.md)."""
 MOST_STATES = 40_000
 """Public states of a game that is solved to its end: some 4 GB of 1,326 hands where it is not solved board by
 board. No turn of ``experiment=phase1_laptop`` has more."""

@@ -118,6 +118,7 @@ class Resolving(Generic[State]):
             leaf_evaluator.floats_per_leaf,
             in_loops=solver.in_loops(self.like.device),
             in_kernels=solver.in_kernels(self.like.device),
+            apart=solver.leaf_rule != solver.rule,
         )
         for place, forest in forests:
             gadget = None

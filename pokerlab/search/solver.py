@@ -96,7 +96,12 @@ class Solver:
         self.rule = update_rule(rule, averaging, alpha=alpha, beta=beta, gamma=gamma)
         if leaf_rule is None and leaf_averaging is not None:
             raise ValueError(f"leaf_averaging is {leaf_averaging!r} without a leaf_rule")
-        self.leaf_rule = self.rule if leaf_rule is None else update_rule(leaf_rule, leaf_averaging)
+        self.leaf_rule = self.rule
+        if leaf_rule is not None:
+            try:
+                self.leaf_rule = update_rule(leaf_rule, leaf_averaging)
+            except ValueError as error:
+                raise ValueError(f"leaf_rule cannot be had: {error}") from error
         self.alternating, self.warm_start, self.memory = alternating, warm_start, memory_gb * 1e9
 
     def in_loops(self, device: torch.device) -> bool:
@@ -135,7 +140,7 @@ class Solver:
         """A solver at iteration 0.
 
         Args:
-            forest: the subgames.
+            forest: the subgames; those with leaves and those without only together if they have one rule.
             belief: ``[2, B, H]`` beliefs at their roots; with a gadget, the opponent's is not used.
             leaf_evaluator: values depth-limit leaves; one that is a :class:`Prior` too gives the first
                 strategy, if there is a warm start.

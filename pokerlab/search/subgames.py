@@ -94,10 +94,19 @@ class Subgames(Generic[State]):
         *,
         in_loops: bool = False,
         in_kernels: bool = False,
+        apart: bool = False,
     ) -> Iterator[tuple[slice, Forest[State]]]:
         """The same in parts that each can be solved in ``most_bytes``; a part has at least one subgame.
 
-        The rest: see :func:`solving_bytes`. Beside a GPU, the next part's trees are made while one is solved.
+        Args:
+            states: where subgames start.
+            like: as above.
+            most_bytes: of a part.
+            floats_per_leaf: see :func:`solving_bytes`; so are ``in_loops`` and ``in_kernels``. Beside a GPU,
+                the next part's trees are made while one is solved.
+            in_loops: as above.
+            in_kernels: as above.
+            apart: whether a part's subgames all have leaves, or none has.
         """
         count = partial(
             solving_bytes,
@@ -106,12 +115,17 @@ class Subgames(Generic[State]):
             in_loops=in_loops,
             in_kernels=in_kernels,
         )
-        parts = self._parts(states, like, most_bytes, count)
+        parts = self._parts(states, like, most_bytes, count, apart)
         for place, trees in one_ahead(parts) if like.device.type == "cuda" else parts:
             yield place, self._forest(trees, like)
 
     def _parts(
-        self, states: Sequence[State], like: Tensor, most_bytes: float, count: Callable[..., int]
+        self,
+        states: Sequence[State],
+        like: Tensor,
+        most_bytes: float,
+        count: Callable[..., int],
+        apart: bool,
     ) -> Iterator[tuple[slice, list[PublicTree[State]]]]:
         """The parts' places and trees; a tree is made when it is looked at."""
         begin, trees, paid = 0, list[PublicTree[State]](), set[int]()
@@ -125,7 +139,9 @@ class Subgames(Generic[State]):
             widest = max(width, tree.width)
             full = fixed + least + widest * (by_width + more) + payoffs + new > most_bytes
             # a game of several boards is solved board by board if it is alone
-            if trees and (full or has_boards(tree) or has_boards(trees[-1])):
+            alone = has_boards(tree) or (bool(trees) and has_boards(trees[-1]))
+            other = apart and bool(trees) and (len(tree.leaves) > 0) != (len(trees[-1].leaves) > 0)
+            if trees and (full or alone or other):
                 yield slice(begin, at), trees
                 begin, trees, paid, fixed, by_width, payoffs, widest = at, [], set(), 0, 0, 0, tree.width
                 new = sum(self.game.payoff_bytes(kernel, like) for kernel in kernels)

@@ -232,6 +232,7 @@ def test_labels_are_held_against_more_iterations(
     for wrong, why in {
         "dcfr:alpha": "could not convert string to float: ''",
         "cfr:gamma=5": "gamma given for cfr: only dcfr has them",
+        "dcfr:rule=2": "expected averaging, alpha, beta, gamma, got 'rule'",
     }.items():
         with pytest.raises(SystemExit, match="2"):
             labels.main(["--rules", wrong])
@@ -239,6 +240,8 @@ def test_labels_are_held_against_more_iterations(
     for arguments, why in {
         ("experiment=kuhn",): "which are none in kuhn",
         ("--network", "leduc"): "networks know other cards: deck",
+        ("--network", "hunl-20bb", "--states", "1"): "search on the river asks no network",
+        ("--truth", "100"): "--truth 100 is less than the 240 iterations held against it",
         ("--states", "0", "0"): "no belief state was solved",
     }.items():
         with pytest.raises(SystemExit, match="2"):

@@ -13,6 +13,7 @@ from pokerlab.games.leduc import Leduc
 from pokerlab.search.forest import Forest
 from pokerlab.search.rules import RULES, UpdateRule, update_rule
 from pokerlab.search.solver import Solver
+from pokerlab.search.subgames import Subgames
 from pokerlab.search.tree import build_tree
 
 
@@ -96,7 +97,13 @@ def test_subgames_with_leaves_may_have_a_rule_of_their_own() -> None:
         forest = Forest(game, [build_tree(game, game.root(), depth_limited=depth_limited)])
         belief = torch.as_tensor(game.initial_beliefs).to(forest.dtype)[:, None]
         assert solver.start(forest, belief, Worthless()).rule == rule
+    # what is solved beside it must not matter
+    opening, second = game.root(), build_tree(game, game.root(), depth_limited=True).leaves.states[0]
+    mixed, subgames, like = [opening, second, second, opening], Subgames(game), torch.empty(0)
+    places = [place for place, _ in subgames.forests(mixed, like, 1e9, apart=True)]
+    assert places == [slice(0, 1), slice(1, 3), slice(3, 4)]
+    assert [place for place, _ in subgames.forests(mixed, like, 1e9)] == [slice(0, 4)]
     with pytest.raises(ValueError, match=r"^leaf_averaging is 'linear' without a leaf_rule$"):
         Solver(leaf_averaging="linear")
-    with pytest.raises(ValueError, match=r"^unknown update rule 'best'"):
+    with pytest.raises(ValueError, match=r"^leaf_rule cannot be had: unknown update rule 'best'"):
         Solver(leaf_rule="best")
