@@ -27,11 +27,12 @@ from pokerlab.config.build import build, check_cards
 from pokerlab.errors import UserError
 from pokerlab.evaluation.held_out import (
     BUCKETS,
+    DEEP_SOLVER,
     MOST_STATES,
-    SOLVER,
     SPR,
     HeldOutSettings,
     draw_belief_states,
+    solver_of,
 )
 from pokerlab.games.base import Game
 from pokerlab.games.parts import StreetStarts
@@ -85,7 +86,7 @@ def solves(
         marks: iterations, ascending.
         network: values leaves; None: games are solved to their end.
     """
-    most = MOST_STATES if network is None else inf
+    most = None if network is None else inf
     for street, state, beliefs in draw_belief_states(game, settings, most):
         tree = build_tree(game, state, depth_limited=network is not None)
         forest = Forest(game, [tree], dtype=torch.float32)
@@ -101,9 +102,10 @@ def solves(
         def error(values: Tensor, truth: Tensor, weight: Tensor = weight, pot: float = pot) -> float:
             return float((weight * (values - truth).double().abs()).sum()) / pot
 
-        truth = SOLVER.start(forest, belief, network).run(settings.iterations).root_infostate_values()
         spr = cast(StreetStarts, game).stack_to_pot(state)
         depth = BUCKETS[int(torch.bucketize(spr, torch.tensor(SPR)))]
+        solver = DEEP_SOLVER if len(forest.leaves) else solver_of(spr)
+        truth = solver.start(forest, belief, network).run(settings.iterations).root_infostate_values()
         rows = []
         for name, solver in rules:
             cfr = solver.start(forest, belief, network)

@@ -30,11 +30,14 @@ from pokerlab.store.files import cache_folder, write_atomically
 
 log = logging.getLogger("pokerlab")
 
-VERSION = 2
+VERSION = 3
 """Of how belief states are solved."""
-SOLVER = Solver("dcfr", alpha=1.0, beta=1.0, gamma=5.0)
-"""Linear CFR with more weight on late iterations: several times closer to the truth than DCFR's own exponents
-where stacks are deepest, and not far from it elsewhere (docs/holdem.md)."""
+SOLVER = Solver("dcfr", gamma=4.0)
+DEEP_SOLVER = Solver("dcfr", alpha=1.0, beta=1.0, gamma=5.0)
+"""Linear CFR with more weight on late iterations: several times closer to the truth where stacks are deepest,
+and further from it elsewhere (docs/holdem.md)."""
+DEEP = 20.0
+"""Pots behind from which it is better."""
 MOST_STATES = 40_000
 """Public states of a game that is solved to its end: some 4 GB of 1,326 hands where it is not solved board by
 board. No turn of ``experiment=phase1_laptop`` has more."""
@@ -64,7 +67,7 @@ class HeldOutSettings:
     states: Sequence[int] = (64, 4)
     """How many on the last street, on the one before it, …"""
     iterations: int = 400
-    """Of ``SOLVER``."""
+    """Of :func:`solver_of`."""
     seed: int = 0
 
     def streets(self, game: Game) -> dict[int, int]:
@@ -119,10 +122,11 @@ def _read(path: Path) -> HeldOut | None:
 
 
 def draw_belief_states(
-    game: Game[State], settings: HeldOutSettings, most: float = MOST_STATES
+    game: Game[State], settings: HeldOutSettings, most: float | None = None
 ) -> Iterator[tuple[int, State, Floats]]:
     """Streets, states and ``[2, H]`` beliefs; those with more than ``most`` public states below are left out,
-    as the log says."""
+    as the log says; None: ``MOST_STATES``."""
+    most = MOST_STATES if most is None else most
     streets, draws = cast(StreetStarts[State], game), np.random.default_rng([settings.seed, 1])
     number = settings.streets(game)
     for street in sorted(number):
@@ -144,6 +148,11 @@ def draw_belief_states(
             )  # fmt: skip
 
 
+def solver_of(stack: float) -> Solver:
+    """Finds what hands are worth with so many pots behind."""
+    return DEEP_SOLVER if stack > DEEP else SOLVER
+
+
 def solve_held_out(game: Game[State], settings: HeldOutSettings, like: Tensor) -> HeldOut:
     """Draws belief states and solves them."""
     log.info(
@@ -156,10 +165,11 @@ def solve_held_out(game: Game[State], settings: HeldOutSettings, like: Tensor) -
             game, [build_tree(game, state, depth_limited=False)], device=like.device, dtype=like.dtype
         )
         belief = torch.as_tensor(beliefs).to(like)[:, None]
-        values = SOLVER.start(forest, belief).run(settings.iterations).root_infostate_values()
-        examples.append(value_examples(game, forest, belief, values))
+        stack = cast(StreetStarts[State], game).stack_to_pot(state)
+        solved = solver_of(stack).start(forest, belief).run(settings.iterations)
+        examples.append(value_examples(game, forest, belief, solved.root_infostate_values()))
         street_of.append(street)
-        spr.append(cast(StreetStarts[State], game).stack_to_pot(state))
+        spr.append(stack)
     return HeldOut(concatenate(examples), torch.tensor(street_of, dtype=torch.int64), torch.tensor(spr))
 
 

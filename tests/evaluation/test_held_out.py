@@ -8,7 +8,14 @@ import torch
 from torch import Tensor
 
 from pokerlab.evaluation import held_out as module
-from pokerlab.evaluation.held_out import HeldOut, HeldOutSettings, held_out, solve_held_out, value_errors
+from pokerlab.evaluation.held_out import (
+    HeldOut,
+    HeldOutSettings,
+    held_out,
+    solve_held_out,
+    solver_of,
+    value_errors,
+)
 from pokerlab.games.holdem import Holdem
 from pokerlab.games.kuhn import Kuhn
 from pokerlab.search.leaves import LeafValues
@@ -18,7 +25,7 @@ GAME = Holdem(
     "small", ranks=4, suits=3, stack=30, blinds=(1, 2), bets=[[1]], deals=(0, 2, 1), jitter=0.2, most_deals=12
 )
 LIKE = torch.empty(0, dtype=torch.float64)
-SETTINGS = HeldOutSettings((6, 2), 200)
+SETTINGS = HeldOutSettings((6, 2))
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +67,10 @@ def test_values_are_those_of_a_longer_solve_and_no_network_is_part_of_them(solve
     assert errors.max() < 0.01
     total = (weight * longer.examples.values).sum((1, 2))
     assert total.abs().max() < 0.002  # zero-sum
+
+
+def test_deepest_stacks_are_solved_by_linear_cfr() -> None:
+    assert [solver_of(stack).rule.alpha for stack in (0.1, 20, 20.1, 100)] == [1.5, 1.5, 1, 1]
 
 
 def test_an_error_is_a_mean_over_hands_as_they_are_believed(solved: HeldOut) -> None:
