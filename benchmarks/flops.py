@@ -30,6 +30,7 @@ from benchmarks.measure import Arguments, Report, even, positive
 from pokerlab.config.build import build
 from pokerlab.config.stored import read_config
 from pokerlab.errors import UserError
+from pokerlab.evaluation.held_out import mean_errors
 from pokerlab.games.base import CHANCE
 from pokerlab.games.holdem import Holdem
 from pokerlab.games.holdem.state import HoldemState
@@ -131,10 +132,9 @@ def flop_rows(deeper: Deeper, states: int, seed: int) -> Iterator[dict[str, Any]
         started = time.perf_counter()
         truth = deeper.worth(state, belief)
         seconds = time.perf_counter() - started
-        weight = hand_probabilities(game, truth.beliefs.double()) / 2
         said = deeper.said([state], belief).transpose(0, 1)
         errors = [
-            float((weight * (values - truth.values).double().abs()).sum())
+            float(mean_errors(game, truth, values))
             for values in (said, deeper.searched(state, belief).values)
         ]
         yield {

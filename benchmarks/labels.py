@@ -19,7 +19,6 @@ from statistics import mean
 from typing import Any, cast
 
 import torch
-from torch import Tensor
 
 from benchmarks.measure import Arguments, Report, natural, positive
 from benchmarks.selfplay import config_of
@@ -32,15 +31,16 @@ from pokerlab.evaluation.held_out import (
     SPR,
     HeldOutSettings,
     draw_belief_states,
+    mean_errors,
     solver_of,
 )
 from pokerlab.games.base import Game
 from pokerlab.games.parts import StreetStarts
 from pokerlab.search.forest import Forest
 from pokerlab.search.leaves import LeafEvaluator
-from pokerlab.search.payoffs import hand_probabilities
 from pokerlab.search.solver import Solver
 from pokerlab.search.tree import build_tree
+from pokerlab.selfplay.examples import value_examples
 from pokerlab.training.trained import load_run
 
 EXPERIMENT = "experiment=phase1_laptop"
@@ -96,26 +96,23 @@ def solves(
                 f"search on the {where} asks no network: --states without it, or game.solve_to_end=null"
             )
         belief = torch.as_tensor(beliefs).float()[:, None]
-        weight = hand_probabilities(game, belief.transpose(0, 1).double()).transpose(0, 1) / 2
-        pot = game.pot(state)
-
-        def error(values: Tensor, truth: Tensor, weight: Tensor = weight, pot: float = pot) -> float:
-            return float((weight * (values - truth).double().abs()).sum()) / pot
-
         spr = cast(StreetStarts, game).stack_to_pot(state)
         depth = BUCKETS[int(torch.bucketize(spr, torch.tensor(SPR)))]
-        solver = DEEP_SOLVER if len(forest.leaves) else solver_of(spr)
-        truth = solver.start(forest, belief, network).run(settings.iterations).root_infostate_values()
+        best = solver_of(spr) if network is None else DEEP_SOLVER
+        longest = best.start(forest, belief, network).run(settings.iterations)
+        truth = value_examples(game, forest, belief, longest.root_infostate_values())
         rows = []
         for name, solver in rules:
             cfr = solver.start(forest, belief, network)
             for mark in marks:
-                cfr.run(mark - cfr.iteration)
-                to_end = not len(forest.leaves)
+                found = cfr.run(mark - cfr.iteration).root_infostate_values()
+                values = value_examples(game, forest, belief, found).values
+                exploited = None  # the network's part in it is not known
+                if network is None:
+                    exploited = 100 * float(cfr.exploitability().exploitability) / game.pot(state)
                 rows.append({
                     "rule": name, "iterations": mark, "spr": spr, "depth": depth,
-                    "error": error(cfr.root_infostate_values(), truth),
-                    "exploited": 50 * float(cfr.exploitability().nash_conv) / pot if to_end else None,
+                    "error": float(mean_errors(game, truth, values)), "exploited": exploited,
                 })  # fmt: skip
         yield rows
 
@@ -151,14 +148,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error(
             f"--truth {options.truth} is less than the {max(options.iterations)} iterations held against it"
         )
-    overrides = list(options.overrides)
-    if not any(override.startswith("experiment=") for override in overrides):
-        overrides = [EXPERIMENT, *overrides]
     torch.set_num_threads(1)
     report = Report(parser, given, threads=1, dtype="float32", seed=options.seed)
     found = list[dict[str, Any]]()
     try:
-        game = cast(Game, build(config_of(overrides, options.seed).game, key="game"))
+        game = cast(Game, build(config_of(options.overrides, options.seed, EXPERIMENT).game, key="game"))
         settings = HeldOutSettings(options.states, options.truth, options.seed)
         marks, network = sorted({*options.iterations}), None
         if options.network:
@@ -174,7 +168,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print("stopped", file=sys.stderr)
     if not found:
         parser.error(
-            f"no belief state was solved: more than {MOST_STATES:,} public states below are too many"
+            f"no belief state was solved; those with over {MOST_STATES:,} public states below are left out"
         )
     rows = list(summarise(found))
     report.results |= {"truth": options.truth, "solves": found, "rows": rows}

@@ -194,14 +194,14 @@ def summary_of(iterations: list[dict[str, float]], generation: Sequence[str]) ->
     }
 
 
-def config_of(overrides: Sequence[str], seed: int) -> RunConfig:
-    """The run that the command line asks for; Leduc where it names no experiment.
+def config_of(overrides: Sequence[str], seed: int, experiment: str = EXPERIMENT) -> RunConfig:
+    """The run that the command line asks for; ``experiment`` where it names none.
 
     Raises:
         UserError: something in it is wrong.
     """
     if not any(override.startswith("experiment=") for override in overrides):
-        overrides = [EXPERIMENT, *overrides]
+        overrides = [experiment, *overrides]
     (config,) = check_overrides("train", [f"seed={seed}", *overrides])
     torch_device(config.trainer.accelerator, "trainer.accelerator")
     return config

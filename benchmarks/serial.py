@@ -158,9 +158,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if argv is None else argv)
     options = parser.parse_intermixed_args(given)
     overrides = ["trainer=cpu", "launcher=local", *options.overrides]
-    if not any(override.startswith("experiment=") for override in overrides):
-        overrides = [EXPERIMENT, *overrides]
-    config = config_of(overrides, options.seed)
+    config = config_of(overrides, options.seed, EXPERIMENT)
     torch.set_num_threads(1)
     report = Report(parser, given, threads=1, dtype="float32", repeats=options.repeats, seed=options.seed)
     parts = RunParts(config)

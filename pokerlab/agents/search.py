@@ -135,16 +135,14 @@ class _SearchSeat(Seat[State]):
         if not self._agent.draws:
             return (0,) * len(roots)
         # the same in a hand however lines come
-        fractions = torch.as_tensor(
-            np.random.default_rng((self._seed, self._player, hand)).random(len(roots))
-        )
+        fractions = np.random.default_rng((self._seed, self._player, hand)).random((len(roots), 1))
         solver, iterations = self._resolving.solver, self._resolving.iterations
-        drawn = torch.stack([
-            draw_iterations(solver.rule_of(has_leaves=has_leaves), iterations, fractions)
-            for has_leaves in (False, True)
-        ])  # fmt: skip
         has_leaves = [self._is_deal(root) or len(self._number(root)[1]) > 0 for root in roots]
-        return tuple(drawn.gather(0, torch.tensor([has_leaves], dtype=torch.int64))[0].tolist())
+        rules = [solver.rule_of(has_leaves=has) for has in has_leaves]
+        return tuple(
+            int(draw_iterations(rule, iterations, torch.as_tensor(fraction)))
+            for rule, fraction in zip(rules, fractions, strict=True)
+        )
 
     def _number(self, root: State) -> tuple[dict[State, int], dict[State, int]]:
         """Of a subgame's decision nodes and of its leaves, by public state."""

@@ -173,6 +173,13 @@ def solve_held_out(game: Game[State], settings: HeldOutSettings, like: Tensor) -
     return HeldOut(concatenate(examples), torch.tensor(street_of, dtype=torch.int64), torch.tensor(spr))
 
 
+def mean_errors(game: Game, examples: ValueExamples, values: Tensor) -> Tensor:
+    """``[n]`` float64, how far ``[n, 2, H]`` values are from those of examples, in pots: means weighted by
+    belief."""
+    weight = hand_probabilities(game, examples.beliefs.double()) / 2
+    return (weight * (values.double() - examples.values.double()).abs()).sum((1, 2))
+
+
 @torch.no_grad()
 def value_errors(game: Game[State], network: LeafEvaluator, held: HeldOut, like: Tensor) -> dict[str, float]:
     """Mean absolute errors in pots, weighted by belief, of belief states weighted alike.
@@ -189,8 +196,7 @@ def value_errors(game: Game[State], network: LeafEvaluator, held: HeldOut, like:
     examples = held.examples
     values = network.at(examples.features.to(like), examples.possible.to(like))
     predicted = values(examples.beliefs.to(like).transpose(0, 1)).transpose(0, 1).double().cpu()
-    weight = hand_probabilities(game, examples.beliefs.double()) / 2
-    errors = (weight * (predicted - examples.values.double()).abs()).sum((1, 2))
+    errors = mean_errors(game, examples, predicted)
     bucket = torch.bucketize(held.spr, torch.tensor(SPR, dtype=held.spr.dtype))
     found = {}
     for street in held.street.unique().tolist():

@@ -15,7 +15,7 @@ above them ended, from beliefs that depend on what is played above (:data:`WAYS_
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Generic
 
 import numpy as np
@@ -309,6 +309,7 @@ class StrategyByEdges:
         return reach
 
 
+@lru_cache(8)
 def iteration_weights(rule: UpdateRule, iterations: int) -> Tensor:
     """``[T]`` what iterations weigh in averages, in float64."""
     return torch.tensor([rule.weight(t) for t in range(1, iterations + 1)], dtype=torch.float64)

@@ -96,17 +96,10 @@ class Subgames(Generic[State]):
         in_kernels: bool = False,
         apart: bool = False,
     ) -> Iterator[tuple[slice, Forest[State]]]:
-        """The same in parts that each can be solved in ``most_bytes``; a part has at least one subgame.
+        """The same in parts that each can be solved in ``most_bytes``; a part has at least one subgame, and
+        if ``apart`` is true, all of its subgames have leaves or none has.
 
-        Args:
-            states: where subgames start.
-            like: as above.
-            most_bytes: of a part.
-            floats_per_leaf: see :func:`solving_bytes`; so are ``in_loops`` and ``in_kernels``. Beside a GPU,
-                the next part's trees are made while one is solved.
-            in_loops: as above.
-            in_kernels: as above.
-            apart: whether a part's subgames all have leaves, or none has.
+        The rest: see :func:`solving_bytes`. Beside a GPU, the next part's trees are made while one is solved.
         """
         count = partial(
             solving_bytes,
@@ -139,9 +132,12 @@ class Subgames(Generic[State]):
             widest = max(width, tree.width)
             full = fixed + least + widest * (by_width + more) + payoffs + new > most_bytes
             # a game of several boards is solved board by board if it is alone
-            alone = has_boards(tree) or (bool(trees) and has_boards(trees[-1]))
-            other = apart and bool(trees) and (len(tree.leaves) > 0) != (len(trees[-1].leaves) > 0)
-            if trees and (full or alone or other):
+            if trees and (
+                full
+                or has_boards(tree)
+                or has_boards(trees[-1])
+                or (apart and bool(len(tree.leaves)) != bool(len(trees[-1].leaves)))
+            ):
                 yield slice(begin, at), trees
                 begin, trees, paid, fixed, by_width, payoffs, widest = at, [], set(), 0, 0, 0, tree.width
                 new = sum(self.game.payoff_bytes(kernel, like) for kernel in kernels)

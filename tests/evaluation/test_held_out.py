@@ -25,7 +25,7 @@ GAME = Holdem(
     "small", ranks=4, suits=3, stack=30, blinds=(1, 2), bets=[[1]], deals=(0, 2, 1), jitter=0.2, most_deals=12
 )
 LIKE = torch.empty(0, dtype=torch.float64)
-SETTINGS = HeldOutSettings((6, 2))
+SETTINGS = HeldOutSettings((6, 2), 200)
 
 
 @pytest.fixture(scope="module")
