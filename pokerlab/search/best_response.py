@@ -11,7 +11,10 @@ from pokerlab.search.leaves import LeafEvaluator
 
 @dataclass(frozen=True, slots=True)
 class Exploitability:
-    """How far a strategy pair is from equilibrium; ``[B]`` tensors, in chips."""
+    """How far a strategy pair is from equilibrium; ``[B]`` tensors, in chips.
+
+    NaN where no hand of one player can be held beside one of the other's.
+    """
 
     value: Tensor
     """Player 0's expected payoff."""

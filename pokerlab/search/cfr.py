@@ -137,7 +137,7 @@ class CFR:
 
     def average_strategy(self) -> Tensor:
         """``[A, D, H]`` the average strategy, weighted by own reach; uniform where never reached."""
-        return self.forest.average(self._backend.strategy_sum)
+        return self._backend.average_strategy
 
     @property
     def keeps_edges(self) -> bool:

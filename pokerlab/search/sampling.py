@@ -11,8 +11,8 @@ from pokerlab.search.forest import Forest, uniform_strategy
 class SampledStrategies:
     """The strategies of chosen iterations of chosen subgames, as a forest of copies of those subgames.
 
-    With CFR-AVG, the average strategies before those iterations: their beliefs are what leaves are valued
-    under.
+    With CFR-AVG, the average strategies before those iterations: their beliefs are what leaves were valued
+    under in the iteration before. In the first, the strategy that is started from.
 
     Args:
         forest: the subgames.

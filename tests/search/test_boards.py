@@ -142,7 +142,7 @@ def test_float32_is_whole_numbers_unless_told_otherwise() -> None:
         assert backend_of(cfr)._kept.regret.dtype == expected
 
 
-def test_hands_that_nobody_believes_in_are_left_out() -> None:
+def test_hands_that_nobody_can_hold_are_left_out() -> None:
     forest, belief = subgame("turn_with_ranges")
     cfr = with_loops(forest, belief, RULES["dcfr"], alternating=True).run(5)
     left_out = ~(belief > 0).any(0)[0]
@@ -150,6 +150,32 @@ def test_hands_that_nobody_believes_in_are_left_out() -> None:
     uniform = forest.uniform.expand(forest.edge_shape)[:, :, left_out]
     assert torch.equal(cfr.average_strategy()[:, :, left_out], uniform)
     assert backend_of(cfr)._layout.size < 0.3 * forest.trees[0].num_edges * forest.game.num_hands
+
+
+def test_hands_that_nobody_is_believed_to_hold_have_values_and_strategies() -> None:
+    """Networks learn them: they are asked about such hands."""
+    forest, belief = subgame("turn")
+    belief[:, :, ::3] = 0
+    both = [cfr.run(6) for cfr in start(forest, belief / belief.sum(2, keepdim=True), RULES["dcfr"], 0)]
+    met = forest.decisions.possible * forest.legal
+    for fast, plain in (
+        [cfr.average_strategy() * met for cfr in both],
+        [cfr.root_values() * forest.root_possible for cfr in both],
+    ):
+        torch.testing.assert_close(fast, plain, rtol=1e-9, atol=1e-9)
+    assert both[0].root_infostate_values()[:, :, ::3].abs().mean() > 1
+
+
+def test_what_is_hardly_ever_reached_is_played_as_in_the_last_iteration() -> None:
+    """Whole numbers are too coarse for its sums; the uniform strategy would be as bad as any."""
+    forest, belief = subgame("turn", torch.float32)
+    met = forest.decisions.possible.bool() & (forest.legal.sum(0) > 1)
+
+    def undecided(storage: str) -> float:
+        average = Solver(gamma=4, storage=storage).start(forest, belief).run(100).average_strategy()
+        return float((average == forest.uniform).all(0)[met].float().mean())
+
+    assert undecided("int16") <= undecided("full") + 0.001
 
 
 @pytest.mark.parametrize("name", ["turn_with_ranges", "flop"])

@@ -98,7 +98,6 @@ def solve(
         cfr.strategy,
         cfr.root_values(),
         cfr.root_beliefs(),
-        backend.strategy_sum,
     ]
     if watch:
         found.append(cfr.leaf_infostate_values())

@@ -19,6 +19,7 @@ from pokerlab.learning.networks import Networks, PolicyNetwork, ValueNetwork
 from pokerlab.search.cfr import CFR
 from pokerlab.search.forest import Forest, uniform_strategy
 from pokerlab.search.rules import RULES
+from pokerlab.search.sampling import SampledStrategies
 from pokerlab.search.solver import Solver
 from pokerlab.search.subgames import Subgames
 
@@ -48,6 +49,27 @@ def test_the_first_iteration_plays_the_strategy(game: Game, search: Start) -> No
     reached = (forest.reach(strategy)[forest.leaves.row] * belief[:, forest.leaves.subgame]).sum(-1) > 0
     expected = forest.beliefs_at(forest.leaves, forest.reach(strategy), belief)
     torch.testing.assert_close(leaves.queries[0][reached], expected[reached], rtol=0, atol=1e-14)
+
+
+@EITHER_SOLVER
+@pytest.mark.parametrize("average_leaves", [False, True])
+def test_the_first_sample_is_the_strategy(search: Start, average_leaves: bool) -> None:
+    game = Leduc()
+    forest, belief, strategy = drawn(game, 1)
+    cfr = search(
+        forest,
+        belief,
+        RULES["dcfr"],
+        alternating=True,
+        leaf_evaluator=LinearLeaves(game),
+        average_leaves=average_leaves,
+    )
+    cfr.warm_start(strategy, 1.0)
+    samples = SampledStrategies(
+        forest, np.arange(forest.num_subgames), np.ones(forest.num_subgames, np.int64)
+    )
+    cfr.run(3, samples)
+    torch.testing.assert_close(samples.strategy, strategy, rtol=0, atol=1e-14)
 
 
 @EITHER_SOLVER

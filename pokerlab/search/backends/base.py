@@ -65,8 +65,8 @@ class Backend(Protocol):
         ...
 
     @property
-    def strategy_sum(self) -> Tensor:
-        """Own reach, summed over iterations with their weights; may be overwritten by the next one."""
+    def average_strategy(self) -> Tensor:
+        """``[A, D, H]`` weighted by own reach; uniform where never reached."""
         ...
 
     @property

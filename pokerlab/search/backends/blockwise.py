@@ -33,8 +33,8 @@ class BlockwiseBackend:
     """A :class:`~pokerlab.search.backends.base.Backend` that keeps regrets and sums of strategies alone.
 
     Strategies, reach and values are found anew in every pass, board by board, in the processor's cache (see
-    :mod:`~pokerlab.search.backends.boards`). Hands that neither player believes in are left out: they have
-    the uniform strategy and no values. Players update in turn.
+    :mod:`~pokerlab.search.backends.boards`). Hands that neither player can hold in the game are left out:
+    they have the uniform strategy and no values. Players update in turn.
 
     Args:
         forest: one subgame.
@@ -58,7 +58,8 @@ class BlockwiseBackend:
         self._forest, self._rule = forest, rule
         self._dtype = np.dtype(str(forest.dtype).removeprefix("torch."))
         tree, beliefs = forest.trees[forest.tree_of[0]], belief[:, 0].numpy().copy()
-        self._layout = BoardLayout(tree, beliefs, payoffs.lists, forest.payoff_kernels, payoffs.weight)
+        held = tree.root_possible & ((forest.game.initial_beliefs > 0) | (beliefs > 0)).any(0)
+        self._layout = BoardLayout(tree, beliefs, held, payoffs.lists, forest.payoff_kernels, payoffs.weight)
         self._blocks = blocks = self._layout.blocks
         self._width, self._hands = int(blocks.width[0]), blocks.hand[: blocks.hand_at[1]]
         whole = storage == "int16" or (storage == "auto" and self._dtype == np.float32)
@@ -119,6 +120,7 @@ class BlockwiseBackend:
         return board_loops.Room(
             own=self._zeros(self._layout.room),
             rows=self._zeros(max(2, self._forest.width) * width),
+            numbers=np.zeros(self._forest.width * width, self._kept.regret.dtype),
             dither=self._dither,
             belief=self._zeros(width),
             mass=self._zeros(width, LANES),
@@ -132,17 +134,18 @@ class BlockwiseBackend:
 
     @property
     def strategy(self) -> Tensor:
-        numbers = self._kept.regret, self._forest.game.num_hands, self._dtype
-        return self._forest.from_edges(torch.from_numpy(AverageEdges(self._layout, *numbers)[:]))
+        return self._forest.from_edges(torch.from_numpy(self._edges(self._kept.regret)[:]))
 
     @property
-    def strategy_sum(self) -> Tensor:
-        sums = self._kept.strategy_sum, self._forest.game.num_hands, self._dtype
-        edges = AverageEdges(self._layout, *sums, scale=self._kept.sum_scale)[:]
-        return self._forest.from_edges(torch.from_numpy(edges))
+    def average_strategy(self) -> Tensor:
+        return self._forest.from_edges(torch.from_numpy(self.average_edges()[:]))
 
-    def average_edges(self) -> "AverageEdges":
-        return AverageEdges(self._layout, self._kept.strategy_sum, self._forest.game.num_hands, self._dtype)
+    def average_edges(self) -> "MatchingEdges":
+        return self._edges(self._kept.strategy_sum)
+
+    def _edges(self, numbers: np.ndarray) -> "MatchingEdges":
+        hands = self._forest.game.num_hands
+        return MatchingEdges(self._layout, numbers, self._kept.regret, hands, self._dtype)
 
     @property
     def root_value_sum(self) -> Tensor:
@@ -177,8 +180,8 @@ class BlockwiseBackend:
         fresh = True  # whether player 0's strategy is still to be added to the sums
         for iteration in range(first, first + iterations):
             if samples is not None and samples.is_due(iteration):
-                average = self._forest.average(self.strategy_sum) if sample_averages else self.strategy
-                samples.record(iteration, average)
+                average = sample_averages and iteration > 1
+                samples.record(iteration, self.average_strategy if average else self.strategy)
             discounts, weight = self._rule.discounts(iteration), self._rule.weight(iteration)
             # each strategy is added where it is found as the other's anyway: player 0's a pass ahead of time
             ahead = iteration + 1 < first + iterations
@@ -250,7 +253,7 @@ class BlockwiseBackend:
         return found
 
 
-class AverageEdges:
+class MatchingEdges:
     """``[E, H]`` the strategies that match numbers of edges, in the tree's order of edges.
 
     Rows are made when asked for. Hands that are left out have the uniform strategy.
@@ -258,21 +261,20 @@ class AverageEdges:
     Args:
         layout: of the tree.
         numbers: such as sums of strategies; not copied.
+        regrets: matched instead, where a hand's numbers are all 0; not copied.
         num_hands: ``H``.
         dtype: of the rows.
-        scale: ``[D]`` of each node: the numbers themselves are wanted; 0 for hands that are left out.
     """
 
     def __init__(
         self,
         layout: BoardLayout,
         numbers: np.ndarray,
+        regrets: np.ndarray,
         num_hands: int,
         dtype: np.dtype,
-        *,
-        scale: Floats | None = None,
     ) -> None:
-        self._layout, self._numbers, self._scale = layout, numbers, scale
+        self._layout, self._numbers, self._regrets = layout, numbers, regrets
         self._dtype, self.shape = dtype, (len(layout.edge), num_hands)
 
     def __len__(self) -> int:
@@ -284,8 +286,9 @@ class AverageEdges:
         blocks, places = self._layout.blocks, self._layout.place[first:last]
         nodes = np.unique(np.searchsorted(blocks.first_edge, places, side="right") - 1)
         block = np.searchsorted(blocks.node_at[:, 2], nodes, side="right")
-        scale = np.zeros(0, self._dtype) if self._scale is None else self._scale
-        board_nodes.unpack_nodes(nodes, block, blocks, self._layout.edge - first, self._numbers, scale, rows)
+        board_nodes.unpack_nodes(
+            nodes, block, blocks, self._layout.edge - first, self._numbers, self._regrets, rows
+        )
         return rows
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Floats:

@@ -12,6 +12,7 @@ from pokerlab.loops import jit_for_numbers, jit_inline
 from pokerlab.search.backends.board_nodes import (
     Kept,
     add_average,
+    averaged,
     best,
     hold,
     keep,
@@ -57,6 +58,8 @@ class Room(NamedTuple):
     """Reach and values of the blocks on the way down, see ``Blocks.room``."""
     rows: Floats
     """Two, or as many as a node has."""
+    numbers: np.ndarray
+    """As many, like those that are kept."""
     dither: Floats
     """See :func:`~pokerlab.search.backends.board_nodes.keep`: ``DITHER`` and a node's numbers."""
     belief: Floats
@@ -145,20 +148,13 @@ def go_down(
         # the player's reach is of use until the values come, if there is no block below
         last = blocks.first_child[block] == blocks.last_child[block]
         reach = own[values_at if last else blocks.room[level, player] :]
-        set_reach(
-            block, parent, level, player, blocks, kept, kept.regret, what, what.own_weight, above, reach, room
-        )
+        set_reach(block, parent, level, player, blocks, kept, what, what.own_weight, above, reach, room)
     first, end = blocks.node_at[block, player], blocks.node_at[block, player + 1]
     rows = blocks.first_edge[end] - blocks.first_edge[first]
     rows += blocks.entry_at[player, block + 1] - blocks.entry_at[player, block]
     own[values_at : values_at + rows * width] = 0
-    source, reach = (
-        kept.regret if what.mode == ITERATE else kept.strategy_sum,
-        own[blocks.room[level, 1 - player] :],
-    )
-    set_reach(
-        block, parent, level, 1 - player, blocks, kept, source, what, what.other_weight, above, reach, room
-    )
+    reach = own[blocks.room[level, 1 - player] :]
+    set_reach(block, parent, level, 1 - player, blocks, kept, what, what.other_weight, above, reach, room)
 
 
 @jit_for_numbers
@@ -169,7 +165,6 @@ def set_reach(
     who: int,
     blocks: Blocks,
     kept: Kept,
-    source: np.ndarray,
     what: Pass,
     weight: np.floating,
     above: Floats,
@@ -178,7 +173,7 @@ def set_reach(
 ) -> None:
     """One player's reach of a block's rows: to ``reach``; the rest as for :func:`go_down`.
 
-    Strategies are those that match ``source``. With a ``weight`` they are added to the sums.
+    With a ``weight``, in an iteration, strategies are added to the sums.
     """
     width = blocks.width[block]
     if parent >= 0:
@@ -187,17 +182,19 @@ def set_reach(
     for node in range(first, last):
         at, end = place_of(node, width, blocks)
         if node + 1 < last:
-            fetch(source, *place_of(node + 1, width, blocks))
-            if weight > 0:
+            fetch(kept.regret, *place_of(node + 1, width, blocks))
+            if weight > 0 or what.mode != ITERATE:
                 fetch(kept.strategy_sum, *place_of(node + 1, width, blocks))
         above_at, row, actions = blocks.row_above[node] * width, blocks.row[node] * width, (end - at) // width
         upper, below = reach[above_at : above_at + width], reach[row : row + end - at]
         if weight > 0:
             # the same, whether they are added in this pass or ahead, in the other's before
             random = dither_of(node, what.seed - (who == what.player), room)
-            reach_and_sum(source[at:end], actions, upper, below, kept, node, at, weight, random)
+            reach_and_sum(kept.regret[at:end], actions, upper, below, kept, node, at, weight, random)
+        elif what.mode == ITERATE:
+            reach_below(kept.regret[at:end], actions, upper, below)
         else:
-            reach_below(source[at:end], actions, upper, below)
+            reach_below(averaged(kept, at, end, width, room.numbers), actions, upper, below)
 
 
 @jit_inline
@@ -240,15 +237,17 @@ def come_up(block: int, level: int, blocks: Blocks, kept: Kept, what: Pass, own:
     value_ends(block, level, blocks, what, own, room)
     values = own[blocks.room[level, 2] :]
     first, last = blocks.node_at[block, player], blocks.node_at[block, player + 1]
-    source = kept.regret if what.mode == ITERATE else kept.strategy_sum
     worth = room.rows[:width]
     for node in range(last - 1, first - 1, -1):
         actions = blocks.first_edge[node + 1] - blocks.first_edge[node]
         if node > first:
-            fetch(source, *place_of(node - 1, width, blocks))
+            fetch(kept.regret, *place_of(node - 1, width, blocks))
         at, row, above = blocks.data_at[node], blocks.row[node] * width, blocks.row_above[node] * width
-        numbers, here = source[at : at + actions * width], values[row : row + actions * width]
+        end = at + actions * width
+        numbers, here = kept.regret[at:end], values[row : row + actions * width]
         upper, lock = values[above : above + width], kept.lock_of[node]
+        if what.mode != ITERATE:
+            numbers = averaged(kept, at, end, width, room.numbers)
         if what.mode == BEST:
             best(here, actions, worth)
             if lock >= 0:

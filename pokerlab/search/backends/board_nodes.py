@@ -78,6 +78,21 @@ def share(numbers: np.ndarray, at: int, inverse: Any, rest: Any, zero: Any) -> A
 
 
 @jit_inline
+def averaged(kept: Kept, at: int, end: int, width: int, to: np.ndarray) -> np.ndarray:
+    """What a node's average strategy matches, in ``to``: sums of strategies.
+
+    Of hands whose sums are all 0, regrets: whole numbers have none for what is hardly ever reached.
+    """
+    for c in range(width):
+        total = to.dtype.type(0)
+        for place in range(at + c, end, width):
+            total = max(total, kept.strategy_sum[place])
+        for place in range(at + c, end, width):
+            to[place - at] = kept.strategy_sum[place] if total > 0 else kept.regret[place]
+    return to[: end - at]
+
+
+@jit_inline
 def reach_below(numbers: np.ndarray, actions: int, upper: Floats, below: Floats) -> None:
     """The reach below a node's actions, by the strategy that matches its numbers."""
     width, zero = upper.shape[0], splat(upper.dtype.type(0))
@@ -245,10 +260,10 @@ def unpack_nodes(
     blocks: Blocks,
     row: Ints,
     numbers: np.ndarray,
-    scale: Floats,
+    regrets: np.ndarray,
     out: Floats,
 ) -> None:
-    """Strategies that match numbers, or the numbers themselves, hand by hand.
+    """Strategies that match numbers, hand by hand.
 
     Args:
         nodes: ``[n]`` of which nodes.
@@ -256,10 +271,10 @@ def unpack_nodes(
         blocks: of the tree.
         row: ``[E]`` where each edge goes in ``out``; others than there are, nowhere.
         numbers: of edges.
-        scale: of each node, if numbers are wanted; else empty.
-        out: ``[n, H]`` is set; hands that are left out have the uniform strategy, or 0.
+        regrets: matched instead, where a hand's numbers are all 0.
+        out: ``[n, H]`` is set; hands that are left out have the uniform strategy.
     """
-    number, matches = out.dtype.type, scale.shape[0] == 0
+    number = out.dtype.type
     for i in range(nodes.shape[0]):
         node, block = nodes[i], block_of[i]
         width, first_hand = blocks.width[block], blocks.hand_at[block]
@@ -269,18 +284,18 @@ def unpack_nodes(
         for action in range(actions):
             if row[first + action] < 0 or row[first + action] >= out.shape[0]:
                 continue
-            to, own = out[row[first + action]], numbers[at + action * width : at + (action + 1) * width]
+            to = out[row[first + action]]
             for h in range(to.shape[0]):
-                to[h] = uniform if matches else number(0)
+                to[h] = uniform
             for c in range(blocks.hand_at[block + 1] - first_hand):
-                if not matches:
-                    to[blocks.hand[first_hand + c]] = number(own[c]) * scale[node]
-                    continue
-                total = number(0)
-                for other in range(actions):
-                    total += max(number(numbers[at + other * width + c]), number(0))
-                if total > 0:
-                    to[blocks.hand[first_hand + c]] = max(number(own[c]), number(0)) / total
+                for matched in (numbers, regrets):
+                    total = number(0)
+                    for place in range(at + c, end, width):
+                        total += max(number(matched[place]), number(0))
+                    if total > 0:
+                        own = max(number(matched[at + action * width + c]), number(0))
+                        to[blocks.hand[first_hand + c]] = own / total
+                        break
 
 
 @jit_for_numbers

@@ -4,10 +4,10 @@ Blocks form a tree of their own, with a child for each way to deal on. CFR goes 
 blocks on the way down to the one at hand have reach and values, in a workspace that stays in the cache;
 regrets and sums of strategies alone are kept for all of them.
 
-In a block, hands are those that the board leaves possible and that some player believes in, on a complete
-board in order of strength. A *row* is a number for each of them: first the player's sequences that come from
-above, its *entries*, then those of its edges here. An all-in on an incomplete board is many showdowns, one on
-each complete board below.
+In a block, hands are those that the board leaves possible and that some player can hold in the game, on a
+complete board in order of strength. A *row* is a number for each of them: first the player's sequences that
+come from above, its *entries*, then those of its edges here. An all-in on an incomplete board is many
+showdowns, one on each complete board below.
 """
 
 from typing import NamedTuple
@@ -87,7 +87,8 @@ class BoardLayout:
 
     Args:
         tree: played to the end.
-        belief: ``[2, H]`` at the root; hands that neither player believes in are left out.
+        belief: ``[2, H]`` at the root.
+        held: ``[H]`` other hands are left out.
         tables: of the payoff kernels; run-outs are not needed.
         kernels: ``[M]`` which ones, ascending.
         weight: of each pair of hands.
@@ -97,6 +98,7 @@ class BoardLayout:
         self,
         tree: PublicTree,
         belief: Floats,
+        held: Bools,
         tables: PayoffTables,
         kernels: Ints,
         weight: float,
@@ -120,7 +122,7 @@ class BoardLayout:
         above = [self._edges(tree.decisions.last_edge[player]) for player in (0, 1)]
         ends = self._find_ends(tables.kind[np.searchsorted(kernels, tree.payoff_kernel)])
         self._find_entries(above, ends)
-        hands = _list_blocks(tree, boards, tree.root_possible & (belief > 0).any(0), tables, kernels)
+        hands = _list_blocks(tree, boards, held, tables, kernels)
         width = -(-np.diff(hands.hand_at) // LANES) * LANES
         data_at = starts_of(node_edges[order] * width[boards.of_node[order]])
         self.size = int(data_at[-1])
@@ -304,7 +306,7 @@ class _Hands(NamedTuple):
 
 
 def _list_blocks(
-    tree: PublicTree, boards: _Boards, believed: Bools, tables: PayoffTables, kernels: Ints
+    tree: PublicTree, boards: _Boards, held: Bools, tables: PayoffTables, kernels: Ints
 ) -> _Hands:
     shown = np.flatnonzero(tables.kind[np.searchsorted(kernels, tree.payoff_kernel)] == SHOWDOWN)
     end_block = boards.of_node[tree.terminals.last_edge[:, shown, 0].max(0)]
@@ -312,17 +314,17 @@ def _list_blocks(
     row_of[end_block] = np.searchsorted(kernels, tree.payoff_kernel[shown])
     hands, above, members, group_ends, list_rows = [], [], [], [], []
     list_at, group_at = (np.zeros((boards.number, tables.list_at.shape[1]), np.int64) for _ in range(2))
-    place, nothing = np.zeros((boards.number, len(believed)), np.int32), np.zeros(0, np.int64)
+    place, nothing = np.zeros((boards.number, len(held)), np.int32), np.zeros(0, np.int64)
     for block in range(boards.number):
         row = row_of[block]
         if row < 0:
-            order, end = np.flatnonzero(tree.boards[boards.board[block]] & believed), nothing
+            order, end = np.flatnonzero(tree.boards[boards.board[block]] & held), nothing
         else:
             first, last = tables.list_at[row, -2:]
             ends = tables.group_end[row, slice(*tables.group_at[row, -2:])]
             group = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=first))
             order = tables.members[row, first:last]
-            order, group = order[believed[order]], group[believed[order]]
+            order, group = order[held[order]], group[held[order]]
             end = np.searchsorted(group, group, side="right")
         hands.append(order.astype(np.int64))
         above.append(place[boards.parent[block], order])

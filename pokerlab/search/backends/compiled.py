@@ -127,8 +127,8 @@ class CompiledBackend:
         return self._unpack_edges(self._numbers.strategy)
 
     @property
-    def strategy_sum(self) -> Tensor:
-        return self._unpack_edges(self._numbers.strategy_sum)
+    def average_strategy(self) -> Tensor:
+        return self._forest.average(self._unpack_edges(self._numbers.strategy_sum))
 
     @property
     def root_value_sum(self) -> Tensor:

@@ -91,8 +91,8 @@ class DeviceBackend(ABC):
         return self._strategy
 
     @property
-    def strategy_sum(self) -> Tensor:
-        return self._strategy_sum
+    def average_strategy(self) -> Tensor:
+        return self._forest.average(self._strategy_sum)
 
     @property
     def root_value_sum(self) -> Tensor:
@@ -120,8 +120,8 @@ class DeviceBackend(ABC):
             self._extend_table(1 << (first + iterations).bit_length())  # few lengths: tables are remembered
         for iteration in range(first, first + iterations):
             if samples is not None and samples.is_due(iteration):
-                average = self._forest.average(self._strategy_sum) if sample_averages else self._strategy
-                samples.record(iteration, average)
+                average = sample_averages and iteration > 1
+                samples.record(iteration, self.average_strategy if average else self._strategy)
             self._now.copy_(self._table[iteration - 1])
             if self._captures and iteration > 1 and self._graph is None:  # what is made on first use is made
                 self._capture(leaf_query)
@@ -138,8 +138,8 @@ class DeviceBackend(ABC):
         return self._forest.mass(reach[players])
 
     def average_values(self) -> tuple[Tensor, Tensor]:
-        average, locked = self._forest.average(self._strategy_sum), self._locks[0] if self._locks else None
-        return root_values(self._forest, average, self._root_belief, locked)
+        locked = self._locks[0] if self._locks else None
+        return root_values(self._forest, self.average_strategy, self._root_belief, locked)
 
     def _extend_table(self, length: int) -> None:
         belief = self._root_belief

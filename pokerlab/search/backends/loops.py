@@ -140,7 +140,8 @@ def advance(
             while sample < samples_end and samples.iteration[sample] == steps.done + step:
                 lane, out_at = samples.lane[sample], samples.out_at[sample]
                 to = samples.out[out_at : out_at + count, packs.first_hand[pack] : packs.last_hand[pack]]
-                _unpack_lane(strategy_sum if samples.averages else strategy, lane, lanes, to)
+                average = samples.averages and steps.done + step > 0
+                _unpack_lane(strategy_sum if average else strategy, lane, lanes, to)
                 sample += 1
             weight = steps.weight[step]
             for player in range(first_player, last_player):
