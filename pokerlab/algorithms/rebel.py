@@ -79,8 +79,8 @@ class ReBeL:
         relabel: whether to learn from each example under names of the suits drawn at random.
         hand_inputs: whether what networks are told of hands is computed once for each example, and kept with
             it; otherwise a network that needs it computes it at every step.
-        belief_weight: share of the value loss in which hands count as often as they are held; in the rest
-            they count alike.
+        belief_weight: share of the losses in which hands count as often as they are held; in the rest they
+            count alike. Of the policy loss only in games with :class:`~pokerlab.games.parts.HandInputs`.
         ema_decay: what plays is a moving average of the weights, of which each step keeps this share; 0:
             the newest weights.
         shallow_weight: exponent x: errors of values are multiplied by (1 + 1/s)ˣ, where s is the stack in
@@ -144,6 +144,7 @@ class ReBeL:
             belief_weight=belief_weight,
             ema_decay=ema_decay,
             value_scale=ValueScale(game, shallow_weight) if shallow_weight else None,
+            acting=game.acting if isinstance(game, HandInputs) else None,
             policy_weight=policy_weight,
             iterations=iterations,
             seed=seed,
@@ -274,6 +275,8 @@ class ReBeLModule(Learner):
         belief_weight: see :class:`ReBeL`.
         ema_decay: see :class:`ReBeL`.
         value_scale: ``[n, F]`` features → ``[n]`` what errors of values are multiplied by; None: 1.
+        acting: ``[n, F]`` features → ``[n, 2]`` 1 for the player to act; None: the policy loss has no
+            ``belief_weight``.
         policy_weight: weight of the policy loss beside the value loss.
         learning: see :class:`~pokerlab.learning.module.Learner`.
     """
@@ -289,6 +292,7 @@ class ReBeLModule(Learner):
         belief_weight: float = 0.0,
         ema_decay: float = 0.0,
         value_scale: Callable[[Tensor], Tensor] | None = None,
+        acting: Callable[[Tensor], Tensor] | None = None,
         policy_weight: float = 1.0,
         **learning: object,
     ) -> None:
@@ -303,7 +307,8 @@ class ReBeLModule(Learner):
             raise ValueError(f"belief_weight must lie between 0 and 1, got {belief_weight}")
         if not 0 <= ema_decay < 1:
             raise ValueError(f"ema_decay must be at least 0 and less than 1, got {ema_decay}")
-        self.belief_weight, self.ema_decay, self.value_scale = belief_weight, ema_decay, value_scale
+        self.belief_weight, self.ema_decay = belief_weight, ema_decay
+        self.value_scale, self.acting = value_scale, acting
         of_kind(LeafNetwork, value_network=value_network)
         of_kind(StrategyNetwork, policy_network=policy_network)
         self.value_network, self.policy_network = value_network, policy_network
@@ -355,13 +360,20 @@ class ReBeLModule(Learner):
         return torch.lerp(alike, by_belief, self.belief_weight)
 
     def policy_error(self, examples: PolicyExamples) -> Tensor:
-        """The policy loss: KL(target ‖ prediction) in nats, mean over possible hands."""
+        """The policy loss: KL(target ‖ prediction) in nats, mean over hands, possible ones alike and by what
+        is believed of the player to act."""
         log_policy = self._learns("policy_network")(
             examples.features, examples.beliefs, examples.legal, examples.hand_inputs
         )
         target = examples.strategy
         divergence = (torch.xlogy(target, target) - target * log_policy).sum(1)
-        return (divergence * examples.possible).sum() / examples.possible.sum()
+        alike = (divergence * examples.possible).sum() / examples.possible.sum()
+        if not self.belief_weight or self.acting is None:
+            return alike
+        acting = send(self.acting(examples.features).to(examples.beliefs.dtype), divergence.device)
+        belief = (acting[:, :, None] * examples.beliefs).sum(1)
+        by_belief = (divergence * belief * examples.possible).sum() / len(examples)
+        return torch.lerp(alike, by_belief, self.belief_weight)
 
     def _learns(self, name: str) -> nn.Module:
         """The network that steps change."""

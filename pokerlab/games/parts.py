@@ -155,6 +155,9 @@ class HandInputs(Protocol):
     def layer_of(self, features: Tensor) -> Tensor:
         """``[n, F]`` → ``[n]`` int64 which of :attr:`layers`."""
 
+    def acting(self, features: Tensor) -> Tensor:
+        """``[n, F]`` → ``[n, 2]`` 1 for the player to act."""
+
     def stacks_to_pots(self, features: Tensor) -> Tensor:
         """``[n, F]`` → ``[n]`` what a player has left on average, in pots."""
 

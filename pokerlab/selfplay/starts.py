@@ -167,7 +167,7 @@ class Starts(Generic[State]):
         )
         starts = []
         for street, number in zip(streets, np.bincount(which, minlength=len(streets)).tolist(), strict=True):
-            if street == 0:
+            if number and street == 0:
                 starts.append(Start(0, root, torch.zeros(number, dtype=torch.int64)))
             elif number:
                 of_street = stored.get(self.names.get(street, ""))
@@ -187,9 +187,11 @@ class Starts(Generic[State]):
     ) -> BeliefStates[State]:
         """Where ``number`` trajectories start that start on a street after the root's.
 
-        Those that are not stored, after its deal if that is wanted, or if no subgame begins before it.
+        Those that are not stored, after its deal if that is wanted, or if no subgame begins before it. Stored
+        ones are before it, so that there are none if that is wanted.
         """
-        again = int(draws.binomial(number, self.stored)) if stored is not None and len(stored) else 0
+        some = stored is not None and len(stored) > 0 and not after_deal
+        again = int(draws.binomial(number, self.stored)) if some else 0
         states, beliefs = list[State](), list[Tensor]()
         for _ in range(number - again):
             states.append(self._streets.draw_deal(street, draws))

@@ -69,8 +69,13 @@ class SelfPlay(Generic[State]):
         starts: Starts[State] | None = None,
         hand_inputs: bool = False,
     ) -> None:
-        for name, value in (("search_iterations", search_iterations), ("targets", targets)):
-            if value < 1:
+        counts = {
+            "search_iterations": search_iterations,
+            "targets": targets,
+            "policy_examples": policy_examples,
+        }
+        for name, value in counts.items():
+            if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         if not 0 <= exploration <= 1:
             raise ValueError(f"exploration must lie between 0 and 1, got {exploration}")

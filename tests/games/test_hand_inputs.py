@@ -113,15 +113,17 @@ def test_other_names_of_suits_change_nothing_else() -> None:
     )
 
 
-def test_layers_and_stacks_come_from_features() -> None:
-    deal = HoldemState((0, 4), 200.0, 300.0, (100.0, 100.0), ((1, 1),))
-    features = torch.as_tensor(features_of(SMALL, [STATES[0], deal, STATES[1]]))
+def test_layers_stacks_and_who_acts_come_from_features() -> None:
+    states = [STATES[0], HoldemState((0, 4), 200.0, 300.0, (100.0, 100.0), ((1, 1),)), STATES[1]]
+    features = torch.as_tensor(features_of(SMALL, states))
     assert [SMALL.layers[layer] for layer in SMALL.layer_of(features)] == [
         "street 2",
         "deal after street 2",
         "street 3",
     ]
     assert SMALL.stacks_to_pots(features).tolist() == pytest.approx([1.5, 0.5, 1.5])
+    actors = [SMALL.actor(state) for state in states]
+    assert SMALL.acting(features).tolist() == [[actor == 0, actor == 1] for actor in actors]
 
 
 def test_a_game_without_such_inputs_says_so() -> None:

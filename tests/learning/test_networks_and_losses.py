@@ -106,6 +106,22 @@ def test_the_policy_loss_is_the_mean_divergence_over_possible_hands() -> None:
     assert ours.policy_error(batch).item() == pytest.approx(sum(terms) / len(terms), rel=1e-5)
 
 
+def test_hands_can_count_in_the_policy_loss_as_often_as_who_acts_holds_them() -> None:
+    batch = examples()["policies"]
+    actor = [n % 2 for n in range(len(batch))]
+    ours = module(belief_weight=0.3, acting=lambda _: torch.eye(2)[actor])
+    log_policy = ours.policy_network(batch.features, batch.beliefs, batch.legal)
+    divergence = (torch.xlogy(batch.strategy, batch.strategy) - batch.strategy * log_policy).sum(1)
+    held = sum(
+        batch.beliefs[n, actor[n], hand].item() * divergence[n, hand].item()
+        for n in range(len(batch))
+        for hand in range(6)
+        if batch.possible[n, hand]
+    )
+    expected = 0.7 * module().policy_error(batch).item() + 0.3 * held / len(batch)
+    assert ours.policy_error(batch).item() == pytest.approx(expected, rel=1e-5)
+
+
 def fit(ours: ReBeLModule, batches: list[Batch], iterations: int) -> dict[str, Tensor]:
     trainer = lightning.Trainer(
         max_epochs=iterations,

@@ -64,6 +64,10 @@ class HoldemHandInputs(HoldemFeatures):
         layer = 2 * street + (features[:, 2] > 0.5)
         return layer.clamp_max(len(self.layers) - 1)
 
+    def acting(self, features: Tensor) -> Tensor:
+        """``[n, F]`` → ``[n, 2]`` 1 for the player to act."""
+        return features[:, :2]
+
     def stacks_to_pots(self, features: Tensor) -> Tensor:
         """``[n, F]`` → ``[n]`` what a player has left on average, in pots."""
         pot = features[:, 3:6].sum(1)  # of all chips
