@@ -40,6 +40,8 @@ def rows_of(ours: Agent, theirs: Agent, line: str, seed: int) -> Iterator[dict[s
     """What both do where a line ends: an action a row, and in the first what differs in all."""
     first, second = (agent.strategy(line, seed) for agent in (ours, theirs))
     weights = ours.weights(line, seed)[ours.game.actor(read_line(ours.game, line).state)]
+    if not weights.any():
+        raise ValueError(f"line {line!r}: the run never plays it")
 
     def percent(chances: Floats) -> float:
         return 100 * float(np.average(chances, weights=weights))

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 from unittest.mock import Mock
 
 import numpy as np
@@ -168,6 +168,20 @@ def test_openings_that_cannot_be_compared_are_one_line(
     printed = capsys.readouterr().err
     assert said in printed
     assert printed.count("\n") == 1
+
+
+def test_a_line_that_is_never_played_has_no_openings() -> None:
+    class Never:
+        game = GAME
+
+        def strategy(self, line: str, seed: int) -> dict[str, Any]:
+            return {"call": np.ones(GAME.num_hands)}
+
+        def weights(self, line: str, seed: int) -> Any:
+            return np.zeros((2, GAME.num_hands))
+
+    with pytest.raises(ValueError, match="line 'call': the run never plays it"):
+        next(openings.rows_of(cast(Any, Never()), cast(Any, Never()), "call", 0))
 
 
 def test_openings_are_shown_where_they_cannot_be_written(
