@@ -144,7 +144,7 @@ class ReBeL:
             belief_weight=belief_weight,
             ema_decay=ema_decay,
             value_scale=ValueScale(game, shallow_weight) if shallow_weight else None,
-            acting=game.acting if isinstance(game, HandInputs) else None,
+            acting=game.acting if belief_weight and isinstance(game, HandInputs) else None,
             policy_weight=policy_weight,
             iterations=iterations,
             seed=seed,
@@ -353,11 +353,7 @@ class ReBeLModule(Learner):
             nothing = torch.zeros_like(errors)
             errors = functional.huber_loss(errors, nothing, reduction="none", delta=self.huber_delta)
         possible = examples.possible[:, None].expand_as(errors)
-        alike = (errors * possible).sum() / possible.sum()
-        if not self.belief_weight:
-            return alike
-        by_belief = (errors * examples.beliefs * possible).sum() / (2 * len(examples))
-        return torch.lerp(alike, by_belief, self.belief_weight)
+        return self._mean(errors, possible, examples.beliefs)
 
     def policy_error(self, examples: PolicyExamples) -> Tensor:
         """The policy loss: KL(target ‖ prediction) in nats, mean over hands, possible ones alike and by what
@@ -367,13 +363,18 @@ class ReBeLModule(Learner):
         )
         target = examples.strategy
         divergence = (torch.xlogy(target, target) - target * log_policy).sum(1)
-        alike = (divergence * examples.possible).sum() / examples.possible.sum()
-        if not self.belief_weight or self.acting is None:
-            return alike
-        acting = send(self.acting(examples.features).to(examples.beliefs.dtype), divergence.device)
-        belief = (acting[:, :, None] * examples.beliefs).sum(1)
-        by_belief = (divergence * belief * examples.possible).sum() / len(examples)
-        return torch.lerp(alike, by_belief, self.belief_weight)
+        if self.acting is None:
+            return self._mean(divergence, examples.possible)
+        acting = send(self.acting(examples.features).to(divergence.dtype), divergence.device)
+        belief = torch.einsum("np,nph->nh", acting, examples.beliefs)
+        return self._mean(divergence, examples.possible, belief)
+
+    def _mean(self, errors: Tensor, possible: Tensor, belief: Tensor | None = None) -> Tensor:
+        """``[..., H]`` errors → their mean over possible hands, alike and, where it is given, by belief."""
+        if belief is None or not self.belief_weight:
+            return (errors * possible).sum() / possible.sum()
+        by_belief = belief * (self.belief_weight / belief.shape[:-1].numel())
+        return (errors * possible * (by_belief + (1 - self.belief_weight) / possible.sum())).sum()
 
     def _learns(self, name: str) -> nn.Module:
         """The network that steps change."""
