@@ -2,8 +2,8 @@
 
 Writes ``trained/NAME``: the run's config and metrics, and its last checkpoint's weights without what only
 training needs; in half precision, or matrices in a byte a number, if that is what it takes to be small. What
-that does to it is for ``pokerlab evaluate run=NAME json=…`` to say: in half precision search would be at 6.5
-instead of 4.5 mbb on ``fhp``. Its evaluation.json and README.md, the model card, are made by hand.
+that does to it is for ``pokerlab evaluate run=NAME json=…`` to say: in half precision, search by an agent of
+``fhp`` was at 6.5 instead of 4.5 mbb. Its evaluation.json and README.md, the model card, are made by hand.
 """
 
 import argparse
