@@ -56,8 +56,10 @@ class Run:
             iterations: of CFR a subgame; None: as the run itself was measured.
 
         Raises:
-            ValueError: there is no such way to play.
+            ValueError: there is no such way to play, or ``iterations`` is not a number of them.
         """
+        if iterations is not None and (type(iterations) is not int or iterations < 1):
+            raise ValueError(f"iterations must be an integer of at least 1, got {iterations!r}")
         trained = self._trained
         return replace(trained, search_iterations=iterations or trained.search_iterations).agent(way)
 

@@ -19,7 +19,7 @@ def out_of_memory(error: BaseException) -> str | None:
         return None
     wanted = re.search(r"allocate ([\d.]+ ?\w+)", text := str(error))
     if not isinstance(error, MemoryError) and not re.search(
-        r"out of memory|(can't|not enough).* memory", text
+        r"out of memory(?! perhaps)|(can't|not enough).* memory", text
     ):
         return None
     return f"out of memory: {wanted.group(1)} more are needed" if wanted else "out of memory"

@@ -3,9 +3,11 @@
 import re
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import pokerlab
 from pokerlab.errors import UserError
@@ -42,6 +44,20 @@ def test_a_game_is_solved() -> None:
     spot = pokerlab.solve(pokerlab.make_game("kuhn"), iterations=1000)
     assert spot.value == pytest.approx(-1 / 18, abs=1e-3)
     assert set(spot.strategy("bet")) == {"pass", "bet"}
+
+
+@pytest.mark.parametrize("iterations", [0, -5, 1.5, True])
+def test_iterations_of_search_are_a_number_of_them(iterations: Any) -> None:
+    with pytest.raises(ValueError, match="iterations must be an integer of at least 1, got "):
+        pokerlab.load("leduc").agent("search_average", iterations=iterations)
+
+
+def test_a_network_values_leaves_in_its_own_precision() -> None:
+    game, leaf = pokerlab.make_game("leduc"), pokerlab.load("leduc").value_network
+    spot = pokerlab.solve(game, leaf=leaf, iterations=300)
+    assert spot.strategy()["bet"] == pytest.approx(pokerlab.solve(game).strategy()["bet"], abs=0.1)
+    with pytest.raises(ValueError, match=r"dtype must be torch\.float32, which leaf has, got torch\.float64"):
+        pokerlab.solve(game, leaf=leaf, dtype=torch.float64)
 
 
 def test_grids_are_of_holdem_only() -> None:

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
+from torch import nn
 
 from pokerlab.games import names
 from pokerlab.games.base import Game, State
@@ -60,7 +61,7 @@ def solve(
         target: stop at this exploitability, in percent of the root's pot.
         solver: the CFR variant, or the name of its rule, such as ``cfr_plus``; None: DCFR.
         device: where.
-        dtype: None: float64, or float32 if the game has many hands.
+        dtype: None: float64, or float32 if the game has many hands or ``leaf`` is a network of that.
         isomorphism: whether of deals that are alike one is solved, see :class:`Symmetry`.
         lines: that will be asked for: a mistake in them is found before the work begins.
         locks: strategies that are given at some public states, ``{line: {action: probability}}``, where the
@@ -94,7 +95,12 @@ def solve(
         iterations = 1000 if target is None else MOST_ITERATIONS
     for line in lines:
         names.read_line(game, line)
-    dtype = dtype or (torch.float32 if game.num_hands > MANY_HANDS else torch.float64)
+    own = (
+        next((weights.dtype for weights in leaf.parameters()), None) if isinstance(leaf, nn.Module) else None
+    )
+    if own is not None and dtype not in (None, own):
+        raise ValueError(f"dtype must be {own}, which leaf has, got {dtype}")
+    dtype = dtype or own or (torch.float32 if game.num_hands > MANY_HANDS else torch.float64)
     solver = Solver(solver) if isinstance(solver, str) else solver or Solver()
     if leaf is not None and street is not None:
         return _solve_street(game, street, iterations, solver, leaf, torch.device(device), dtype, watch)

@@ -25,16 +25,19 @@ def load(path: Path, *, mmap: bool = False, whole: bool = False) -> Any:
         whole: whether checksums are compared, which torch does not, and for which all of it is read.
 
     Raises:
-        UserError: it is truncated, damaged or something else.
+        UserError: it may not be read, or is truncated, damaged or something else.
     """
     try:
         if not path.is_file():  # a pipe would be waited for
             raise FileNotFoundError(path)
+        path.open("rb").close()  # torch would not say that it may not be read
         if whole:
             with zipfile.ZipFile(path) as file:
                 if damaged := file.testzip():
                     raise zipfile.BadZipFile(damaged)
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except PermissionError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
     except Exception as error:  # what torch.load raises depends on what the file is
         raise UserError(f"{path} is damaged, or not a checkpoint") from error
 

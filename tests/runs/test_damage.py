@@ -14,6 +14,7 @@ from pokerlab.config.schema import RunConfig
 from pokerlab.config.stored import read_config
 from pokerlab.errors import UserError
 from pokerlab.jobs import command as jobs
+from pokerlab.store.checkpoints import load
 from pokerlab.store.folder import RunFolder
 from pokerlab.training.restore import find_checkpoint, restore
 from pokerlab.training.start import start
@@ -337,3 +338,15 @@ def test_a_gpu_that_is_not_here_is_named(run: RunFolder, resuming: RunConfig) ->
     assert tried("train", resuming) == (
         "trainer.accelerator='abacus' is not available here: expected cpu, or cuda where there is a GPU"
     )
+
+
+def test_a_checkpoint_that_may_not_be_read_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "last.ckpt").touch()
+    monkeypatch.setattr(Path, "open", refuse)  # root may read everything
+    with pytest.raises(UserError, match=r"last\.ckpt cannot be read: Permission denied"):
+        load(tmp_path / "last.ckpt")

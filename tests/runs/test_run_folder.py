@@ -127,6 +127,15 @@ def test_a_folder_can_be_claimed_once(run: RunFolder) -> None:
         run.claim()
 
 
+def test_a_folder_whose_config_is_lost_is_not_free(run: RunFolder) -> None:
+    run.claim()
+    run.update_job(pid=2**22 + 1, started=0)  # of a process that is gone
+    (run.checkpoints / "last.ckpt").touch()
+    with pytest.raises(UserError, match="already holds a run"):
+        run.claim()
+    assert (run.checkpoints / "last.ckpt").exists()
+
+
 @pytest.mark.parametrize("file", ["config", "job"])
 def test_a_config_or_a_job_makes_a_run(file: str, run: RunFolder) -> None:
     write_atomically(getattr(run, file), "{}")

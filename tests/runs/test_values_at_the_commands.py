@@ -128,6 +128,7 @@ GPU = "CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacit
         (RuntimeError(GPU), "out of memory: 2.50 GiB more are needed"),
         (MemoryError(), "out of memory"),
         (RuntimeError("shapes differ"), None),
+        (RuntimeError("worker 0 died: killed by SIGKILL, out of memory perhaps"), None),
         (ValueError(CPU), None),
     ],
 )
