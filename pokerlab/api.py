@@ -249,7 +249,7 @@ def play_match(
         Mean, interval, and ``results[0]`` with all there is: by street and by seat.
 
     Raises:
-        ValueError: AIVAT cannot be used with this game.
+        ValueError: AIVAT cannot be used with this game, or an argument has a wrong value.
     """
     return round_robin(
         game, dict(zip(names, (agent, other), strict=True)), deals=deals, seed=seed, aivat=aivat
@@ -260,6 +260,10 @@ def round_robin(
     game: Game, agents: Mapping[str, Agent], *, deals: int = 1000, seed: int = 1, aivat: bool = True
 ) -> Matches:
     """Plays everybody against everybody; see :func:`play_match`, ``deals`` is of each match."""
+    if deals < 1:
+        raise ValueError(f"deals must be at least 1, got {deals}")
+    if len(agents) < 2:
+        raise ValueError(f"two agents with different names are needed, got {', '.join(agents) or 'none'}")
     entrants = [Entrant(name, agent) for name, agent in agents.items()]
     settings = ContestSettings(deals=deals, seed=seed, aivat="both" if aivat else "none")
     return Matches(game, hold_contest(game, entrants, settings))
@@ -287,9 +291,11 @@ def range_grid(of: Spot | Agent, player: int, line: str = "") -> Figure:
         line: public moves from the root, such as ``check bet 0.5 | 2s``.
 
     Raises:
-        ValueError: the line is not one of its game, or the game is not hold'em.
+        ValueError: the line is not one of its game, the game is not hold'em, or there is no such player.
     """
     game, state = _holdem(of.game), read_line(of.game, line).state
+    if player not in (0, 1):
+        raise ValueError(f"player must be 0 or 1, got {player}")
     return range_grids.range_grid(game, torch.as_tensor(of.weights(line)[player]), state.board)
 
 

@@ -60,6 +60,19 @@ def test_a_network_values_leaves_in_its_own_precision() -> None:
         pokerlab.solve(game, leaf=leaf, dtype=torch.float64)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"deals": 0}, "deals must be at least 1, got 0"),
+        ({"names": ("a", "a")}, "two agents with different names are needed, got a"),
+    ],
+)
+def test_a_match_is_of_two_agents_and_some_deals(wrong: dict[str, Any], said: str) -> None:
+    game = pokerlab.make_game("kuhn")
+    with pytest.raises(ValueError, match=said):
+        pokerlab.play_match(game, *(pokerlab.make_agent("uniform", game) for _ in range(2)), **wrong)
+
+
 def test_grids_are_of_holdem_only() -> None:
     spot = pokerlab.solve(pokerlab.make_game("kuhn"), iterations=1)
     with pytest.raises(ValueError, match="kuhn has no grid of hands: expected a game of hold'em"):
@@ -94,6 +107,8 @@ def test_grids_of_an_agent_are_those_of_the_spot_that_it_plays() -> None:
     assert pokerlab.range_grid(agent, 0, "bet 1 call | 2s").axes[0].get_title().startswith("Td9d6hQc2s")
     with pytest.raises(ValueError, match="at 'raise'"):
         agent.weights("raise")
+    with pytest.raises(ValueError, match="player must be 0 or 1, got -1"):
+        pokerlab.range_grid(spot, -1)
 
 
 EXAMPLE = "leduc"
