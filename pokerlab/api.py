@@ -176,9 +176,10 @@ def exploitability(
         watch: told after each deal, where they are measured one by one.
 
     Raises:
-        ValueError: the game is too large, what the agent draws cannot be averaged, what it answers are no
-            strategies, or suits are not alike to it.
+        ValueError: the game is too large or not the agent's, what the agent draws cannot be averaged, what it
+            answers are no strategies, or suits are not alike to it.
     """
+    _check_same_rules("agent", agent.game, game)
     if game.enumerable:
         whole = WholeGame(game)
         strategy = whole_game_strategy(whole, agent, play_throughs=play_throughs, seed=seed)
@@ -249,7 +250,8 @@ def play_match(
         Mean, interval, and ``results[0]`` with all there is: by street and by seat.
 
     Raises:
-        ValueError: AIVAT cannot be used with this game, or an argument has a wrong value.
+        ValueError: AIVAT cannot be used with this game, an agent plays another, or an argument has a wrong
+            value.
     """
     return round_robin(
         game, dict(zip(names, (agent, other), strict=True)), deals=deals, seed=seed, aivat=aivat
@@ -264,9 +266,16 @@ def round_robin(
         raise ValueError(f"deals must be at least 1, got {deals}")
     if len(agents) < 2:
         raise ValueError(f"two agents with different names are needed, got {', '.join(agents) or 'none'}")
+    for name, agent in agents.items():
+        _check_same_rules(name, agent.game, game)
     entrants = [Entrant(name, agent) for name, agent in agents.items()]
     settings = ContestSettings(deals=deals, seed=seed, aivat="both" if aivat else "none")
     return Matches(game, hold_contest(game, entrants, settings))
+
+
+def _check_same_rules(name: str, its: Game, game: Game) -> None:
+    if difference := difference_of_rules(its, game):
+        raise ValueError(f"{name} plays another game: {difference}")
 
 
 def strategy_table(game: Game, agents: Mapping[str, Agent], *, rows: int = 30) -> Figure:
@@ -322,8 +331,8 @@ def strategy_grid(
     game, state = _holdem(of.game), read_line(of.game, line).state
     if len({*names}) != len(NAMES):
         raise ValueError(f"names must be two different ones, got {names!r}")
-    if beside is not None and (difference := difference_of_rules(beside.game, game)):
-        raise ValueError(f"{names[1]} plays another game: {difference}")
+    if beside is not None:
+        _check_same_rules(names[1], beside.game, game)
     strategy, other = _strategy(of, line), None if beside is None else _strategy(beside, line)
     weights = torch.as_tensor(of.weights(line)[game.actor(state)])
     return range_grids.strategy_grid(game, state, strategy, weights, other, names)

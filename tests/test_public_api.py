@@ -73,6 +73,15 @@ def test_a_match_is_of_two_agents_and_some_deals(wrong: dict[str, Any], said: st
         pokerlab.play_match(game, *(pokerlab.make_agent("uniform", game) for _ in range(2)), **wrong)
 
 
+def test_agents_of_other_games_are_refused() -> None:
+    game, other = pokerlab.make_game("kuhn"), pokerlab.make_game("leduc")
+    agents = [pokerlab.make_agent("uniform", each) for each in (game, other)]
+    with pytest.raises(ValueError, match="second plays another game: leduc, not kuhn"):
+        pokerlab.play_match(game, *agents, deals=1)
+    with pytest.raises(ValueError, match="agent plays another game: leduc, not kuhn"):
+        pokerlab.exploitability(game, agents[1])
+
+
 def test_grids_are_of_holdem_only() -> None:
     spot = pokerlab.solve(pokerlab.make_game("kuhn"), iterations=1)
     with pytest.raises(ValueError, match="kuhn has no grid of hands: expected a game of hold'em"):
