@@ -162,7 +162,7 @@ class RunFolder:
     @property
     def _is_abandoned(self) -> bool:
         """Whether a process of this machine claimed the folder, and died before it wrote the config."""
-        if self.config.exists() or (self.checkpoints / LAST).exists() or not self.job.is_file():
+        if self.config.exists() or self.log.exists() or not self.job.is_file():
             return False
         if not self.job.read_bytes().endswith(b"\n"):  # killed before it had said who it is
             return True

@@ -131,6 +131,7 @@ def test_a_folder_whose_config_is_lost_is_not_free(run: RunFolder) -> None:
     run.claim()
     run.update_job(pid=2**22 + 1, started=0)  # of a process that is gone
     (run.checkpoints / "last.ckpt").touch()
+    run.log.touch()  # it was trained
     with pytest.raises(UserError, match="already holds a run"):
         run.claim()
     assert (run.checkpoints / "last.ckpt").exists()
